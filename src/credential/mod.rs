@@ -1,0 +1,72 @@
+//! Which credential signs in, decided before any connection is opened.
+//!
+//! [`kind`] tells what a token is by its looks, [`advice`] says what that means for the user, and
+//! [`settle`] turns the pipe's variables into the credentials that may be tried, in order.
+//! Nothing here does I/O.
+
+pub mod advice;
+pub mod kind;
+
+use crate::secret::Secret;
+use std::fmt;
+
+/// Where a credential came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// `BITBUCKET_PACKAGES_USERNAME` and `BITBUCKET_PACKAGES_TOKEN`: serves the packages of the step's own repository.
+    BuiltIn,
+    /// `ATLASSIAN_ACCOUNT_EMAIL` and `ATLASSIAN_API_TOKEN`: serves what the user behind the token may see.
+    ApiToken,
+}
+
+impl Source {
+    /// The name of the variable that holds the user name.
+    #[must_use]
+    pub const fn username_variable(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "BITBUCKET_PACKAGES_USERNAME",
+            Self::ApiToken => "ATLASSIAN_ACCOUNT_EMAIL",
+        }
+    }
+
+    /// The name of the variable that holds the token.
+    #[must_use]
+    pub const fn token_variable(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "BITBUCKET_PACKAGES_TOKEN",
+            Self::ApiToken => "ATLASSIAN_API_TOKEN",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BuiltIn => "built-in",
+            Self::ApiToken => "api-token",
+        })
+    }
+}
+
+/// `CREDENTIAL`: which source may serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// The built-in credential first, then the API token, per repository.
+    #[default]
+    Auto,
+    /// Only the built-in credential; the API token is not looked at.
+    BuiltIn,
+    /// Only the API token; the built-in credential is not looked at.
+    ApiToken,
+}
+
+/// A user name and token that may be tried against the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Credential {
+    /// Where it came from.
+    pub source: Source,
+    /// The user name as it is sent.
+    pub username: String,
+    /// The token.
+    pub token: Secret,
+}

@@ -130,7 +130,7 @@ impl Refusal {
             );
             lines.extend(variables(&[Source::ApiToken]));
         }
-        lines.extend(self.override_line().map(str::to_owned));
+        lines.extend(self.last_word().map(str::to_owned));
         lines.push(format!("Read {PACKAGES_PAGE}"));
         if self.is_cured_by_api_token() {
             lines.push(format!("and {API_TOKENS_PAGE}"));
@@ -143,21 +143,23 @@ impl Refusal {
             self.reason,
             Reason::NoCredential {
                 choice: Choice::BuiltIn,
-                ..
+                in_pipe: true,
             }
         )
     }
 
-    fn override_line(&self) -> Option<&'static str> {
+    fn last_word(&self) -> Option<&'static str> {
         let kind = match &self.reason {
             Reason::TokenKind { kind, .. } | Reason::Shadowed { kind, .. } => *kind,
             Reason::Username { .. } => Kind::AccessToken,
             Reason::NoCredential { .. } => return None,
         };
-        Some(if kind.is_foreign() {
-            "It was not sent anywhere; for `ACTION: copy` it belongs into `SOURCE_USERNAME` and `SOURCE_PASSWORD`"
-        } else {
-            "To try it all the same, should Atlassian support it by now: `ALLOW_UNSUPPORTED_TOKEN: 'true'`"
+        Some(match kind {
+            Kind::EcrPassword | Kind::DockerHub | Kind::GitHub | Kind::GitLab => {
+                "It was not sent anywhere; for `ACTION: copy` it belongs into `SOURCE_USERNAME` and `SOURCE_PASSWORD`"
+            }
+            kind if kind.is_foreign() => "It was not sent anywhere",
+            _ => "To try it all the same, should Atlassian support it by now: `ALLOW_UNSUPPORTED_TOKEN: 'true'`",
         })
     }
 }
@@ -277,7 +279,6 @@ fn why_shadowed(kind: Kind, prefix: &str) -> Vec<String> {
         "     workspace and deployment, and in the pipe's `variables:` for a value that is not `$` and the same name"
             .to_owned(),
         "  2. Delete or rename them, and run the step again: it then serves the packages of this repository".to_owned(),
-        "For packages of other repositories:".to_owned(),
     ]
 }
 

@@ -81,6 +81,8 @@ fn every_text_fits_a_screen() {
             );
             assert!(!line.is_empty() && line.trim_end() == line, "{text}");
         }
+        let first = refusal.hint().lines().next().map_or(0, |line| line.chars().count());
+        assert!(first + "hint: ".len() <= 120, "{text}");
         assert!(!refusal.message().contains('\n') && !refusal.message().ends_with('.'));
     }
 }

@@ -2,5 +2,6 @@
 //! against.
 
 mod api;
+mod distribution;
 mod pipe;
 mod skopeo;

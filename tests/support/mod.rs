@@ -21,10 +21,14 @@
     reason = "no library: tests call it"
 )]
 
+pub mod distribution;
 pub mod emulator;
+mod http;
 pub mod image;
 pub mod outcome;
 pub mod pipe;
-
 pub mod pki;
+pub mod recorder;
 pub mod skopeo;
+pub mod supervised;
+pub mod token_server;

@@ -3,5 +3,6 @@
 
 mod api;
 mod distribution;
+mod engine;
 mod pipe;
 mod skopeo;

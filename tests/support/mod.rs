@@ -23,6 +23,7 @@
 
 pub mod distribution;
 pub mod emulator;
+pub mod engine;
 mod http;
 pub mod image;
 pub mod outcome;

@@ -4,3 +4,4 @@
 
 mod proof;
 mod support;
+mod retag;

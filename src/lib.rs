@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod credential;
+pub mod docker_config;
 pub mod engine;
 pub mod image;
 pub mod mistake;
+pub mod output_file;
 pub mod platform;
 pub mod secret;

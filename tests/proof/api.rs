@@ -15,9 +15,9 @@ fn curl(emulator: &Emulator, arguments: &[&str]) -> (u16, String, String) {
         .args(arguments)
         .env_clear()
         .env("CURL_CA_BUNDLE", ca);
-    if let Some(proxy) = emulator.proxy() {
-        command.env("HTTPS_PROXY", proxy).env("NO_PROXY", "localhost");
-    }
+    command
+        .env("HTTPS_PROXY", emulator.proxy())
+        .env("NO_PROXY", "localhost");
     let output = command.output().expect("curl is not installed: apt-get install curl");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(

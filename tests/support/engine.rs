@@ -35,6 +35,9 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// What containers of this engine use, with [`Engine::add_host`].
+    pub const TCP_IN_CONTAINERS: &str = "tcp://host.docker.internal:2375";
+
     /// The one of this test process, started at its first use; it trusts [`Authority::shared`]. Tests share its
     /// images: each uses names of its own.
     pub fn shared() -> &'static Self {
@@ -56,9 +59,14 @@ impl Engine {
         let program = Program::new("unshare");
         let folder = program.folder().display().to_string();
         let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-        let others = hosts.lines().filter(|line| !line.contains("host.docker.internal"));
-        let hosts: String = others.map(|line| format!("{line}\n")).collect();
-        program.file("hosts", &format!("{bridge} host.docker.internal\n{hosts}"));
+        let others: Vec<&str> = hosts
+            .lines()
+            .filter(|line| !line.contains("host.docker.internal"))
+            .collect();
+        program.file(
+            "hosts",
+            &format!("{bridge} host.docker.internal\n{}\n", others.join("\n")),
+        );
         let ca = program.file("ca.crt", &Authority::shared().pem());
         let remapped = if remap.is_some() {
             vec!["--userns-remap=dockremap"]
@@ -119,11 +127,6 @@ impl Engine {
     /// `tcp://127.…:2375`: plain HTTP on loopback.
     pub fn tcp(&self) -> String {
         format!("tcp://{}:{PORT}", self.loopback)
-    }
-
-    /// `tcp://host.docker.internal:2375`: what containers of this engine use, with [`Engine::add_host`].
-    pub fn tcp_in_containers(&self) -> String {
-        format!("tcp://host.docker.internal:{PORT}")
     }
 
     /// The machine's address on this engine's bridge: an emulator that listens here is reached from containers.

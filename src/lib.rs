@@ -23,4 +23,5 @@ pub mod registry;
 pub mod report;
 pub mod request;
 pub mod secret;
+pub mod transfer;
 pub mod variables;

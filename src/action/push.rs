@@ -9,10 +9,11 @@ use crate::engine::{Engine, LocalImage};
 use crate::failure::{Failure, Failures, Kind};
 use crate::image::{Digest, Selector, Tag};
 use crate::plan::{PushPlan, TagStep};
-use crate::registry::{Access, Manifest, Words};
+use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
 use crate::request::Push;
 use crate::variables::distance;
+use crate::words::Words;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 

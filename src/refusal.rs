@@ -315,7 +315,7 @@ fn denied(message: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
     let kind = if asked.write { Kind::Refused } else { Kind::Credential };
     let mut hint = String::new();
     if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
-        hint = format!("the sign-in succeeded{}, and granted {granted}\n", by_whom(asked));
+        hint = format!("the sign-in granted {granted}{}\n", by_whom(asked));
     }
     match asked.credential {
         Some(Credential {

@@ -4,5 +4,6 @@
 
 mod credentials;
 mod proof;
+mod pull;
 mod retag;
 mod support;

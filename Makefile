@@ -62,7 +62,7 @@ tools:
 	  if apt-cache show docker-cli >/dev/null 2>&1; then missing+=(docker-cli); else missing+=(docker.io); fi; \
 	fi; \
 	echo "make test: installing $${missing[*]}"; \
-	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends "$${missing[@]}"
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"
 
 # cargo-deny: an installed one serves, else it is built into .tools (about five minutes, once).
 DENY_VERSION := 0.20.2

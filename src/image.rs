@@ -74,6 +74,12 @@ impl Host {
         }))
     }
 
+    /// Bitbucket's container registry.
+    #[must_use]
+    pub fn bitbucket() -> Self {
+        Self(Self::BITBUCKET.to_owned())
+    }
+
     /// As written, port included.
     #[must_use]
     pub fn as_str(&self) -> &str {

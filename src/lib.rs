@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod credential;
+pub mod engine;
 pub mod image;
 pub mod mistake;
+pub mod platform;
 pub mod secret;

@@ -1,11 +1,17 @@
 //! Which credential signs in, decided before any connection is opened.
 //!
-//! [`kind`] tells what a token is by its looks, [`advice`] says what that means for the user, and
-//! [`settle`] turns the pipe's variables into the credentials that may be tried, in order.
-//! Nothing here does I/O.
+//! [`value`] finds what is wrong with a value's form, [`kind`] tells what a token is by its looks, and [`settle()`] turns
+//! the pipe's variables into the credentials that may be tried, in order. [`advice`] and [`warning`] say what was found;
+//! [`expiry`] reads the day that the user gives. Nothing here does I/O.
 
 pub mod advice;
+pub mod expiry;
 pub mod kind;
+mod settle;
+pub mod value;
+pub mod warning;
+
+pub use settle::{Given, Pair, Settled, Unsettled, settle};
 
 use crate::secret::Secret;
 use std::fmt;

@@ -1,0 +1,190 @@
+use super::*;
+
+const KINDS: [Kind; 16] = [
+    Kind::UserApiToken,
+    Kind::AccessToken,
+    Kind::AppPassword,
+    Kind::ServiceAccountToken,
+    Kind::DataCenterToken,
+    Kind::PipelinesOidc,
+    Kind::AtlassianJwt,
+    Kind::OtherJwt,
+    Kind::EcrPassword,
+    Kind::AwsAccessKey,
+    Kind::DockerHub,
+    Kind::GitHub,
+    Kind::GitLab,
+    Kind::Npm,
+    Kind::OldApiToken,
+    Kind::Unknown,
+];
+
+/// Every refusal that can be made.
+fn refusals() -> Vec<Refusal> {
+    let prefix = "PREF".to_owned();
+    let mut reasons = Vec::new();
+    for kind in KINDS {
+        reasons.push(Reason::TokenKind {
+            kind,
+            prefix: prefix.clone(),
+        });
+        reasons.push(Reason::Shadowed {
+            kind,
+            prefix: prefix.clone(),
+        });
+    }
+    for name in [AccessTokenName::TokenAuth, AccessTokenName::Bot] {
+        reasons.push(Reason::Username { name });
+    }
+    for choice in [Choice::Auto, Choice::BuiltIn, Choice::ApiToken] {
+        for in_pipe in [true, false] {
+            reasons.push(Reason::NoCredential { choice, in_pipe });
+        }
+    }
+    let mut refusals = Vec::new();
+    for reason in reasons {
+        for alternative in [None, Some(Source::BuiltIn), Some(Source::ApiToken)] {
+            for needs_push in [true, false] {
+                refusals.push(Refusal {
+                    reason: reason.clone(),
+                    alternative,
+                    needs_push,
+                });
+            }
+        }
+    }
+    refusals
+}
+
+fn text(refusal: &Refusal) -> String {
+    format!("{}\n{}", refusal.message(), refusal.hint())
+}
+
+fn refusal(reason: Reason) -> Refusal {
+    Refusal {
+        reason,
+        alternative: None,
+        needs_push: false,
+    }
+}
+
+#[test]
+fn every_text_fits_a_screen() {
+    for refusal in refusals() {
+        let text = text(&refusal);
+        assert!(text.lines().count() <= 22, "{} lines:\n{text}", text.lines().count());
+        for line in text.lines() {
+            assert!(
+                line.chars().count() <= 120,
+                "{} characters: {line}",
+                line.chars().count()
+            );
+            assert!(!line.is_empty() && line.trim_end() == line, "{text}");
+        }
+        let first = refusal.hint().lines().next().map_or(0, |line| line.chars().count());
+        assert!(first + "hint: ".len() <= 120, "{text}");
+        assert!(!refusal.message().contains('\n') && !refusal.message().ends_with('.'));
+    }
+}
+
+#[test]
+fn every_text_names_what_works() {
+    for refusal in refusals() {
+        let text = text(&refusal);
+        assert!(text.contains(PACKAGES_PAGE), "{text}");
+        if let Reason::NoCredential {
+            choice: Choice::BuiltIn,
+            ..
+        } = refusal.reason
+        {
+            continue;
+        }
+        assert!(text.contains(API_TOKENS_PAGE), "{text}");
+        assert!(text.contains("`read:package:bitbucket`"), "{text}");
+        assert_eq!(text.contains("`write:package:bitbucket`"), refusal.needs_push, "{text}");
+        assert_eq!(text.contains("the Write role"), refusal.needs_push, "{text}");
+        for step in steps_to_api_token(refusal.needs_push) {
+            assert!(text.contains(&step), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_there_is_offered() {
+    for refusal in refusals() {
+        let hint = refusal.hint();
+        match refusal.alternative {
+            Some(source) => assert!(hint.contains(&format!("\n    CREDENTIAL: {source}\n")), "{hint}"),
+            None => assert!(!hint.contains("    CREDENTIAL:"), "{hint}"),
+        }
+    }
+}
+
+#[test]
+fn only_atlassian_kinds_are_offered_the_override() {
+    for kind in KINDS {
+        let prefix = "PREF".to_owned();
+        for reason in [
+            Reason::TokenKind {
+                kind,
+                prefix: prefix.clone(),
+            },
+            Reason::Shadowed { kind, prefix },
+        ] {
+            let hint = refusal(reason).hint();
+            assert_eq!(hint.contains("ALLOW_UNSUPPORTED_TOKEN"), !kind.is_foreign(), "{hint}");
+            assert_eq!(hint.contains("not sent anywhere"), kind.is_foreign(), "{hint}");
+            assert!(hint.contains("`PREF`"), "{hint}");
+        }
+    }
+}
+
+#[test]
+fn access_tokens_are_told_to_have_no_package_scope() {
+    let text = text(&refusal(Reason::TokenKind {
+        kind: Kind::AccessToken,
+        prefix: "ATCT".to_owned(),
+    }));
+    assert!(text.contains("begins with `ATCT`"), "{text}");
+    assert!(
+        text.contains("Repository, project and workspace access tokens have no package scope"),
+        "{text}"
+    );
+    assert!(
+        text.contains("    ATLASSIAN_API_TOKEN: $ATLASSIAN_API_TOKEN\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_a_credential_the_lines_to_add_are_there() {
+    let hint = |choice| refusal(Reason::NoCredential { choice, in_pipe: true }).hint();
+    let built_in = "  variables:\n    BITBUCKET_PACKAGES_USERNAME: $BITBUCKET_PACKAGES_USERNAME\n    \
+                    BITBUCKET_PACKAGES_TOKEN: $BITBUCKET_PACKAGES_TOKEN\n";
+    let api_token =
+        "    ATLASSIAN_ACCOUNT_EMAIL: $ATLASSIAN_ACCOUNT_EMAIL\n    ATLASSIAN_API_TOKEN: $ATLASSIAN_API_TOKEN\n";
+    for (choice, has_built_in, has_api_token) in [
+        (Choice::Auto, true, true),
+        (Choice::BuiltIn, true, false),
+        (Choice::ApiToken, false, true),
+    ] {
+        let hint = hint(choice);
+        assert_eq!(hint.contains(built_in), has_built_in, "{hint}");
+        assert_eq!(hint.contains(api_token), has_api_token, "{hint}");
+        assert!(hint.contains("docker://"), "{hint}");
+    }
+}
+
+#[test]
+fn names_of_access_tokens() {
+    for (username, name) in [
+        ("x-token-auth", Some(AccessTokenName::TokenAuth)),
+        ("X-Token-Auth", Some(AccessTokenName::TokenAuth)),
+        ("abc@bots.bitbucket.org", Some(AccessTokenName::Bot)),
+        ("me@example.org", None),
+        ("x-bitbucket-api-token-auth", None),
+        ("bots.bitbucket.org", None),
+    ] {
+        assert_eq!(AccessTokenName::of(username), name, "{username}");
+    }
+}

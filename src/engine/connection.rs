@@ -1,0 +1,217 @@
+//! One HTTP connection pool to the daemon: sends, reads within bounds, and says what a failure means.
+
+use super::address::Address;
+use super::error::{Cause, Error};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, Response, StatusCode};
+use serde::Deserialize;
+use std::error::Error as _;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+/// Longest answer that is read whole, in bytes. A list of some thousand images is under it.
+const LONGEST_ANSWER: usize = 4 << 20;
+/// Longest answer that says why a request failed, in bytes.
+const LONGEST_REFUSAL: usize = 64 << 10;
+
+/// The way to one daemon.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    client: Client,
+    address: Address,
+    timeout: Duration,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    message: String,
+}
+
+impl Connection {
+    /// `timeout` bounds each wait for the daemon: to connect, to begin an answer, and between its bytes.
+    pub(super) fn new(address: Address, timeout: Duration) -> Result<Self, Error> {
+        let builder = Client::builder()
+            // The daemon is beside the step, and its port speaks plain HTTP: neither proxies nor roots.
+            .no_proxy()
+            .tls_certs_only([])
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(timeout)
+            .user_agent(concat!("crg-pipe/", env!("CARGO_PKG_VERSION")));
+        let builder = match address.socket() {
+            Some(path) => builder.unix_socket(path),
+            None => builder,
+        };
+        let client = builder.build().map_err(|error| Error::Protocol {
+            asked: format!("connecting to `{address}`"),
+            problem: format!("the HTTP client does not start: {error}"),
+        })?;
+        Ok(Self {
+            client,
+            address,
+            timeout,
+        })
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: String,
+        headers: HeaderMap,
+        asked: &str,
+    ) -> Result<Response, Error> {
+        tracing::debug!(%method, path, "Docker daemon");
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.address.base()))
+            .headers(headers);
+        match tokio::time::timeout(self.timeout, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(self.transport(&error, asked)),
+            Err(_) => Err(stalled(asked, self.timeout)),
+        }
+    }
+
+    /// The JSON document at `path`; `None` for 404.
+    pub(super) async fn get_json<T: serde::de::DeserializeOwned>(
+        &self,
+        path: String,
+        asked: &str,
+        name: &str,
+    ) -> Result<Option<T>, Error> {
+        let response = self.send(Method::GET, path, HeaderMap::new(), asked).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !response.status().is_success() {
+            return Err(self.refused(response, asked, name).await);
+        }
+        let (body, whole) = self.read(response, LONGEST_ANSWER, asked).await?;
+        if !whole {
+            return Err(Error::Protocol {
+                asked: asked.to_owned(),
+                problem: format!("the Docker daemon's answer is longer than {LONGEST_ANSWER} bytes"),
+            });
+        }
+        serde_json::from_slice(&body).map(Some).map_err(|_| no_daemon(asked))
+    }
+
+    /// Up to `longest` bytes of a body, and whether that is all.
+    pub(super) async fn read(
+        &self,
+        mut response: Response,
+        longest: usize,
+        asked: &str,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk(&mut response, self.timeout, asked).await? {
+            if body.len() + chunk.len() > longest {
+                body.extend_from_slice(&chunk[..longest - body.len()]);
+                return Ok((body, false));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, true))
+    }
+
+    pub(super) async fn chunk(
+        &self,
+        response: &mut Response,
+        patience: Duration,
+        asked: &str,
+    ) -> Result<Option<bytes::Bytes>, Error> {
+        match tokio::time::timeout(patience, response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => Err(self.transport(&error, asked)),
+            Err(_) => Err(stalled(asked, patience)),
+        }
+    }
+
+    /// What an answer other than 2xx means.
+    pub(super) async fn refused(&self, response: Response, asked: &str, name: &str) -> Error {
+        let status = response.status();
+        let body = match self.read(response, LONGEST_REFUSAL, asked).await {
+            Ok((body, _)) => body,
+            Err(error) => return error,
+        };
+        match serde_json::from_slice::<Refused>(&body) {
+            Ok(Refused { message }) => Error::said(asked, name, &message),
+            Err(_) if String::from_utf8_lossy(&body).contains("HTTP request to an HTTPS server") => Error::Protocol {
+                asked: asked.to_owned(),
+                problem: format!(
+                    "the Docker daemon at `{}` wants TLS, which this pipe does not speak to a daemon",
+                    self.address
+                ),
+            },
+            Err(_) => Error::Protocol {
+                asked: asked.to_owned(),
+                problem: format!(
+                    "what answers at `{}` with status {} is no Docker daemon",
+                    self.address,
+                    status.as_u16()
+                ),
+            },
+        }
+    }
+
+    /// What a failed connection means. Only the kind of the error below is told: reqwest's text repeats the URL.
+    fn transport(&self, error: &reqwest::Error, asked: &str) -> Error {
+        let mut kind = None;
+        let mut no_name = false;
+        let mut source = error.source();
+        while let Some(inner) = source {
+            if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+                kind = Some(io.kind());
+            }
+            // The resolver's error has no kind of its own, only this text (hyper-util).
+            no_name |= inner.to_string().contains("dns error");
+            source = inner.source();
+        }
+        if !error.is_connect() {
+            return if error.is_timeout() {
+                stalled(asked, self.timeout)
+            } else {
+                Error::Broken {
+                    address: self.address.clone(),
+                    asked: asked.to_owned(),
+                }
+            };
+        }
+        let cause = match kind {
+            _ if no_name => Cause::NameNotResolved,
+            Some(ErrorKind::ConnectionRefused) => Cause::Refused,
+            Some(ErrorKind::NotFound) => Cause::NoSocket,
+            Some(ErrorKind::PermissionDenied) => Cause::Permission,
+            Some(ErrorKind::TimedOut) => Cause::TimedOut,
+            _ if error.is_timeout() => Cause::TimedOut,
+            _ => Cause::Other,
+        };
+        Error::Unreachable {
+            address: self.address.clone(),
+            cause,
+        }
+    }
+}
+
+fn stalled(asked: &str, silence: Duration) -> Error {
+    Error::Stalled {
+        asked: asked.to_owned(),
+        silence,
+    }
+}
+
+/// An answer that the Engine API does not know.
+pub(super) fn no_daemon(asked: &str) -> Error {
+    Error::Protocol {
+        asked: asked.to_owned(),
+        problem: "what answers is no Docker daemon".to_owned(),
+    }
+}

@@ -1,0 +1,386 @@
+//! What can go wrong between us and a registry, typed: the fact only. What it means for the user's run is said in `crate::refusal`.
+
+use super::scope::Granted;
+use crate::image::{Digest, Host};
+use serde::Deserialize;
+use std::fmt;
+
+/// Longest text of a server that is repeated, in characters.
+const LONGEST_WORDS: usize = 400;
+
+/// A failed exchange with a registry or its token server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// The registry.
+    pub host: Host,
+    /// What was being done, as `reading the manifest of shop/base:1`.
+    pub during: String,
+    /// What happened.
+    pub problem: Problem,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// No answer came.
+    Unreachable(Reach),
+    /// The registry answered with a refusal.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Code of the first entry of the OCI error body.
+        code: Option<Code>,
+        /// The registry's own text.
+        words: Words,
+        /// What the token that was sent had been granted.
+        granted: Granted,
+    },
+    /// The token server answered with a refusal.
+    SignIn {
+        /// HTTP status.
+        status: u16,
+        /// The server's own text.
+        words: Words,
+    },
+    /// The registry named a realm that may not have the credential.
+    UntrustedRealm {
+        /// The realm.
+        realm: Words,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A redirect that is not followed.
+    Redirect {
+        /// Where it led.
+        to: Words,
+        /// Why not.
+        why: &'static str,
+    },
+    /// The answer makes no sense.
+    Protocol(String),
+    /// The bytes are not those of the digest.
+    WrongDigest {
+        /// What was asked for, or what the registry claimed.
+        expected: Digest,
+        /// What the bytes are.
+        found: Digest,
+    },
+    /// A document is larger than is read into memory.
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+/// Why no answer came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// The host name is not known.
+    Name,
+    /// Nothing listens there.
+    ConnectionRefused,
+    /// The certificate is of no CA that is trusted.
+    UnknownIssuer,
+    /// The certificate is wrong in another way, or TLS failed.
+    Tls(String),
+    /// Too long without a byte.
+    Timeout,
+    /// The connection broke.
+    Broken(String),
+}
+
+impl Reach {
+    /// Whether another try can help: a wrong certificate stays wrong.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        !matches!(self, Self::UnknownIssuer | Self::Tls(_))
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("its name could not be resolved"),
+            Self::ConnectionRefused => f.write_str("the connection was refused"),
+            Self::UnknownIssuer => f.write_str("its certificate is of an unknown authority"),
+            Self::Tls(what) => write!(f, "TLS failed: {what}"),
+            Self::Timeout => f.write_str("it was silent for too long"),
+            Self::Broken(what) => write!(f, "the connection broke: {what}"),
+        }
+    }
+}
+
+/// Error codes of the OCI distribution specification ("Error codes") that this project tells apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the specification's")]
+pub enum Code {
+    Unauthorized,
+    Denied,
+    NameUnknown,
+    NameInvalid,
+    ManifestUnknown,
+    ManifestInvalid,
+    BlobUnknown,
+    TooManyRequests,
+    Other(Words),
+}
+
+impl Code {
+    fn of(text: &str) -> Self {
+        match text.to_ascii_uppercase().as_str() {
+            "UNAUTHORIZED" => Self::Unauthorized,
+            "DENIED" => Self::Denied,
+            "NAME_UNKNOWN" => Self::NameUnknown,
+            "NAME_INVALID" => Self::NameInvalid,
+            "MANIFEST_UNKNOWN" => Self::ManifestUnknown,
+            "MANIFEST_INVALID" => Self::ManifestInvalid,
+            "BLOB_UNKNOWN" | "MANIFEST_BLOB_UNKNOWN" => Self::BlobUnknown,
+            "TOOMANYREQUESTS" => Self::TooManyRequests,
+            _ => Self::Other(Words::new(text)),
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::Denied => "DENIED",
+            Self::NameUnknown => "NAME_UNKNOWN",
+            Self::NameInvalid => "NAME_INVALID",
+            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
+            Self::ManifestInvalid => "MANIFEST_INVALID",
+            Self::BlobUnknown => "BLOB_UNKNOWN",
+            Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Other(words) => return words.fmt(f),
+        })
+    }
+}
+
+/// A server's own text: bounded, on one line, without control characters, so that it can forge no line of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Words(String);
+
+impl Words {
+    /// Takes a server's text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let mut words = String::new();
+        for (count, character) in text.trim().chars().enumerate() {
+            if count == LONGEST_WORDS {
+                words.push('…');
+                break;
+            }
+            match character {
+                '\n' | '\r' | '\t' => words.push(' '),
+                // Bidirectional marks reorder what stands beside them in a terminal.
+                '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    words.extend(character.escape_unicode())
+                }
+                control if control.is_control() => words.extend(control.escape_unicode()),
+                plain => words.push(plain),
+            }
+        }
+        Self(words)
+    }
+
+    /// Whether the server said nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    errors: Option<Vec<Entry>>,
+    details: Option<serde_json::Value>,
+    message: Option<serde_json::Value>,
+    error: Option<serde_json::Value>,
+    error_description: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    detail: serde_json::Value,
+}
+
+/// Reads an error body: the OCI form `{"errors":[{code,message,detail}]}`, the forms that token servers use
+/// (`details`, `message`, `error` with `error_description`), else the text itself.
+#[must_use]
+pub fn read_body(bytes: &[u8]) -> (Option<Code>, Words) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(body) = serde_json::from_slice::<Body>(bytes) else {
+        let page = text.trim_start().starts_with('<');
+        return (
+            None,
+            if page {
+                Words::new("a web page instead of an answer")
+            } else {
+                Words::new(&text)
+            },
+        );
+    };
+    if let Some(first) = body.errors.as_ref().and_then(|errors| errors.first()) {
+        let detail = match &first.detail {
+            serde_json::Value::String(detail) if !detail.is_empty() => Some(detail.as_str()),
+            serde_json::Value::Object(map) => map.get("message").and_then(serde_json::Value::as_str),
+            _ => None,
+        };
+        let message = match (first.message.as_deref().filter(|message| !message.is_empty()), detail) {
+            (Some(message), Some(detail)) if !message.contains(detail) => format!("{message} ({detail})"),
+            (Some(message), _) => message.to_owned(),
+            (None, Some(detail)) => detail.to_owned(),
+            (None, None) => String::new(),
+        };
+        return (first.code.as_deref().map(Code::of), Words::new(&message));
+    }
+    let said = [body.error_description, body.details, body.message, body.error]
+        .into_iter()
+        .flatten()
+        .find_map(|value| match value {
+            serde_json::Value::String(text) => Some(text),
+            serde_json::Value::Object(map) => map
+                .get("message")
+                .and_then(|message| message.as_str().map(str::to_owned)),
+            _ => None,
+        });
+    (None, Words::new(&said.unwrap_or_else(|| text.into_owned())))
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host,
+            during,
+            problem,
+            tries,
+        } = self;
+        match problem {
+            Problem::Unreachable(reach) => write!(f, "`{host}` did not answer while {during}: {reach}")?,
+            Problem::Refused {
+                status, code, words, ..
+            } => {
+                write!(f, "`{host}` refused {during}: {status}")?;
+                if let Some(code) = code {
+                    write!(f, " {code}")?;
+                }
+                if !words.is_empty() {
+                    write!(f, ", “{words}”")?;
+                }
+            }
+            Problem::SignIn { status, words } => {
+                write!(f, "`{host}` refused the sign-in for {during}: {status}")?;
+                if !words.is_empty() {
+                    write!(f, ", “{words}”")?;
+                }
+            }
+            Problem::UntrustedRealm { realm, why } => {
+                write!(
+                    f,
+                    "`{host}` wants the credential sent to `{realm}`, which gets none: {why}"
+                )?;
+            }
+            Problem::Redirect { to, why } => write!(
+                f,
+                "`{host}` redirected {during} to `{to}`, which is not followed: {why}"
+            )?,
+            Problem::Protocol(what) => write!(f, "`{host}` gave an answer that makes no sense while {during}: {what}")?,
+            Problem::WrongDigest { expected, found } => {
+                write!(
+                    f,
+                    "`{host}` sent other bytes than asked for while {during}: expected {expected}, got {found}"
+                )?;
+            }
+            Problem::TooLarge { limit } => write!(f, "`{host}` sent more than {limit} bytes while {during}")?,
+        }
+        if *tries > 1 {
+            write!(f, " (tried {tries} times)")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_error_body_is_read() {
+        for (body, code, words) in [
+            (
+                r#"{"errors":[{"code":"NAME_UNKNOWN","message":"name unknown: base does not exist"}]}"#,
+                Some(Code::NameUnknown),
+                "name unknown: base does not exist",
+            ),
+            (
+                r#"{"errors":[{"code":"denied","message":"no","detail":"read only"}]}"#,
+                Some(Code::Denied),
+                "no (read only)",
+            ),
+            (
+                r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":[{"Type":"repository"}]}]}"#,
+                Some(Code::Unauthorized),
+                "authentication required",
+            ),
+            (
+                r#"{"errors":[{"code":"TAG_IMMUTABLE"}]}"#,
+                Some(Code::Other(Words::new("TAG_IMMUTABLE"))),
+                "",
+            ),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                None,
+                "incorrect username or password",
+            ),
+            (
+                r#"{"error":"invalid_grant","error_description":"token expired"}"#,
+                None,
+                "token expired",
+            ),
+            (
+                r#"{"type":"error","error":{"message":"Token is invalid"}}"#,
+                None,
+                "Token is invalid",
+            ),
+            ("Too Many Requests (HAP429)", None, "Too Many Requests (HAP429)"),
+            ("<html><body>502</body></html>", None, "a web page instead of an answer"),
+            ("", None, ""),
+            ("[1]", None, "[1]"),
+        ] {
+            assert_eq!(read_body(body.as_bytes()), (code, Words::new(words)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_servers_text_forges_no_line() {
+        let words = Words::new("no\n✔ pulled\u{1b}[32m\u{202e}x\u{7}");
+        assert_eq!(words.as_str(), "no ✔ pulled\\u{1b}[32m\\u{202e}x\\u{7}");
+        assert_eq!(
+            Words::new(&"x".repeat(5000)).as_str().chars().count(),
+            LONGEST_WORDS + 1
+        );
+    }
+}

@@ -1,0 +1,385 @@
+//! Connections to registries and token servers: TLS trust, time limits, proxies, redirects. One for a whole run.
+
+use super::challenge::Challenge;
+use super::error::{Problem, Reach, Words};
+use super::retry::{self, Policy};
+use crate::image::{Host, is_loopback_name};
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Certificate, Client, Method, Response, StatusCode, Url};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// Most redirects that one request follows.
+const MOST_REDIRECTS: usize = 5;
+/// Largest body of a refusal that is read, in bytes.
+const LARGEST_REFUSAL: usize = 64 * 1024;
+
+/// Limits and trust of a run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `CA_CERTIFICATE`: roots beside the public ones.
+    pub extra_roots: Vec<Certificate>,
+    /// `TIMEOUT`: without a byte for so long, a request is given up.
+    pub timeout: Duration,
+    /// `RETRIES`.
+    pub retries: u32,
+}
+
+/// Connections, shared by every registry and credential of a run.
+#[derive(Debug)]
+pub struct Network {
+    settings: Settings,
+    /// Heeds `HTTPS_PROXY` and its like.
+    proxied: OnceLock<Client>,
+    /// For loopback, which no proxy can reach (Go's clients make the same exception).
+    direct: OnceLock<Client>,
+    hosts: Mutex<HashMap<Host, Arc<HostState>>>,
+}
+
+/// What has been learnt of a registry's host.
+#[derive(Debug, Default)]
+pub(super) struct HostState {
+    known: RwLock<Option<Known>>,
+    /// Held by the request that finds out, so that the others do not each meet a 401 of their own.
+    pub(super) probe: tokio::sync::Mutex<()>,
+}
+
+/// How to talk to a registry's host.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) scheme: &'static str,
+    pub(super) challenge: Challenge,
+}
+
+impl HostState {
+    pub(super) fn known(&self) -> Option<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn learn(&self, known: Known) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    }
+}
+
+/// One request to send, without its authorisation.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: Option<&'static str>,
+    pub(super) content_type: Option<String>,
+    pub(super) body: Option<Bytes>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) response: Response,
+    /// Whether it is of the origin that was asked, not of one that it redirected to.
+    pub(super) same_origin: bool,
+}
+
+impl Network {
+    /// Nothing is connected yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            proxied: OnceLock::new(),
+            direct: OnceLock::new(),
+            hosts: Mutex::new(HashMap::new()),
+        })
+    }
+
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            retries: self.settings.retries,
+        }
+    }
+
+    pub(super) fn host(&self, host: &Host) -> Arc<HostState> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hosts.entry(host.clone()).or_default())
+    }
+
+    /// Sends once, following redirects where that is safe. Any status is an answer.
+    ///
+    /// # Errors
+    /// No answer, or a redirect that is not followed.
+    pub(super) async fn send(
+        &self,
+        outgoing: &Outgoing,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Incoming, Problem> {
+        let asked = origin(&outgoing.url);
+        let mut url = outgoing.url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let same_origin = origin(&url) == asked;
+            let authorization = authorization.filter(|_| same_origin);
+            let response = self.send_to(&url, outgoing, authorization).await?;
+            let Some(target) = redirect_target(&response)? else {
+                return Ok(Incoming { response, same_origin });
+            };
+            let target = url.join(&target).map_err(|_| Problem::Redirect {
+                to: Words::new(&target),
+                why: "it is no URL",
+            })?;
+            if let Some(why) = distrust_redirect(&asked, &outgoing.method, response.status(), &target) {
+                return Err(Problem::Redirect {
+                    to: shown(&target),
+                    why,
+                });
+            }
+            url = target;
+        }
+        Err(Problem::Redirect {
+            to: shown(&url),
+            why: "it is one of too many",
+        })
+    }
+
+    async fn send_to(
+        &self,
+        url: &Url,
+        outgoing: &Outgoing,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Problem> {
+        let loopback = url
+            .host_str()
+            .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])));
+        let mut request = self.client(loopback)?.request(outgoing.method.clone(), url.clone());
+        if let Some(accept) = outgoing.accept {
+            request = request.header(ACCEPT, accept);
+        }
+        if let Some(content_type) = &outgoing.content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(body) = &outgoing.body {
+            request = request.body(body.clone());
+        }
+        let start = Instant::now();
+        let answer = request.send().await;
+        let milliseconds = start.elapsed().as_millis();
+        let method = &outgoing.method;
+        match &answer {
+            Ok(response) => tracing::debug!(
+                "{method} {} → {} ({milliseconds} ms)",
+                shown(url),
+                response.status().as_u16()
+            ),
+            Err(error) => tracing::debug!(
+                "{method} {} → no answer: {} ({milliseconds} ms)",
+                shown(url),
+                retry::reach(error)
+            ),
+        }
+        answer.map_err(|error| Problem::Unreachable(retry::reach(&error)))
+    }
+
+    fn client(&self, loopback: bool) -> Result<&Client, Problem> {
+        let cell = if loopback { &self.direct } else { &self.proxied };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let client = self
+            .build(loopback)
+            .map_err(|error| Problem::Protocol(Words::new(&error.to_string()).as_str().to_owned()))?;
+        Ok(cell.get_or_init(|| client))
+    }
+
+    fn build(&self, loopback: bool) -> Result<Client, reqwest::Error> {
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .map(|root| Certificate::from_der(root));
+        let mut certificates = roots.collect::<Result<Vec<_>, _>>()?;
+        certificates.extend(self.settings.extra_roots.iter().cloned());
+        let builder = Client::builder()
+            .user_agent(concat!("crg-pipe/", env!("CARGO_PKG_VERSION")))
+            .tls_certs_only(certificates)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.settings.timeout)
+            .read_timeout(self.settings.timeout)
+            .pool_max_idle_per_host(32)
+            .tcp_nodelay(true);
+        if loopback { builder.no_proxy() } else { builder }.build()
+    }
+}
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// It is longer, or breaks off.
+pub(super) async fn read(mut response: Response, limit: usize) -> Result<Bytes, Problem> {
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(Problem::TooLarge { limit });
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Problem::Unreachable(retry::reach(&error)))?
+    {
+        if body.len() + chunk.len() > limit {
+            return Err(Problem::TooLarge { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Reads the body of a refusal as far as it is looked at; a broken one is a refusal all the same.
+pub(super) async fn read_refusal(mut response: Response) -> Bytes {
+    let mut body = BytesMut::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk[..chunk.len().min(LARGEST_REFUSAL - body.len())]);
+        if body.len() == LARGEST_REFUSAL {
+            break;
+        }
+    }
+    body.freeze()
+}
+
+/// The server's wish for the next try.
+pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("retry-after")?.to_str().ok()?;
+    retry::retry_after(value, std::time::SystemTime::now())
+}
+
+/// A URL without user name, password and query values: signed storage URLs carry secrets in their query.
+pub(super) fn shown(url: &Url) -> Words {
+    let mut shown = url.clone();
+    let _ = shown.set_password(None);
+    let _ = shown.set_username("");
+    let foreign_query = url
+        .query()
+        .is_some_and(|query| query.to_ascii_lowercase().contains("sig"));
+    if foreign_query {
+        shown.set_query(Some("…"));
+    }
+    Words::new(shown.as_str())
+}
+
+type Origin = (String, String, Option<u16>);
+
+fn origin(url: &Url) -> Origin {
+    (
+        url.scheme().to_owned(),
+        url.host_str().unwrap_or_default().to_owned(),
+        url.port_or_known_default(),
+    )
+}
+
+fn redirect_target(response: &Response) -> Result<Option<String>, Problem> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    match response.headers().get(LOCATION).map(HeaderValue::to_str) {
+        Some(Ok(target)) => Ok(Some(target.to_owned())),
+        _ => Err(Problem::Protocol("a redirect without a `Location`".to_owned())),
+    }
+}
+
+/// Why a redirect is not followed; `None` if it is.
+fn distrust_redirect(asked: &Origin, method: &Method, status: StatusCode, target: &Url) -> Option<&'static str> {
+    let (scheme, name, _) = asked;
+    let loopback = |name: &str| is_loopback_name(name.trim_matches(['[', ']']));
+    let plain_is_fine = scheme == "http" && loopback(name) && target.host_str().is_some_and(loopback);
+    if target.scheme() != "https" && !(target.scheme() == "http" && plain_is_fine) {
+        return Some("it is not `https`");
+    }
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if !reads && (origin(target) != *asked || !matches!(status.as_u16(), 307 | 308)) {
+        return Some("what is written goes to the registry itself only");
+    }
+    None
+}
+
+/// Whether a failed first connection to loopback means that the registry speaks plain HTTP.
+pub(super) fn speaks_plain_http(problem: &Problem) -> bool {
+    matches!(problem, Problem::Unreachable(Reach::Tls(_) | Reach::Broken(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_followed_only_where_nothing_leaks() {
+        let registry = |text: &str| origin(&Url::parse(text).unwrap());
+        for (from, method, status, to, followed) in [
+            (
+                "https://crg.apkg.io/v2/",
+                Method::GET,
+                307,
+                "https://storage.example.org/x",
+                true,
+            ),
+            (
+                "https://crg.apkg.io/v2/",
+                Method::GET,
+                302,
+                "http://storage.example.org/x",
+                false,
+            ),
+            ("https://crg.apkg.io/v2/", Method::GET, 302, "http://localhost/x", false),
+            ("https://crg.apkg.io/v2/", Method::GET, 302, "file:///etc/passwd", false),
+            (
+                "http://127.0.0.1:5000/v2/",
+                Method::GET,
+                307,
+                "http://127.0.0.1:5001/x",
+                true,
+            ),
+            (
+                "http://127.0.0.1:5000/v2/",
+                Method::GET,
+                307,
+                "http://10.0.0.1/x",
+                false,
+            ),
+            (
+                "https://crg.apkg.io/v2/",
+                Method::PUT,
+                307,
+                "https://crg.apkg.io/v2/y",
+                true,
+            ),
+            (
+                "https://crg.apkg.io/v2/",
+                Method::PUT,
+                302,
+                "https://crg.apkg.io/v2/y",
+                false,
+            ),
+            (
+                "https://crg.apkg.io/v2/",
+                Method::PUT,
+                307,
+                "https://example.org/v2/y",
+                false,
+            ),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let why = distrust_redirect(&registry(from), &method, status, &Url::parse(to).unwrap());
+            assert_eq!(why.is_none(), followed, "{method} {from} {to}: {why:?}");
+        }
+    }
+
+    #[test]
+    fn no_secret_of_a_url_is_shown() {
+        for (url, text) in [
+            ("https://user:pass@example.org/a?b=c", "https://example.org/a?b=c"),
+            (
+                "https://s3.example.org/a?X-Amz-Signature=abc",
+                "https://s3.example.org/a?…",
+            ),
+        ] {
+            assert_eq!(shown(&Url::parse(url).unwrap()).as_str(), text);
+        }
+    }
+}

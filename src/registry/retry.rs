@@ -1,0 +1,188 @@
+//! When to try again and how long to wait: decided without I/O.
+
+use super::error::{Problem, Reach};
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, SystemTime};
+
+/// First pause; doubles each time.
+const FIRST: Duration = Duration::from_millis(500);
+/// Longest pause of our own.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Longest pause that a server may ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
+
+/// How often a request is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Tries after the first.
+    pub retries: u32,
+}
+
+impl Policy {
+    /// How long to wait before try number `tries + 1`, or `None` to give up. `asked` is the server's `Retry-After`,
+    /// `chance` a number from 0 to 1 that spreads the tries of many.
+    #[must_use]
+    pub fn pause(self, problem: &Problem, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+        let may_pass = match problem {
+            Problem::Unreachable(reach) => reach.may_pass(),
+            Problem::Refused { status, .. } | Problem::SignIn { status, .. } => may_pass(*status),
+            _ => false,
+        };
+        if !may_pass || tries > self.retries {
+            return None;
+        }
+        let most = FIRST.saturating_mul(1 << (tries - 1).min(16)).min(LONGEST);
+        // Half fixed, half by chance: never at once, never all together.
+        let own = most.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
+        Some(asked.map_or(own, |asked| asked.min(LONGEST_ASKED).max(Duration::from_millis(100))))
+    }
+}
+
+/// Statuses that say "not now" rather than "no".
+#[must_use]
+pub const fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 520..=524)
+}
+
+/// `Retry-After`: seconds or an HTTP date (RFC 9110, 10.2.3).
+#[must_use]
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
+/// A number from 0 to 1. The standard library's hasher keys are the only randomness this needs.
+#[must_use]
+pub fn chance() -> f64 {
+    let bits = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+/// Why a request got no answer, from the chain of causes that the HTTP client gives.
+#[must_use]
+pub fn reach(error: &reqwest::Error) -> Reach {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut last = error.to_string();
+    while let Some(cause) = source {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return tls_reach(tls);
+        }
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                return tls_reach(tls);
+            }
+            match io.kind() {
+                std::io::ErrorKind::ConnectionRefused => return Reach::ConnectionRefused,
+                std::io::ErrorKind::TimedOut => return Reach::Timeout,
+                _ => {}
+            }
+        }
+        last = cause.to_string();
+        if last.contains("failed to lookup address") || last.contains("dns error") {
+            return Reach::Name;
+        }
+        source = cause.source();
+    }
+    if error.is_timeout() {
+        Reach::Timeout
+    } else {
+        Reach::Broken(super::error::Words::new(&last).as_str().to_owned())
+    }
+}
+
+fn tls_reach(error: &rustls::Error) -> Reach {
+    match error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => Reach::UnknownIssuer,
+        other => Reach::Tls(super::error::Words::new(&other.to_string()).as_str().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::error::Words;
+    use crate::registry::scope::Granted;
+
+    fn refused(status: u16) -> Problem {
+        Problem::Refused {
+            status,
+            code: None,
+            words: Words::default(),
+            granted: Granted::Unknown,
+        }
+    }
+
+    #[test]
+    fn only_what_can_pass_is_tried_again() {
+        let policy = Policy { retries: 4 };
+        for (problem, again) in [
+            (refused(429), true),
+            (refused(503), true),
+            (refused(500), true),
+            (refused(401), false),
+            (refused(403), false),
+            (refused(404), false),
+            (refused(501), false),
+            (
+                Problem::SignIn {
+                    status: 503,
+                    words: Words::default(),
+                },
+                true,
+            ),
+            (
+                Problem::SignIn {
+                    status: 401,
+                    words: Words::default(),
+                },
+                false,
+            ),
+            (Problem::Unreachable(Reach::ConnectionRefused), true),
+            (Problem::Unreachable(Reach::Name), true),
+            (Problem::Unreachable(Reach::Timeout), true),
+            (Problem::Unreachable(Reach::UnknownIssuer), false),
+            (Problem::Unreachable(Reach::Tls("bad".to_owned())), false),
+            (Problem::TooLarge { limit: 1 }, false),
+        ] {
+            assert_eq!(policy.pause(&problem, 1, None, 0.5).is_some(), again, "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_are_bounded_and_heed_the_server() {
+        let policy = Policy { retries: 20 };
+        let pause = |tries, asked, chance| policy.pause(&refused(503), tries, asked, chance);
+        assert_eq!(pause(1, None, 0.0), Some(Duration::from_millis(250)));
+        assert_eq!(pause(1, None, 1.0), Some(Duration::from_millis(500)));
+        assert_eq!(pause(3, None, 1.0), Some(Duration::from_secs(2)));
+        assert_eq!(pause(20, None, 1.0), Some(LONGEST));
+        assert_eq!(pause(21, None, 1.0), None);
+        assert_eq!(
+            pause(1, Some(Duration::from_secs(8)), 0.0),
+            Some(Duration::from_secs(8))
+        );
+        assert_eq!(pause(1, Some(Duration::from_secs(86_400)), 0.0), Some(LONGEST_ASKED));
+        assert_eq!(Policy { retries: 0 }.pause(&refused(503), 1, None, 0.0), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sun, 22 Nov 2026 10:00:00 GMT").unwrap();
+        assert_eq!(retry_after(" 7 ", now), Some(Duration::from_secs(7)));
+        assert_eq!(
+            retry_after("Sun, 22 Nov 2026 10:00:06 GMT", now),
+            Some(Duration::from_secs(6))
+        );
+        assert_eq!(retry_after("Sun, 22 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+    }
+
+    #[test]
+    fn chance_stays_in_its_range() {
+        assert!((0..100).map(|_| chance()).all(|c| (0.0..=1.0).contains(&c)));
+    }
+}

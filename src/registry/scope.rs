@@ -1,0 +1,223 @@
+//! Scopes: what a token is asked for, and what one was granted.
+//!
+//! Form: "Docker Registry v2 authentication", Token Scope (`repository:<name>:pull,push`).
+
+use crate::image::Repository;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What may be done to one repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Access {
+    /// Read manifests and blobs.
+    Pull,
+    /// Read, and write manifests and blobs.
+    PullPush,
+}
+
+impl Access {
+    /// The actions as the token server knows them.
+    #[must_use]
+    pub const fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::Pull => &["pull"],
+            Self::PullPush => &["pull", "push"],
+        }
+    }
+}
+
+/// The rights a run needs on repositories of one registry, by path. Empty for a mere sign-in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Scopes(BTreeMap<String, Access>);
+
+impl Scopes {
+    /// No repository: to see whether a credential is taken at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One repository.
+    #[must_use]
+    pub fn of(repository: &Repository, access: Access) -> Self {
+        Self(BTreeMap::from([(repository.path().to_owned(), access)]))
+    }
+
+    /// The `scope` parameters of a token request.
+    pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
+        self.0
+            .iter()
+            .map(|(path, access)| format!("repository:{path}:{}", access.actions().join(",")))
+    }
+
+    /// The actions asked for that `granted` is known to lack, as `push on shop/base`.
+    #[must_use]
+    pub fn shortfall(&self, granted: &Granted) -> Vec<String> {
+        let Granted::Known(granted) = granted else {
+            return Vec::new();
+        };
+        let mut missing = Vec::new();
+        for (path, access) in &self.0 {
+            for action in access.actions() {
+                let has = |actions: &Vec<String>| actions.iter().any(|a| a == action || a == "*");
+                if !granted.get(path).is_some_and(has) {
+                    missing.push(format!("`{action}` on `{path}`"));
+                }
+            }
+        }
+        missing
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.parameters().collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// What a token says it grants.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Granted {
+    /// The token is opaque, or speaks of rights in words that we do not know: proves nothing either way.
+    #[default]
+    Unknown,
+    /// Actions by repository path.
+    Known(BTreeMap<String, Vec<String>>),
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    access: Option<Vec<AccessEntry>>,
+}
+
+#[derive(Deserialize)]
+struct AccessEntry {
+    #[serde(rename = "type")]
+    kind: String,
+    name: String,
+    #[serde(default)]
+    actions: Option<Vec<String>>,
+}
+
+impl Granted {
+    /// Reads the `access` claim of a JWT ("Docker Registry v2 Bearer token specification"). The signature is the registry's to check.
+    /// A claim that names other repositories only is unknown: a registry may name resources otherwise inside its tokens.
+    #[must_use]
+    pub fn of_token(token: &str, asked: &Scopes) -> Self {
+        let mut parts = token.split('.');
+        let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Self::Unknown;
+        };
+        let claims = URL_SAFE_NO_PAD
+            .decode(payload.trim_end_matches('='))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Claims>(&bytes).ok());
+        let Some(Claims { access: Some(entries) }) = claims else {
+            return Self::Unknown;
+        };
+        let mut granted = BTreeMap::new();
+        let any = !entries.is_empty();
+        for entry in entries.into_iter().filter(|entry| entry.kind == "repository") {
+            granted
+                .entry(entry.name)
+                .or_insert_with(Vec::new)
+                .extend(entry.actions.unwrap_or_default());
+        }
+        if any && !asked.0.keys().any(|path| granted.contains_key(path)) {
+            return Self::Unknown;
+        }
+        Self::Known(granted)
+    }
+
+    /// `pull`, `pull,push` or `nothing`, for one repository; `None` where it is unknown.
+    #[must_use]
+    pub fn on(&self, repository: &Repository) -> Option<String> {
+        match self {
+            Self::Unknown => None,
+            Self::Known(granted) => match granted.get(repository.path()) {
+                Some(actions) if !actions.is_empty() => Some(
+                    actions
+                        .iter()
+                        .map(|a| super::error::Words::new(a).to_string())
+                        .collect::<Vec<_>>()
+                        .join(","),
+                ),
+                _ => Some("nothing".to_owned()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Host;
+
+    fn base() -> Repository {
+        Repository::new(Host::parse("crg.apkg.io").unwrap(), "shop/base").unwrap()
+    }
+
+    fn jwt(claims: &str) -> String {
+        format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    #[test]
+    fn a_token_request_names_each_repository_once() {
+        assert_eq!(
+            Scopes::of(&base(), Access::PullPush).to_string(),
+            "repository:shop/base:pull,push"
+        );
+        assert_eq!(Scopes::none().to_string(), "");
+    }
+
+    #[test]
+    fn only_a_readable_claim_proves_that_a_right_is_missing() {
+        let asked = Scopes::of(&base(), Access::PullPush);
+        for (token, missing) in [
+            ("opaque".to_owned(), 0),
+            ("a.b.c".to_owned(), 0),
+            (jwt("{}"), 0),
+            (jwt(r#"{"access":"all"}"#), 0),
+            (
+                jwt(r#"{"access":[{"type":"repository","name":"id-17","actions":["pull"]}]}"#),
+                0,
+            ),
+            (jwt(r#"{"access":[]}"#), 2),
+            (jwt(r#"{"access":[{"type":"repository","name":"shop/base"}]}"#), 2),
+            (
+                jwt(r#"{"access":[{"type":"repository","name":"shop/base","actions":["pull"]}]}"#),
+                1,
+            ),
+            (
+                jwt(r#"{"access":[{"type":"repository","name":"shop/base","actions":["*"]}]}"#),
+                0,
+            ),
+            (
+                jwt(r#"{"access":[{"type":"repository","name":"shop/base","actions":["push","pull"]}]}"#),
+                0,
+            ),
+        ] {
+            assert_eq!(
+                asked.shortfall(&Granted::of_token(&token, &asked)).len(),
+                missing,
+                "{token}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_granted_is_said_in_words() {
+        let asked = Scopes::of(&base(), Access::PullPush);
+        let granted = Granted::of_token(
+            &jwt(r#"{"access":[{"type":"repository","name":"shop/base","actions":["pull"]}]}"#),
+            &asked,
+        );
+        assert_eq!(granted.on(&base()).as_deref(), Some("pull"));
+        assert_eq!(asked.shortfall(&granted), ["`push` on `shop/base`"]);
+        assert_eq!(Granted::Known(BTreeMap::new()).on(&base()).as_deref(), Some("nothing"));
+        assert_eq!(Granted::Unknown.on(&base()), None);
+    }
+}

@@ -1,0 +1,181 @@
+//! Tokens of a realm: one request for all who wait for the same scopes, kept until shortly before they expire.
+//!
+//! "Docker Registry v2 authentication": GET on the realm with `service` and `scope`, Basic where there is a credential.
+
+use super::error::{Problem, Words, read_body};
+use super::network::{Network, Outgoing, asked_pause, read, read_refusal};
+use super::scope::{Granted, Scopes};
+use crate::credential::Credential;
+use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Url};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Validity of a token whose answer names none, in seconds (the specification's default).
+const USUAL_SECONDS: u64 = 60;
+/// A token is given up so long before its end, so that it does not expire on the way.
+const MARGIN: Duration = Duration::from_secs(5);
+/// Largest answer of a token server, in bytes.
+const LARGEST: usize = 1024 * 1024;
+
+/// A token and what it grants.
+#[derive(Debug, Clone)]
+pub(super) struct Token {
+    pub(super) bearer: Secret,
+    pub(super) granted: Granted,
+    until: Instant,
+}
+
+/// The tokens of one credential at one registry, by scopes.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<Option<Token>>>>>);
+
+/// Why no token was given, and when the server wants to be asked again.
+pub(super) type Refusal = (Problem, Option<Duration>);
+
+impl Tokens {
+    fn slot(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<Option<Token>>> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(scopes.clone()).or_default())
+    }
+
+    /// The token for `scopes`, and whether it was made just now.
+    ///
+    /// # Errors
+    /// The token server's refusal, or no answer of it.
+    pub(super) async fn obtain(
+        &self,
+        network: &Network,
+        credential: Option<&Credential>,
+        (realm, service): (&Url, Option<&str>),
+        scopes: &Scopes,
+    ) -> Result<(Token, bool), Refusal> {
+        let slot = self.slot(scopes);
+        // Held while asking: whoever needs the same scopes meanwhile waits here and finds the answer.
+        let mut held = slot.lock().await;
+        if let Some(token) = held.as_ref().filter(|token| Instant::now() < token.until) {
+            return Ok((token.clone(), false));
+        }
+        let token = request(network, credential, realm, service, scopes).await?;
+        *held = Some(token.clone());
+        Ok((token, true))
+    }
+
+    /// Forgets a token that the registry refused, unless another request has replaced it already.
+    pub(super) async fn forget(&self, scopes: &Scopes, refused: &Secret) {
+        let slot = self.slot(scopes);
+        let mut held = slot.lock().await;
+        if held.as_ref().is_some_and(|token| token.bearer == *refused) {
+            *held = None;
+        }
+    }
+
+    /// What the token for `scopes` grants, if there is one.
+    pub(super) async fn granted(&self, scopes: &Scopes) -> Granted {
+        self.slot(scopes)
+            .lock()
+            .await
+            .as_ref()
+            .map_or(Granted::Unknown, |token| token.granted.clone())
+    }
+}
+
+/// `Authorization: Basic`, marked so that no debug output shows it.
+pub(super) fn basic(credential: &Credential) -> Result<HeaderValue, Problem> {
+    header(&format!(
+        "Basic {}",
+        STANDARD.encode(format!("{}:{}", credential.username, credential.token.expose()))
+    ))
+}
+
+/// `Authorization: Bearer`, marked so that no debug output shows it.
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, Problem> {
+    header(&format!("Bearer {}", token.expose()))
+}
+
+fn header(text: &str) -> Result<HeaderValue, Problem> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| Problem::Protocol("the token cannot be sent in a header".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+async fn request(
+    network: &Network,
+    credential: Option<&Credential>,
+    realm: &Url,
+    service: Option<&str>,
+    scopes: &Scopes,
+) -> Result<Token, Refusal> {
+    let mut url = realm.clone();
+    {
+        let mut query = url.query_pairs_mut();
+        if let Some(service) = service {
+            query.append_pair("service", service);
+        }
+        for scope in scopes.parameters() {
+            query.append_pair("scope", &scope);
+        }
+    }
+    let authorization = credential.map(basic).transpose().map_err(|problem| (problem, None))?;
+    let outgoing = Outgoing {
+        method: Method::GET,
+        url,
+        accept: None,
+        content_type: None,
+        body: None,
+    };
+    let asked = Instant::now();
+    let incoming = network
+        .send(&outgoing, authorization.as_ref())
+        .await
+        .map_err(|problem| (problem, None))?;
+    let response = incoming.response;
+    if !response.status().is_success() {
+        let status = response.status().as_u16();
+        let pause = asked_pause(response.headers());
+        let (_, words) = read_body(&read_refusal(response).await);
+        return Err((Problem::SignIn { status, words }, pause));
+    }
+    let body = read(response, LARGEST).await.map_err(|problem| (problem, None))?;
+    let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
+        (
+            Problem::Protocol(format!(
+                "the token server's answer is no token ({})",
+                Words::new(&error.to_string())
+            )),
+            None,
+        )
+    })?;
+    let Some(token) = answer.token.or(answer.access_token).filter(|token| !token.is_empty()) else {
+        return Err((
+            Problem::Protocol("the token server's answer holds no token".to_owned()),
+            None,
+        ));
+    };
+    let seconds = answer
+        .expires_in
+        .filter(|seconds| *seconds > 0)
+        .unwrap_or(USUAL_SECONDS)
+        .min(86_400);
+    Ok(Token {
+        granted: Granted::of_token(&token, scopes),
+        bearer: Secret::new(token),
+        until: asked
+            + Duration::from_secs(seconds)
+                .saturating_sub(MARGIN)
+                .max(Duration::from_secs(1)),
+    })
+}

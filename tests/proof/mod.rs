@@ -1,0 +1,6 @@
+//! The support itself, proven by clients that are not ours: what they take for a registry, the pipe may be tested
+//! against.
+
+mod api;
+mod pipe;
+mod skopeo;

@@ -1,0 +1,76 @@
+//! Scripted answers: what a test makes the emulator do in place of its own answer.
+
+use super::answer::{Answer, Asked};
+use regex::Regex;
+
+/// What happens in place of an answer.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// This answer, whatever was asked.
+    Answer(Answer),
+    /// The connection is reset (RST) before a byte of an answer.
+    Reset,
+}
+
+impl From<Answer> for Fault {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+/// Which requests a script is for.
+#[derive(Debug, Clone)]
+pub struct Matcher {
+    method: String,
+    path: Regex,
+    signed_in: bool,
+}
+
+/// Requests of a method whose path and query match a pattern.
+pub fn on(method: &str, path: &str) -> Matcher {
+    Matcher {
+        method: method.to_owned(),
+        path: Regex::new(path).expect("a pattern"),
+        signed_in: false,
+    }
+}
+
+impl Matcher {
+    /// Only those that carry `Authorization`: not the first one of a sign-in.
+    #[must_use]
+    pub fn signed_in(mut self) -> Self {
+        self.signed_in = true;
+        self
+    }
+
+    fn matches(&self, asked: &Asked) -> bool {
+        self.method == asked.method.as_str()
+            && self.path.is_match(&asked.uri)
+            && (!self.signed_in || asked.headers.contains_key("authorization"))
+    }
+}
+
+/// The scripts that are still to be met.
+#[derive(Default)]
+pub(super) struct Script {
+    parts: Vec<(Matcher, usize, Fault)>,
+}
+
+impl Script {
+    pub(super) fn add(&mut self, matcher: Matcher, times: usize, fault: Fault) {
+        self.parts.push((matcher, times, fault));
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.parts.iter().map(|(_, times, _)| times).sum()
+    }
+
+    pub(super) fn take(&mut self, asked: &Asked) -> Option<Fault> {
+        let part = self
+            .parts
+            .iter_mut()
+            .find(|(matcher, times, _)| *times > 0 && matcher.matches(asked))?;
+        part.1 -= 1;
+        Some(part.2.clone())
+    }
+}

@@ -1,0 +1,121 @@
+//! What nobody documents about Bitbucket's registry, or what differs between registries: a test's choice.
+
+use super::answer::Answer;
+use regex::Regex;
+use serde_json::json;
+
+/// How a client signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignIn {
+    /// The challenge names a token endpoint.
+    Bearer,
+    /// The credential goes with every request.
+    Basic,
+}
+
+/// What a token looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenForm {
+    /// Three parts; the claims list what was granted.
+    Jwt,
+    /// Says nothing.
+    Opaque,
+}
+
+/// What becomes of a token request for several repositories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Combined {
+    /// Each is granted what the account may do there.
+    Granted,
+    /// Only the first one is granted anything.
+    OnlyFirst,
+    /// 400.
+    Refused,
+}
+
+/// How the emulator behaves. `{name}` in an answer's body becomes the package's name, the tag's or the user's.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
+pub struct Settings {
+    /// Challenge.
+    pub sign_in: SignIn,
+    /// Tokens.
+    pub token_form: TokenForm,
+    /// `expires_in`, in seconds.
+    pub token_lifetime: u64,
+    /// Whether a token answer tells `expires_in` and `issued_at`.
+    pub tells_lifetime: bool,
+    /// Whether the token endpoint takes POST (OAuth 2) too; else 405.
+    pub oauth2: bool,
+    /// Several repositories in one token.
+    pub combined: Combined,
+    /// The token endpoint's answer, or the registry's with Basic, to a credential that nobody has.
+    pub unknown_credential: Answer,
+    /// No role or no scope for what was asked.
+    pub denied: Answer,
+    /// No such package; `{name}` is the package without its workspace.
+    pub unknown_package: Answer,
+    /// No such tag or digest.
+    pub unknown_manifest: Answer,
+    /// An immutable tag; `{name}` is the tag.
+    pub immutable: Answer,
+    /// Patterns of immutable tags, workspace-wide.
+    pub immutable_tags: Vec<Regex>,
+    /// Whether an immutable tag takes the digest that it already has.
+    pub immutable_takes_same: bool,
+    /// Whether `/referrers/` is served.
+    pub referrers: bool,
+    /// At most so many tags on a page.
+    pub page_limit: usize,
+    /// Whether `Location` of uploads is absolute.
+    pub absolute_locations: bool,
+    /// Whether `POST …/uploads/?digest=` takes the blob at once.
+    pub single_post: bool,
+    /// Whether mounts are done; else every one is a 202.
+    pub mounts: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sign_in: SignIn::Bearer,
+            token_form: TokenForm::Jwt,
+            token_lifetime: 300,
+            tells_lifetime: true,
+            oauth2: true,
+            combined: Combined::Granted,
+            unknown_credential: Answer::error(401, "UNAUTHORIZED", "unauthorized"),
+            denied: Answer::error(403, "DENIED", "requested access to the resource is denied"),
+            unknown_package: Answer::error_about(
+                404,
+                "NAME_UNKNOWN",
+                "name unknown: {name} does not exist in this workspace",
+                &json!({ "name": "{name}" }),
+            ),
+            unknown_manifest: Answer::error_about(
+                404,
+                "MANIFEST_UNKNOWN",
+                "manifest unknown",
+                &json!({ "Reference": "{name}" }),
+            ),
+            immutable: Answer::error(
+                400,
+                "TAG_IMMUTABLE",
+                "tag {name} is immutable and cannot be overwritten",
+            ),
+            immutable_tags: Vec::new(),
+            immutable_takes_same: true,
+            referrers: false,
+            page_limit: 100,
+            absolute_locations: true,
+            single_post: false,
+            mounts: true,
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn is_immutable(&self, tag: &str) -> bool {
+        self.immutable_tags.iter().any(|pattern| pattern.is_match(tag))
+    }
+}

@@ -1,0 +1,30 @@
+//! What the tests run against: real servers, real clients, an emulator of what is Bitbucket's own, and a runner of
+//! the real binary. Nothing here is a mock inside the process: every byte goes through a socket.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each topic of the suite uses its own part of the support"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "the sandbox includes some of these files as modules of its own"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a broken test set-up ends the test"
+)]
+#![allow(
+    clippy::must_use_candidate,
+    clippy::missing_panics_doc,
+    reason = "no library: tests call it"
+)]
+
+pub mod emulator;
+pub mod image;
+pub mod outcome;
+pub mod pipe;
+
+pub mod pki;
+pub mod skopeo;

@@ -1,34 +1,9 @@
 //! curl as a client of the emulator's REST API, CONNECT proxy and token endpoint.
 
+use super::curl::curl;
 use crate::support::emulator::{AccessTokenKind, Emulator, Setup, User, access_token, api_token};
 use crate::support::pki::Authority;
 use serde_json::Value;
-use std::process::Command;
-
-/// Status, headers and body of one call.
-fn curl(emulator: &Emulator, arguments: &[&str]) -> (u16, String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let ca = Authority::shared().write_to(folder.path());
-    let mut command = Command::new("curl");
-    command
-        .args(["-sS", "-i", "--suppress-connect-headers", "--max-time", "10"])
-        .args(arguments)
-        .env_clear()
-        .env("CURL_CA_BUNDLE", ca);
-    if let Some(proxy) = emulator.proxy() {
-        command.env("HTTPS_PROXY", proxy).env("NO_PROXY", "localhost");
-    }
-    let output = command.output().expect("curl is not installed: apt-get install curl");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{}{text}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_ascii_lowercase(), body.to_owned())
-}
 
 #[test]
 fn the_user_endpoint_tells_kind_and_scopes() {

@@ -21,10 +21,15 @@
     reason = "no library: tests call it"
 )]
 
+pub mod distribution;
 pub mod emulator;
+pub mod engine;
+mod http;
 pub mod image;
 pub mod outcome;
 pub mod pipe;
-
 pub mod pki;
+pub mod recorder;
 pub mod skopeo;
+pub mod supervised;
+pub mod token_server;

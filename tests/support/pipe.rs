@@ -1,7 +1,9 @@
 //! Runs the real binary as a pipeline step would: its own clone folder, a cleared environment, variables as Pipelines
 //! writes them. One run is one chain: `Pipe::new().var("ACTION", "retag")….run().succeeds()`.
 
+use super::distribution::Distribution;
 use super::emulator::{Emulator, Setup};
+use super::engine::Engine;
 use super::outcome::{Outcome, Secrets};
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -17,6 +19,9 @@ const SECRETS: [(&str, &str); 3] = [
     ("BITBUCKET_PACKAGES_TOKEN", "BITBUCKET_PACKAGES_USERNAME"),
     ("SOURCE_PASSWORD", "SOURCE_USERNAME"),
 ];
+
+/// A proxy at a port where nobody listens.
+const NO_NETWORK: &str = "http://127.0.0.1:9";
 
 /// A run in preparation.
 pub struct Pipe<'a> {
@@ -36,7 +41,8 @@ impl Default for Pipe<'_> {
 }
 
 impl<'a> Pipe<'a> {
-    /// A fresh clone folder, which is the working folder too and `BITBUCKET_CLONE_DIR`; no other variable.
+    /// A fresh clone folder, which is the working folder too and `BITBUCKET_CLONE_DIR`. The only other variables are
+    /// a proxy that refuses, so that no test reaches a network beyond this machine.
     pub fn new() -> Self {
         Self::of(&[env!("CARGO_BIN_EXE_crg-pipe")])
     }
@@ -55,6 +61,8 @@ impl<'a> Pipe<'a> {
         };
         let clone = pipe.clone_folder().display().to_string();
         pipe.env("BITBUCKET_CLONE_DIR", &clone)
+            .env("HTTPS_PROXY", NO_NETWORK)
+            .env("NO_PROXY", "localhost,127.0.0.1")
     }
 
     /// A pipe variable, or any other one of the environment.
@@ -111,10 +119,23 @@ impl<'a> Pipe<'a> {
         if let Some(pem) = emulator.authority_pem() {
             pipe = pipe.var("CA_CERTIFICATE", &pem);
         }
-        match emulator.proxy() {
-            Some(proxy) => pipe.var("HTTPS_PROXY", &proxy).var("NO_PROXY", "localhost,127.0.0.1"),
+        pipe.var("HTTPS_PROXY", &emulator.proxy())
+    }
+
+    /// Debian's docker-registry as `REGISTRY`, and its CA in `CA_CERTIFICATE`.
+    #[must_use]
+    pub fn distribution(self, registry: &Distribution) -> Self {
+        let pipe = self.var("REGISTRY", &registry.host());
+        match registry.authority_pem() {
+            Some(pem) => pipe.var("CA_CERTIFICATE", &pem),
             None => pipe,
         }
+    }
+
+    /// A Docker Engine as `DOCKER_HOST`, by TCP on loopback.
+    #[must_use]
+    pub fn engine(self, engine: &Engine) -> Self {
+        self.docker_host(&engine.tcp())
     }
 
     /// The person of [`Setup::shop`] as `ATLASSIAN_ACCOUNT_EMAIL` and `ATLASSIAN_API_TOKEN`.

@@ -119,6 +119,8 @@ impl Skopeo {
             .env("HOME", self.folder.path())
             .env("XDG_RUNTIME_DIR", self.folder.path())
             .env("XDG_DATA_HOME", self.folder.path().join("data"))
+            // Its memory of blobs then is below XDG_DATA_HOME for root too, not in /var/lib/containers.
+            .env("_CONTAINERS_ROOTLESS_UID", "1000")
             .env("REGISTRY_AUTH_FILE", self.folder.path().join("auth.json"))
             .env("TMPDIR", self.folder.path())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

@@ -39,6 +39,8 @@ pub enum Combined {
 pub struct Settings {
     /// Challenge.
     pub sign_in: SignIn,
+    /// The realm of the challenge in place of this emulator's own.
+    pub realm: Option<String>,
     /// Tokens.
     pub token_form: TokenForm,
     /// `expires_in`, in seconds.
@@ -79,6 +81,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             sign_in: SignIn::Bearer,
+            realm: None,
             token_form: TokenForm::Jwt,
             token_lifetime: 300,
             tells_lifetime: true,

@@ -94,7 +94,7 @@ impl Setup {
         self
     }
 
-    /// Also serves `api.bitbucket.org` with a certificate of this authority, behind a CONNECT proxy.
+    /// Also serves `api.bitbucket.org` with a certificate of this authority, behind the CONNECT proxy.
     #[must_use]
     pub fn api(mut self, authority: &'static Authority) -> Self {
         self.api_tls = Some(authority);

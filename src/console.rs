@@ -2,7 +2,6 @@
 //!
 //! Everything goes to standard output: Pipelines shows two streams in no certain order, and the last line must be the last.
 
-use crate::credential::Credential;
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -39,11 +38,10 @@ pub fn hide(secret: &Secret) {
     hide_texts(forms(secret.expose()));
 }
 
-/// Hides a credential: its token, and token and user name as Basic authentication encodes them.
-pub fn hide_credential(credential: &Credential) {
-    hide(&credential.token);
-    let pair = format!("{}:{}", credential.username, credential.token.expose());
-    hide_texts(forms(&pair));
+/// Hides a token, and token and user name as Basic authentication encodes them.
+pub fn hide_pair(username: &str, token: &Secret) {
+    hide(token);
+    hide_texts(forms(&format!("{username}:{}", token.expose())));
 }
 
 /// The text with every hidden one replaced.
@@ -51,7 +49,11 @@ pub fn hide_credential(credential: &Credential) {
 pub fn redact(text: &str) -> String {
     let hidden = HIDDEN.read().unwrap_or_else(PoisonError::into_inner);
     hidden.iter().fold(text.to_owned(), |text, secret| {
-        if text.contains(secret.as_str()) { text.replace(secret.as_str(), STARS) } else { text }
+        if text.contains(secret.as_str()) {
+            text.replace(secret.as_str(), STARS)
+        } else {
+            text
+        }
     })
 }
 
@@ -62,6 +64,11 @@ pub fn detail(text: &str) {
         let _ = writeln!(block, "  {line}");
     }
     print(&block);
+}
+
+/// Prints a line as it is.
+pub fn plain(text: &str) {
+    print(&format!("{text}\n"));
 }
 
 /// Prints the last line of a run that did what it should.
@@ -91,11 +98,19 @@ pub fn bytes(count: u64) -> String {
         amount /= 1024.0;
         unit = larger;
     }
-    if amount < 9.95 { format!("{amount:.1} {unit}") } else { format!("{amount:.0} {unit}") }
+    if amount < 9.95 {
+        format!("{amount:.1} {unit}")
+    } else {
+        format!("{amount:.0} {unit}")
+    }
 }
 
 fn last_line(mark: &str, colour_code: &str, text: &str, colour: bool) {
-    let line = if colour { format!("\x1b[{colour_code}m{mark} {text}\x1b[0m\n") } else { format!("{mark} {text}\n") };
+    let line = if colour {
+        format!("\x1b[{colour_code}m{mark} {text}\x1b[0m\n")
+    } else {
+        format!("{mark} {text}\n")
+    };
     print(&line);
 }
 
@@ -129,7 +144,13 @@ fn forms(secret: &str) -> Vec<String> {
         })
     };
     let form = encode(true).replace("%20", "+");
-    let mut forms = vec![secret.to_owned(), secret.trim().to_owned(), encode(true), encode(false), form];
+    let mut forms = vec![
+        secret.to_owned(),
+        secret.trim().to_owned(),
+        encode(true),
+        encode(false),
+        form,
+    ];
     for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
         forms.push(engine.encode(secret));
     }
@@ -203,13 +224,11 @@ impl io::Write for Redacted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::Source;
 
     #[test]
     fn every_form_of_a_secret_is_hidden() {
         let token = "ATATT3x/+=&secret tok%en\n";
-        let credential = Credential { source: Source::ApiToken, username: "ann@example.org".to_owned(), token: Secret::new(token) };
-        hide_credential(&credential);
+        hide_pair("ann@example.org", &Secret::new(token));
         let pair = format!("ann@example.org:{token}");
         for leak in [
             token.to_owned(),
@@ -221,7 +240,10 @@ mod tests {
             URL_SAFE_NO_PAD.encode(&pair),
         ] {
             let shown = redact(&format!("before {leak} after"));
-            assert!(!shown.contains(&leak) && shown.contains(STARS) && shown.starts_with("before "), "{leak} → {shown}");
+            assert!(
+                !shown.contains(&leak) && shown.contains(STARS) && shown.starts_with("before "),
+                "{leak} → {shown}"
+            );
         }
         assert_eq!(redact("nothing to hide"), "nothing to hide");
     }

@@ -75,7 +75,11 @@ pub struct Failure {
 impl Failure {
     /// A failure with advice.
     pub fn new(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: Some(hint.into()) }
+        Self {
+            kind,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 }
 
@@ -111,7 +115,11 @@ impl Failures {
     #[must_use]
     pub fn first(&self) -> &Failure {
         // `of` and `From` make no empty list; were it empty after all, the fallback says so.
-        const NONE: &Failure = &Failure { kind: Kind::Other, message: String::new(), hint: None };
+        const NONE: &Failure = &Failure {
+            kind: Kind::Other,
+            message: String::new(),
+            hint: None,
+        };
         self.0.iter().min_by_key(|failure| failure.kind.rank()).unwrap_or(NONE)
     }
 
@@ -130,7 +138,11 @@ impl From<Failure> for Failures {
 
 impl From<Vec<Mistake>> for Failures {
     fn from(mistakes: Vec<Mistake>) -> Self {
-        let failures = mistakes.iter().map(|mistake| Failure { kind: Kind::Variables, message: mistake.to_string(), hint: None });
+        let failures = mistakes.iter().map(|mistake| Failure {
+            kind: Kind::Variables,
+            message: mistake.to_string(),
+            hint: None,
+        });
         Self(failures.collect())
     }
 }
@@ -150,9 +162,15 @@ impl From<engine::Error> for Failure {
             | engine::Error::Broken { .. }
             | engine::Error::Stalled { .. }
             | engine::Error::Version { .. } => Kind::Unreachable,
-            engine::Error::NoSpace { .. } | engine::Error::Daemon { .. } | engine::Error::Protocol { .. } => Kind::Other,
+            engine::Error::NoSpace { .. } | engine::Error::Daemon { .. } | engine::Error::Protocol { .. } => {
+                Kind::Other
+            }
         };
-        Self { kind, message: error.message(), hint: error.hint() }
+        Self {
+            kind,
+            message: error.message(),
+            hint: error.hint(),
+        }
     }
 }
 
@@ -161,7 +179,11 @@ mod tests {
     use super::*;
 
     fn failure(kind: Kind) -> Failure {
-        Failure { kind, message: kind.word().to_owned(), hint: None }
+        Failure {
+            kind,
+            message: kind.word().to_owned(),
+            hint: None,
+        }
     }
 
     #[test]
@@ -178,6 +200,12 @@ mod tests {
             assert_eq!(failures.status(), status);
         }
         assert_eq!(Failures::of(vec![]), None);
-        assert_eq!(Failures::of(vec![failure(Other), failure(Other)]).unwrap().iter().count(), 1);
+        assert_eq!(
+            Failures::of(vec![failure(Other), failure(Other)])
+                .unwrap()
+                .iter()
+                .count(),
+            1
+        );
     }
 }

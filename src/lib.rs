@@ -1,13 +1,25 @@
 //! crg-pipe: a Bitbucket pipe that pulls, retags and publishes images of Bitbucket's container registry.
 //!
 //! The way of the data, a type for each stage, is
-//! environment → [`variables::Variables`] → [`request::Request`] → credentials → plan → transfers → report.
+//! environment → [`variables::Variables`] → [`request::Request`] → [`credential::Settled`] → [`plan`] → transfers → [`report`].
 
 #![forbid(unsafe_code)]
 
+pub mod access;
+pub mod action;
+pub mod console;
 pub mod credential;
 pub mod engine;
+pub mod failure;
 pub mod image;
 pub mod mistake;
+pub mod output_file;
+pub mod pipe;
+pub mod plan;
 pub mod platform;
+pub mod refusal;
+pub mod registry;
+pub mod report;
+pub mod request;
 pub mod secret;
+pub mod variables;

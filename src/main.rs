@@ -1,3 +1,54 @@
-//! The edge of the process.
+//! The edge of the process: environment in, exit status out.
 
-fn main() {}
+use anyhow::Context as _;
+use crg_pipe::{console, pipe};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(|place| format!(" at {}:{}", place.file(), place.line()))
+            .unwrap_or_default();
+        let what = panic
+            .payload_as_str()
+            .unwrap_or("no message")
+            .replace(['\n', '\r'], " ");
+        console::failure(
+            &format!(
+                "a fault of crg-pipe {}{place}: {what}; please report this line",
+                env!("CARGO_PKG_VERSION")
+            ),
+            true,
+        );
+        std::process::exit(1);
+    }));
+    match start() {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            console::failure(&format!("{error:#}"), true);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> anyhow::Result<u8> {
+    if let Some(argument) = std::env::args_os().nth(1) {
+        let argument = argument.to_string_lossy();
+        if argument == "--version" {
+            console::plain(concat!("crg-pipe ", env!("CARGO_PKG_VERSION")));
+            return Ok(0);
+        }
+        console::failure(&pipe::no_arguments(&argument).to_string(), true);
+        return Ok(2);
+    }
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("TLS could not be set up"))?;
+    let working_folder = std::env::current_dir().context("the working folder is gone or may not be read")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not be started")?;
+    Ok(runtime.block_on(pipe::run(std::env::vars_os(), &working_folder)))
+}

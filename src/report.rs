@@ -68,6 +68,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether the daemon or the registry is now another than before.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        matches!(self.outcome, Outcome::Pulled | Outcome::Tagged | Outcome::Pushed)
+    }
+
     /// `repository:tag`, or `repository@digest` where there is no tag.
     #[must_use]
     pub fn reference(&self) -> String {
@@ -122,7 +128,11 @@ pub fn json(action: &str, status: u8, records: &[Record], failures: Option<&Fail
 /// The report of a run that a signal ended.
 #[must_use]
 pub fn interrupted(action: &str, status: u8, records: &[Record], message: &str) -> Vec<u8> {
-    let error = Fault { kind: "stopped", message: redact(message), hint: None };
+    let error = Fault {
+        kind: "stopped",
+        message: redact(message),
+        hint: None,
+    };
     interrupted_or(action, status, records, Some(error))
 }
 
@@ -135,7 +145,13 @@ fn interrupted_or(action: &str, status: u8, records: &[Record], error: Option<Fa
         outcome: record.outcome.word(),
         credential: record.credential.map(|source| source.to_string()),
     });
-    let report = Report { schema: 1, action, status, images: images.collect(), error };
+    let report = Report {
+        schema: 1,
+        action,
+        status,
+        images: images.collect(),
+        error,
+    };
     // Texts, numbers and lists of them: there is nothing in it that serde_json refuses.
     let mut bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();
     bytes.push(b'\n');
@@ -151,7 +167,10 @@ pub fn env(records: &[Record]) -> Vec<u8> {
     for image in 0..count {
         let suffix = if count == 1 { String::new() } else { format!("_{image}") };
         let of_image = || records.iter().filter(|record| record.image == image);
-        let Some(main) = of_image().find(|record| record.outcome.is_set()).or_else(|| of_image().next()) else {
+        let Some(main) = of_image()
+            .find(|record| record.outcome.is_set())
+            .or_else(|| of_image().next())
+        else {
             continue;
         };
         if let Some(digest) = &main.digest {
@@ -190,7 +209,12 @@ mod tests {
     #[test]
     fn one_image_has_plain_names_and_several_have_numbers() {
         let digest = Digest::of(&[0]);
-        let one = String::from_utf8(env(&[record(0, "1.4.2", Outcome::Tagged), record(0, "old", Outcome::Skipped), record(0, "latest", Outcome::Same)])).unwrap();
+        let one = String::from_utf8(env(&[
+            record(0, "1.4.2", Outcome::Tagged),
+            record(0, "old", Outcome::Skipped),
+            record(0, "latest", Outcome::Same),
+        ]))
+        .unwrap();
         assert_eq!(
             one,
             format!(
@@ -198,8 +222,16 @@ mod tests {
                  CRG_PIPE_TAGS='1.4.2 latest'\nCRG_PIPE_COUNT='1'\n"
             )
         );
-        let two = String::from_utf8(env(&[record(0, "1", Outcome::Pulled), record(1, "2", Outcome::Present)])).unwrap();
-        for line in ["CRG_PIPE_REFERENCE_1='crg.apkg.io/shop/api@sha256:", "CRG_PIPE_TAGS_0='1'\n", "CRG_PIPE_COUNT='2'\n"] {
+        let two = String::from_utf8(env(&[
+            record(0, "1", Outcome::Pulled),
+            record(1, "2", Outcome::Present),
+        ]))
+        .unwrap();
+        for line in [
+            "CRG_PIPE_REFERENCE_1='crg.apkg.io/shop/api@sha256:",
+            "CRG_PIPE_TAGS_0='1'\n",
+            "CRG_PIPE_COUNT='2'\n",
+        ] {
             assert!(two.contains(line), "{two}");
         }
         assert_eq!(env(&[]), b"CRG_PIPE_COUNT='0'\n");

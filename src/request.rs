@@ -152,17 +152,17 @@ impl Request {
     /// # Errors
     /// All mistakes there are.
     pub fn check(variables: &Variables, working_folder: &Path) -> Result<Self, Vec<Mistake>> {
-        let mut check = Check { variables, mistakes: variables.mistakes.clone() };
-        let scalars = &variables.scalars;
-        let step = Step {
-            workspace: scalars.bitbucket_workspace.clone(),
-            repository: scalars.bitbucket_repo_full_name.clone(),
-            clone_folder: scalars.bitbucket_clone_dir.clone().map(PathBuf::from),
-            in_pipe: scalars.bitbucket_pipe_storage_dir.is_some(),
-            working_folder: working_folder.to_owned(),
+        let mut check = Check {
+            variables,
+            mistakes: variables.mistakes.clone(),
         };
+        let scalars = &variables.scalars;
+        let step = Step::of(variables, working_folder);
         let registry = check.registry();
-        let namespace = Namespace { registry: registry.clone(), workspace: step.workspace.clone() };
+        let namespace = Namespace {
+            registry: registry.clone(),
+            workspace: step.workspace.clone(),
+        };
         let action = check.action(&namespace, &step);
         let outputs = check.outputs(&step);
         let network = registry::Settings {
@@ -170,16 +170,47 @@ impl Request {
             timeout: Duration::from_secs(check.number("TIMEOUT", scalars.timeout.as_deref(), 60, 1..=3600)),
             retries: u32::try_from(check.number("RETRIES", scalars.retries.as_deref(), 4, 0..=20)).unwrap_or(4),
         };
-        let concurrency = usize::try_from(check.number("CONCURRENCY", scalars.concurrency.as_deref(), 8, 1..=32)).unwrap_or(8);
+        let concurrency =
+            usize::try_from(check.number("CONCURRENCY", scalars.concurrency.as_deref(), 8, 1..=32)).unwrap_or(8);
         let choice = check.choice();
         let expires_on = check.expires_on();
         check.boolean("DEBUG", scalars.debug.as_deref());
         check.boolean("ALLOW_UNSUPPORTED_TOKEN", scalars.allow_unsupported_token.as_deref());
         match action {
-            Some(action) if check.mistakes.is_empty() => {
-                Ok(Self { action, registry, choice, network, concurrency, outputs, step, expires_on })
-            }
+            Some(action) if check.mistakes.is_empty() => Ok(Self {
+                action,
+                registry,
+                choice,
+                network,
+                concurrency,
+                outputs,
+                step,
+                expires_on,
+            }),
             _ => Err(check.mistakes),
+        }
+    }
+
+    /// Where results are written, also where the rest is full of mistakes: the report tells of them too.
+    #[must_use]
+    pub fn outputs(variables: &Variables, working_folder: &Path) -> Outputs {
+        Check {
+            variables,
+            mistakes: Vec::new(),
+        }
+        .outputs(&Step::of(variables, working_folder))
+    }
+}
+
+impl Step {
+    fn of(variables: &Variables, working_folder: &Path) -> Self {
+        let scalars = &variables.scalars;
+        Self {
+            workspace: scalars.bitbucket_workspace.clone(),
+            repository: scalars.bitbucket_repo_full_name.clone(),
+            clone_folder: scalars.bitbucket_clone_dir.clone().map(PathBuf::from),
+            in_pipe: scalars.bitbucket_pipe_storage_dir.is_some(),
+            working_folder: working_folder.to_owned(),
         }
     }
 }
@@ -203,14 +234,24 @@ impl Check<'_> {
     }
 
     fn action(&mut self, namespace: &Namespace, step: &Step) -> Option<Action> {
-        let written = self.variables.scalars.action.clone().unwrap_or_else(|| "pull".to_owned());
+        let written = self
+            .variables
+            .scalars
+            .action
+            .clone()
+            .unwrap_or_else(|| "pull".to_owned());
         match written.trim().to_ascii_lowercase().as_str() {
             "pull" => self.pull(namespace).map(Action::Pull),
             "retag" => self.retag(namespace).map(Action::Retag),
             "push" => self.push(namespace).map(Action::Push),
             "login" => self.login(step).map(Action::Login),
             _ => {
-                self.mistake(Mistake::new("ACTION", &written, "there is no such action", format!("write one of `{}`", ACTIONS.join("`, `"))));
+                self.mistake(Mistake::new(
+                    "ACTION",
+                    &written,
+                    "there is no such action",
+                    format!("write one of `{}`", ACTIONS.join("`, `")),
+                ));
                 None
             }
         }
@@ -240,13 +281,21 @@ impl Check<'_> {
         }
         let platform = self.platform();
         let daemon = self.daemon()?;
-        Some(Pull { images, platform, daemon })
+        Some(Pull {
+            images,
+            platform,
+            daemon,
+        })
     }
 
     fn retag(&mut self, namespace: &Namespace) -> Option<Retag> {
         let tags = self.tags();
         if self.variables.tags.is_empty() {
-            self.mistake(Mistake::unshown("TAGS", "`retag` needs the tags to set", "write `TAGS: '1.4.2 latest'` or a list"));
+            self.mistake(Mistake::unshown(
+                "TAGS",
+                "`retag` needs the tags to set",
+                "write `TAGS: '1.4.2 latest'` or a list",
+            ));
         }
         if let Some(target) = self.variables.scalars.target.clone() {
             self.mistake(Mistake::new(
@@ -257,7 +306,10 @@ impl Check<'_> {
             ));
         }
         let on_existing = self.on_existing();
-        let source = self.required_source("`retag` needs the image that is in the registry", "write `SOURCE: package:tag`")?;
+        let source = self.required_source(
+            "`retag` needs the image that is in the registry",
+            "write `SOURCE: package:tag`",
+        )?;
         if let Some(transport) = transport(&source) {
             self.mistake(Mistake::new(
                 "SOURCE",
@@ -268,12 +320,20 @@ impl Check<'_> {
             return None;
         }
         match Reference::parse(&source, namespace) {
-            Ok(source) if *source.repository.host() == namespace.registry => Some(Retag { source, tags, on_existing }),
+            Ok(source) if *source.repository.host() == namespace.registry => Some(Retag {
+                source,
+                tags,
+                on_existing,
+            }),
             Ok(other) => {
                 self.mistake(Mistake::new(
                     "SOURCE",
                     &source,
-                    format!("it is on `{}`, but `REGISTRY` is `{}`", other.repository.host(), namespace.registry),
+                    format!(
+                        "it is on `{}`, but `REGISTRY` is `{}`",
+                        other.repository.host(),
+                        namespace.registry
+                    ),
                     "`retag` stays in one repository of `REGISTRY`",
                 ));
                 None
@@ -297,22 +357,44 @@ impl Check<'_> {
         )?;
         let name = source.strip_prefix("docker-daemon:").unwrap_or(&source).to_owned();
         if let Some(transport) = transport(&name) {
-            self.mistake(Mistake::new("SOURCE", &source, format!("`push` of this version does not read `{transport}`"), "write the image's name in the Docker daemon"));
+            self.mistake(Mistake::new(
+                "SOURCE",
+                &source,
+                format!("`push` of this version does not read `{transport}`"),
+                "write the image's name in the Docker daemon",
+            ));
             return None;
         }
         let (name_part, source_tag) = match daemon_name(&name) {
             Ok(parts) => parts,
             Err(bad) => {
-                self.mistake(Mistake::new("SOURCE", &source, bad.to_string(), "write the name that `docker image ls` shows, with its tag"));
+                self.mistake(Mistake::new(
+                    "SOURCE",
+                    &source,
+                    bad.to_string(),
+                    "write the name that `docker image ls` shows, with its tag",
+                ));
                 return None;
             }
         };
         let target = match target {
             Some(target) => target?,
             None => {
-                let derived = name_part.ok_or_else(|| ("it is an image ID, which names no target".to_owned(), "write `TARGET: package`".to_owned())).and_then(|part| {
-                    derived_target(part, namespace).map_err(|bad| (format!("no target follows from it: {bad}"), format!("write `TARGET`; {}", bad.hint())))
-                });
+                let derived = name_part
+                    .ok_or_else(|| {
+                        (
+                            "it is an image ID, which names no target".to_owned(),
+                            "write `TARGET: package`".to_owned(),
+                        )
+                    })
+                    .and_then(|part| {
+                        derived_target(part, namespace).map_err(|bad| {
+                            (
+                                format!("no target follows from it: {bad}"),
+                                format!("write `TARGET`; {}", bad.hint()),
+                            )
+                        })
+                    });
                 match derived {
                     Ok(repository) => (repository, None),
                     Err((problem, cure)) => {
@@ -326,27 +408,49 @@ impl Check<'_> {
         match target_tag {
             Some(tag) if !self.variables.tags.is_empty() => {
                 let written = self.variables.scalars.target.clone().unwrap_or_default();
-                self.mistake(Mistake::new("TARGET", &written, format!("it has the tag `{tag}`, and `TAGS` is set too"), "write the tags in one of them"));
+                self.mistake(Mistake::new(
+                    "TARGET",
+                    &written,
+                    format!("it has the tag `{tag}`, and `TAGS` is set too"),
+                    "write the tags in one of them",
+                ));
             }
             Some(tag) => tags = vec![tag],
             None if tags.is_empty() => tags = vec![source_tag.unwrap_or_else(Tag::latest)],
             None => {}
         }
-        Some(Push { source: name, target, tags, platform, on_existing, daemon: daemon? })
+        Some(Push {
+            source: name,
+            target,
+            tags,
+            platform,
+            on_existing,
+            daemon: daemon?,
+        })
     }
 
     fn login(&mut self, step: &Step) -> Option<Login> {
         match &self.variables.scalars.docker_config {
-            Some(text) => self.output_path("DOCKER_CONFIG", text, step).map(|folder| Login { folder }),
+            Some(text) => self
+                .output_path("DOCKER_CONFIG", text, step)
+                .map(|folder| Login { folder }),
             None => {
                 let base = step.clone_folder.as_ref().unwrap_or(&step.working_folder);
-                Some(Login { folder: base.join(".docker") })
+                Some(Login {
+                    folder: base.join(".docker"),
+                })
             }
         }
     }
 
     fn required_source(&mut self, problem: &str, cure: &str) -> Option<String> {
-        let source = self.variables.scalars.source.as_deref().map(str::trim).filter(|source| !source.is_empty());
+        let source = self
+            .variables
+            .scalars
+            .source
+            .as_deref()
+            .map(str::trim)
+            .filter(|source| !source.is_empty());
         if source.is_none() {
             self.mistake(Mistake::unshown("SOURCE", problem, cure));
         }
@@ -356,16 +460,29 @@ impl Check<'_> {
     /// `TARGET`: absent, or a repository with an optional tag, or a mistake that has been noted.
     #[allow(clippy::option_option, reason = "absent and mistaken are two answers")]
     fn target(&mut self, namespace: &Namespace) -> Option<Option<(Repository, Option<Tag>)>> {
-        let written = self.variables.scalars.target.as_deref().map(str::trim).filter(|target| !target.is_empty())?;
+        let written = self
+            .variables
+            .scalars
+            .target
+            .as_deref()
+            .map(str::trim)
+            .filter(|target| !target.is_empty())?;
         let mistake = match Reference::parse(written, namespace) {
             Err(bad) => Mistake::new("TARGET", written, bad.to_string(), bad.hint()),
-            Ok(Reference { digest: Some(_), .. }) => {
-                Mistake::new("TARGET", written, "it has a digest, which the image itself decides", "write `package` or `package:tag`")
-            }
+            Ok(Reference { digest: Some(_), .. }) => Mistake::new(
+                "TARGET",
+                written,
+                "it has a digest, which the image itself decides",
+                "write `package` or `package:tag`",
+            ),
             Ok(target) if *target.repository.host() != namespace.registry => Mistake::new(
                 "TARGET",
                 written,
-                format!("it is on `{}`, but what is written goes to `REGISTRY`, `{}`", target.repository.host(), namespace.registry),
+                format!(
+                    "it is on `{}`, but what is written goes to `REGISTRY`, `{}`",
+                    target.repository.host(),
+                    namespace.registry
+                ),
                 "write `package` or `workspace/package` without a host",
             ),
             Ok(target) => return Some(Some((target.repository, target.tag))),
@@ -381,7 +498,12 @@ impl Check<'_> {
                 Ok(tag) if !tags.contains(&tag) => tags.push(tag),
                 Ok(_) => {}
                 Err(_) if text.contains([':', '/', '@']) && !text.starts_with('/') && text.contains(':') => {
-                    self.mistake(Mistake::new("TAGS", text, "it is a whole reference", "write the tags alone, as in `1.4.2 latest`"));
+                    self.mistake(Mistake::new(
+                        "TAGS",
+                        text,
+                        "it is a whole reference",
+                        "write the tags alone, as in `1.4.2 latest`",
+                    ));
                 }
                 Err(bad) => self.mistake(Mistake::new("TAGS", text, bad.to_string(), bad.hint())),
             }
@@ -398,7 +520,12 @@ impl Check<'_> {
             "skip" => OnExisting::Skip,
             "fail" => OnExisting::Fail,
             _ => {
-                self.mistake(Mistake::new("ON_EXISTING", &written, "there is no such choice", "write `overwrite`, `skip` or `fail`"));
+                self.mistake(Mistake::new(
+                    "ON_EXISTING",
+                    &written,
+                    "there is no such choice",
+                    "write `overwrite`, `skip` or `fail`",
+                ));
                 OnExisting::default()
             }
         }
@@ -409,7 +536,12 @@ impl Check<'_> {
         match Platform::parse(written.trim()) {
             Ok(platform) => Some(platform),
             Err(bad) => {
-                self.mistake(Mistake::new("PLATFORM", &written, bad.to_string(), "write one platform, as in `linux/amd64` or `linux/arm64/v8`"));
+                self.mistake(Mistake::new(
+                    "PLATFORM",
+                    &written,
+                    bad.to_string(),
+                    "write one platform, as in `linux/amd64` or `linux/arm64/v8`",
+                ));
                 None
             }
         }
@@ -426,11 +558,21 @@ impl Check<'_> {
     }
 
     fn registry(&mut self) -> Host {
-        let written = self.variables.scalars.registry.as_deref().map_or(Host::BITBUCKET, str::trim);
+        let written = self
+            .variables
+            .scalars
+            .registry
+            .as_deref()
+            .map_or(Host::BITBUCKET, str::trim);
         let mistake = match Host::parse(written) {
             Ok(host) => match crate::image::wrong_host(&host) {
                 None => return host,
-                Some(what) => Mistake::new("REGISTRY", written, format!("it is not Bitbucket's container registry: {what}"), format!("write `{}`, or leave the variable out", Host::BITBUCKET)),
+                Some(what) => Mistake::new(
+                    "REGISTRY",
+                    written,
+                    format!("it is not Bitbucket's container registry: {what}"),
+                    format!("write `{}`, or leave the variable out", Host::BITBUCKET),
+                ),
             },
             Err(bad) => Mistake::new("REGISTRY", written, bad.to_string(), bad.hint()),
         };
@@ -449,7 +591,11 @@ impl Check<'_> {
             "api-token" => Choice::ApiToken,
             _ => {
                 // The value is not shown: who misunderstands the name may have put a token here.
-                self.mistake(Mistake::unshown("CREDENTIAL", "it names which credential to use, and there is no such choice", "write `auto`, `built-in` or `api-token`"));
+                self.mistake(Mistake::unshown(
+                    "CREDENTIAL",
+                    "it names which credential to use, and there is no such choice",
+                    "write `auto`, `built-in` or `api-token`",
+                ));
                 Choice::Auto
             }
         }
@@ -470,7 +616,12 @@ impl Check<'_> {
         if let Some(value) = value
             && !matches!(value.trim().to_ascii_lowercase().as_str(), "true" | "false")
         {
-            self.mistake(Mistake::new(name, value, "it is a switch", "write `'true'` or `'false'`"));
+            self.mistake(Mistake::new(
+                name,
+                value,
+                "it is a switch",
+                "write `'true'` or `'false'`",
+            ));
         }
     }
 
@@ -479,7 +630,12 @@ impl Check<'_> {
         match value.trim().parse::<u64>() {
             Ok(number) if range.contains(&number) => number,
             _ => {
-                self.mistake(Mistake::new(name, value, "it is no number in its range", format!("write a whole number from {} to {}", range.start(), range.end())));
+                self.mistake(Mistake::new(
+                    name,
+                    value,
+                    "it is no number in its range",
+                    format!("write a whole number from {} to {}", range.start(), range.end()),
+                ));
                 default
             }
         }
@@ -497,14 +653,24 @@ impl Check<'_> {
             match std::fs::read(working_folder.join(written.trim())) {
                 Ok(pem) => (pem, Some(written)),
                 Err(error) => {
-                    let mistake = Mistake::new("CA_CERTIFICATE", written, format!("the file cannot be read ({error})"), cure);
+                    let mistake = Mistake::new(
+                        "CA_CERTIFICATE",
+                        written,
+                        format!("the file cannot be read ({error})"),
+                        cure,
+                    );
                     self.mistake(mistake);
                     return Vec::new();
                 }
             }
         };
         let usable = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|roots| {
-            !roots.is_empty() && reqwest::Client::builder().no_proxy().tls_certs_only(roots.iter().cloned()).build().is_ok()
+            !roots.is_empty()
+                && reqwest::Client::builder()
+                    .no_proxy()
+                    .tls_certs_only(roots.iter().cloned())
+                    .build()
+                    .is_ok()
         });
         if let Some(roots) = usable {
             return roots;
@@ -526,9 +692,17 @@ impl Check<'_> {
         if let (Some(report), Some(same)) = (&report_path, &env)
             && env_path.as_ref() == Some(report)
         {
-            self.mistake(Mistake::new("OUTPUT_ENV", same, "it is the file of `REPORT` too", "write two names"));
+            self.mistake(Mistake::new(
+                "OUTPUT_ENV",
+                same,
+                "it is the file of `REPORT` too",
+                "write two names",
+            ));
         }
-        Outputs { report: report_path, env: env_path }
+        Outputs {
+            report: report_path,
+            env: env_path,
+        }
     }
 
     /// A path to write to. In a pipe it must lie in the clone: the step sees nothing else of the pipe's container.
@@ -553,9 +727,17 @@ impl Check<'_> {
 
 /// The transport that a source begins with, as skopeo spells them.
 fn transport(source: &str) -> Option<&'static str> {
-    ["docker-daemon:", "docker-archive:", "oci-archive:", "oci:", "docker://", "dir:", "containers-storage:"]
-        .into_iter()
-        .find(|transport| source.starts_with(transport))
+    [
+        "docker-daemon:",
+        "docker-archive:",
+        "oci-archive:",
+        "oci:",
+        "docker://",
+        "dir:",
+        "containers-storage:",
+    ]
+    .into_iter()
+    .find(|transport| source.starts_with(transport))
 }
 
 /// Name without tag, and tag, of an image as a daemon has it; no name for an ID.
@@ -576,7 +758,9 @@ fn daemon_name(text: &str) -> Result<(Option<&str>, Option<Tag>), crate::image::
 /// of a foreign name its last part.
 fn derived_target(name: &str, namespace: &Namespace) -> Result<Repository, crate::image::BadReference> {
     let own = match split_host(name) {
-        (Some(host), path) if Host::parse(host)? == namespace.registry => return Repository::new(namespace.registry.clone(), path),
+        (Some(host), path) if Host::parse(host)? == namespace.registry => {
+            return Repository::new(namespace.registry.clone(), path);
+        }
         (Some(_), path) => path.rsplit('/').next().unwrap_or(path),
         (None, path) => path,
     };

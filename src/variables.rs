@@ -4,6 +4,7 @@
 //! ("Advanced techniques for writing pipes", Atlassian).
 
 use crate::mistake::Mistake;
+use crate::secret::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -86,10 +87,10 @@ pub struct Scalars {
     pub on_existing: Option<String>,
     pub atlassian_account_email: Option<String>,
     #[serde(default, deserialize_with = "secret")]
-    pub atlassian_api_token: Option<crate::secret::Secret>,
+    pub atlassian_api_token: Option<Secret>,
     pub bitbucket_packages_username: Option<String>,
     #[serde(default, deserialize_with = "secret")]
-    pub bitbucket_packages_token: Option<crate::secret::Secret>,
+    pub bitbucket_packages_token: Option<Secret>,
     pub credential: Option<String>,
     pub allow_unsupported_token: Option<String>,
     pub token_expires_on: Option<String>,
@@ -125,6 +126,8 @@ pub struct Variables {
     pub set: Vec<&'static str>,
     /// Names that look like one of ours, with that one.
     pub near_misses: Vec<(String, &'static str)>,
+    /// Passwords in the addresses of proxies, as they stand there.
+    pub proxy_passwords: Vec<Secret>,
 }
 
 impl Variables {
@@ -142,7 +145,11 @@ impl Variables {
                     texts.insert(name.to_owned(), value);
                 }
                 Err(_) if is_ours(name) => {
-                    mistakes.push(Mistake::unshown(name, "it holds bytes that are no UTF-8", "write plain text"));
+                    mistakes.push(Mistake::unshown(
+                        name,
+                        "it holds bytes that are no UTF-8",
+                        "write plain text",
+                    ));
                 }
                 Err(_) => {}
             }
@@ -150,7 +157,11 @@ impl Variables {
         let [images, tags] = LISTS.map(|name| list(name, &texts, &mut mistakes));
         for name in scalar_names() {
             if texts.contains_key(&format!("{name}_COUNT")) {
-                mistakes.push(Mistake::unshown(name, "it is a list, but takes one value", format!("write `{name}: '…'`")));
+                mistakes.push(Mistake::unshown(
+                    name,
+                    "it is a list, but takes one value",
+                    format!("write `{name}: '…'`"),
+                ));
             }
         }
         let known = scalar_names().chain(CONTEXT);
@@ -159,7 +170,11 @@ impl Variables {
             Ok(scalars) => scalars,
             Err(error) => {
                 // Every field is an optional text, so envy has nothing to refuse; if it ever did, it must not pass in silence.
-                mistakes.push(Mistake::unshown("environment", error.to_string(), "report this as a fault of crg-pipe"));
+                mistakes.push(Mistake::unshown(
+                    "environment",
+                    error.to_string(),
+                    "report this as a fault of crg-pipe",
+                ));
                 Scalars::default()
             }
         };
@@ -173,47 +188,91 @@ impl Variables {
                 .into_iter()
                 .filter(|name| texts.contains_key(*name) || texts.contains_key(&format!("{name}_COUNT")))
                 .collect(),
-            near_misses: texts.keys().filter_map(|name| Some((name.clone(), near_miss(name)?))).collect(),
+            near_misses: texts
+                .keys()
+                .filter_map(|name| Some((name.clone(), near_miss(name)?)))
+                .collect(),
+            proxy_passwords: texts
+                .iter()
+                .filter_map(|(name, value)| proxy_password(name, value))
+                .collect(),
         }
     }
 
     /// The names that are set and that `action` does not use, with the actions that do.
-    pub fn unused_by<'a>(&'a self, action: &'a str) -> impl Iterator<Item = (&'static str, &'static [&'static str])> + 'a {
-        NAMES.into_iter().filter(move |(name, actions)| self.set.contains(name) && !actions.contains(&action))
+    pub fn unused_by<'a>(
+        &'a self,
+        action: &'a str,
+    ) -> impl Iterator<Item = (&'static str, &'static [&'static str])> + 'a {
+        NAMES
+            .into_iter()
+            .filter(move |(name, actions)| self.set.contains(name) && !actions.contains(&action))
     }
 }
 
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<crate::secret::Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(crate::secret::Secret::new))
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+}
+
+fn proxy_password(name: &str, value: &str) -> Option<Secret> {
+    let (user, _) = value
+        .rsplit_once('@')
+        .filter(|_| name.to_ascii_uppercase().ends_with("_PROXY"))?;
+    let (_, password) = user.rsplit_once("//").map_or(user, |(_, user)| user).split_once(':')?;
+    (!password.is_empty()).then(|| Secret::new(password))
 }
 
 fn scalar_names() -> impl Iterator<Item = &'static str> {
-    NAMES.into_iter().map(|(name, _)| name).filter(|name| !LISTS.contains(name))
+    NAMES
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !LISTS.contains(name))
 }
 
 /// Whether a name is one of ours, an item of a list of ours among them.
 fn is_ours(name: &str) -> bool {
     NAMES.iter().any(|(ours, _)| {
         name.strip_prefix(ours).is_some_and(|rest| {
-            rest.is_empty() || rest.strip_prefix('_').is_some_and(|rest| rest == "COUNT" || rest.bytes().all(|b| b.is_ascii_digit()))
+            rest.is_empty()
+                || rest
+                    .strip_prefix('_')
+                    .is_some_and(|rest| rest == "COUNT" || rest.bytes().all(|b| b.is_ascii_digit()))
         })
     }) || CONTEXT.contains(&name)
 }
 
 /// Puts a list together from `X_COUNT` and `X_0` …, or from one string split at white space and commas.
 fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake>) -> Vec<String> {
-    let split = |text: &String| text.split(|c: char| c.is_whitespace() || c == ',').filter(|item| !item.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let split = |text: &String| {
+        text.split(|c: char| c.is_whitespace() || c == ',')
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let counted = format!("{name}_COUNT");
     let Some(count) = texts.get(&counted) else {
         return texts.get(name).map(split).unwrap_or_default();
     };
     if let Some(text) = texts.get(name) {
-        mistakes.push(Mistake::new(name, text, format!("there is a list of that name too (`{counted}`)"), "write one of them"));
+        mistakes.push(Mistake::new(
+            name,
+            text,
+            format!("there is a list of that name too (`{counted}`)"),
+            "write one of them",
+        ));
     }
     match count.trim().parse::<usize>() {
-        Ok(count) if count <= LONGEST_LIST => (0..count).filter_map(|at| texts.get(&format!("{name}_{at}"))).flat_map(split).collect(),
+        Ok(count) if count <= LONGEST_LIST => (0..count)
+            .filter_map(|at| texts.get(&format!("{name}_{at}")))
+            .flat_map(split)
+            .collect(),
         _ => {
-            mistakes.push(Mistake::new(counted, count, format!("it is no number up to {LONGEST_LIST}"), format!("write `{name}` as a list or a string")));
+            mistakes.push(Mistake::new(
+                counted,
+                count,
+                format!("it is no number up to {LONGEST_LIST}"),
+                format!("write `{name}` as a list or a string"),
+            ));
             Vec::new()
         }
     }
@@ -221,7 +280,8 @@ fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake
 
 /// The variable of ours that a name which is not ours probably means.
 fn near_miss(name: &str) -> Option<&'static str> {
-    let built_in = name.starts_with("BITBUCKET_") && !name.starts_with("BITBUCKET_PACKAGE") && name != "BITBUCKET_ACCESS_TOKEN";
+    let built_in =
+        name.starts_with("BITBUCKET_") && !name.starts_with("BITBUCKET_PACKAGE") && name != "BITBUCKET_ACCESS_TOKEN";
     if is_ours(name) || built_in {
         return None;
     }
@@ -266,7 +326,11 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Variables {
-        Variables::read(pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
+        Variables::read(
+            pairs
+                .iter()
+                .map(|(name, value)| (OsString::from(name), OsString::from(value))),
+        )
     }
 
     #[test]
@@ -274,8 +338,14 @@ mod tests {
         for (pairs, tags) in [
             (vec![("TAGS", "1.4.2 latest")], vec!["1.4.2", "latest"]),
             (vec![("TAGS", " 1.4.2,latest,\n x ")], vec!["1.4.2", "latest", "x"]),
-            (vec![("TAGS_COUNT", "2"), ("TAGS_0", "1.10"), ("TAGS_1", "latest")], vec!["1.10", "latest"]),
-            (vec![("TAGS_COUNT", "2"), ("TAGS_0", ""), ("TAGS_1", "a b")], vec!["a", "b"]),
+            (
+                vec![("TAGS_COUNT", "2"), ("TAGS_0", "1.10"), ("TAGS_1", "latest")],
+                vec!["1.10", "latest"],
+            ),
+            (
+                vec![("TAGS_COUNT", "2"), ("TAGS_0", ""), ("TAGS_1", "a b")],
+                vec!["a", "b"],
+            ),
             (vec![("TAGS_COUNT", "0")], vec![]),
             (vec![("TAGS", "")], vec![]),
             (vec![], vec![]),
@@ -291,8 +361,16 @@ mod tests {
         for (pairs, variable, problem) in [
             (vec![("TAGS_COUNT", "many")], "TAGS_COUNT", "no number"),
             (vec![("TAGS_COUNT", "99999999")], "TAGS_COUNT", "no number"),
-            (vec![("TAGS_COUNT", "1"), ("TAGS_0", "a"), ("TAGS", "b")], "TAGS", "list of that name"),
-            (vec![("SOURCE_COUNT", "1"), ("SOURCE_0", "a")], "SOURCE", "takes one value"),
+            (
+                vec![("TAGS_COUNT", "1"), ("TAGS_0", "a"), ("TAGS", "b")],
+                "TAGS",
+                "list of that name",
+            ),
+            (
+                vec![("SOURCE_COUNT", "1"), ("SOURCE_0", "a")],
+                "SOURCE",
+                "takes one value",
+            ),
         ] {
             let mistakes = read(&pairs).mistakes;
             assert_eq!(mistakes.len(), 1, "{mistakes:?}");
@@ -306,7 +384,11 @@ mod tests {
     fn bytes_that_are_no_text_matter_only_in_ours() {
         use std::os::unix::ffi::OsStringExt as _;
         let bad = || OsString::from_vec(vec![0x66, 0xff]);
-        let variables = Variables::read([(OsString::from("TAGS_0"), bad()), (OsString::from("OTHER"), bad()), (bad(), bad())]);
+        let variables = Variables::read([
+            (OsString::from("TAGS_0"), bad()),
+            (OsString::from("OTHER"), bad()),
+            (bad(), bad()),
+        ]);
         assert_eq!(variables.mistakes.len(), 1);
         assert_eq!(variables.mistakes[0].variable, "TAGS_0");
     }
@@ -349,13 +431,22 @@ mod tests {
     #[test]
     fn variables_of_another_action_are_seen() {
         let variables = read(&[("TAGS", "a"), ("IMAGES", "b"), ("RETRIES", "1")]);
-        assert_eq!(variables.unused_by("pull").map(|(name, _)| name).collect::<Vec<_>>(), ["TAGS"]);
+        assert_eq!(
+            variables.unused_by("pull").map(|(name, _)| name).collect::<Vec<_>>(),
+            ["TAGS"]
+        );
     }
 
     #[test]
     fn secrets_are_secrets_from_the_first_moment() {
-        let variables = read(&[("ATLASSIAN_API_TOKEN", "ATATT-very-secret"), ("BITBUCKET_PACKAGES_TOKEN", "also-secret")]);
+        let variables = read(&[
+            ("ATLASSIAN_API_TOKEN", "ATATT-very-secret"),
+            ("BITBUCKET_PACKAGES_TOKEN", "also-secret"),
+        ]);
         let shown = format!("{variables:?}");
-        assert!(!shown.contains("very-secret") && !shown.contains("also-secret"), "{shown}");
+        assert!(
+            !shown.contains("very-secret") && !shown.contains("also-secret"),
+            "{shown}"
+        );
     }
 }

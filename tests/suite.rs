@@ -4,3 +4,5 @@
 
 mod proof;
 mod support;
+mod credentials;
+mod retag;

@@ -28,7 +28,17 @@ impl Policy {
             Problem::Refused { status, .. } | Problem::SignIn { status, .. } => may_pass(*status),
             _ => false,
         };
-        if !may_pass || tries > self.retries {
+        if may_pass {
+            self.next(tries, asked, chance)
+        } else {
+            None
+        }
+    }
+
+    /// The same for a failure that is known to pass.
+    #[must_use]
+    pub fn next(self, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+        if tries > self.retries {
             return None;
         }
         let most = FIRST.saturating_mul(1 << (tries - 1).min(16)).min(LONGEST);

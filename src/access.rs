@@ -1,0 +1,253 @@
+//! Which credential serves which repository, found by reads alone; and the read that found it.
+//!
+//! `auto` asks with the built-in credential first and with the API token where that one is turned away. A refused write
+//! never comes here: what a person's token may do is not tried because a machine's may not.
+
+use crate::credential::{Credential, Settled};
+use crate::failure::Failure;
+use crate::image::{Host, Reference, Repository, Selector, Tag};
+use crate::refusal::{self, Asked, all_turned_away, not_granted, turns_away, with_suggestions};
+use crate::registry::{self, Code, Error, Manifest, Network, Problem, Registry, Scopes};
+use crate::request::Step;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most tags that are looked at for a suggestion.
+const TAGS_FOR_SUGGESTIONS: usize = 1000;
+
+/// The registries of a run, each as seen with each credential that may serve it.
+#[derive(Debug)]
+pub struct Access {
+    network: Arc<Network>,
+    registry: Host,
+    step: Step,
+    own: Vec<Registry>,
+    /// Other registries, without a credential.
+    foreign: Mutex<HashMap<Host, Registry>>,
+    /// Whether the action writes.
+    writes: bool,
+}
+
+/// A repository with the credential that serves it.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// The repository.
+    pub repository: Repository,
+    /// The registry, signed in to.
+    pub registry: Registry,
+    /// The rights that its token was asked for.
+    pub scopes: Scopes,
+}
+
+impl Access {
+    /// Opens no connection.
+    #[must_use]
+    pub fn new(network: Arc<Network>, registry: &Host, settled: Settled, step: &Step, writes: bool) -> Self {
+        let own = settled
+            .candidates
+            .into_iter()
+            .map(|credential| Registry::new(&network, registry, Some(credential)));
+        Self {
+            own: own.collect(),
+            network,
+            registry: registry.clone(),
+            step: step.clone(),
+            foreign: Mutex::default(),
+            writes,
+        }
+    }
+
+    /// Reads a manifest with the first credential that its repository lets in, and says which that was.
+    ///
+    /// # Errors
+    /// Why none was let in, or why there is no such manifest.
+    pub async fn read(&self, image: &Reference, access: registry::Access) -> Result<(Served, Manifest), Failure> {
+        let scopes = Scopes::of(&image.repository, access);
+        let mut refusals = Vec::new();
+        for registry in self.registries(image.repository.host()) {
+            let served = Served {
+                repository: image.repository.clone(),
+                registry,
+                scopes: scopes.clone(),
+            };
+            match served
+                .registry
+                .manifest(&image.repository, &image.selector(), &scopes)
+                .await
+            {
+                Ok(manifest) => match self.shortfall(&served).await {
+                    None => return Ok((served, manifest)),
+                    Some(refusal) => refusals.push(refusal),
+                },
+                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &served, false)),
+                Err(error) => return Err(self.explain_missing(&error, &served, image).await),
+            }
+        }
+        Err(self.turned_away(refusals, &image.repository.to_string()))
+    }
+
+    /// Looks whether a tag is there with the first credential that its repository lets in. A read without a manifest to show for it.
+    ///
+    /// # Errors
+    /// Why none was let in.
+    pub async fn open(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        access: registry::Access,
+    ) -> Result<(Served, Option<Manifest>), Failure> {
+        let scopes = Scopes::of(repository, access);
+        let mut refusals = Vec::new();
+        for registry in self.registries(repository.host()) {
+            let served = Served {
+                repository: repository.clone(),
+                registry,
+                scopes: scopes.clone(),
+            };
+            let found = match served
+                .registry
+                .manifest(repository, &Selector::Tag(tag.clone()), &scopes)
+                .await
+            {
+                Ok(manifest) => Some(manifest),
+                Err(error) if is_missing_tag(&error) => None,
+                Err(error) if turns_away(&error) => {
+                    refusals.push(self.explain(&error, &served, false));
+                    continue;
+                }
+                Err(error) => return Err(self.explain(&error, &served, false)),
+            };
+            match self.shortfall(&served).await {
+                None => return Ok((served, found)),
+                Some(refusal) => refusals.push(refusal),
+            }
+        }
+        Err(self.turned_away(refusals, &repository.to_string()))
+    }
+
+    /// Signs in without asking for a repository, with the first credential that is accepted.
+    ///
+    /// # Errors
+    /// Why none was.
+    pub async fn sign_in(&self) -> Result<Credential, Failure> {
+        let mut refusals = Vec::new();
+        for registry in &self.own {
+            let Some(credential) = registry.credential() else {
+                continue;
+            };
+            let Err(error) = registry.sign_in().await else {
+                return Ok(credential.clone());
+            };
+            let failure = refusal::explain(&error, &self.asked_of(None, Some(credential), false));
+            if !turns_away(&error) {
+                return Err(failure);
+            }
+            refusals.push(failure);
+        }
+        Err(self.turned_away(refusals, &self.registry.to_string()))
+    }
+
+    /// The failure that an error is, in the words for this run.
+    #[must_use]
+    pub fn explain(&self, error: &Error, served: &Served, write: bool) -> Failure {
+        refusal::explain(error, &self.asked(served, write))
+    }
+
+    /// What was asked, for an explanation.
+    #[must_use]
+    pub fn asked<'a>(&'a self, served: &'a Served, write: bool) -> Asked<'a> {
+        self.asked_of(Some(&served.repository), served.registry.credential(), write)
+    }
+
+    fn asked_of<'a>(
+        &'a self,
+        repository: Option<&'a Repository>,
+        credential: Option<&'a Credential>,
+        write: bool,
+    ) -> Asked<'a> {
+        Asked {
+            repository,
+            write,
+            action_writes: self.writes,
+            credential,
+            has_api_token: self.has_api_token(),
+            registry: &self.registry,
+            step: &self.step,
+        }
+    }
+
+    fn has_api_token(&self) -> bool {
+        let is_api_token = |credential: &Credential| credential.source == crate::credential::Source::ApiToken;
+        self.own
+            .iter()
+            .any(|registry| registry.credential().is_some_and(is_api_token))
+    }
+
+    fn registries(&self, host: &Host) -> Vec<Registry> {
+        if *host == self.registry {
+            return self.own.clone();
+        }
+        let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = foreign
+            .entry(host.clone())
+            .or_insert_with(|| Registry::new(&self.network, host, None));
+        vec![registry.clone()]
+    }
+
+    /// The refusal that a token without a needed right is, if its server says so.
+    async fn shortfall(&self, served: &Served) -> Option<Failure> {
+        let granted = served.registry.granted(&served.scopes).await;
+        let missing = served.scopes.shortfall(&granted);
+        (!missing.is_empty()).then(|| not_granted(&missing, &granted, &self.asked(served, true)))
+    }
+
+    fn turned_away(&self, refusals: Vec<Failure>, place: &str) -> Failure {
+        if let [first, _, ..] = refusals.as_slice() {
+            tracing::debug!("no credential was let in to `{place}`, the first because: {first}");
+        }
+        all_turned_away(refusals).unwrap_or_else(|| {
+            Failure::new(
+                crate::failure::Kind::Credential,
+                format!("there is no credential for `{place}`"),
+                format!(
+                    "check `CREDENTIAL` and the variables that it uses; the registry is `{}`",
+                    self.registry
+                ),
+            )
+        })
+    }
+
+    async fn explain_missing(&self, error: &Error, served: &Served, image: &Reference) -> Failure {
+        let failure = self.explain(error, served, false);
+        let Selector::Tag(wanted) = image.selector() else {
+            return failure;
+        };
+        if !is_missing_tag(error) {
+            return failure;
+        }
+        // A registry need not list tags; then there is no suggestion, and that is all.
+        match served
+            .registry
+            .tags(&image.repository, TAGS_FOR_SUGGESTIONS, &served.scopes)
+            .await
+        {
+            Ok(tags) => with_suggestions(failure, &wanted, &tags),
+            Err(error) => {
+                tracing::debug!("no tags to suggest: {error}");
+                failure
+            }
+        }
+    }
+}
+
+/// Whether the repository answered that it has no such tag.
+pub(crate) fn is_missing_tag(error: &Error) -> bool {
+    match &error.problem {
+        Problem::Refused {
+            code: Some(Code::ManifestUnknown),
+            ..
+        } => true,
+        Problem::Refused { status: 404, code, .. } => !matches!(code, Some(Code::NameUnknown | Code::NameInvalid)),
+        _ => false,
+    }
+}

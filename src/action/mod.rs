@@ -1,0 +1,134 @@
+//! The actions, one file each, and what they share: the run.
+
+mod daemon;
+mod login;
+mod pull;
+mod push;
+mod retag;
+
+use crate::access::Access;
+use crate::engine::Engine;
+use crate::failure::{Failure, Failures};
+use crate::image::{Repository, Tag};
+use crate::registry::retry::Policy;
+use crate::report::Record;
+use crate::request::{Action, Request, Step};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Bounds the putting back of a name in the daemon after a signal: Pipelines gives a stopped step little time.
+const GIVING_BACK: Duration = Duration::from_millis(1500);
+
+/// One run of the pipe: how the world is reached, and what has been done so far.
+#[derive(Debug)]
+pub struct Run {
+    access: Access,
+    concurrency: usize,
+    timeout: Duration,
+    policy: Policy,
+    step: Step,
+    records: Mutex<Vec<Record>>,
+    loans: Mutex<Vec<Loan>>,
+}
+
+/// A name of the daemon that the run needs for itself, and what it was before.
+#[derive(Debug, Clone)]
+struct Loan {
+    engine: Engine,
+    repository: Repository,
+    tag: Tag,
+    before: Option<String>,
+}
+
+impl Run {
+    /// Opens no connection.
+    #[must_use]
+    pub fn new(request: &Request, access: Access) -> Self {
+        Self {
+            access,
+            concurrency: request.concurrency,
+            timeout: request.network.timeout,
+            policy: Policy {
+                retries: request.network.retries,
+            },
+            step: request.step.clone(),
+            records: Mutex::default(),
+            loans: Mutex::default(),
+        }
+    }
+
+    /// Does what was asked and says in a few words what was done.
+    ///
+    /// # Errors
+    /// All that went wrong. What was done nevertheless stands in [`Run::records`].
+    pub async fn carry_out(&self, action: &Action) -> Result<String, Failures> {
+        match action {
+            Action::Pull(pull) => pull::run(self, pull).await,
+            Action::Retag(retag) => retag::run(self, retag).await,
+            Action::Push(push) => push::run(self, push).await,
+            Action::Login(login) => login::run(self, login).await.map_err(Failures::from),
+        }
+    }
+
+    /// What has been done so far, in the order in which it was asked for.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        records.sort_by_key(|record| record.image);
+        records
+    }
+
+    /// Gives the daemon's names that were borrowed back to what they were. Does nothing a second time.
+    pub async fn give_back(&self) {
+        let loans = std::mem::take(&mut *self.loans.lock().unwrap_or_else(PoisonError::into_inner));
+        for loan in loans {
+            let name = format!("{}:{}", loan.repository, loan.tag);
+            let given_back = async {
+                match &loan.before {
+                    Some(before) => loan.engine.tag(before, &loan.repository, &loan.tag).await,
+                    None => loan.engine.untag(&loan.repository, &loan.tag).await.map(|_| ()),
+                }
+            };
+            match tokio::time::timeout(GIVING_BACK, given_back).await {
+                Ok(Ok(())) => tracing::debug!("the daemon's `{name}` is as it was"),
+                Ok(Err(error)) => {
+                    tracing::warn!("the daemon's name `{name}` could not be put back: {}", error.message())
+                }
+                Err(_) => tracing::warn!("the daemon's name `{name}` could not be put back in time"),
+            }
+        }
+    }
+
+    fn record(&self, record: Record) {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+
+    fn borrow(&self, loan: Loan) {
+        self.loans.lock().unwrap_or_else(PoisonError::into_inner).push(loan);
+    }
+}
+
+/// Sorts results into what came of them; all failures if there is any.
+fn all<T>(results: Vec<Result<T, Failure>>) -> Result<Vec<T>, Failures> {
+    let mut done = Vec::new();
+    let mut failures = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => done.push(value),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    match Failures::of(failures) {
+        Some(failures) => Err(failures),
+        None => Ok(done),
+    }
+}
+
+/// `3 images`, `1 image`.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}

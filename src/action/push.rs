@@ -1,0 +1,279 @@
+//! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
+
+use super::daemon::{Heartbeat, auth, connect, retried};
+use super::retag::{exists, put, summary};
+use super::{Loan, Run, all};
+use crate::access::Served;
+use crate::console::bytes;
+use crate::engine::{Engine, LocalImage};
+use crate::failure::{Failure, Failures, Kind};
+use crate::image::{Digest, Selector, Tag};
+use crate::plan::{PushPlan, TagStep};
+use crate::registry::{Access, Manifest, Words};
+use crate::report::{Outcome, Record};
+use crate::request::Push;
+use crate::variables::distance;
+use futures_util::stream::{self, StreamExt as _};
+use std::time::{Duration, Instant};
+
+pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
+    let start = Instant::now();
+    let engine = connect(run, &push.daemon).await?;
+    let local = find(&engine, push).await?;
+    let (served, plan) = plan(run, push, &local).await?;
+    let set: Vec<&Tag> = plan.with(TagStep::Set).map(|(tag, _)| tag).collect();
+    let moved = match (&plan.there, set.as_slice()) {
+        (None, [first, ..]) => Some(send(run, &engine, push, &served, &local, first).await?),
+        _ => None,
+    };
+    let manifest = match (&moved, &plan.there) {
+        (Some(moved), _) if set.len() > 1 => Some(read_back(run, &served, &moved.digest).await?),
+        (Some(_), _) => None,
+        (None, there) => there.clone(),
+    };
+    let digest = moved
+        .as_ref()
+        .map(|moved| moved.digest.clone())
+        .or_else(|| manifest.as_ref().map(|manifest| manifest.digest.clone()));
+    let steps = stream::iter(&plan.tags).map(|(tag, step, existing)| {
+        let (manifest, moved, digest, served) = (manifest.as_ref(), moved.as_ref(), digest.as_ref(), &served);
+        async move { settle(run, served, tag, *step, existing.as_ref(), moved, manifest, digest).await }
+    });
+    let outcomes = all(steps.buffered(run.concurrency).collect().await)?;
+    let name = digest.map_or_else(
+        || served.repository.to_string(),
+        |digest| format!("{} ({})", served.repository, digest.short()),
+    );
+    let amount = bytes(moved.as_ref().map_or(0, |moved| moved.bytes));
+    Ok(format!(
+        "`{}` → {name} {} ({amount}, {:.1} s)",
+        push.source,
+        summary(&outcomes),
+        start.elapsed().as_secs_f64()
+    ))
+}
+
+/// What the daemon has pushed.
+struct Moved {
+    tag: Tag,
+    digest: Digest,
+    bytes: u64,
+    took: Duration,
+}
+
+async fn find(engine: &Engine, push: &Push) -> Result<LocalImage, Failure> {
+    let Some(local) = engine.inspect(&push.source).await? else {
+        let names = engine.list_names().await.unwrap_or_default();
+        return Err(not_there(&push.source, &names));
+    };
+    match &push.platform {
+        Some(wanted) if !local.platform.satisfies(wanted) => Err(Failure::new(
+            Kind::NotFound,
+            format!(
+                "`{}` in the Docker daemon is for {}, not {wanted}",
+                push.source, local.platform
+            ),
+            "build it for that platform, or change `PLATFORM`",
+        )),
+        _ => Ok(local),
+    }
+}
+
+fn not_there(wanted: &str, names: &[String]) -> Failure {
+    let mut near: Vec<&String> = names.iter().collect();
+    near.sort_by_key(|name| distance(name, wanted, 12));
+    let near: Vec<String> = near
+        .iter()
+        .take(5)
+        .map(|name| format!("`{}`", Words::new(name)))
+        .collect();
+    let has = if near.is_empty() {
+        "it has no named images".to_owned()
+    } else {
+        format!("it has {}", near.join(", "))
+    };
+    Failure::new(
+        Kind::NotFound,
+        format!("the step's Docker daemon has no image `{wanted}`"),
+        format!(
+            "{has}\nbuild it in this step, before the pipe, with `docker build -t {wanted} .`; images of other steps are not there"
+        ),
+    )
+}
+
+/// Settles all tags before anything is pushed.
+async fn plan(run: &Run, push: &Push, local: &LocalImage) -> Result<(Served, PushPlan), Failures> {
+    // A request has at least one tag.
+    let (first, others) = push
+        .tags
+        .split_first()
+        .ok_or_else(|| Failure::new(Kind::Variables, "`TAGS` is empty", "write a tag"))?;
+    let (served, found) = run.access.open(&push.target, first, Access::PullPush).await?;
+    let looks = others.iter().map(|tag| {
+        let served = &served;
+        async move { look(run, served, tag).await.map(|found| (tag.clone(), found)) }
+    });
+    let mut all_found = vec![(first.clone(), found)];
+    all_found.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
+    let plan = PushPlan::of(all_found, &push.target, local, push.on_existing);
+    let refused = plan.with(TagStep::Refuse).map(|(tag, existing)| {
+        let local_digest = Digest::parse(&local.id).unwrap_or_else(|_| Digest::of(local.id.as_bytes()));
+        exists(&served, tag, existing, &local_digest)
+    });
+    match Failures::of(refused.collect()) {
+        Some(failures) => Err(failures),
+        None => Ok((served, plan)),
+    }
+}
+
+async fn look(run: &Run, served: &Served, tag: &Tag) -> Result<Option<Manifest>, Failure> {
+    let selector = Selector::Tag(tag.clone());
+    match served
+        .registry
+        .manifest(&served.repository, &selector, &served.scopes)
+        .await
+    {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(error) if crate::access::is_missing_tag(&error) => Ok(None),
+        Err(error) => Err(run.access.explain(&error, served, false)),
+    }
+}
+
+/// Has the daemon push the image as `target:tag`, a name that it has only for the time of the push.
+async fn send(
+    run: &Run,
+    engine: &Engine,
+    push: &Push,
+    served: &Served,
+    local: &LocalImage,
+    tag: &Tag,
+) -> Result<Moved, Failure> {
+    let start = Instant::now();
+    let name = format!("{}:{tag}", push.target);
+    let before = engine.inspect(&name).await?.map(|image| image.id);
+    if before.as_deref() != Some(local.id.as_str()) {
+        run.borrow(Loan {
+            engine: engine.clone(),
+            repository: push.target.clone(),
+            tag: tag.clone(),
+            before,
+        });
+        engine.tag(&local.id, &push.target, tag).await?;
+    }
+    if let Some(credential) = served.registry.credential() {
+        tracing::info!(
+            "pushing `{}` as `{name}` with the {} credential",
+            push.source,
+            credential.source
+        );
+    }
+    let mut heartbeat = Heartbeat::new(&name);
+    let auth = auth(&served.registry, push.target.host());
+    let pushed = retried(run, &name, async || {
+        engine
+            .push(&push.target, tag, &auth, |progress| heartbeat.beat(progress))
+            .await
+    })
+    .await;
+    run.give_back().await;
+    match pushed {
+        Ok(digest) => Ok(Moved {
+            tag: tag.clone(),
+            digest,
+            bytes: heartbeat.moved,
+            took: start.elapsed(),
+        }),
+        Err(error) => {
+            run.record(record(
+                served,
+                tag,
+                None,
+                heartbeat.moved,
+                start.elapsed(),
+                Outcome::Failed,
+            ));
+            Err(refused(error, tag))
+        }
+    }
+}
+
+/// What the daemon relays of a refused push, with the cause that the daemon cannot know.
+fn refused(error: crate::engine::Error, tag: &Tag) -> Failure {
+    let failure = Failure::from(error);
+    if failure.kind != Kind::Refused {
+        return failure;
+    }
+    let immutable = format!(
+        "if `{tag}` was there before: a rule of the workspace may make it immutable (workspace settings → Container settings); \
+         use a new tag or `ON_EXISTING: skip`"
+    );
+    let hint = failure
+        .hint
+        .as_ref()
+        .map_or(immutable.clone(), |hint| format!("{hint}\n{immutable}"));
+    Failure {
+        hint: Some(hint),
+        ..failure
+    }
+}
+
+async fn read_back(run: &Run, served: &Served, digest: &Digest) -> Result<Manifest, Failure> {
+    let read = served
+        .registry
+        .manifest(&served.repository, &Selector::Digest(digest.clone()), &served.scopes)
+        .await;
+    read.map_err(|error| run.access.explain(&error, served, false))
+}
+
+#[allow(clippy::too_many_arguments, reason = "one tag's whole story")]
+async fn settle(
+    run: &Run,
+    served: &Served,
+    tag: &Tag,
+    step: TagStep,
+    existing: Option<&Digest>,
+    moved: Option<&Moved>,
+    manifest: Option<&Manifest>,
+    digest: Option<&Digest>,
+) -> Result<(Tag, Outcome), Failure> {
+    let start = Instant::now();
+    let mut amount = 0;
+    let mut took = None;
+    let result = match (step, moved, manifest) {
+        (TagStep::Set, Some(moved), _) if moved.tag == *tag => {
+            (amount, took) = (moved.bytes, Some(moved.took));
+            Ok(Outcome::Pushed)
+        }
+        (TagStep::Set, _, Some(manifest)) => put(run, served, manifest, tag).await,
+        (TagStep::Same, ..) => Ok(Outcome::Same),
+        _ => Ok(Outcome::Skipped),
+    };
+    let outcome = *result.as_ref().unwrap_or(&Outcome::Failed);
+    let now = match outcome {
+        Outcome::Skipped | Outcome::Same => existing,
+        Outcome::Failed => None,
+        _ => digest,
+    };
+    run.record(record(
+        served,
+        tag,
+        now,
+        amount,
+        took.unwrap_or_else(|| start.elapsed()),
+        outcome,
+    ));
+    result.map(|outcome| (tag.clone(), outcome))
+}
+
+fn record(served: &Served, tag: &Tag, digest: Option<&Digest>, bytes: u64, took: Duration, outcome: Outcome) -> Record {
+    Record {
+        image: 0,
+        repository: served.repository.clone(),
+        tag: Some(tag.clone()),
+        digest: digest.cloned(),
+        bytes,
+        took,
+        outcome,
+        credential: served.registry.credential().map(|credential| credential.source),
+    }
+}

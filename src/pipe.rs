@@ -1,0 +1,260 @@
+//! The pipe from environment to exit status: the stages in order, and what is printed and written at the end.
+
+use crate::access::Access;
+use crate::action::Run;
+use crate::console;
+use crate::credential::{Given, Pair, Settled, Source, Unsettled, expiry, settle};
+use crate::failure::{Failure, Failures, Kind};
+use crate::mistake::Mistake;
+use crate::output_file::write_atomically;
+use crate::registry::Network;
+use crate::report;
+use crate::request::{Outputs, Request, is_on};
+use crate::variables::Variables;
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::SystemTime;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Files that others read: all may.
+const READABLE: u32 = 0o644;
+
+/// Runs the pipe and gives its exit status. `working_folder` is where relative paths start.
+pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, working_folder: &Path) -> u8 {
+    let variables = Variables::read(environment);
+    let colour = variables.scalars.no_color.is_none();
+    hide_secrets(&variables);
+    console::start(is_on(variables.scalars.debug.as_deref()), colour);
+    tracing::debug!("crg-pipe {}", env!("CARGO_PKG_VERSION"));
+
+    let action = variables
+        .scalars
+        .action
+        .as_deref()
+        .unwrap_or("pull")
+        .trim()
+        .to_ascii_lowercase();
+    warn_of_names(&variables, &action);
+    let (request, settled) = match check(&variables, working_folder) {
+        Ok(checked) => checked,
+        Err(failures) => {
+            let outputs = Request::outputs(&variables, working_folder);
+            return fail(&action, &outputs, &[], &failures, colour);
+        }
+    };
+    warn_of_expiry(&request, &settled);
+    let network = Network::new(request.network.clone());
+    let access = Access::new(
+        network,
+        &request.registry,
+        settled,
+        &request.step,
+        request.action.writes(),
+    );
+    let run = Run::new(&request, access);
+
+    let result = tokio::select! {
+        result = run.carry_out(&request.action) => Ok(result),
+        stopped = stop_signal() => Err(stopped),
+    };
+    run.give_back().await;
+    let records = run.records();
+    match result {
+        Ok(Ok(summary)) => match write_outputs(&action, &request.outputs, &records) {
+            Ok(()) => {
+                console::success(&format!("{action}: {summary}"), colour);
+                0
+            }
+            Err(failure) => fail(&action, &Outputs::default(), &records, &failure.into(), colour),
+        },
+        Ok(Err(failures)) => fail(&action, &request.outputs, &records, &failures, colour),
+        Err((name, status)) => {
+            let message = format!("stopped by {name}");
+            if let Some(path) = &request.outputs.report {
+                warn_if_unwritten(write_atomically(
+                    path,
+                    &report::interrupted(&action, status, &records, &message),
+                    READABLE,
+                ));
+            }
+            console::failure(
+                &format!("{action}: {message}, {} (exit status {status})", done(&records)),
+                colour,
+            );
+            status
+        }
+    }
+}
+
+/// Both checks, so that all mistakes are told at once: what is asked for, and with which credential.
+fn check(variables: &Variables, working_folder: &Path) -> Result<(Request, Settled), Failures> {
+    let request = Request::check(variables, working_folder);
+    let scalars = &variables.scalars;
+    let (registry, choice, needs_push) = match &request {
+        Ok(request) => (
+            request.registry.clone(),
+            scalars.credential.as_ref().map(|_| request.choice),
+            request.action.writes(),
+        ),
+        // Its mistakes end the run; the credential is looked over for more of them.
+        Err(_) => (crate::image::Host::bitbucket(), None, false),
+    };
+    let settled = settle(&Given {
+        choice,
+        allow_unsupported: is_on(scalars.allow_unsupported_token.as_deref()),
+        built_in: Pair {
+            username: scalars.bitbucket_packages_username.as_deref(),
+            token: scalars.bitbucket_packages_token.as_ref(),
+        },
+        api_token: Pair {
+            username: scalars.atlassian_account_email.as_deref(),
+            token: scalars.atlassian_api_token.as_ref(),
+        },
+        registry: &registry,
+        in_pipe: scalars.bitbucket_pipe_storage_dir.is_some(),
+        needs_push,
+    });
+    match (request, settled) {
+        (Ok(request), Ok(settled)) => {
+            for warning in &settled.warnings {
+                tracing::warn!("{warning}");
+            }
+            for credential in &settled.candidates {
+                // As it is sent: form and white space may differ from the variable's.
+                console::hide_pair(&credential.username, &credential.token);
+            }
+            Ok((request, settled))
+        }
+        (Err(mut mistakes), Err(Unsettled::Mistakes(more))) => {
+            mistakes.extend(more);
+            Err(mistakes.into())
+        }
+        (Err(mistakes), _) | (Ok(_), Err(Unsettled::Mistakes(mistakes))) => Err(mistakes.into()),
+        (Ok(_), Err(Unsettled::Refusal(refusal))) => {
+            Err(Failure::new(Kind::Credential, refusal.message(), refusal.hint()).into())
+        }
+    }
+}
+
+/// Before the first line is printed: tokens in the forms that they travel in, and proxies' passwords.
+fn hide_secrets(variables: &Variables) {
+    let scalars = &variables.scalars;
+    for (username, token) in [
+        (&scalars.bitbucket_packages_username, &scalars.bitbucket_packages_token),
+        (&scalars.atlassian_account_email, &scalars.atlassian_api_token),
+    ] {
+        let Some(token) = token else { continue };
+        console::hide_pair(username.as_deref().unwrap_or_default(), token);
+    }
+    for password in &variables.proxy_passwords {
+        console::hide(password);
+    }
+}
+
+fn warn_of_names(variables: &Variables, action: &str) {
+    for (written, meant) in &variables.near_misses {
+        tracing::warn!(
+            "`{}` is not a variable of this pipe; did you mean `{meant}`?",
+            crate::registry::Words::new(written)
+        );
+    }
+    if !crate::variables::ACTIONS.contains(&action) {
+        return;
+    }
+    for (name, actions) in variables.unused_by(action) {
+        tracing::warn!("`{name}` is not used by `{action}`, only by `{}`", actions.join("`, `"));
+    }
+}
+
+fn warn_of_expiry(request: &Request, settled: &Settled) {
+    let uses_api_token = settled
+        .candidates
+        .iter()
+        .any(|credential| credential.source == Source::ApiToken);
+    let Some(expires) = request.expires_on.filter(|_| uses_api_token) else {
+        return;
+    };
+    let today = time::OffsetDateTime::from(SystemTime::now()).date();
+    if let Some(warning) = expiry::warning(expires, today) {
+        tracing::warn!("{warning}");
+    }
+}
+
+async fn stop_signal() -> (&'static str, u8) {
+    // Handlers can only be missing where the system has no signals; then none will come.
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => ("SIGTERM", 143),
+        _ = interrupt.recv() => ("SIGINT", 130),
+    }
+}
+
+fn write_outputs(action: &str, outputs: &Outputs, records: &[report::Record]) -> Result<(), Failure> {
+    if let Some(path) = &outputs.env {
+        write_atomically(path, &report::env(records), READABLE)?;
+    }
+    if let Some(path) = &outputs.report {
+        write_atomically(path, &report::json(action, 0, records, None), READABLE)?;
+    }
+    Ok(())
+}
+
+/// Prints every failure with its advice, writes the report, prints the last line.
+fn fail(action: &str, outputs: &Outputs, records: &[report::Record], failures: &Failures, colour: bool) -> u8 {
+    let status = failures.status();
+    let mut last_hint = None;
+    for failure in failures.iter() {
+        tracing::error!("{failure}");
+        if let Some(hint) = failure.hint.as_deref().filter(|hint| last_hint != Some(*hint)) {
+            console::detail(&format!("hint: {hint}"));
+            last_hint = Some(hint);
+        }
+    }
+    if let Some(path) = &outputs.report {
+        warn_if_unwritten(write_atomically(
+            path,
+            &report::json(action, status, records, Some(failures)),
+            READABLE,
+        ));
+    }
+    let kind = failures.first().kind.word();
+    console::failure(
+        &format!("{action}: {} (exit status {status}: {kind})", done(records)),
+        colour,
+    );
+    status
+}
+
+fn warn_if_unwritten(result: Result<(), crate::output_file::OutputError>) {
+    if let Err(error) = result {
+        tracing::warn!("{error}");
+    }
+}
+
+/// What was done before a run ended badly.
+fn done(records: &[report::Record]) -> String {
+    let done: Vec<String> = records
+        .iter()
+        .filter(|record| record.changed())
+        .map(|record| format!("`{}`", record.reference()))
+        .collect();
+    if done.is_empty() {
+        "nothing was changed".to_owned()
+    } else {
+        format!("only {} was done", done.join(", "))
+    }
+}
+
+/// A mistake of the command line, which the pipe has none of.
+#[must_use]
+pub fn no_arguments(argument: &str) -> Mistake {
+    Mistake::new(
+        "arguments",
+        argument,
+        "the pipe takes none",
+        "set its variables in the environment; `--version` prints the version",
+    )
+}

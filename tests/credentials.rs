@@ -1,0 +1,155 @@
+//! Credentials that cannot work end the run with status 3 before any connection is opened; those that may are tried.
+
+use crate::support::emulator::{AccessTokenKind, Emulator, Setup, access_token, api_token};
+use crate::support::image::Image;
+use crate::support::pipe::Pipe;
+
+fn shop() -> Emulator {
+    let emulator = Emulator::start(Setup::shop().access_token(&access_token("ci"), AccessTokenKind::Repository, &["repository"]));
+    emulator.put_image("shop/base", "1", &Image::small("base"));
+    emulator.put_image("shop/api", "1", &Image::small("api"));
+    emulator
+}
+
+fn pipe(emulator: &Emulator) -> Pipe<'_> {
+    Pipe::new().workspace("shop").registry(emulator).var("ACTION", "retag").var("SOURCE", "api:1").var("TAGS", "2").var("RETRIES", "0")
+}
+
+#[test]
+fn tokens_that_cannot_work_open_no_connection() {
+    let emulator = shop();
+    let access = access_token("ci");
+    for (username, token, text) in [
+        ("ada@example.com", access.as_str(), "access token"),
+        ("x-token-auth", &access, "access token"),
+        ("52c16467c5f19101ff2061cc@bots.bitbucket.org", &access, "access token"),
+        ("x-token-auth", &api_token("ada"), "x-token-auth"),
+        ("ada", "ATBBabcdefghijklmnopqrstuvwx0123ABCD", "app password"),
+        ("ada@example.com", "BBDC-MDEyMzQ1Njc4OTAxOqNo0aMBcdefghijklmnopqrstuv", "Data Center"),
+        ("ada@example.com", "dckr_pat_abcdefghijklmnopqrstuvwxyz0", "Docker Hub"),
+        ("ada@example.com", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "GitHub"),
+        ("ada@example.com", "glpat-abcdefghijklmnopqrst", "GitLab"),
+        ("ada@example.com", "npm_abcdefghijklmnopqrstuvwxyz0123456789", "npm"),
+        ("AWS", "eyJwYXlsb2FkIjoiYWJjZGVmZ2hpamtsbW5vcCJ9", "AWS"),
+    ] {
+        let outcome = pipe(&emulator)
+            .var("ATLASSIAN_ACCOUNT_EMAIL", username)
+            .var("ATLASSIAN_API_TOKEN", token)
+            .run()
+            .fails(3)
+            .no_connection()
+            .says(text)
+            .says("read:package:bitbucket");
+        assert!(outcome.seconds < 2.0, "{}", outcome.seconds);
+    }
+}
+
+#[test]
+fn the_built_in_credential_is_offered_where_it_is_there_and_then_serves() {
+    let emulator = shop();
+    let with_both = || pipe(&emulator).built_in().var("ATLASSIAN_ACCOUNT_EMAIL", "x-token-auth").var("ATLASSIAN_API_TOKEN", &access_token("ci"));
+    with_both().run().fails(3).no_connection().says("CREDENTIAL: built-in");
+    with_both().var("CREDENTIAL", "built-in").run().succeeds();
+}
+
+#[test]
+fn an_allowed_access_token_is_tried_and_the_registrys_own_refusal_told() {
+    let emulator = shop();
+    pipe(&emulator)
+        .var("ATLASSIAN_ACCOUNT_EMAIL", "ada@example.com")
+        .var("ATLASSIAN_API_TOKEN", &access_token("ci"))
+        .var("ALLOW_UNSUPPORTED_TOKEN", "true")
+        .run()
+        .fails(3)
+        .says("WARNING: ")
+        .says("401, “unauthorized”");
+    pipe(&emulator)
+        .var("ATLASSIAN_ACCOUNT_EMAIL", "ada@example.com")
+        .var("ATLASSIAN_API_TOKEN", "ghp_abcdefghijklmnopqrstuvwxyz0123456789")
+        .var("ALLOW_UNSUPPORTED_TOKEN", "true")
+        .run()
+        .fails(3)
+        .no_connection();
+}
+
+#[test]
+fn no_credential_at_all_says_which_lines_to_add() {
+    let emulator = shop();
+    pipe(&emulator)
+        .run()
+        .fails(3)
+        .no_connection()
+        .says("BITBUCKET_PACKAGES_USERNAME: $BITBUCKET_PACKAGES_USERNAME")
+        .says("BITBUCKET_PACKAGES_TOKEN: $BITBUCKET_PACKAGES_TOKEN");
+}
+
+#[test]
+fn a_strange_registry_gets_no_credential_unless_asked_for() {
+    Pipe::new()
+        .workspace("shop")
+        .api_token()
+        .var("REGISTRY", "registry.example.org")
+        .var("ACTION", "retag")
+        .var("SOURCE", "api:1")
+        .var("TAGS", "2")
+        .run()
+        .fails(2)
+        .says("`CREDENTIAL`");
+}
+
+#[test]
+fn wrong_email_and_unknown_tokens_are_explained_by_the_refusal() {
+    let emulator = shop();
+    pipe(&emulator)
+        .var("ATLASSIAN_ACCOUNT_EMAIL", "ada-username")
+        .var("ATLASSIAN_API_TOKEN", &Setup::api_token())
+        .run()
+        .fails(3)
+        .says("WARNING: ")
+        .says("is not the email of the Atlassian account");
+    pipe(&emulator).built_in().var("SOURCE", "base:1").run().fails(3).says("this repository, `shop/api`").says("read:package:bitbucket");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    Pipe::new()
+        .workspace("shop")
+        .api_token()
+        .var("ACTION", "retag")
+        .var("SOURCE", "packages.atlassian.net/shop/base:1")
+        .var("TAGS", "a/b ok")
+        .var("ON_EXISTING", "maybe")
+        .var("RETRIES", "many")
+        .var("TAG", "1")
+        .var("DEBUG", "yes")
+        .run()
+        .fails(2)
+        .says("`SOURCE` is `packages.atlassian.net/shop/base:1`: `packages.atlassian.net` is not Bitbucket's container registry")
+        .says("write `crg.apkg.io/shop/base`")
+        .says("`TAGS` is `a/b`")
+        .says("`ON_EXISTING` is `maybe`")
+        .says("`RETRIES` is `many`")
+        .says("`DEBUG` is `yes`")
+        .says("did you mean `TAGS`?")
+        .says("exit status 2");
+}
+
+#[test]
+fn a_token_about_to_expire_is_warned_of() {
+    let emulator = shop();
+    pipe(&emulator).api_token().var("TOKEN_EXPIRES_ON", "2020-01-01").run().succeeds().says("WARNING: ").says("2020-01-01");
+    pipe(&emulator).api_token().var("TOKEN_EXPIRES_ON", "2999-01-01").run().succeeds().never_says("WARNING");
+    pipe(&emulator).api_token().var("TOKEN_EXPIRES_ON", "soon").run().fails(2).no_connection();
+}
+
+#[test]
+fn debug_shows_requests_and_no_secret() {
+    let emulator = shop();
+    pipe(&emulator).built_in().api_token().var("DEBUG", "true").run().succeeds().says("DEBUG: GET http://127.0.0.1:").says(" → 401");
+}
+
+#[test]
+fn the_version_and_stray_arguments() {
+    Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "--version"]).run().succeeds().says(concat!("crg-pipe ", env!("CARGO_PKG_VERSION")));
+    Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "pull"]).run().fails(2).says("the pipe takes none");
+}

@@ -176,7 +176,15 @@ impl Access {
         }
     }
 
-    fn has_api_token(&self) -> bool {
+    /// `REGISTRY`.
+    #[must_use]
+    pub fn registry(&self) -> &Host {
+        &self.registry
+    }
+
+    /// Whether an API token is among the credentials that may serve.
+    #[must_use]
+    pub fn has_api_token(&self) -> bool {
         let is_api_token = |credential: &Credential| credential.source == crate::credential::Source::ApiToken;
         self.own
             .iter()

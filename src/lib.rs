@@ -9,6 +9,7 @@ pub mod access;
 pub mod action;
 pub mod console;
 pub mod credential;
+pub mod docker_config;
 pub mod engine;
 pub mod failure;
 pub mod image;

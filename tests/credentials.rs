@@ -5,14 +5,21 @@ use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 
 fn shop() -> Emulator {
-    let emulator = Emulator::start(Setup::shop().access_token(&access_token("ci"), AccessTokenKind::Repository, &["repository"]));
+    let emulator =
+        Emulator::start(Setup::shop().access_token(&access_token("ci"), AccessTokenKind::Repository, &["repository"]));
     emulator.put_image("shop/base", "1", &Image::small("base"));
     emulator.put_image("shop/api", "1", &Image::small("api"));
     emulator
 }
 
 fn pipe(emulator: &Emulator) -> Pipe<'_> {
-    Pipe::new().workspace("shop").registry(emulator).var("ACTION", "retag").var("SOURCE", "api:1").var("TAGS", "2").var("RETRIES", "0")
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .var("ACTION", "retag")
+        .var("SOURCE", "api:1")
+        .var("TAGS", "2")
+        .var("RETRIES", "0")
 }
 
 #[test]
@@ -25,7 +32,11 @@ fn tokens_that_cannot_work_open_no_connection() {
         ("52c16467c5f19101ff2061cc@bots.bitbucket.org", &access, "access token"),
         ("x-token-auth", &api_token("ada"), "x-token-auth"),
         ("ada", "ATBBabcdefghijklmnopqrstuvwx0123ABCD", "app password"),
-        ("ada@example.com", "BBDC-MDEyMzQ1Njc4OTAxOqNo0aMBcdefghijklmnopqrstuv", "Data Center"),
+        (
+            "ada@example.com",
+            "BBDC-MDEyMzQ1Njc4OTAxOqNo0aMBcdefghijklmnopqrstuv",
+            "Data Center",
+        ),
         ("ada@example.com", "dckr_pat_abcdefghijklmnopqrstuvwxyz0", "Docker Hub"),
         ("ada@example.com", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "GitHub"),
         ("ada@example.com", "glpat-abcdefghijklmnopqrst", "GitLab"),
@@ -47,7 +58,12 @@ fn tokens_that_cannot_work_open_no_connection() {
 #[test]
 fn the_built_in_credential_is_offered_where_it_is_there_and_then_serves() {
     let emulator = shop();
-    let with_both = || pipe(&emulator).built_in().var("ATLASSIAN_ACCOUNT_EMAIL", "x-token-auth").var("ATLASSIAN_API_TOKEN", &access_token("ci"));
+    let with_both = || {
+        pipe(&emulator)
+            .built_in()
+            .var("ATLASSIAN_ACCOUNT_EMAIL", "x-token-auth")
+            .var("ATLASSIAN_API_TOKEN", &access_token("ci"))
+    };
     with_both().run().fails(3).no_connection().says("CREDENTIAL: built-in");
     with_both().var("CREDENTIAL", "built-in").run().succeeds();
 }
@@ -107,7 +123,13 @@ fn wrong_email_and_unknown_tokens_are_explained_by_the_refusal() {
         .fails(3)
         .says("WARNING: ")
         .says("is not the email of the Atlassian account");
-    pipe(&emulator).built_in().var("SOURCE", "base:1").run().fails(3).says("this repository, `shop/api`").says("read:package:bitbucket");
+    pipe(&emulator)
+        .built_in()
+        .var("SOURCE", "base:1")
+        .run()
+        .fails(3)
+        .says("this repository, `shop/api`")
+        .says("read:package:bitbucket");
 }
 
 #[test]
@@ -137,19 +159,48 @@ fn all_mistakes_are_told_at_once() {
 #[test]
 fn a_token_about_to_expire_is_warned_of() {
     let emulator = shop();
-    pipe(&emulator).api_token().var("TOKEN_EXPIRES_ON", "2020-01-01").run().succeeds().says("WARNING: ").says("2020-01-01");
-    pipe(&emulator).api_token().var("TOKEN_EXPIRES_ON", "2999-01-01").run().succeeds().never_says("WARNING");
-    pipe(&emulator).api_token().var("TOKEN_EXPIRES_ON", "soon").run().fails(2).no_connection();
+    pipe(&emulator)
+        .api_token()
+        .var("TOKEN_EXPIRES_ON", "2020-01-01")
+        .run()
+        .succeeds()
+        .says("WARNING: ")
+        .says("2020-01-01");
+    pipe(&emulator)
+        .api_token()
+        .var("TOKEN_EXPIRES_ON", "2999-01-01")
+        .run()
+        .succeeds()
+        .never_says("WARNING");
+    pipe(&emulator)
+        .api_token()
+        .var("TOKEN_EXPIRES_ON", "soon")
+        .run()
+        .fails(2)
+        .no_connection();
 }
 
 #[test]
 fn debug_shows_requests_and_no_secret() {
     let emulator = shop();
-    pipe(&emulator).built_in().api_token().var("DEBUG", "true").run().succeeds().says("DEBUG: GET http://127.0.0.1:").says(" → 401");
+    pipe(&emulator)
+        .built_in()
+        .api_token()
+        .var("DEBUG", "true")
+        .run()
+        .succeeds()
+        .says("DEBUG: GET http://127.0.0.1:")
+        .says(" → 401");
 }
 
 #[test]
 fn the_version_and_stray_arguments() {
-    Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "--version"]).run().succeeds().says(concat!("crg-pipe ", env!("CARGO_PKG_VERSION")));
-    Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "pull"]).run().fails(2).says("the pipe takes none");
+    Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "--version"])
+        .run()
+        .succeeds()
+        .says(concat!("crg-pipe ", env!("CARGO_PKG_VERSION")));
+    Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "pull"])
+        .run()
+        .fails(2)
+        .says("the pipe takes none");
 }

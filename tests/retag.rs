@@ -28,7 +28,11 @@ fn reader() -> (&'static str, String) {
 
 fn shop_with_reader() -> Setup {
     let (email, token) = reader();
-    Setup::shop().user(User::new(email, &token).package_scopes().role("shop/images", Role::Read))
+    Setup::shop().user(
+        User::new(email, &token)
+            .package_scopes()
+            .role("shop/images", Role::Read),
+    )
 }
 
 #[test]
@@ -60,7 +64,11 @@ fn basic_and_opaque_tokens_cost_no_more() {
             .api_token()
             .run()
             .succeeds()
-            .requests(["GET /v2/shop/base/manifests/1 401", "GET /v2/shop/base/manifests/1 200", "PUT /v2/shop/base/manifests/2 201"])
+            .requests([
+                "GET /v2/shop/base/manifests/1 401",
+                "GET /v2/shop/base/manifests/1 200",
+                "PUT /v2/shop/base/manifests/2 201",
+            ])
             .token_calls(usize::from(change == SignIn::Bearer));
     }
 }
@@ -70,12 +78,18 @@ fn an_index_keeps_its_bytes_and_its_platforms() {
     let emulator = start(Setup::shop());
     for (tag, image) in [
         ("multi", Image::multi("multi")),
-        ("nested", Image::index(vec![Image::multi("inner"), Image::small("outer")])),
+        (
+            "nested",
+            Image::index(vec![Image::multi("inner"), Image::small("outer")]),
+        ),
         ("docker", ImageBuilder::new("docker").docker().build()),
     ] {
         emulator.put_image("shop/base", tag, &image);
         let copy = format!("{tag}-copy");
-        retag(&emulator, &format!("base:{tag}"), &copy).api_token().run().succeeds();
+        retag(&emulator, &format!("base:{tag}"), &copy)
+            .api_token()
+            .run()
+            .succeeds();
         assert_eq!(emulator.tag("shop/base", &copy), Some(image.digest()));
         assert_eq!(emulator.manifest("shop/base", &copy).as_ref(), Some(image.bytes()));
     }
@@ -85,16 +99,30 @@ fn an_index_keeps_its_bytes_and_its_platforms() {
 fn a_source_by_digest_needs_no_tag() {
     let emulator = start(Setup::shop());
     let digest = emulator.tag("shop/base", "1").unwrap();
-    retag(&emulator, &format!("base@{digest}"), "stable").api_token().run().succeeds();
+    retag(&emulator, &format!("base@{digest}"), "stable")
+        .api_token()
+        .run()
+        .succeeds();
     assert_eq!(emulator.tag("shop/base", "stable"), Some(digest));
 }
 
 #[test]
 fn auto_takes_the_built_in_credential_for_its_own_repository_and_the_api_token_for_others() {
     let emulator = start(Setup::shop());
-    let own = retag(&emulator, "api:1", "2").built_in().api_token().var("REPORT", "report.json").run().succeeds().token_calls(1);
+    let own = retag(&emulator, "api:1", "2")
+        .built_in()
+        .api_token()
+        .var("REPORT", "report.json")
+        .run()
+        .succeeds()
+        .token_calls(1);
     assert_eq!(own.report.as_ref().unwrap()["images"][0]["credential"], "built-in");
-    let other = retag(&emulator, "base:1", "2").built_in().api_token().var("REPORT", "report.json").run().succeeds();
+    let other = retag(&emulator, "base:1", "2")
+        .built_in()
+        .api_token()
+        .var("REPORT", "report.json")
+        .run()
+        .succeeds();
     assert_eq!(other.report.as_ref().unwrap()["images"][0]["credential"], "api-token");
 }
 
@@ -114,8 +142,18 @@ fn a_refused_write_is_never_tried_with_a_persons_token() {
         1,
         Answer::error(403, "DENIED", "read only"),
     );
-    let outcome = retag(&emulator, "api:1", "2").built_in().api_token().run().fails(5).says("read only").token_calls(1);
-    assert!(outcome.last_line().starts_with("✖ retag: nothing was changed"), "{}", outcome.output);
+    let outcome = retag(&emulator, "api:1", "2")
+        .built_in()
+        .api_token()
+        .run()
+        .fails(5)
+        .says("read only")
+        .token_calls(1);
+    assert!(
+        outcome.last_line().starts_with("✖ retag: nothing was changed"),
+        "{}",
+        outcome.output
+    );
     assert_eq!(emulator.tag("shop/api", "2"), None);
 }
 
@@ -145,7 +183,11 @@ fn on_existing_looks_before_it_writes() {
         .says("the tag `127.0.0.1:")
         .says("/shop/base:old` is there already")
         .says("nothing was changed");
-    assert_eq!(emulator.tag("shop/base", "fresh"), None, "nothing is written if one tag is refused");
+    assert_eq!(
+        emulator.tag("shop/base", "fresh"),
+        None,
+        "nothing is written if one tag is refused"
+    );
 
     retag(&emulator, "base:1", "old fresh 1")
         .api_token()
@@ -171,7 +213,11 @@ fn on_existing_looks_before_it_writes() {
 
 #[test]
 fn an_immutable_tag_with_the_same_digest_is_success() {
-    let emulator = start(Setup::shop().immutable("^1$").with(|settings| settings.immutable_takes_same = false));
+    let emulator = start(
+        Setup::shop()
+            .immutable("^1$")
+            .with(|settings| settings.immutable_takes_same = false),
+    );
     retag(&emulator, "base:1", "1")
         .api_token()
         .run()
@@ -187,7 +233,13 @@ fn an_immutable_tag_with_the_same_digest_is_success() {
 
 #[test]
 fn an_immutable_tag_is_explained_whatever_the_status() {
-    for (status, code) in [(400, "TAG_IMMUTABLE"), (403, "DENIED"), (405, "UNSUPPORTED"), (409, "TAG_INVALID"), (412, "TAG_INVALID")] {
+    for (status, code) in [
+        (400, "TAG_IMMUTABLE"),
+        (403, "DENIED"),
+        (405, "UNSUPPORTED"),
+        (409, "TAG_INVALID"),
+        (412, "TAG_INVALID"),
+    ] {
         let emulator = start(Setup::shop().immutable("^v").with(|settings| {
             settings.immutable = Answer::error(status, code, "cannot be overwritten");
         }));
@@ -253,9 +305,19 @@ fn a_token_that_expires_on_the_way_is_renewed() {
     emulator.script(
         crate::support::emulator::on("PUT", "/manifests/").signed_in(),
         1,
-        Answer::error(401, "UNAUTHORIZED", "token expired").header("WWW-Authenticate", &emulator.challenge()),
+        Answer::error(401, "UNAUTHORIZED", "token expired").header(
+            "WWW-Authenticate",
+            &format!(
+                "Bearer realm=\"{}/token\",service=\"crg.emulator\",error=\"invalid_token\"",
+                emulator.origin()
+            ),
+        ),
     );
-    retag(&emulator, "base:1", "2").api_token().run().succeeds().token_calls(2);
+    retag(&emulator, "base:1", "2")
+        .api_token()
+        .run()
+        .succeeds()
+        .token_calls(2);
 }
 
 #[test]
@@ -265,10 +327,26 @@ fn what_passes_is_tried_again() {
         let busy = Answer::error(503, "UNAVAILABLE", "busy").header("Retry-After", "0");
         emulator.script(crate::support::emulator::on(method, path).signed_in(), 1, busy);
     }
-    retag(&emulator, "base:1", "2").api_token().var("RETRIES", "3").run().succeeds().says("WARNING: ").says("trying again in");
+    retag(&emulator, "base:1", "2")
+        .api_token()
+        .var("RETRIES", "3")
+        .run()
+        .succeeds()
+        .says("WARNING: ")
+        .says("trying again in");
     let emulator = start(Setup::shop());
-    emulator.script(crate::support::emulator::on("PUT", "/manifests/2"), 9, Answer::error(429, "TOOMANYREQUESTS", "slow down").header("Retry-After", "0"));
-    retag(&emulator, "base:1", "2").api_token().var("RETRIES", "2").run().fails(5).says("(tried 3 times)").says("slow down");
+    emulator.script(
+        crate::support::emulator::on("PUT", "/manifests/2"),
+        9,
+        Answer::error(429, "TOOMANYREQUESTS", "slow down").header("Retry-After", "0"),
+    );
+    retag(&emulator, "base:1", "2")
+        .api_token()
+        .var("RETRIES", "2")
+        .run()
+        .fails(5)
+        .says("(tried 3 times)")
+        .says("slow down");
 }
 
 #[test]
@@ -299,11 +377,20 @@ fn outputs_tell_later_lines_of_the_step() {
 #[test]
 fn the_report_is_written_on_failure_too() {
     let emulator = start(Setup::shop());
-    let outcome = retag(&emulator, "base:none", "x").api_token().var("REPORT", "out.json").run().fails(4);
+    let outcome = retag(&emulator, "base:none", "x")
+        .api_token()
+        .var("REPORT", "out.json")
+        .run()
+        .fails(4);
     let report: serde_json::Value = serde_json::from_str(&outcome.file("out.json").unwrap()).unwrap();
     assert_eq!(report["status"], 4);
     assert_eq!(report["error"]["kind"], "not-found");
-    let mistaken = retag(&emulator, "base:1", "").api_token().var("REPORT", "out.json").run().fails(2).no_connection();
+    let mistaken = retag(&emulator, "base:1", "")
+        .api_token()
+        .var("REPORT", "out.json")
+        .run()
+        .fails(2)
+        .no_connection();
     let report: serde_json::Value = serde_json::from_str(&mistaken.file("out.json").unwrap()).unwrap();
     assert_eq!(report["error"]["kind"], "variables");
 }

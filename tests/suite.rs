@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's answer")]
 
-mod proof;
-mod support;
 mod credentials;
+mod proof;
 mod retag;
+mod support;

@@ -1,8 +1,79 @@
-//! login
+//! `login`: writes the credential into a Docker `config.json` that later lines of the step use.
+
 use super::Run;
-use crate::failure::Failure;
+use crate::credential::Source;
+use crate::docker_config::{self, ConfigError, build_contexts};
+use crate::failure::{Failure, Kind};
+use crate::output_file::{OutputError, shell_word, shown};
 use crate::request::Login;
-pub(super) async fn run(run: &Run, _login: &Login) -> Result<String, Failure> {
+use std::path::Path;
+
+pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
     let credential = run.access.sign_in().await?;
-    Ok(format!("{}", credential.username))
+    let written = docker_config::write(&login.folder, run.access.registry(), &credential)?;
+    for note in &written.notes {
+        tracing::warn!("{note}");
+    }
+    if credential.source == Source::BuiltIn && run.access.has_api_token() {
+        tracing::info!(
+            "the file holds the built-in credential, which reaches this repository's packages only; \
+             `CREDENTIAL: api-token` writes the API token instead"
+        );
+    }
+    warn_of_contexts(run, &login.folder);
+    tracing::info!(
+        "add this line after the pipe: - export DOCKER_CONFIG={}",
+        seen_by_step(run, &login.folder)
+    );
+    Ok(format!(
+        "`{}` now signs in to `{}` with the {} credential",
+        shown(&written.file),
+        run.access.registry(),
+        credential.source
+    ))
+}
+
+/// The folder as a line of the step writes it: by the variable that every step has, where it lies in the clone.
+fn seen_by_step(run: &Run, folder: &Path) -> String {
+    let in_clone = run
+        .step
+        .clone_folder
+        .as_ref()
+        .and_then(|clone| folder.strip_prefix(clone).ok());
+    match in_clone {
+        Some(below) => format!("\"$BITBUCKET_CLONE_DIR\"/{}", shell_word(below)),
+        None => shell_word(folder),
+    }
+}
+
+fn warn_of_contexts(run: &Run, folder: &Path) {
+    let Some(clone) = &run.step.clone_folder else { return };
+    for exposing in build_contexts::exposing(clone, folder) {
+        let context = if exposing.context.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            &exposing.context
+        };
+        let below = folder.strip_prefix(clone.join(&exposing.context)).unwrap_or(folder);
+        tracing::warn!(
+            "`docker build` of `{}` with the context `{}` would take the credential into the image with `COPY .`; \
+             add the line `{}` to `{}`",
+            shown(&exposing.dockerfile),
+            shown(context),
+            shown(below),
+            shown(&context.join(".dockerignore"))
+        );
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Kind::Other, error.to_string(), error.hint())
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        Self::new(Kind::Other, error.to_string(), error.hint())
+    }
 }

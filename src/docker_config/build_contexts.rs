@@ -1,0 +1,188 @@
+//! Whether an image build of this clone would take a folder in: a `config.json` in a build context ends up in an image by
+//! one `COPY . .`, and an image is shared.
+
+use super::dockerignore::Ignore;
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Deepest folder looked into, below the clone.
+const DEEPEST: usize = 6;
+/// Most entries looked at.
+const MOST_ENTRIES: usize = 20_000;
+/// Folders with nothing of the user's own.
+const SKIPPED: [&str; 3] = [".git", "node_modules", "vendor"];
+/// Longest `.dockerignore` that is read, in bytes.
+const LONGEST_IGNORE: u64 = 1 << 20;
+
+/// A Dockerfile whose build may take the folder in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exposing {
+    /// The Dockerfile, relative to the clone.
+    pub dockerfile: PathBuf,
+    /// The build context that holds the folder, relative to the clone; empty for the clone itself.
+    pub context: PathBuf,
+}
+
+/// The Dockerfiles of `clone` whose build context holds `folder` without a `.dockerignore` that covers its `config.json`.
+/// Which context a Dockerfile is built with is not written anywhere, so both usual ones count: its own folder, and the
+/// clone. What cannot be read is passed over: this is for a warning.
+#[must_use]
+pub fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
+    let (Ok(clone), Ok(folder)) = (fs::canonicalize(clone), fs::canonicalize(folder)) else {
+        return Vec::new();
+    };
+    if !folder.starts_with(&clone) {
+        return Vec::new();
+    }
+    let mut found: Vec<Exposing> = dockerfiles(&clone)
+        .into_iter()
+        .filter_map(|dockerfile| {
+            let own = dockerfile.parent().unwrap_or(&clone);
+            let context = [own, &clone]
+                .into_iter()
+                .find(|context| takes_in(context, &dockerfile, &folder))?;
+            Some(Exposing {
+                dockerfile: dockerfile.strip_prefix(&clone).ok()?.to_owned(),
+                context: context.strip_prefix(&clone).ok()?.to_owned(),
+            })
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn takes_in(context: &Path, dockerfile: &Path, folder: &Path) -> bool {
+    let Ok(inside) = folder.strip_prefix(context) else {
+        return false;
+    };
+    let config = inside.join("config.json");
+    // A file of the Dockerfile's own name comes before the context's (Docker's documentation, "Filename and location").
+    let mut own = dockerfile.as_os_str().to_owned();
+    own.push(".dockerignore");
+    let ignore = read(Path::new(&own)).or_else(|| read(&context.join(".dockerignore")));
+    !ignore.is_some_and(|text| Ignore::parse(&text).covers(&config.to_string_lossy()))
+}
+
+fn read(path: &Path) -> Option<String> {
+    let metadata = fs::metadata(path).ok()?;
+    if !metadata.is_file() || metadata.len() > LONGEST_IGNORE {
+        return None;
+    }
+    Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
+}
+
+/// Breadth first, so that the limits cut off what is deepest. Links are not followed.
+fn dockerfiles(clone: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut seen = 0;
+    let mut folders = VecDeque::from([(clone.to_owned(), 0)]);
+    while let Some((folder, depth)) = folders.pop_front() {
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            seen += 1;
+            if seen > MOST_ENTRIES {
+                return found;
+            }
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() && depth < DEEPEST && !SKIPPED.contains(&&*name) => {
+                    folders.push_back((entry.path(), depth + 1));
+                }
+                Ok(kind) if !kind.is_dir() && is_dockerfile(&name) => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+fn is_dockerfile(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    !name.ends_with(".dockerignore")
+        && (name == "dockerfile" || name.starts_with("dockerfile.") || name.ends_with(".dockerfile"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clone of these files with a config folder `.docker`, and what exposes it: Dockerfile and context.
+    fn found(files: &[(&str, &str)], folder: &str) -> Vec<(String, String)> {
+        let clone = tempfile::tempdir().unwrap();
+        fs::create_dir_all(clone.path().join(folder)).unwrap();
+        for (path, text) in files {
+            let path = clone.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        exposing(clone.path(), &clone.path().join(folder))
+            .iter()
+            .map(|found| (text(&found.dockerfile), text(&found.context)))
+            .collect()
+    }
+
+    #[test]
+    fn contexts_that_hold_the_folder_are_found() {
+        let pair = |dockerfile: &str, context: &str| (dockerfile.to_owned(), context.to_owned());
+        for (files, folder, expected) in [
+            (&[("Dockerfile", "")][..], ".docker", vec![pair("Dockerfile", "")]),
+            (&[("README.md", "")], ".docker", vec![]),
+            (&[("Dockerfile", ""), (".dockerignore", ".docker\n")], ".docker", vec![]),
+            (
+                &[("Dockerfile", ""), (".dockerignore", "*.log\n")],
+                ".docker",
+                vec![pair("Dockerfile", "")],
+            ),
+            // The Dockerfile's own ignore file is the one that counts.
+            (
+                &[
+                    ("Dockerfile", ""),
+                    (".dockerignore", ".docker"),
+                    ("Dockerfile.dockerignore", "x"),
+                ],
+                ".docker",
+                vec![pair("Dockerfile", "")],
+            ),
+            (
+                &[("api/Dockerfile.prod", ""), ("web/web.Dockerfile", "")],
+                "api/.docker",
+                vec![pair("api/Dockerfile.prod", "api"), pair("web/web.Dockerfile", "")],
+            ),
+            (
+                &[
+                    ("api/Dockerfile", ""),
+                    ("api/.dockerignore", ".docker"),
+                    (".dockerignore", "**/.docker"),
+                ],
+                "api/.docker",
+                vec![],
+            ),
+            (
+                &[("node_modules/x/Dockerfile", ""), (".git/Dockerfile", "")],
+                ".docker",
+                vec![],
+            ),
+            (
+                &[("1/2/3/4/5/6/Dockerfile", "")],
+                ".docker",
+                vec![pair("1/2/3/4/5/6/Dockerfile", "")],
+            ),
+            (&[("1/2/3/4/5/6/7/Dockerfile", "")], ".docker", vec![]),
+        ] {
+            assert_eq!(found(files, folder), expected, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_outside_of_the_clone_is_in_no_context() {
+        let (clone, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(clone.path().join("Dockerfile"), "").unwrap();
+        assert_eq!(exposing(clone.path(), other.path()), []);
+        assert_eq!(exposing(clone.path(), &clone.path().join("absent")), []);
+    }
+}

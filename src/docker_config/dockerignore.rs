@@ -1,0 +1,228 @@
+//! What a `.dockerignore` keeps out of a build context, by Docker's rules ("Dockerignore files" in Docker's build
+//! documentation): patterns in order, the last that matches decides, and what is in an ignored folder is ignored.
+
+/// The rules of one file.
+#[derive(Debug, Default)]
+pub(super) struct Ignore {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    keeps: bool,
+    pattern: Vec<Token>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    /// This character.
+    Is(char),
+    /// `?`: one character, but no `/`.
+    One,
+    /// `*`: any characters, but no `/`.
+    Star,
+    /// `**` at the end: any characters.
+    All,
+    /// `**/`: nothing, or whole folders.
+    Folders,
+    /// `[a-z]`, `[^a-z]`: one of these, or one of all others but `/`.
+    Class { others: bool, ranges: Vec<(char, char)> },
+}
+
+impl Ignore {
+    pub(super) fn parse(text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let rules = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| {
+                let line = line.trim();
+                let (keeps, pattern) = match line.strip_prefix('!') {
+                    Some(rest) => (true, clean(rest.trim())),
+                    None => (false, clean(line)),
+                };
+                (!pattern.is_empty()).then(|| Rule {
+                    keeps,
+                    pattern: tokens(&pattern),
+                })
+            })
+            .collect();
+        Self { rules }
+    }
+
+    /// Whether the context is built without `path`, which is relative to it, with `/` between its parts.
+    pub(super) fn covers(&self, path: &str) -> bool {
+        let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+        let paths: Vec<Vec<char>> = parents.chain([path]).map(|path| path.chars().collect()).collect();
+        let mut covered = false;
+        for rule in &self.rules {
+            if rule.keeps == covered && paths.iter().any(|path| fits(&rule.pattern, path)) {
+                covered = !rule.keeps;
+            }
+        }
+        covered
+    }
+}
+
+/// Without doubled and outer slashes, `.` and `..`, as Go's `filepath.Clean` leaves it.
+fn clean(pattern: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in pattern.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn tokens(pattern: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = pattern.chars().peekable();
+    while let Some(character) = rest.next() {
+        tokens.push(match character {
+            '*' if rest.next_if_eq(&'*').is_some() => {
+                let slash = rest.next_if_eq(&'/').is_some();
+                if slash || rest.peek().is_some() {
+                    Token::Folders
+                } else {
+                    Token::All
+                }
+            }
+            '*' => Token::Star,
+            '?' => Token::One,
+            '\\' => Token::Is(rest.next().unwrap_or('\\')),
+            '[' => class(&mut rest),
+            other => Token::Is(other),
+        });
+    }
+    tokens
+}
+
+fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Token {
+    let others = rest.next_if_eq(&'^').is_some();
+    let mut ranges = Vec::new();
+    let literal = |rest: &mut std::iter::Peekable<std::str::Chars<'_>>| match rest.next() {
+        Some('\\') => rest.next(),
+        other => other,
+    };
+    while rest.peek().is_some_and(|next| *next != ']') {
+        let Some(low) = literal(rest) else { break };
+        let high = if rest.next_if_eq(&'-').is_some() {
+            literal(rest).unwrap_or(low)
+        } else {
+            low
+        };
+        ranges.push((low, high));
+    }
+    rest.next();
+    Token::Class { others, ranges }
+}
+
+/// Whether the whole path fits. Steps through all readings of the pattern at once, so that many `*` cost no more.
+fn fits(pattern: &[Token], path: &[char]) -> bool {
+    let mut ends = vec![false; path.len() + 1];
+    ends[0] = true;
+    for token in pattern {
+        let mut next = vec![false; path.len() + 1];
+        let mut open = false;
+        for at in 0..=path.len() {
+            match token {
+                Token::Star | Token::All => {
+                    let stops = *token == Token::Star && at > 0 && path[at - 1] == '/';
+                    open = ends[at] || (open && !stops);
+                    next[at] = open;
+                }
+                Token::Folders => {
+                    next[at] = ends[at] || (open && at > 0 && path[at - 1] == '/');
+                    open |= ends[at];
+                }
+                Token::Is(_) | Token::One | Token::Class { .. } => {
+                    next[at] = at > 0 && ends[at - 1] && takes(token, path[at - 1]);
+                }
+            }
+        }
+        ends = next;
+    }
+    ends[path.len()]
+}
+
+fn takes(token: &Token, character: char) -> bool {
+    match token {
+        Token::Is(wanted) => *wanted == character,
+        Token::One => character != '/',
+        Token::Class { others, ranges } => {
+            character != '/' && *others != ranges.iter().any(|(low, high)| (*low..=*high).contains(&character))
+        }
+        Token::Star | Token::All | Token::Folders => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn patterns_cover_as_docker_says() {
+        const CONFIG: &str = ".docker/config.json";
+        for (text, path, covered) in [
+            ("", CONFIG, false),
+            (".docker", CONFIG, true),
+            ("/.docker/", CONFIG, true),
+            ("./.docker", CONFIG, true),
+            ("a/../.docker", CONFIG, true),
+            ("\u{feff}.docker", CONFIG, true),
+            ("  .docker  \r\n", CONFIG, true),
+            ("# .docker", CONFIG, false),
+            (".docker/config.json", CONFIG, true),
+            (".docker/*.json", CONFIG, true),
+            ("*.json", CONFIG, false),
+            ("**/*.json", CONFIG, true),
+            ("**/.docker", "a/b/.docker/config.json", true),
+            ("**/.docker", CONFIG, true),
+            (".docker", "a/.docker/config.json", false),
+            ("a/**", "a/.docker/config.json", true),
+            ("*", CONFIG, true),
+            ("**", "a/b/c", true),
+            (".*", CONFIG, true),
+            ("?docker", CONFIG, true),
+            (".d[a-o]cker", CONFIG, true),
+            (".d[^a-n]cker", CONFIG, true),
+            (".d[^o]cker", CONFIG, false),
+            ("\\.docker", CONFIG, true),
+            ("\\*", CONFIG, false),
+            ("dockerx\n.dockerx", CONFIG, false),
+            ("*\n!.docker", CONFIG, false),
+            ("*\n!src", CONFIG, true),
+            ("*\n!.docker\n.docker/config.json", CONFIG, true),
+            ("!.docker\n.docker", CONFIG, true),
+            (".docker\n! .docker/config.json", CONFIG, false),
+            ("a/*/c", "a/b/c", true),
+            ("a/*/c", "a/b/d/c", false),
+            ("a/**/c", "a/c", true),
+            ("a/**/c", "a/b/d/c", true),
+            ("a/**/c", "ac", false),
+            ("..", CONFIG, false),
+            ("/", CONFIG, false),
+        ] {
+            assert_eq!(Ignore::parse(text).covers(path), covered, "{text:?} for {path}");
+        }
+    }
+
+    #[test]
+    fn many_stars_cost_little() {
+        let rules = Ignore::parse(&"*a".repeat(300));
+        assert!(!rules.covers(&"a".repeat(200)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC{0,60}", path in "[a-c./]{0,20}") {
+            let _ = Ignore::parse(&text).covers(&path);
+        }
+    }
+}

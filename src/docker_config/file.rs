@@ -1,0 +1,225 @@
+//! The file on disk: found, read, and replaced as a whole.
+
+use super::{ConfigError, Note, merge};
+use crate::credential::Credential;
+use crate::image::Host;
+use crate::output_file::{Denied, OutputError, write_atomically};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+const NAME: &str = "config.json";
+/// Longest file that is read, in bytes; real ones are some kilobytes.
+const LONGEST: u64 = 1 << 20;
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The `config.json`.
+    pub file: PathBuf,
+    /// Whether the folder was made, with a `.gitignore` that keeps it out of commits.
+    pub folder_made: bool,
+    /// What stood in the credential's way and was changed.
+    pub notes: Vec<Note>,
+}
+
+/// Puts `credential` for `registry` into the `config.json` of `folder`, which is made where it is absent.
+///
+/// The file is 0600 from the first moment on. The folder is 0755: the file guards itself, and a folder that only the
+/// pipe's user may enter would break `git status` and `docker build .` of a step that runs as another user.
+///
+/// # Errors
+/// [`ConfigError`]; a file that is there is then as it was.
+pub fn write(folder: &Path, registry: &Host, credential: &Credential) -> Result<Written, ConfigError> {
+    let file = place(folder)?;
+    let existing = read(&file)?;
+    let merged = merge(existing.as_deref(), registry, credential)?;
+    let folder_made = make(folder)?;
+    write_atomically(&file, merged.text.expose().as_bytes(), 0o600).map_err(ConfigError::Output)?;
+    Ok(Written {
+        file,
+        folder_made,
+        notes: merged.notes,
+    })
+}
+
+/// Where the bytes go: a link inside of the folder is followed, as Docker does; one that leads out is refused, since what
+/// it names may be anybody's, and need not be there for the step.
+fn place(folder: &Path) -> Result<PathBuf, ConfigError> {
+    let file = folder.join(NAME);
+    match fs::symlink_metadata(&file) {
+        Ok(found) if found.is_file() => Ok(file),
+        Ok(found) if found.is_symlink() => match (fs::canonicalize(&file), fs::canonicalize(folder)) {
+            (Ok(target), Ok(folder)) if target.starts_with(&folder) && target.is_file() => Ok(target),
+            _ => Err(ConfigError::Link { file }),
+        },
+        Ok(_) => Err(ConfigError::NoFile { file }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(file),
+        Err(error) => Err(unreadable(file, &error)),
+    }
+}
+
+fn read(file: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
+    let opened = match File::open(file) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(file.to_owned(), &error)),
+    };
+    let mut bytes = Vec::new();
+    opened
+        .take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(file.to_owned(), &error))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(ConfigError::TooLong { file: file.to_owned() });
+    }
+    Ok(Some(bytes))
+}
+
+fn unreadable(file: PathBuf, error: &io::Error) -> ConfigError {
+    match error.kind() {
+        ErrorKind::PermissionDenied => ConfigError::Unreadable {
+            denied: Denied::reading(&file),
+            file,
+        },
+        // A file where the folder should be.
+        ErrorKind::NotADirectory => ConfigError::Output(OutputError::new(&file, error)),
+        _ => ConfigError::Reading {
+            file,
+            reason: error.to_string(),
+        },
+    }
+}
+
+/// Makes the folder, and in it a `.gitignore` before there is anything to ignore. Says whether it had to.
+fn make(folder: &Path) -> Result<bool, ConfigError> {
+    if folder.is_dir() {
+        return Ok(false);
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)
+        .map_err(|error| ConfigError::Output(OutputError::new(&folder.join(NAME), &error)))?;
+    write_atomically(&folder.join(".gitignore"), b"*\n", 0o644).map_err(ConfigError::Output)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::Source;
+    use crate::secret::Secret;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    fn credential() -> Credential {
+        Credential {
+            source: Source::ApiToken,
+            username: "me@example.org".to_owned(),
+            token: Secret::new("hunter2"),
+        }
+    }
+
+    fn login(folder: &Path) -> Result<Written, ConfigError> {
+        write(folder, &Host::parse("crg.apkg.io").unwrap(), &credential())
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_new_folder_keeps_itself_out_of_commits() {
+        let clone = tempfile::tempdir().unwrap();
+        let folder = clone.path().join("a/.docker");
+        let written = login(&folder).unwrap();
+        assert!(written.folder_made);
+        assert_eq!(written.file, folder.join("config.json"));
+        assert_eq!((mode(&written.file), mode(&folder)), (0o600, 0o755));
+        assert_eq!(fs::read_to_string(folder.join(".gitignore")).unwrap(), "*\n");
+        assert!(
+            fs::read_to_string(&written.file)
+                .unwrap()
+                .contains("bWVAZXhhbXBsZS5vcmc6aHVudGVyMg==")
+        );
+        assert!(!login(&folder).unwrap().folder_made);
+    }
+
+    #[test]
+    fn a_folder_that_is_there_gets_nothing_but_the_file() {
+        let clone = tempfile::tempdir().unwrap();
+        fs::write(clone.path().join("config.json"), r#"{"psFormat":"x"}"#).unwrap();
+        fs::set_permissions(clone.path().join("config.json"), fs::Permissions::from_mode(0o644)).unwrap();
+        let written = login(clone.path()).unwrap();
+        assert!(!written.folder_made);
+        assert_eq!(mode(&written.file), 0o600);
+        assert!(fs::read_to_string(&written.file).unwrap().contains("psFormat"));
+        assert_eq!(fs::read_dir(clone.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_merged_stays() {
+        let clone = tempfile::tempdir().unwrap();
+        let file = clone.path().join("config.json");
+        fs::write(&file, "{oops").unwrap();
+        assert!(matches!(login(clone.path()), Err(ConfigError::NoJson { line: 1, .. })));
+        assert_eq!(fs::read(&file).unwrap(), b"{oops");
+        fs::write(&file, vec![b' '; 2 << 20]).unwrap();
+        assert!(matches!(login(clone.path()), Err(ConfigError::TooLong { .. })));
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(matches!(login(clone.path()), Err(ConfigError::NoFile { .. })));
+    }
+
+    #[test]
+    fn links_are_followed_inside_of_the_folder_only() {
+        let clone = tempfile::tempdir().unwrap();
+        let folder = clone.path().join(".docker");
+        fs::create_dir(&folder).unwrap();
+        let (outside, inside, link) = (
+            clone.path().join("theirs"),
+            folder.join("real.json"),
+            folder.join("config.json"),
+        );
+        fs::write(&outside, "{}").unwrap();
+        fs::write(&inside, "{}").unwrap();
+        for target in [
+            outside.as_path(),
+            Path::new("../theirs"),
+            Path::new("nowhere"),
+            Path::new(".."),
+        ] {
+            symlink(target, &link).unwrap();
+            assert!(matches!(login(&folder), Err(ConfigError::Link { .. })), "{target:?}");
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+            fs::remove_file(&link).unwrap();
+        }
+        assert_eq!(fs::read(&outside).unwrap(), b"{}");
+        symlink("real.json", &link).unwrap();
+        login(&folder).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(fs::read_to_string(&inside).unwrap().contains("auths"));
+    }
+
+    #[test]
+    fn a_file_in_the_folders_place_is_told() {
+        let clone = tempfile::tempdir().unwrap();
+        let folder = clone.path().join(".docker");
+        fs::write(&folder, "").unwrap();
+        let error = login(&folder).expect_err("a file is no folder");
+        assert!(error.to_string().contains("no folder"), "{error}");
+    }
+
+    #[test]
+    fn a_denied_read_names_the_line_to_add() {
+        let file = PathBuf::from("/build/.docker/config.json");
+        let error = unreadable(file, &ErrorKind::PermissionDenied.into());
+        assert!(error.to_string().contains("left alone"), "{error}");
+        assert!(
+            error.hint().contains("`- chmod -R a+rwX /build/.docker`"),
+            "{}",
+            error.hint()
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! Docker's `config.json`: a credential merged into one that may be there, so that later lines of the step can use the
+//! registry; and whether an image build would take that file in.
+
+pub mod build_contexts;
+mod dockerignore;
+mod file;
+
+pub use file::{Written, write};
+
+use crate::credential::Credential;
+use crate::image::Host;
+use crate::output_file::{Denied, OutputError, shell_word, shown};
+use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize as _;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::path::PathBuf;
+
+/// A `config.json` with the credential in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The whole file: it holds this and maybe other credentials.
+    pub text: Secret,
+    /// What stood in the credential's way and was changed.
+    pub notes: Vec<Note>,
+}
+
+/// A setting of the file that would have hidden the credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// `credHelpers` named a program for this registry; the entry was removed.
+    HelperRemoved {
+        /// The registry.
+        registry: String,
+        /// The program's name after `docker-credential-`.
+        helper: String,
+    },
+    /// `credsStore` names a program for all registries; this registry was excepted from it.
+    StoreExcepted {
+        /// The registry.
+        registry: String,
+        /// The program's name after `docker-credential-`.
+        store: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HelperRemoved { registry, helper } => write!(
+                f,
+                "`config.json` had `docker-credential-{helper}` as credential helper of `{registry}`, which would have hidden \
+                 this credential: the entry in `credHelpers` was removed"
+            ),
+            Self::StoreExcepted { registry, store } => write!(
+                f,
+                "`config.json` has `docker-credential-{store}` as `credsStore`, which would have hidden this credential: \
+                 `credHelpers` now excepts `{registry}` with an empty name, which Docker understands and podman, skopeo and \
+                 buildah do not"
+            ),
+        }
+    }
+}
+
+/// Puts `credential` for `registry` into the text of a `config.json`, or makes one. Keys that are not concerned stay, in
+/// their order.
+///
+/// A credential helper of the registry goes, since Docker asks it and never looks at `auths` then. A `credsStore` does the
+/// same for all registries: the registry is excepted by an empty entry in `credHelpers`, which Docker's client takes as "no
+/// helper" and reads `auths` (`getConfiguredCredentialStore` in docker/cli; seen with 28.2.2, as was that without it the
+/// credential is not used). Without a `credsStore` no such entry is written: skopeo 1.9.3 runs `docker-credential-` and
+/// fails.
+///
+/// # Errors
+/// [`ConfigError`] if the text is not what Docker reads; it is never replaced then.
+pub fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Credential) -> Result<Merged, ConfigError> {
+    let mut config = parse(existing.unwrap_or_default())?;
+    let key = key(registry);
+    let mut notes = Vec::new();
+
+    let store = match config.get("credsStore") {
+        None | Some(Value::Null) => "",
+        Some(Value::String(store)) => store,
+        Some(_) => return Err(wrong("credsStore", "a text")),
+    };
+    let store = printable(store);
+    if let Some(helpers) = object(&mut config, "credHelpers", !store.is_empty())? {
+        if store.is_empty() {
+            let removed = helpers.shift_remove(key);
+            if let Some(helper) = removed
+                .as_ref()
+                .and_then(Value::as_str)
+                .filter(|helper| !helper.is_empty())
+            {
+                notes.push(Note::HelperRemoved {
+                    registry: key.to_owned(),
+                    helper: printable(helper),
+                });
+            }
+        } else {
+            helpers.insert(key.to_owned(), "".into());
+            notes.push(Note::StoreExcepted {
+                registry: key.to_owned(),
+                store,
+            });
+        }
+    }
+
+    if let Some(auths) = object(&mut config, "auths", true)? {
+        let entry = auths.entry(key).or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = Value::Object(Map::new());
+        }
+        let Value::Object(entry) = entry else {
+            return Err(wrong("auths", "an object of objects"));
+        };
+        // Docker prefers a token to `auth`, and other clients a user name and password beside it.
+        for other in ["identitytoken", "registrytoken", "username", "password"] {
+            entry.shift_remove(other);
+        }
+        let auth = STANDARD.encode(format!("{}:{}", credential.username, credential.token.expose()));
+        entry.insert("auth".to_owned(), auth.into());
+    }
+    Ok(Merged {
+        text: Secret::new(print(&config)),
+        notes,
+    })
+}
+
+/// The registry's key in `auths` and `credHelpers`: its host, but for Docker Hub, which Docker keeps under an old URL.
+fn key(registry: &Host) -> &str {
+    match registry.as_str() {
+        "docker.io" => "https://index.docker.io/v1/",
+        host => host,
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
+    if bytes.starts_with(b"\xef\xbb\xbf") || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(ConfigError::ByteOrderMark);
+    }
+    // Docker takes an empty file as an empty configuration.
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(config)) => Ok(config),
+        Ok(_) => Err(ConfigError::NoObject),
+        Err(error) => Err(ConfigError::NoJson {
+            line: error.line(),
+            column: error.column(),
+        }),
+    }
+}
+
+/// The object at `key`, made where it is absent and `make` says so; `null` counts as absent.
+fn object<'a>(
+    config: &'a mut Map<String, Value>,
+    key: &'static str,
+    make: bool,
+) -> Result<Option<&'a mut Map<String, Value>>, ConfigError> {
+    if make && config.get(key).is_none_or(Value::is_null) {
+        config.insert(key.to_owned(), Value::Object(Map::new()));
+    }
+    match config.get_mut(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(object)) => Ok(Some(object)),
+        Some(_) => Err(wrong(key, "an object")),
+    }
+}
+
+fn wrong(key: &'static str, wanted: &'static str) -> ConfigError {
+    ConfigError::WrongKind { key, wanted }
+}
+
+/// As Docker prints it: indented by tabs.
+fn print(config: &Map<String, Value>) -> String {
+    let mut bytes = Vec::new();
+    let mut printer =
+        serde_json::Serializer::with_formatter(&mut bytes, serde_json::ser::PrettyFormatter::with_indent(b"\t"));
+    #[allow(
+        clippy::expect_used,
+        reason = "writing to memory cannot fail, and all keys are texts"
+    )]
+    config.serialize(&mut printer).expect("a map of JSON values is JSON");
+    bytes.push(b'\n');
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn printable(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+/// Why no credential was written. The file that is there is then as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// It begins with a byte order mark, which Docker does not take.
+    ByteOrderMark,
+    /// It is no JSON.
+    NoJson {
+        /// Line of the first fault, from 1.
+        line: usize,
+        /// Column of the first fault.
+        column: usize,
+    },
+    /// It is JSON, but no object.
+    NoObject,
+    /// A key holds another kind of value than Docker reads there.
+    WrongKind {
+        /// The key.
+        key: &'static str,
+        /// What Docker reads there.
+        wanted: &'static str,
+    },
+    /// It is longer than any such file.
+    TooLong {
+        /// The file.
+        file: PathBuf,
+    },
+    /// It may not be read.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Who may, and who we are.
+        denied: Denied,
+    },
+    /// It is a link that leads nowhere or out of its folder.
+    Link {
+        /// The link.
+        file: PathBuf,
+    },
+    /// It is a folder or a device.
+    NoFile {
+        /// What is there.
+        file: PathBuf,
+    },
+    /// It cannot be read for another reason.
+    Reading {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// It cannot be written.
+    Output(OutputError),
+}
+
+impl ConfigError {
+    /// What to do about it, without a trailing period.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::ByteOrderMark => {
+                "save the file as UTF-8 without a byte order mark: Docker itself refuses it".to_owned()
+            }
+            Self::NoJson { .. } | Self::NoObject | Self::WrongKind { .. } => {
+                "mend the file, remove it before the pipe, or set `DOCKER_CONFIG` to another folder".to_owned()
+            }
+            Self::TooLong { .. } | Self::NoFile { .. } | Self::Reading { .. } => {
+                "set `DOCKER_CONFIG` to another folder".to_owned()
+            }
+            // The file may be hidden by its folder, so nothing is said of the file alone.
+            Self::Unreadable { file, .. } => format!(
+                "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
+                 `- chmod -R a+rwX {}`, or set `DOCKER_CONFIG` to another folder",
+                shell_word(file.parent().unwrap_or(file))
+            ),
+            Self::Link { .. } => "replace the link by a file, or set `DOCKER_CONFIG` to another folder".to_owned(),
+            Self::Output(error) => error.hint(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByteOrderMark => f.write_str("the `config.json` in `DOCKER_CONFIG` begins with a byte order mark"),
+            Self::NoJson { line, column } => write!(
+                f,
+                "the `config.json` in `DOCKER_CONFIG` is no JSON: see line {line}, column {column}"
+            ),
+            Self::NoObject => f.write_str("the `config.json` in `DOCKER_CONFIG` is no JSON object"),
+            Self::WrongKind { key, wanted } => {
+                write!(f, "`{key}` of the `config.json` in `DOCKER_CONFIG` is not {wanted}")
+            }
+            Self::TooLong { file } => write!(f, "`{}` is longer than any Docker configuration", shown(file)),
+            Self::Unreadable { file, denied } => {
+                write!(f, "`{}` may not be read, so it was left alone: {denied}", shown(file))
+            }
+            Self::Link { file } => write!(f, "`{}` is a link out of its folder, or to nothing", shown(file)),
+            Self::NoFile { file } => write!(f, "`{}` is no file", shown(file)),
+            Self::Reading { file, reason } => write!(f, "`{}` cannot be read: {reason}", shown(file)),
+            Self::Output(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

@@ -28,6 +28,7 @@ mod http;
 pub mod image;
 pub mod outcome;
 pub mod pipe;
+pub mod pipelines;
 pub mod pki;
 pub mod recorder;
 pub mod skopeo;

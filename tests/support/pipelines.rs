@@ -2,6 +2,8 @@
 //! `docker container run` against the step's own daemon. The form of that line, its volumes and its list of variables
 //! are those of real logs; a temporary folder stands in for `/opt/atlassian/pipelines/agent`.
 
+use super::engine::Engine;
+use super::outcome::Secrets;
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 use std::collections::BTreeMap;
@@ -102,7 +104,7 @@ impl Step {
     }
 }
 
-/// What `pipe.yml` says.
+/// What `pipe.yml` says to Pipelines.
 #[derive(Debug, Deserialize)]
 struct PipeFile {
     image: String,
@@ -122,13 +124,23 @@ pub struct Pipelines {
     cli: PathBuf,
     variables: BTreeMap<String, String>,
     carried: BTreeMap<String, String>,
+    hosts: String,
     pipe_host: String,
 }
 
 impl Pipelines {
-    /// A repository `shop/api` whose steps reach the daemon at `step_host` (a `DOCKER_HOST`), and whose pipes reach it
-    /// at `port` of `bridge`, this machine's address on the daemon's network.
-    pub fn new(step_host: &str, bridge: &str, port: u16) -> Self {
+    /// A repository `shop/api` whose steps have this engine as their Docker service.
+    pub fn new(engine: &Engine) -> Self {
+        Self::at(
+            &engine.tcp(),
+            &engine.bridge().to_string(),
+            "tcp://host.docker.internal:2375",
+        )
+    }
+
+    /// The same with addresses alone: `DOCKER_HOST` of the step and of its pipes, and this machine's address on the
+    /// daemon's network.
+    fn at(step_host: &str, bridge: &str, pipe_host: &str) -> Self {
         let agent = tempfile::tempdir().unwrap();
         let clone = agent.path().join("build");
         fs::create_dir_all(agent.path().join("ssh")).unwrap();
@@ -140,7 +152,8 @@ impl Pipelines {
             cli: docker_client(),
             carried: BTreeMap::new(),
             variables: BTreeMap::new(),
-            pipe_host: format!("tcp://host.docker.internal:{port}"),
+            hosts: String::new(),
+            pipe_host: pipe_host.to_owned(),
             agent,
             clone,
         };
@@ -170,12 +183,21 @@ impl Pipelines {
     }
 
     /// Sets a variable of the step: a default of Pipelines, or one of the workspace, the repository or the deployment.
+    #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// Hands a variable to every pipe besides what its entry says: the tests' own network (a proxy, a private CA).
+    /// Makes every pipe find another name at the bridge: `crg.apkg.io` itself, say.
+    #[must_use]
+    pub fn host(mut self, name: &str) -> Self {
+        write!(self.hosts, " --add-host=\"{name}:$BITBUCKET_DOCKER_HOST_INTERNAL\"").unwrap();
+        self
+    }
+
+    /// Hands a variable to every pipe besides what its entry says: what the tests' network needs (a private CA).
+    #[must_use]
     pub fn carry(mut self, name: &str, value: &str) -> Self {
         self.carried.insert(name.to_owned(), value.to_owned());
         self
@@ -193,8 +215,14 @@ impl Pipelines {
         fs::write(path, content).unwrap();
     }
 
-    /// Runs a step to its end.
+    /// Runs a step to its end. No secret of the step may be in its log.
     pub fn run(&self, step: &Step) -> StepRun {
+        let run = self.execute(step);
+        self.secrets().assert_absent("the step's log", &run.log);
+        run
+    }
+
+    fn execute(&self, step: &Step) -> StepRun {
         let mut command = Command::new("sh");
         command
             .args(["-c", &self.script(step)])
@@ -211,6 +239,21 @@ impl Pipelines {
             status: output.status.code(),
             log: String::from_utf8_lossy(&output.stdout).into_owned(),
         }
+    }
+
+    fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        let variable = |name: &str| self.variables.get(name).map(String::as_str);
+        for (username, token) in [
+            ("BITBUCKET_PACKAGES_USERNAME", "BITBUCKET_PACKAGES_TOKEN"),
+            ("ATLASSIAN_ACCOUNT_EMAIL", "ATLASSIAN_API_TOKEN"),
+            ("", "PIPELINES_JWT_TOKEN"),
+        ] {
+            if let Some(token) = variable(token) {
+                secrets.add(variable(username), token);
+            }
+        }
+        secrets
     }
 
     /// The script of a step, its pipes written out; one line failing ends it.
@@ -279,7 +322,8 @@ impl Pipelines {
         }
         write!(
             line,
-            " --add-host=\"host.docker.internal:$BITBUCKET_DOCKER_HOST_INTERNAL\" {image}"
+            "{} --add-host=\"host.docker.internal:$BITBUCKET_DOCKER_HOST_INTERNAL\" {image}",
+            self.hosts
         )
         .unwrap();
         line
@@ -309,6 +353,33 @@ impl StepRun {
     }
 }
 
+/// Builds the pipe's image into an engine, under the name that pipe.yml gives it.
+pub fn make_image(engine: &Engine) {
+    let mut make = Command::new("make");
+    make.args(["image", &format!("IMAGE={}", pipe_file().image)])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("DOCKER_HOST", engine.socket());
+    // What Cargo tells the tests of this package would make ring's build script run again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO") && text != "CARGO_HOME" {
+            make.env_remove(&name);
+        }
+    }
+    let output = make.output().expect("`make` runs");
+    assert!(
+        output.status.success(),
+        "make image:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn pipe_file() -> PipeFile {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipe.yml")).unwrap();
+    serde_yaml::from_str(&text).expect("pipe.yml is as Pipelines reads it")
+}
+
 /// The image of a pipe, the name of its storage folder, and its context defaults.
 fn resolve(pipe: &str) -> (String, String, Vec<ContextDefault>) {
     if let Some(image) = pipe.strip_prefix("docker://") {
@@ -316,8 +387,7 @@ fn resolve(pipe: &str) -> (String, String, Vec<ContextDefault>) {
         return (image.to_owned(), name.to_owned(), Vec::new());
     }
     let (repository, version) = pipe.split_once(':').expect("a pipe names its version");
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("pipe.yml")).unwrap();
-    let file: PipeFile = serde_yaml::from_str(&text).expect("pipe.yml is as Pipelines reads it");
+    let file = pipe_file();
     assert!(
         file.image.starts_with(&format!("{repository}:{version}")),
         "{pipe} is not this pipe: {}",

@@ -4,7 +4,7 @@ use super::*;
 
 /// A repository whose `docker` prints its arguments instead, one a line.
 fn printing() -> Pipelines {
-    let mut repository = Pipelines::new("tcp://127.0.0.1:2375", "172.29.0.1", 2375);
+    let mut repository = Pipelines::at("tcp://127.0.0.1:2375", "172.29.0.1", "tcp://host.docker.internal:2375");
     let bin = repository.agent.path().join("bin");
     fs::create_dir(&bin).unwrap();
     fs::write(bin.join("docker"), "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
@@ -15,7 +15,7 @@ fn printing() -> Pipelines {
 }
 
 fn arguments(repository: &Pipelines, lines: &str) -> Vec<String> {
-    let run = repository.run(&Step::of_script(lines));
+    let run = repository.execute(&Step::of_script(lines));
     run.succeeded().lines().map(str::to_owned).collect()
 }
 
@@ -23,7 +23,7 @@ fn arguments(repository: &Pipelines, lines: &str) -> Vec<String> {
 fn an_entry_of_this_pipe_gets_context_defaults() {
     let repository = printing()
         .variable("BITBUCKET_PACKAGES_TOKEN", "built-in-token")
-        .variable("ATLASSIAN_API_TOKEN", "never used");
+        .variable("ATLASSIAN_API_TOKEN", "workspace's");
     let entry = "- pipe: crgpipe/crg-pipe:0.1.0\n  variables:\n    ATLASSIAN_API_TOKEN: own";
     let arguments = arguments(&repository, entry);
     for wanted in [

@@ -41,7 +41,7 @@ fn tokens_that_cannot_work_open_no_connection() {
         ("ada@example.com", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "GitHub"),
         ("ada@example.com", "glpat-abcdefghijklmnopqrst", "GitLab"),
         ("ada@example.com", "npm_abcdefghijklmnopqrstuvwxyz0123456789", "npm"),
-        ("AWS", "eyJwYXlsb2FkIjoiYWJjZGVmZ2hpamtsbW5vcCJ9", "AWS"),
+        ("AWS", "eyJwYXlsb2FkIjoiYWJjZGVmZ2hpamtsbW5vcCJ9", "Amazon ECR"),
     ] {
         let outcome = pipe(&emulator)
             .var("ATLASSIAN_ACCOUNT_EMAIL", username)
@@ -92,6 +92,7 @@ fn an_allowed_access_token_is_tried_and_the_registrys_own_refusal_told() {
 fn no_credential_at_all_says_which_lines_to_add() {
     let emulator = shop();
     pipe(&emulator)
+        .env("BITBUCKET_PIPE_STORAGE_DIR", "/storage")
         .run()
         .fails(3)
         .no_connection()
@@ -189,7 +190,7 @@ fn debug_shows_requests_and_no_secret() {
         .var("DEBUG", "true")
         .run()
         .succeeds()
-        .says("DEBUG: GET http://127.0.0.1:")
+        .says("DEBUG: GET http://localhost:")
         .says(" → 401");
 }
 

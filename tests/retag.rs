@@ -48,7 +48,7 @@ fn one_tag_costs_three_requests_and_one_token() {
             "PUT /v2/shop/base/manifests/1.4.2 201",
         ])
         .token_calls(1)
-        .says("✔ retag: `127.0.0.1:");
+        .says("✔ retag: `localhost:");
     assert_eq!(emulator.tag("shop/base", "1.4.2"), emulator.tag("shop/base", "1"));
 }
 
@@ -166,7 +166,7 @@ fn both_refusals_are_told_where_both_credentials_are_turned_away() {
         .api_token()
         .run()
         .fails(3)
-        .says("; then `127.0.0.1:")
+        .says("; then `localhost:")
         .says("`ada@example.com` lacks the role Write");
 }
 
@@ -180,7 +180,7 @@ fn on_existing_looks_before_it_writes() {
         .var("ON_EXISTING", "fail")
         .run()
         .fails(5)
-        .says("the tag `127.0.0.1:")
+        .says("the tag `localhost:")
         .says("/shop/base:old` is there already")
         .says("nothing was changed");
     assert_eq!(
@@ -251,7 +251,7 @@ fn an_immutable_tag_is_explained_whatever_the_status() {
             .says("cannot be overwritten")
             .says("immutable")
             .says("Container settings")
-            .says("only `127.0.0.1:")
+            .says("only `localhost:")
             .says("/shop/base:free` was done");
     }
 }

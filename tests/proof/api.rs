@@ -3,6 +3,8 @@
 use super::curl::curl;
 use crate::support::emulator::{AccessTokenKind, Emulator, Setup, User, access_token, api_token};
 use crate::support::pki::Authority;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 #[test]
@@ -78,6 +80,10 @@ fn tokens_by_post_and_what_they_grant() {
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["expires_in"]), (200, &Value::from(300)));
     let token = body["access_token"].as_str().unwrap();
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let granted = |number: usize| claims["access"][number]["actions"].to_string();
+    assert_eq!([granted(0), granted(1)], [r#"["pull","push"]"#, "[]"], "{claims}");
     let get = |package: &str| {
         let header = format!("Authorization: Bearer {token}");
         curl(

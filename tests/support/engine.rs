@@ -1,8 +1,8 @@
 //! A real Docker Engine of the tests' own: its own bridge, folder, sockets and mount namespace. It trusts the tests'
 //! private CA and resolves `host.docker.internal` to its bridge, as a step's daemon does; `crg.apkg.io` as well.
 
+use super::called::Called;
 use super::pki::Authority;
-use super::skopeo::Called;
 use super::supervised::{Program, Supervised};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -166,10 +166,7 @@ impl Engine {
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
-        Called {
-            succeeded: output.status.success(),
-            output: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
-        }
+        Called::new("docker", &output)
     }
 
     /// The `docker` CLI for this engine, for a call with more than arguments.

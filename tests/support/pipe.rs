@@ -232,7 +232,7 @@ impl<'a> Pipe<'a> {
             }
         });
         Running {
-            child,
+            process: Process(child),
             output,
             read: Vec::new(),
             begun,
@@ -258,9 +258,20 @@ impl Mark {
     }
 }
 
+/// The process of a run; a test that fails meanwhile does not leave it behind.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail where the run has ended and was waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A run that goes on.
 pub struct Running<'a> {
-    child: Child,
+    process: Process,
     output: Receiver<Vec<u8>>,
     read: Vec<u8>,
     begun: Instant,
@@ -286,7 +297,7 @@ impl<'a> Running<'a> {
     #[must_use]
     pub fn signal(self, name: &str) -> Self {
         let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.process.0.id().to_string()])
             .status();
         assert!(sent.unwrap().success(), "kill -{name}");
         self
@@ -297,7 +308,7 @@ impl<'a> Running<'a> {
         while self.read_more() {}
         // Output ends with the process; if it closed its output and lives on, that is bounded too.
         let status = loop {
-            match self.child.try_wait().unwrap() {
+            match self.process.0.try_wait().unwrap() {
                 Some(status) => break status,
                 None if self.left().is_zero() => {
                     let said = self.give_up();
@@ -334,8 +345,8 @@ impl<'a> Running<'a> {
     }
 
     fn give_up(&mut self) -> String {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.process.0.kill();
+        let _ = self.process.0.wait();
         String::from_utf8_lossy(&self.read).into_owned()
     }
 }

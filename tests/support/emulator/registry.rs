@@ -143,7 +143,7 @@ fn permit(state: &State, origin: &str, route: &Route, asked: &Asked) -> Result<(
         .filter(|((package, _), right)| own(package) && **right != Right::Granted)
         .count();
     if refused > 0 {
-        return Err(state.settings.denied.clone());
+        return Err(state.settings.denied.about(route.package().unwrap_or_default()));
     }
     Ok(())
 }

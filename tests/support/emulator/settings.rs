@@ -33,7 +33,7 @@ pub enum Combined {
     Refused,
 }
 
-/// How the emulator behaves. `{name}` in an answer's body becomes the package's name, the tag's or the user's.
+/// How the emulator behaves. `{name}` in an answer's body becomes the package's or the tag's name, as each says.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Settings {
@@ -53,7 +53,7 @@ pub struct Settings {
     pub combined: Combined,
     /// The token endpoint's answer, or the registry's with Basic, to a credential that nobody has.
     pub unknown_credential: Answer,
-    /// No role or no scope for what was asked.
+    /// No role or no scope for what was asked; `{name}` is `workspace/package`.
     pub denied: Answer,
     /// No such package; `{name}` is the package without its workspace.
     pub unknown_package: Answer,

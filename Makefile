@@ -35,7 +35,7 @@ test: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo 
 endif
 test: tools
 	$(MAKE) build TARGET=$(HOST)
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 # Installs what the build and the tests need and this machine lacks: a C compiler, a Docker Engine (its daemon need not
 # run), Debian's registry, skopeo. `docker` and `dockerd` are looked for apart: either may be there without the other.

@@ -4,6 +4,7 @@
 use crate::support::emulator::{Emulator, Setup};
 use crate::support::engine::Engine;
 use crate::support::image::Image;
+use crate::support::name_server;
 use crate::support::pipelines::{Pipelines, Step, StepRun, make_image};
 use crate::support::pki::Authority;
 use flate2::Compression;
@@ -11,6 +12,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -231,6 +233,24 @@ fn login_serves_the_lines_after_it() {
     assert_eq!(file.mode() & 0o777, 0o600);
 }
 
+/// An empty image has no resolver but the one in the binary.
+#[test]
+fn names_are_resolved_as_the_containers_resolv_conf_says() {
+    let engine = engine();
+    let IpAddr::V4(bridge) = engine.bridge() else {
+        panic!("the bridge has an IPv4 address")
+    };
+    let name = "registry.example.test";
+    name_server::start(bridge, name);
+    let setup = Setup::shop().listen(engine.bridge()).named(name);
+    let registry = Emulator::start(setup.tls(Authority::shared()));
+    registry.put_image("shop/api", "1", &Image::small("image-names"));
+    let repository = repository(engine).option(&format!("--dns={bridge}"));
+    repository.file("results/.keep", "");
+    run(&repository, &registry, RETAG_WITH_REPORT).succeeded();
+    assert!(registry.tag("shop/api", "2").is_some());
+}
+
 /// Both pipe forms hand over what they should: the one its defaults, the other nothing.
 #[test]
 fn an_image_by_itself_is_told_which_lines_are_missing() {
@@ -254,7 +274,7 @@ fn an_image_by_itself_is_told_which_lines_are_missing() {
     assert_eq!(registry.connections(), 0);
 }
 
-const REPORT_INTO_FOLDER: &str = "
+const RETAG_WITH_REPORT: &str = "
 - pipe: THE_PIPE
   variables:
     ACTION: retag
@@ -276,7 +296,7 @@ fn root_of_the_step_writes_into_a_folder_of_another_user() {
     let folder = repository.clone_dir().join("results");
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
     chown(&folder, Some(12_345), Some(12_345)).unwrap();
-    run(&repository, &registry, REPORT_INTO_FOLDER).succeeded();
+    run(&repository, &registry, RETAG_WITH_REPORT).succeeded();
     let report = std::fs::metadata(folder.join("report.json")).unwrap();
     assert_eq!(report.mode() & 0o777, 0o644);
 }
@@ -294,7 +314,7 @@ fn with_user_namespaces_the_closed_folder_is_explained() {
     let folder = repository.clone_dir().join("results");
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
 
-    let refused = run(&repository, &registry, REPORT_INTO_FOLDER);
+    let refused = run(&repository, &registry, RETAG_WITH_REPORT);
     assert!(
         refused.failed(1).contains("uid 165536 outside of its container"),
         "{}",
@@ -302,7 +322,7 @@ fn with_user_namespaces_the_closed_folder_is_explained() {
     );
     assert!(refused.log.contains("chmod 777"), "{}", refused.log);
 
-    let lines = format!("- chmod 777 results{REPORT_INTO_FOLDER}- cat results/report.json\n");
+    let lines = format!("- chmod 777 results{RETAG_WITH_REPORT}- cat results/report.json\n");
     run(&repository, &registry, &lines).succeeded();
     assert_eq!(std::fs::metadata(folder.join("report.json")).unwrap().uid(), 165_536);
 }

@@ -27,6 +27,7 @@ pub mod emulator;
 pub mod engine;
 mod http;
 pub mod image;
+pub mod name_server;
 pub mod outcome;
 pub mod pipe;
 pub mod pipelines;

@@ -124,7 +124,7 @@ pub struct Pipelines {
     cli: PathBuf,
     variables: BTreeMap<String, String>,
     carried: BTreeMap<String, String>,
-    hosts: String,
+    options: String,
     pipe_host: String,
 }
 
@@ -141,7 +141,7 @@ impl Pipelines {
     /// The same with addresses alone: `DOCKER_HOST` of the step and of its pipes, and this machine's address on the
     /// daemon's network.
     fn at(step_host: &str, bridge: &str, pipe_host: &str) -> Self {
-        let agent = tempfile::tempdir().unwrap();
+        let agent = tempfile::Builder::new().prefix("crg-pipe-agent-").tempdir().unwrap();
         let clone = agent.path().join("build");
         fs::create_dir_all(agent.path().join("ssh")).unwrap();
         fs::create_dir_all(&clone).unwrap();
@@ -152,7 +152,7 @@ impl Pipelines {
             cli: docker_client(),
             carried: BTreeMap::new(),
             variables: BTreeMap::new(),
-            hosts: String::new(),
+            options: String::new(),
             pipe_host: pipe_host.to_owned(),
             agent,
             clone,
@@ -191,8 +191,15 @@ impl Pipelines {
 
     /// Makes every pipe find another name at the bridge: `crg.apkg.io` itself, say.
     #[must_use]
-    pub fn host(mut self, name: &str) -> Self {
-        write!(self.hosts, " --add-host=\"{name}:$BITBUCKET_DOCKER_HOST_INTERNAL\"").unwrap();
+    pub fn host(self, name: &str) -> Self {
+        let option = format!("--add-host=\"{name}:$BITBUCKET_DOCKER_HOST_INTERNAL\"");
+        self.option(&option)
+    }
+
+    /// Adds an option to the line of every pipe: for what a company's daemon is set up with (name servers).
+    #[must_use]
+    pub fn option(mut self, option: &str) -> Self {
+        write!(self.options, " {option}").unwrap();
         self
     }
 
@@ -323,7 +330,7 @@ impl Pipelines {
         write!(
             line,
             "{} --add-host=\"host.docker.internal:$BITBUCKET_DOCKER_HOST_INTERNAL\" {image}",
-            self.hosts
+            self.options
         )
         .unwrap();
         line

@@ -377,7 +377,7 @@ fn push_steps(hint: &mut String, asked: &Asked<'_>) {
     }
 }
 
-/// NAME_UNKNOWN: packages are made by hand.
+/// `NAME_UNKNOWN`: packages are made by hand.
 fn no_package(asked: &Asked<'_>) -> String {
     if asked.host() != asked.registry {
         return "check the image's name".to_owned();

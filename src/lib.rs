@@ -25,3 +25,4 @@ pub mod request;
 pub mod secret;
 pub mod transfer;
 pub mod variables;
+pub mod words;

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's answer")]
 
 mod credentials;
+mod examples;
+mod image;
 mod proof;
+mod pull;
 mod retag;
 mod support;

@@ -1,12 +1,13 @@
 //! One exchange with a registry: the sign-in that it takes, what is tried again, and refusals made into types.
 
 use super::challenge::{BadChallenge, Challenge};
-use super::error::{self, Error, Problem, Words};
+use super::error::{self, Error, Problem};
 use super::network::{self, Incoming, Known, Outgoing, Payload, asked_pause, read, read_refusal, speaks_plain_http};
 use super::scope::{Granted, Scopes};
 use super::token::{self, Token};
 use super::{Registry, retry};
 use crate::image::Host;
+use crate::words::Words;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};

@@ -15,7 +15,7 @@ pub mod scope;
 mod token;
 
 pub use blob::{BlobRead, Mount, Upload};
-pub use error::{Code, Error, Problem, Reach, Words};
+pub use error::{Code, Error, Problem, Reach};
 pub use manifest::Manifest;
 pub use network::{Network, Payload, Settings};
 pub use scope::{Access, Granted, Scopes};

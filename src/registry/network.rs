@@ -1,9 +1,10 @@
 //! Connections to registries and token servers: TLS trust, time limits, proxies, redirects. One for a whole run.
 
 use super::challenge::Challenge;
-use super::error::{Problem, Reach, Words};
+use super::error::{Problem, Reach};
 use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
+use crate::words::Words;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};

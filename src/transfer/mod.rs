@@ -76,7 +76,7 @@ impl<'a> Mover<'a> {
             tracing::warn!(
                 "the layer {} may not be distributed ({}) and is left where its publisher has it",
                 layer.digest.short(),
-                registry::Words::new(&layer.media_type)
+                crate::words::Words::new(&layer.media_type)
             );
         }
         self.blobs(&graph.blobs, origin, to, false).await?;

@@ -266,6 +266,11 @@ fn by_whom(asked: &Asked<'_>) -> String {
             username,
             ..
         }) => format!(" to the API token of `{}`", Words::new(username)),
+        Some(Credential {
+            source: Source::Foreign,
+            username,
+            ..
+        }) => format!(" to `{}` (`SOURCE_USERNAME`)", Words::new(username)),
         None => " without a credential".to_owned(),
     }
 }
@@ -302,11 +307,19 @@ fn not_accepted(asked: &Asked<'_>) -> String {
             push_steps(&mut hint, asked);
             hint
         }
-        None => format!(
-            "`{}` asks for a credential, and this pipe has none for it",
-            asked.host()
-        ),
+        Some(Credential {
+            source: Source::Foreign,
+            ..
+        }) => "check `SOURCE_USERNAME` and `SOURCE_PASSWORD`".to_owned(),
+        None => no_credential(asked),
     }
+}
+
+fn no_credential(asked: &Asked<'_>) -> String {
+    format!(
+        "`{}` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
+        asked.host()
+    )
 }
 
 /// 403: accepted, but not for this.
@@ -346,10 +359,15 @@ fn denied(message: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
             ));
             push_steps(&mut hint, asked);
         }
-        None => hint.push_str(&format!(
-            "`{}` may need a credential, and this pipe has none for it",
-            asked.host()
+        Some(Credential {
+            source: Source::Foreign,
+            username,
+            ..
+        }) => hint.push_str(&format!(
+            "`{}` (`SOURCE_USERNAME`) has no right to this image, or it is not there",
+            Words::new(username)
         )),
+        None => hint.push_str(&no_credential(asked)),
     }
     Failure::new(kind, message, hint)
 }

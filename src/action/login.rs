@@ -29,10 +29,7 @@ pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
         "`{}` now signs in to `{}` with {}",
         shown(&written.file),
         run.access.registry(),
-        match credential.source {
-            Source::BuiltIn => "the built-in credential",
-            Source::ApiToken => "the API token",
-        }
+        credential.source.in_words()
     ))
 }
 

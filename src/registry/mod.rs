@@ -23,13 +23,17 @@ pub use scope::{Access, Granted, Scopes};
 use crate::credential::Credential;
 use crate::image::{Digest, Host, Repository, Selector, Tag};
 use bytes::Bytes;
-use exchange::Ask;
+use exchange::{Ask, Target};
 use network::HostState;
-use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, Url};
 use std::sync::Arc;
 use token::Tokens;
 
+/// Tags that are asked for at a time.
+const TAGS_ON_A_PAGE: usize = 1000;
+/// Most pages of tags that are read.
+const MOST_PAGES: usize = 1000;
 /// Largest list of tags that is read, in bytes.
 const LARGEST_LIST: usize = 4 * 1024 * 1024;
 
@@ -179,26 +183,65 @@ impl Registry {
     /// # Errors
     /// The refusal; registries need not offer the list.
     pub async fn tags(&self, repository: &Repository, most: usize, scopes: &Scopes) -> Result<Vec<Tag>, Error> {
+        let first = Target::Path(format!("{}/tags/list?n={most}", repository.path()));
+        let (mut tags, _) = self.tag_page(repository, first, scopes).await?;
+        tags.truncate(most);
+        Ok(tags)
+    }
+
+    /// All tags of a repository, page by page.
+    ///
+    /// # Errors
+    /// The refusal, or more pages than any repository has.
+    pub async fn all_tags(&self, repository: &Repository, scopes: &Scopes) -> Result<Vec<Tag>, Error> {
+        let mut tags = Vec::new();
+        let mut page = Target::Path(format!("{}/tags/list?n={TAGS_ON_A_PAGE}", repository.path()));
+        for _ in 0..MOST_PAGES {
+            let (more, next) = self.tag_page(repository, page, scopes).await?;
+            tags.extend(more);
+            match next {
+                Some(next) => page = Target::Address(next),
+                None => return Ok(tags),
+            }
+        }
+        let during = format!("listing the tags of `{}`", repository.path());
+        Err(self.error(
+            during,
+            Problem::Protocol(format!("it has more than {MOST_PAGES} pages of tags")),
+            1,
+        ))
+    }
+
+    /// One page of tags, and where the next one is (`Link`, RFC 8288).
+    async fn tag_page(
+        &self,
+        repository: &Repository,
+        target: Target,
+        scopes: &Scopes,
+    ) -> Result<(Vec<Tag>, Option<Url>), Error> {
         #[derive(serde::Deserialize)]
         struct List {
             #[serde(default)]
             tags: Option<Vec<String>>,
         }
         let during = format!("listing the tags of `{}`", repository.path());
-        let path = format!("{}/tags/list?n={most}", repository.path());
-        let answer = self
-            .exchange(Ask::get(path, scopes, LARGEST_LIST, during.clone()))
-            .await?;
+        let ask = Ask {
+            target,
+            ..Ask::get(String::new(), scopes, LARGEST_LIST, during.clone())
+        };
+        let answer = self.exchange(ask).await?;
         let list: List = serde_json::from_slice(&answer.body)
             .map_err(|_| self.error(during, Problem::Protocol("the list is no list of tags".to_owned()), 1))?;
-        // A tag that is no tag is not worth failing for: the list only serves suggestions.
-        Ok(list
+        // A tag that is no tag can neither be copied nor suggested.
+        let tags = list
             .tags
             .unwrap_or_default()
             .iter()
             .filter_map(|tag| Tag::parse(tag).ok())
-            .take(most)
-            .collect())
+            .collect();
+        let link = answer.headers.get("link").and_then(|value| value.to_str().ok());
+        let next = link.and_then(next_page).and_then(|next| answer.url.join(next).ok());
+        Ok((tags, next.filter(|next| next.origin() == answer.url.origin())))
     }
 
     /// Reads a small blob whole (a configuration) and checks its digest.
@@ -226,6 +269,18 @@ fn named(repository: &Repository, selector: &Selector) -> String {
         Selector::Tag(tag) => format!("`{}:{tag}`", repository.path()),
         Selector::Digest(digest) => format!("`{}@{digest}`", repository.path()),
     }
+}
+
+/// The target of `<…>; rel="next"`.
+fn next_page(link: &str) -> Option<&str> {
+    link.split(',').find_map(|part| {
+        let (target, parameters) = part.trim().strip_prefix('<')?.split_once('>')?;
+        let parameters = parameters.to_ascii_lowercase().replace(['"', ' '], "");
+        parameters
+            .split(';')
+            .any(|parameter| parameter == "rel=next")
+            .then_some(target)
+    })
 }
 
 fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {

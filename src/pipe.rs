@@ -50,7 +50,8 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         settled,
         &request.step,
         request.action.writes(),
-    );
+    )
+    .with_foreign(request.action.source_credential());
     let run = Run::new(&request, access);
 
     let result = tokio::select! {
@@ -142,6 +143,7 @@ fn hide_secrets(variables: &Variables) {
     for (username, token) in [
         (&scalars.bitbucket_packages_username, &scalars.bitbucket_packages_token),
         (&scalars.atlassian_account_email, &scalars.atlassian_api_token),
+        (&scalars.source_username, &scalars.source_password),
     ] {
         let Some(token) = token else { continue };
         console::hide_pair(username.as_deref().unwrap_or_default(), token);

@@ -1,5 +1,9 @@
 //! What is asked for, checked: the variables' meaning, all mistakes found at once. A [`Request`] cannot hold nonsense.
 
+mod copy;
+
+pub use copy::{Copy, Item, Pattern, Selection, Shard};
+
 use crate::credential::Choice;
 use crate::engine::Address;
 use crate::image::{Host, Namespace, Reference, Repository, Tag, split, split_host};
@@ -53,6 +57,8 @@ pub enum Action {
     Retag(Retag),
     /// An image of the step's daemon into the registry.
     Push(Push),
+    /// Images from repository to repository, or from another registry.
+    Copy(Copy),
     /// A Docker `config.json`.
     Login(Login),
 }
@@ -135,14 +141,24 @@ impl Action {
             Self::Pull(_) => "pull",
             Self::Retag(_) => "retag",
             Self::Push(_) => "push",
+            Self::Copy(_) => "copy",
             Self::Login(_) => "login",
+        }
+    }
+
+    /// The credential of another registry, and which one that is.
+    #[must_use]
+    pub fn source_credential(&self) -> Option<(Host, crate::credential::Credential)> {
+        match self {
+            Self::Copy(copy) => copy.source_credential.clone(),
+            _ => None,
         }
     }
 
     /// Whether it writes to the registry.
     #[must_use]
     pub const fn writes(&self) -> bool {
-        matches!(self, Self::Retag(_) | Self::Push(_))
+        matches!(self, Self::Retag(_) | Self::Push(_) | Self::Copy(_))
     }
 }
 
@@ -244,6 +260,7 @@ impl Check<'_> {
             "pull" => self.pull(namespace).map(Action::Pull),
             "retag" => self.retag(namespace).map(Action::Retag),
             "push" => self.push(namespace).map(Action::Push),
+            "copy" => self.copy(namespace).map(Action::Copy),
             "login" => self.login(step).map(Action::Login),
             _ => {
                 self.mistake(Mistake::new(
@@ -302,7 +319,7 @@ impl Check<'_> {
                 "TARGET",
                 &target,
                 "`retag` stays in the repository of `SOURCE`",
-                "leave `TARGET` out and write the tags alone in `TAGS`",
+                "leave it out; to bring an image to another repository use `ACTION: copy`",
             ));
         }
         let on_existing = self.on_existing();

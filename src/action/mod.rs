@@ -1,5 +1,6 @@
 //! The actions, one file each, and what they share: the run.
 
+mod copy;
 mod daemon;
 mod login;
 mod pull;
@@ -66,6 +67,7 @@ impl Run {
             Action::Pull(pull) => pull::run(self, pull).await,
             Action::Retag(retag) => retag::run(self, retag).await,
             Action::Push(push) => push::run(self, push).await,
+            Action::Copy(copy) => copy::run(self, copy).await,
             Action::Login(login) => login::run(self, login).await.map_err(Failures::from),
         }
     }

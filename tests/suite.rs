@@ -5,5 +5,6 @@
 mod credentials;
 mod proof;
 mod pull;
+mod push;
 mod retag;
 mod support;

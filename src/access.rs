@@ -4,6 +4,7 @@
 //! never comes here: what a person's token may do is not tried because a machine's may not.
 
 use crate::credential::{Credential, Settled, Source};
+use crate::engine;
 use crate::failure::Failure;
 use crate::image::{Digest, Host, Reference, Repository, Selector, Tag};
 use crate::refusal::{self, Asked, all_turned_away, not_granted, turns_away, with_suggestions};
@@ -264,6 +265,12 @@ impl Access {
     #[must_use]
     pub fn explain(&self, error: &Error, served: &Served, write: bool) -> Failure {
         refusal::explain(error, &self.asked(served, write))
+    }
+
+    /// The failure that an error of the Docker daemon is, which may be a registry's refusal that it relays.
+    pub async fn explain_relayed(&self, error: engine::Error, served: &Served, write: bool) -> Failure {
+        let granted = served.registry.granted(&served.scopes).await;
+        refusal::relayed(error, &granted, &self.asked(served, write))
     }
 
     /// What was asked, for an explanation.

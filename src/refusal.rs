@@ -5,6 +5,7 @@
 
 use crate::credential::advice::{PACKAGES_PAGE, steps_to_api_token, variables};
 use crate::credential::{Credential, Source};
+use crate::engine;
 use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Host, Repository, Tag};
 use crate::registry::{Code, Error, Granted, Problem, Reach};
@@ -160,6 +161,23 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
     }
 }
 
+/// The failure of a refusal that the Docker daemon relays: its words, with what the daemon cannot know.
+#[must_use]
+pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Failure {
+    let engine::Error::Registry { refusal, .. } = &error else {
+        return Failure::from(error);
+    };
+    let message = error.message();
+    match refusal {
+        engine::Refusal::Unauthorized => Failure::new(Kind::Credential, message, not_accepted(asked)),
+        engine::Refusal::Denied => denied(&message, granted, asked),
+        engine::Refusal::NameUnknown => Failure::new(Kind::NotFound, message, no_package(asked)),
+        engine::Refusal::ManifestUnknown | engine::Refusal::Immutable | engine::Refusal::TooManyRequests => {
+            Failure::from(error)
+        }
+    }
+}
+
 /// The failure of a credential whose token lacks a right, told before anything is written.
 #[must_use]
 pub fn not_granted(missing: &[String], granted: &Granted, asked: &Asked<'_>) -> Failure {
@@ -193,10 +211,7 @@ pub fn all_turned_away(failures: Vec<Failure>) -> Option<Failure> {
 #[must_use]
 pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Asked<'_>) -> Failure {
     let message = format!("{error}; the tag exists and is {}", existing.short());
-    let immutable = format!(
-        "the tag `{tag}` exists with another digest, and the workspace may have a rule that makes such tags immutable: \
-         Bitbucket → workspace settings → Container settings\nuse a new tag; or write `ON_EXISTING: skip` to leave such tags alone"
-    );
+    let immutable = immutable(tag);
     match &error.problem {
         Problem::Refused { status: 401, .. } => explain(error, asked),
         Problem::Refused {
@@ -218,6 +233,15 @@ pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Aske
         }
         _ => Failure::new(Kind::Refused, message, immutable),
     }
+}
+
+/// What to do about a tag that may not be moved.
+#[must_use]
+pub fn immutable(tag: &Tag) -> String {
+    format!(
+        "the tag `{tag}` exists with another digest, and the workspace may have a rule that makes such tags immutable: \
+         Bitbucket → workspace settings → Container settings\nuse a new tag; or write `ON_EXISTING: skip` to leave such tags alone"
+    )
 }
 
 /// Adds the tags that come nearest to one that is not there.

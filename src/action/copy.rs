@@ -46,7 +46,7 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
     let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
     let refused = planned.iter().flat_map(|planned| {
         let refused = planned.steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
-        refused.map(|(tag, _, existing)| exists(&planned.pair.to, tag, existing.as_ref(), &planned.root.digest))
+        refused.map(|(tag, _, existing)| exists(&planned.pair.to, tag, existing.as_ref()))
     });
     if let Some(failures) = Failures::of(refused.collect()) {
         return Err(failures);

@@ -58,7 +58,7 @@ async fn plan(
     let refused = steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
     match Failures::of(
         refused
-            .map(|(tag, _, existing)| exists(served, tag, existing.as_ref(), &manifest.digest))
+            .map(|(tag, _, existing)| exists(served, tag, existing.as_ref()))
             .collect(),
     ) {
         Some(failures) => Err(failures),
@@ -67,13 +67,14 @@ async fn plan(
 }
 
 /// The failure of `ON_EXISTING: fail`.
-pub(super) fn exists(served: &Served, tag: &Tag, existing: Option<&Digest>, wanted: &Digest) -> Failure {
-    let now = existing.map_or_else(String::new, |digest| {
-        format!(" is {}, not {}", digest.short(), wanted.short())
-    });
+pub(super) fn exists(served: &Served, tag: &Tag, existing: Option<&Digest>) -> Failure {
+    let now = existing.map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     Failure::new(
         Kind::Refused,
-        format!("the tag `{}:{tag}` is there already{now}", served.repository),
+        format!(
+            "the tag `{}:{tag}` is there already, as another image{now}",
+            served.repository
+        ),
         "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would go on",
     )
 }
@@ -156,8 +157,8 @@ pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
             .collect::<Vec<_>>()
     };
     let parts = [
-        ("tagged", of(&[Outcome::Tagged])),
         ("pushed as", of(&[Outcome::Pushed])),
+        ("tagged", of(&[Outcome::Tagged])),
         ("unchanged:", of(&[Outcome::Same])),
         ("left alone:", of(&[Outcome::Skipped])),
     ];

@@ -245,7 +245,12 @@ impl fmt::Display for Error {
                 }
             }
             Problem::SignIn { status, words } => {
-                write!(f, "`{host}` refused the sign-in for {during}: {status}")?;
+                let what = if *status < 500 {
+                    "did not accept the credential"
+                } else {
+                    "could not look at the credential"
+                };
+                write!(f, "`{host}` {what} while {during}: {status}")?;
                 if !words.is_empty() {
                     write!(f, ", “{words}”")?;
                 }

@@ -75,7 +75,7 @@ impl Registry {
     /// The refusal.
     pub async fn sign_in(&self) -> Result<(), Error> {
         let scopes = Scopes::none();
-        self.exchange(Ask::get(String::new(), &scopes, LARGEST_LIST, "the sign-in".to_owned()))
+        self.exchange(Ask::get(String::new(), &scopes, LARGEST_LIST, "signing in".to_owned()))
             .await?;
         Ok(())
     }

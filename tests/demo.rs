@@ -40,7 +40,11 @@ fn told(docker_host: &str) -> String {
     let surprises = story::tell(&mut page, Some(docker_host), true).unwrap();
     let Page(text) = page;
     assert_eq!(surprises, [""; 0], "{text}");
-    assert!(text.lines().count() <= MOST_LINES, "{} lines:\n{text}", text.lines().count());
+    assert!(
+        text.lines().count() <= MOST_LINES,
+        "{} lines:\n{text}",
+        text.lines().count()
+    );
     assert!(!text.contains('\u{1b}'), "{text}");
     for secret in [
         Setup::api_token(),

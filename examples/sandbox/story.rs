@@ -90,7 +90,7 @@ impl<S: Stage> Story<'_, S> {
         let variables = [("IMAGES", "base:1")];
         match daemon {
             Ok(daemon) => {
-                self.say(&format!("The daemon is {}.\n", daemon.name()));
+                self.say(&format!("The daemon is {}.", daemon.name()));
                 self.run("pull", Has::Both, &variables, 0);
             }
             Err(NoDaemon(why)) => {
@@ -135,7 +135,7 @@ impl<S: Stage> Story<'_, S> {
         let base = format!("{}/shop/base:1", self.registry.host());
         daemon.build(BUILT, &base)?;
         self.say(&format!(
-            "Before it, the step has run `docker build -t {BUILT} .`, with `FROM {base}`.\n"
+            "Before it, the step has run `docker build -t {BUILT} .`, with `FROM {base}`."
         ));
         self.run("push", Has::Both, &variables, 0);
         self.expect_same("shop/api", "1.0.0", "latest");
@@ -158,7 +158,7 @@ impl<S: Stage> Story<'_, S> {
         self.title("What is left");
         self.say("The registry now holds:");
         self.holdings();
-        self.say("\nRequests that each run took:");
+        self.say("Requests that each run took:");
         for line in std::mem::take(&mut self.runs) {
             self.say(&line);
         }

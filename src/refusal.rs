@@ -3,7 +3,7 @@
 //! What Bitbucket's registry says and when is known only in part (no public text has its bodies); so the words of the
 //! registry are always shown, and a cause is named as certain only where it is.
 
-use crate::credential::advice::{PACKAGES_PAGE, steps_to_api_token, variables};
+use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_to_api_token};
 use crate::credential::{Credential, Source};
 use crate::engine;
 use crate::failure::{Failure, Kind};
@@ -13,6 +13,8 @@ use crate::request::Step;
 use crate::variables::distance;
 use crate::words::Words;
 
+/// Where Atlassian says what is out of order.
+const STATUS_PAGE: &str = "https://bitbucket.status.atlassian.com";
 /// Most tags that a suggestion names.
 const MOST_SUGGESTIONS: usize = 5;
 
@@ -64,98 +66,40 @@ pub fn turns_away(error: &Error) -> bool {
 /// The failure that an error of the registry is.
 #[must_use]
 pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
-    let message = error.to_string();
+    let fact = error.to_string();
     match &error.problem {
-        Problem::SignIn {
-            status: 400 | 401 | 403,
-            ..
-        } => Failure::new(Kind::Credential, message, not_accepted(asked)),
         Problem::Refused {
-            code: Some(Code::NameUnknown),
-            ..
-        } => Failure::new(Kind::NotFound, message, no_package(asked)),
-        Problem::Refused {
-            code: Some(Code::Denied),
+            status,
+            code,
             granted,
-            ..
-        }
-        | Problem::Refused {
-            status: 403, granted, ..
-        } => denied(&message, granted, asked),
-        Problem::Refused {
-            code: Some(Code::Unauthorized),
-            granted,
-            ..
-        }
-        | Problem::Refused {
-            status: 401, granted, ..
-        } => {
-            // Docker's own registry answers 401 where the token lacks the action.
-            if *granted == Granted::Unknown || !asked.write {
-                Failure::new(Kind::Credential, message, not_accepted(asked))
-            } else {
-                denied(&message, granted, asked)
-            }
-        }
-        Problem::Refused {
-            code: Some(Code::TooManyRequests),
-            ..
-        }
-        | Problem::Refused { status: 429, .. } => Failure::new(
-            Kind::Refused,
-            message,
-            "the registry limits how much may be asked of it; run the step again later, or with a lower `CONCURRENCY` and more `RETRIES`",
-        ),
-        Problem::Refused { status: 404, code, .. } => match code {
-            Some(Code::ManifestUnknown) => Failure::new(
-                Kind::NotFound,
-                message,
-                "check the tag's spelling, and that the step that pushes it has run",
-            ),
-            _ => Failure::new(
-                Kind::NotFound,
-                message,
-                format!(
-                    "either the tag is not there, or the package is not\n{}",
-                    no_package(asked)
-                ),
-            ),
-        },
-        Problem::Refused { status: 500.., .. } | Problem::SignIn { status: 500.., .. } => Failure::new(
-            Kind::Unreachable,
-            message,
-            "the fault is the registry's; run the step again later (https://bitbucket.status.atlassian.com)",
-        ),
-        Problem::Refused { status: 413, .. } => {
-            Failure::new(Kind::Refused, message, "the registry takes nothing so large")
-        }
-        Problem::Refused { .. } => Failure::new(
-            Kind::Refused,
-            message,
-            "the registry's own words above are all that is known of the reason",
-        ),
-        Problem::SignIn { .. } => Failure::new(Kind::Credential, message, not_accepted(asked)),
-        Problem::Unreachable(reach) => Failure::new(Kind::Unreachable, message, unreachable(reach, error, asked)),
+            words,
+        } => refused(fact, (*status, code.as_ref()), granted, words, asked),
+        Problem::SignIn { status: 500.., .. } => Failure::new(Kind::Unreachable, fact, server_fault(asked)),
+        Problem::SignIn { status: 429, .. } => Failure::new(Kind::Refused, fact, LIMITED),
+        Problem::SignIn { .. } => Failure::new(Kind::Credential, signed(&fact, asked.credential), not_accepted(asked)),
+        Problem::Unreachable(reach) => Failure::new(Kind::Unreachable, fact, unreachable(reach, error, asked)),
         Problem::UntrustedRealm { .. } => Failure::new(
             Kind::Other,
-            message,
-            "your credential was not sent; a sign-in address must be `https` on a host with a name, and what you see is a fault or an attack",
+            fact,
+            "your credential was not sent: a sign-in address must be `https` on a host with a name, so this is a fault \
+             of the registry or an attack",
         ),
         Problem::Redirect { .. } => Failure::new(
             Kind::Other,
-            message,
-            "nothing was sent there; ask who runs the registry",
+            fact,
+            "nothing was sent there; ask those who run the registry",
         ),
-        Problem::Protocol(_) => {
-            let hint = format!(
+        Problem::Protocol(_) => Failure::new(
+            Kind::Other,
+            fact,
+            format!(
                 "is `{}` a container registry? Run with `DEBUG: 'true'` to see each request",
                 error.host
-            );
-            Failure::new(Kind::Other, message, hint)
-        }
+            ),
+        ),
         Problem::WrongDigest { .. } | Problem::TooLarge { .. } => Failure::new(
             Kind::Other,
-            message,
+            fact,
             "what came was thrown away; a proxy on the way or the registry's storage is at fault",
         ),
     }
@@ -178,39 +122,90 @@ pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Fa
     }
 }
 
+/// A refusal by the registry itself: its code goes before its status, where it names one.
+fn refused(
+    fact: String,
+    (status, code): (u16, Option<&Code>),
+    granted: &Granted,
+    words: &Words,
+    asked: &Asked<'_>,
+) -> Failure {
+    match (status, code) {
+        (_, Some(Code::NameUnknown)) => {
+            Failure::new(Kind::NotFound, signed(&fact, asked.credential), no_package(asked))
+        }
+        (_, Some(Code::Denied)) | (403, _) => denied(&fact, granted, asked),
+        // Docker's own registry answers 401 where a token that it knows lacks the action.
+        (_, Some(Code::Unauthorized)) | (401, _) if asked.write && *granted != Granted::Unknown => {
+            denied(&fact, granted, asked)
+        }
+        (_, Some(Code::Unauthorized)) | (401, _) => {
+            Failure::new(Kind::Credential, signed(&fact, asked.credential), not_accepted(asked))
+        }
+        (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(Kind::Refused, fact, LIMITED),
+        (404, Some(Code::ManifestUnknown)) => Failure::new(
+            Kind::NotFound,
+            fact,
+            "check the tag's spelling, and that the step that pushes it has run",
+        ),
+        (404, _) => Failure::new(
+            Kind::NotFound,
+            fact,
+            format!(
+                "either the tag is not there, or the package is not\n{}",
+                no_package(asked)
+            ),
+        ),
+        (500.., _) => Failure::new(Kind::Unreachable, fact, server_fault(asked)),
+        (413, _) => Failure::new(Kind::Refused, fact, "the registry takes nothing so large"),
+        _ if words.is_empty() => Failure::new(
+            Kind::Refused,
+            fact,
+            "the registry gives no reason; run with `DEBUG: 'true'` to see each request",
+        ),
+        _ => Failure::new(
+            Kind::Refused,
+            fact,
+            "the registry's own words above are all that is known of the reason",
+        ),
+    }
+}
+
 /// The failure of a credential whose token lacks a right, told before anything is written.
 #[must_use]
 pub fn not_granted(missing: &[String], granted: &Granted, asked: &Asked<'_>) -> Failure {
-    let message = format!(
-        "`{}` grants no {}{}",
-        asked.host(),
-        missing.join(" and no "),
-        by_whom(asked)
-    );
-    denied(&message, granted, asked)
+    let fact = format!("`{}` grants no {}", asked.host(), missing.join(" and no "));
+    denied(&fact, granted, asked)
 }
 
 /// The failure where every credential was turned away. The last one's advice counts: it is the one that could reach further.
 #[must_use]
-pub fn all_turned_away(failures: Vec<Failure>) -> Option<Failure> {
-    let mut failures = failures;
+pub fn all_turned_away(mut failures: Vec<Failure>) -> Option<Failure> {
     let last = failures.pop()?;
-    if failures.is_empty() {
-        return Some(last);
-    }
-    let mut message = String::new();
-    for failure in &failures {
-        message.push_str(&failure.message);
-        message.push_str("; then ");
-    }
-    message.push_str(&last.message);
+    let message = failures
+        .into_iter()
+        .map(|failure| failure.message)
+        .chain([last.message])
+        .reduce(|before, then| joined(&before, &then))
+        .unwrap_or_default();
     Some(Failure { message, ..last })
+}
+
+/// Two facts as one sentence; what both credentials were told alike is said once.
+fn joined(before: &str, then: &str) -> String {
+    match (before.rsplit_once(SIGNED), then.rsplit_once(SIGNED)) {
+        (Some((fact, one)), Some((same, other))) if fact == same => {
+            let (one, other) = (one.trim_end_matches(')'), other.trim_end_matches(')'));
+            format!("{fact}{SIGNED}{one}, and with the {other})")
+        }
+        _ => format!("{before}; then {then}"),
+    }
 }
 
 /// The failure of a tag that the registry would not move. `existing` is where the tag points.
 #[must_use]
 pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Asked<'_>) -> Failure {
-    let message = format!("{error}; the tag exists and is {}", existing.short());
+    let message = format!("{error}; the tag exists and is another image, {}", existing.short());
     let immutable = immutable(tag);
     match &error.problem {
         Problem::Refused { status: 401, .. } => explain(error, asked),
@@ -239,8 +234,8 @@ pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Aske
 #[must_use]
 pub fn immutable(tag: &Tag) -> String {
     format!(
-        "the tag `{tag}` exists with another digest, and the workspace may have a rule that makes such tags immutable: \
-         Bitbucket → workspace settings → Container settings\nuse a new tag; or write `ON_EXISTING: skip` to leave such tags alone"
+        "the workspace may have a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\
+         use a new tag, or write `ON_EXISTING: skip` to leave such tags as they are"
     )
 }
 
@@ -279,64 +274,65 @@ fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
     ranked
 }
 
-fn by_whom(asked: &Asked<'_>) -> String {
-    match asked.credential {
-        Some(Credential {
-            source: Source::BuiltIn,
-            ..
-        }) => " to the built-in credential".to_owned(),
-        Some(Credential {
-            source: Source::ApiToken,
-            username,
-            ..
-        }) => format!(" to the API token of `{}`", Words::new(username)),
-        Some(Credential {
-            source: Source::Foreign,
-            username,
-            ..
-        }) => format!(" to `{}` (`SOURCE_USERNAME`)", Words::new(username)),
-        None => " without a credential".to_owned(),
+/// What stands before the name of the credential at the end of a fact.
+const SIGNED: &str = " (with the ";
+/// The advice where a registry counts requests.
+const LIMITED: &str = "the registry limits how much may be asked of it; run the step again later, or with a lower \
+                       `CONCURRENCY` and more `RETRIES`";
+
+/// A fact with the credential that met it.
+fn signed(fact: &str, credential: Option<&Credential>) -> String {
+    credential.map_or_else(
+        || fact.to_owned(),
+        |credential| format!("{fact}{SIGNED}{})", named(credential)),
+    )
+}
+
+fn named(credential: &Credential) -> String {
+    match credential.source {
+        Source::BuiltIn => "built-in credential".to_owned(),
+        Source::ApiToken => format!("API token of `{}`", Words::new(&credential.username)),
+        Source::Foreign => format!("`SOURCE_USERNAME` `{}`", Words::new(&credential.username)),
+    }
+}
+
+fn server_fault(asked: &Asked<'_>) -> String {
+    let hint = "the fault is the registry's; run the step again later";
+    if asked.host().is_atlassian() {
+        format!("{hint}, and see {STATUS_PAGE}")
+    } else {
+        hint.to_owned()
     }
 }
 
 /// 401: the credential itself.
 fn not_accepted(asked: &Asked<'_>) -> String {
-    match asked.credential {
-        Some(Credential {
-            source: Source::BuiltIn,
-            ..
-        }) => {
-            let mut hint = format!(
-                "the built-in credential (`BITBUCKET_PACKAGES_USERNAME`, `BITBUCKET_PACKAGES_TOKEN`) was not accepted\n{}",
-                reach_of_built_in(asked)
+    let Some(credential) = asked.credential else {
+        return no_credential(asked);
+    };
+    let mut lines = Vec::new();
+    match credential.source {
+        Source::BuiltIn => {
+            lines.push(
+                "the built-in credential (`BITBUCKET_PACKAGES_USERNAME`, `BITBUCKET_PACKAGES_TOKEN`) was not accepted"
+                    .to_owned(),
             );
-            if !asked.has_api_token {
-                push_steps(&mut hint, asked);
-            }
-            hint
+            lines.extend(reach_of_built_in(asked));
         }
-        Some(Credential {
-            source: Source::ApiToken,
-            username,
-            ..
-        }) => {
-            let username = Words::new(username);
-            let mut hint = format!(
-                "the API token in `ATLASSIAN_API_TOKEN` was not accepted for `{username}`; it is one of these:\n\
-                 - it has expired or was revoked (they live a year at most)\n\
-                 - it was made without scopes, or for another app than Bitbucket\n\
-                 - `{username}` is not the email of the Atlassian account that made it\n\
-                 - it was cut when it was copied"
-            );
-            push_steps(&mut hint, asked);
-            hint
+        Source::ApiToken => {
+            let username = Words::new(&credential.username);
+            lines.extend([
+                format!("`ATLASSIAN_API_TOKEN` was not accepted for `{username}`; one of these is the cause:"),
+                "- it has expired or was revoked: tokens live a year at most".to_owned(),
+                "- it was made without scopes, or for another app than Bitbucket".to_owned(),
+                format!("- `{username}` is not the email of the Atlassian account that made it"),
+                "- it was cut when it was copied".to_owned(),
+            ]);
         }
-        Some(Credential {
-            source: Source::Foreign,
-            ..
-        }) => "check `SOURCE_USERNAME` and `SOURCE_PASSWORD`".to_owned(),
-        None => no_credential(asked),
+        Source::Foreign => lines.push("check `SOURCE_USERNAME` and `SOURCE_PASSWORD`".to_owned()),
     }
+    lines.extend(way_to_api_token(credential, asked));
+    lines.join("\n")
 }
 
 fn no_credential(asked: &Asked<'_>) -> String {
@@ -347,76 +343,80 @@ fn no_credential(asked: &Asked<'_>) -> String {
 }
 
 /// 403: accepted, but not for this.
-fn denied(message: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
+fn denied(fact: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
     // Another credential cures what cannot even be read; a refused write is a matter of roles.
     let kind = if asked.write { Kind::Refused } else { Kind::Credential };
-    let mut hint = String::new();
+    let Some(credential) = asked.credential else {
+        return Failure::new(kind, fact, no_credential(asked));
+    };
+    let mut lines = Vec::new();
     if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
-        hint = format!("the sign-in granted {granted}{}\n", by_whom(asked));
+        let granted = if granted == "nothing" {
+            granted
+        } else {
+            format!("only `{granted}`")
+        };
+        lines.push(format!(
+            "the credential was accepted, and grants {granted} on {}",
+            asked.package()
+        ));
     }
-    match asked.credential {
-        Some(Credential {
-            source: Source::BuiltIn,
-            ..
-        }) => {
-            hint.push_str(&reach_of_built_in(asked));
-            if !asked.has_api_token {
-                push_steps(&mut hint, asked);
+    match credential.source {
+        Source::BuiltIn => {
+            lines.extend(reach_of_built_in(asked));
+            if asked.write && asked.has_api_token {
+                // `auto` never writes as a person after a machine was refused.
+                lines.push("to write with your API token instead: `CREDENTIAL: api-token`".to_owned());
             }
         }
-        Some(Credential {
-            source: Source::ApiToken,
-            username,
-            ..
-        }) => {
+        Source::ApiToken => {
             let (scope, role) = if asked.action_writes {
                 ("write:package:bitbucket", "Write")
             } else {
                 ("read:package:bitbucket", "Read")
             };
-            let username = Words::new(username);
-            hint.push_str(&format!(
-                "it is one of these:\n\
-                 - the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token\n\
-                 - `{username}` lacks the role {role} on the repository that {} is linked to",
-                asked.package()
-            ));
-            push_steps(&mut hint, asked);
+            let username = Words::new(&credential.username);
+            lines.extend([
+                "one of these is the cause:".to_owned(),
+                format!("- the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token"),
+                format!(
+                    "- `{username}` lacks the role {role} on the repository that {} is linked to",
+                    asked.package()
+                ),
+            ]);
         }
-        Some(Credential {
-            source: Source::Foreign,
-            username,
-            ..
-        }) => hint.push_str(&format!(
-            "`{}` (`SOURCE_USERNAME`) has no right to this image, or it is not there",
-            Words::new(username)
-        )),
-        None => hint.push_str(&no_credential(asked)),
+        Source::Foreign => {
+            lines.push("that user has no right to this image there, or the image is not there".to_owned())
+        }
     }
-    Failure::new(kind, message, hint)
+    lines.extend(way_to_api_token(credential, asked));
+    Failure::new(kind, signed(fact, Some(credential)), lines.join("\n"))
 }
 
-fn reach_of_built_in(asked: &Asked<'_>) -> String {
+fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
     let own = asked.step.repository.as_deref().map_or_else(
         || "this repository".to_owned(),
         |own| format!("this repository, `{own}`"),
     );
-    format!(
-        "the built-in credential reaches only packages that are linked to {own}; \
-         is {} linked to another one? Then an API token must serve it",
-        asked.package()
-    )
+    [
+        format!("the built-in credential reaches only packages that are linked to {own}"),
+        format!(
+            "if {} is linked to another one, an API token must serve it",
+            asked.package()
+        ),
+    ]
 }
 
-fn push_steps(hint: &mut String, asked: &Asked<'_>) {
-    for line in steps_to_api_token(asked.action_writes) {
-        hint.push('\n');
-        hint.push_str(&line);
+/// How to get at a credential that reaches further; nothing where an API token is there and was not the one refused.
+fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
+    if refused.source == Source::Foreign || (refused.source == Source::BuiltIn && asked.has_api_token) {
+        return Vec::new();
     }
-    for line in variables(&[Source::ApiToken]) {
-        hint.push('\n');
-        hint.push_str(&line);
+    let mut lines = steps_to_api_token(asked.action_writes);
+    if refused.source == Source::BuiltIn {
+        lines.extend(lines_for_api_token());
     }
+    lines
 }
 
 /// `NAME_UNKNOWN`: packages are made by hand.
@@ -428,39 +428,61 @@ fn no_package(asked: &Asked<'_>) -> String {
         .repository
         .and_then(Repository::workspace)
         .unwrap_or("the workspace");
-    let mut lines = Vec::new();
+    let mut lines = vec![format!(
+        "check the name: workspace `{workspace}` has no package {}",
+        asked.package()
+    )];
     if let Some(own) = asked.step.workspace.as_deref()
         && workspace != own
     {
         lines.push(format!(
-            "`{workspace}` is not this step's workspace, `{own}`: is it the one you mean?"
+            "this step's workspace is `{own}`: is `{workspace}` the one you mean?"
         ));
     }
-    lines.push(format!("a package is not made by pushing to it: somebody with the role Admin on a repository of `{workspace}` makes it first"));
-    lines.push(format!(
-        "  Bitbucket → Create → Package, type Container image, name {}, linked to that repository",
-        asked.package()
-    ));
-    lines.push("  the workspace needs a Standard or Premium plan that is paid by the month".to_owned());
-    if let Some(Credential {
-        source: Source::BuiltIn,
-        ..
-    }) = asked.credential
-    {
-        lines.push(format!("if it exists: {}", reach_of_built_in(asked)));
+    if asked.action_writes {
+        lines.push("if the name is right: pushing does not make a package, somebody must make it first".to_owned());
+    } else {
+        lines.push("if the name is right: somebody must make the package, and a step push an image to it".to_owned());
     }
-    lines.push(PACKAGES_PAGE.to_owned());
+    lines.extend([
+        format!("  1. With the role Admin on a repository of `{workspace}` open Bitbucket → Create → Package"),
+        format!(
+            "  2. Make one for container images, name it {} and link it to that repository",
+            asked.package()
+        ),
+        "  the workspace needs a Standard or Premium plan that is paid by the month".to_owned(),
+    ]);
+    if asked
+        .credential
+        .is_some_and(|credential| credential.source == Source::BuiltIn)
+    {
+        let [reach, other] = reach_of_built_in(asked);
+        lines.push(format!("if it is there: {reach}"));
+        lines.push(other);
+    }
+    lines.push(format!("Read {PACKAGES_PAGE}"));
     lines.join("\n")
 }
 
 fn unreachable(reach: &Reach, error: &Error, asked: &Asked<'_>) -> String {
     let host = &error.host;
     match reach {
-        Reach::UnknownIssuer => "if a company's own authority signed it, give its certificate in `CA_CERTIFICATE` (PEM text or a file)".to_owned(),
+        Reach::UnknownIssuer => "if a company's own authority signed it, give its certificate in `CA_CERTIFICATE` \
+                                 (PEM text or a file)"
+            .to_owned(),
         Reach::Tls(_) => format!("is `{host}` the right host and port, and does it speak TLS?"),
-        Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => format!("check `REGISTRY`, which is `{host}`"),
+        Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => {
+            format!("check `REGISTRY`, which is `{host}`")
+        }
         Reach::Name => format!("check the host name `{host}`, and that the step has a network"),
-        _ => "run the step again later; a proxy is used if `HTTPS_PROXY` is set; see https://bitbucket.status.atlassian.com".to_owned(),
+        Reach::ConnectionRefused | Reach::Timeout | Reach::Broken(_) => {
+            let hint = "run the step again later; if it goes through a proxy, check `HTTPS_PROXY`";
+            if host.is_atlassian() {
+                format!("{hint}; see {STATUS_PAGE}")
+            } else {
+                hint.to_owned()
+            }
+        }
     }
 }
 

@@ -166,7 +166,7 @@ fn both_refusals_are_told_where_both_credentials_are_turned_away() {
         .api_token()
         .run()
         .fails(3)
-        .says("; then `localhost:")
+        .says("(with the built-in credential, and with the API token of `ada@example.com`)")
         .says("`ada@example.com` lacks the role Write");
 }
 
@@ -266,8 +266,8 @@ fn what_the_token_was_granted_ends_the_run_before_the_write() {
         .run()
         .fails(5)
         .requests(["GET /v2/shop/base/manifests/1 401", "GET /v2/shop/base/manifests/1 200"])
-        .says("grants no `push` on `shop/base` to the API token of `bob@example.com`")
-        .says("granted pull")
+        .says("grants no `push` on `shop/base` (with the API token of `bob@example.com`)")
+        .says("grants only `pull` on `base`")
         .says("write:package:bitbucket");
 }
 
@@ -296,7 +296,7 @@ fn a_missing_package_is_told_with_who_makes_it() {
         .says("nothing does not exist in this workspace")
         .says("role Admin")
         .says("Create → Package")
-        .says("name `nothing`");
+        .says("name it `nothing`");
 }
 
 #[test]

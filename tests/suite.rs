@@ -4,6 +4,7 @@
 
 mod copy;
 mod credentials;
+mod demo;
 mod examples;
 mod image;
 mod login;

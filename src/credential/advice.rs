@@ -125,10 +125,7 @@ impl Refusal {
             lines.extend(steps_to_api_token(self.needs_push));
         }
         if matches!(self.reason, Reason::TokenKind { .. } | Reason::Username { .. }) {
-            lines.push(
-                "A pipe in `account/repo:version` form finds both by itself; in `docker://` form write:".to_owned(),
-            );
-            lines.extend(variables(&[Source::ApiToken]));
+            lines.extend(lines_for_api_token());
         }
         lines.extend(self.last_word().map(str::to_owned));
         lines.push(format!("Read {PACKAGES_PAGE}"));
@@ -193,6 +190,15 @@ pub fn steps_to_api_token(needs_push: bool) -> Vec<String> {
         "     account email as `ATLASSIAN_ACCOUNT_EMAIL`; delete repository variables of these names, they go first"
             .to_owned(),
     ]
+}
+
+/// How a pipe gets at the API token of these steps.
+#[must_use]
+pub fn lines_for_api_token() -> Vec<String> {
+    let mut lines =
+        vec!["A pipe in `account/repo:version` form finds both by itself; in `docker://` form write:".to_owned()];
+    lines.extend(variables(&[Source::ApiToken]));
+    lines
 }
 
 /// The lines of a pipe that hand over the variables of `sources`.

@@ -1,0 +1,111 @@
+//! The Docker daemon of the demonstration: whether one is there, whether it reaches the registry, and what a step's
+//! `docker build` would do, by the Engine API itself.
+
+use crg_pipe::engine::{Address, Engine, Error, RegistryAuth, Settings};
+use crg_pipe::image::{Digest, Host, Repository};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// How long the daemon may be silent.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A daemon that reaches the registry.
+pub(crate) struct Daemon {
+    address: Address,
+    version: String,
+}
+
+/// Why there is none to use; a sentence without its period.
+pub(crate) struct NoDaemon(pub(crate) String);
+
+impl Daemon {
+    /// Looks for the daemon of `DOCKER_HOST`, and has it ask the registry for an image that nobody has: any answer of
+    /// the registry's will do.
+    pub(crate) fn find(docker_host: Option<&str>, registry: &str) -> anyhow::Result<Result<Self, NoDaemon>> {
+        let address = match Address::parse(docker_host) {
+            Ok(address) => address,
+            Err(mistake) => return Ok(Err(NoDaemon(mistake.to_string()))),
+        };
+        let repository = Repository::new(Host::parse(registry)?, "shop/base")?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(async {
+            let engine = Engine::connect(address.clone(), Settings { timeout: TIMEOUT })
+                .await
+                .map_err(|error| NoDaemon(error.to_string()))?;
+            let nothing = Digest::of(b"no image at all");
+            let asked = engine
+                .pull(&repository, &nothing, &RegistryAuth::anonymous(), |_| {})
+                .await;
+            match asked {
+                Err(Error::Registry { .. }) => Ok(Self {
+                    address,
+                    version: engine.version().to_owned(),
+                }),
+                Err(error) => Err(NoDaemon(format!(
+                    "the Docker daemon at `{address}` does not reach this registry: {error}"
+                ))),
+                Ok(()) => Err(NoDaemon(format!(
+                    "the Docker daemon at `{address}` pulls what is not there"
+                ))),
+            }
+        }))
+    }
+
+    /// `Docker 25.0.5 at tcp://…`
+    pub(crate) fn name(&self) -> String {
+        format!("Docker {} at {}", self.version, self.address)
+    }
+
+    /// `docker build -t name .` of `FROM base` with one file.
+    pub(crate) fn build(&self, name: &str, base: &str) -> anyhow::Result<()> {
+        let mut context = tar::Builder::new(Vec::new());
+        for (path, text) in [
+            ("Dockerfile", format!("FROM {base}\nCOPY app /app\n")),
+            ("app", "what the step has built\n".to_owned()),
+        ] {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            header.set_cksum();
+            context.append_data(&mut header, path, text.as_bytes())?;
+        }
+        let answer = self.ask("POST", &format!("/build?t={name}"), &context.into_inner()?)?;
+        match answer.lines().find(|line| line.contains("\"errorDetail\"")) {
+            Some(error) => anyhow::bail!("the Docker daemon did not build: {error}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a name away again, and with it an image that has no other.
+    pub(crate) fn remove(&self, name: &str) -> anyhow::Result<()> {
+        self.ask("DELETE", &format!("/images/{name}"), &[]).map(drop)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<String> {
+        match &self.address {
+            Address::Unix(socket) => exchange(UnixStream::connect(socket)?, method, path, body),
+            Address::Tcp { host, port } => {
+                let host = host.trim_matches(['[', ']']);
+                exchange(TcpStream::connect((host, *port))?, method, path, body)
+            }
+        }
+    }
+}
+
+/// One request on a connection of its own; the answer's text, its chunks not put together.
+fn exchange(mut stream: impl Read + Write, method: &str, path: &str, body: &[u8]) -> anyhow::Result<String> {
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: application/x-tar\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )?;
+    stream.write_all(body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.lines().next().unwrap_or_default();
+    anyhow::ensure!(status.contains(" 20"), "{method} {path}: {answer}");
+    Ok(answer)
+}

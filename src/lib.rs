@@ -24,3 +24,4 @@ pub mod report;
 pub mod request;
 pub mod secret;
 pub mod variables;
+pub mod words;

@@ -155,7 +155,7 @@ fn warn_of_names(variables: &Variables, action: &str) {
     for (written, meant) in &variables.near_misses {
         tracing::warn!(
             "`{}` is not a variable of this pipe; did you mean `{meant}`?",
-            crate::registry::Words::new(written)
+            crate::words::Words::new(written)
         );
     }
     if !crate::variables::ACTIONS.contains(&action) {

@@ -10,6 +10,7 @@ use crate::image::{Digest, Host, Repository, Tag};
 use crate::registry::{Code, Error, Granted, Problem, Reach};
 use crate::request::Step;
 use crate::variables::distance;
+use crate::words::Words;
 
 /// Most tags that a suggestion names.
 const MOST_SUGGESTIONS: usize = 5;
@@ -264,7 +265,7 @@ fn by_whom(asked: &Asked<'_>) -> String {
             source: Source::ApiToken,
             username,
             ..
-        }) => format!(" to the API token of `{}`", crate::registry::Words::new(username)),
+        }) => format!(" to the API token of `{}`", Words::new(username)),
         None => " without a credential".to_owned(),
     }
 }
@@ -290,7 +291,7 @@ fn not_accepted(asked: &Asked<'_>) -> String {
             username,
             ..
         }) => {
-            let username = crate::registry::Words::new(username);
+            let username = Words::new(username);
             let mut hint = format!(
                 "the API token in `ATLASSIAN_API_TOKEN` was not accepted for `{username}`; it is one of these:\n\
                  - it has expired or was revoked (they live a year at most)\n\
@@ -314,7 +315,7 @@ fn denied(message: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
     let kind = if asked.write { Kind::Refused } else { Kind::Credential };
     let mut hint = String::new();
     if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
-        hint = format!("the sign-in succeeded{}, and granted {granted}\n", by_whom(asked));
+        hint = format!("the sign-in granted {granted}{}\n", by_whom(asked));
     }
     match asked.credential {
         Some(Credential {
@@ -336,7 +337,7 @@ fn denied(message: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
             } else {
                 ("read:package:bitbucket", "Read")
             };
-            let username = crate::registry::Words::new(username);
+            let username = Words::new(username);
             hint.push_str(&format!(
                 "it is one of these:\n\
                  - the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token\n\
@@ -376,7 +377,7 @@ fn push_steps(hint: &mut String, asked: &Asked<'_>) {
     }
 }
 
-/// NAME_UNKNOWN: packages are made by hand.
+/// `NAME_UNKNOWN`: packages are made by hand.
 fn no_package(asked: &Asked<'_>) -> String {
     if asked.host() != asked.registry {
         return "check the image's name".to_owned();

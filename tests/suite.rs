@@ -6,5 +6,6 @@ mod credentials;
 mod examples;
 mod image;
 mod proof;
+mod pull;
 mod retag;
 mod support;

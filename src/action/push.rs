@@ -9,10 +9,11 @@ use crate::engine::{Engine, LocalImage};
 use crate::failure::{Failure, Failures, Kind};
 use crate::image::{Digest, Selector, Tag};
 use crate::plan::{PushPlan, TagStep};
-use crate::registry::{Access, Manifest, Words};
+use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
 use crate::request::Push;
 use crate::variables::distance;
+use crate::words::Words;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 
@@ -160,13 +161,11 @@ async fn send(
         });
         engine.tag(&local.id, &push.target, tag).await?;
     }
-    if let Some(credential) = served.registry.credential() {
-        tracing::info!(
-            "pushing `{}` as `{name}` with the {} credential",
-            push.source,
-            credential.source
-        );
-    }
+    tracing::info!(
+        "pushing `{}` as `{name}` with {}",
+        push.source,
+        served.credential_in_words()
+    );
     let mut heartbeat = Heartbeat::new(&name);
     let auth = auth(&served.registry, push.target.host());
     let pushed = retried(run, &name, async || {

@@ -1,7 +1,7 @@
 //! Why the Docker daemon did not do what it was asked: told apart by what the user can do about it.
 
 use super::address::Address;
-use super::words::Words;
+use crate::words::Words;
 use std::fmt;
 use std::time::Duration;
 

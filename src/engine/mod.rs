@@ -16,10 +16,10 @@ pub use auth::RegistryAuth;
 pub use error::{Cause, Error, Refusal};
 pub use local_image::LocalImage;
 pub use stream::Progress;
-pub use words::Words;
 
 use crate::image::{Digest, Repository, Tag};
 use crate::platform::Platform;
+use crate::words::Words;
 use connection::{Connection, no_daemon};
 use local_image::{Inspected, familiar};
 use reqwest::header::HeaderMap;

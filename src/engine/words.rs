@@ -1,46 +1,8 @@
-//! What the daemon says in words: bounded for a message, and read for what they mean. Docker tells its refusals, and those
-//! it relays of registries, apart by text only; the status is 500 for most.
+//! What the daemon's words mean. Docker tells its refusals, and those it relays of registries, apart by text only; the
+//! status is 500 for most.
 
 use super::error::{Error, Refusal};
-use std::fmt;
-
-/// Longest text of the daemon that a message repeats, in characters.
-const LONGEST_WORDS: usize = 400;
-
-/// What the daemon said, bounded and on one line. Registries' words come inside it, as the daemon relays them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words(String);
-
-impl Words {
-    /// Bounds and escapes.
-    pub(super) fn new(text: &str) -> Self {
-        let text = text.trim();
-        let mut shown = String::new();
-        for (count, character) in text.chars().enumerate() {
-            if count == LONGEST_WORDS {
-                shown.push('…');
-                break;
-            }
-            match character {
-                '\n' => shown.push_str("; "),
-                // Bidirectional controls reorder a log line as escape sequences recolour it.
-                c if c.is_control()
-                    || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-                {
-                    shown.extend(c.escape_default());
-                }
-                c => shown.push(c),
-            }
-        }
-        Self(shown)
-    }
-}
-
-impl fmt::Display for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::words::Words;
 
 impl Error {
     /// What the daemon's `words` mean. `name` is the image that was asked for: what it is called decides nothing.
@@ -57,7 +19,7 @@ impl Error {
             "invalid reference format",
         ]) {
             return Self::NoSuchImage {
-                name: Words::new(name).0,
+                name: Words::new(name).to_string(),
             };
         }
         let words = Words::new(words);

@@ -144,10 +144,3 @@ fn the_name_of_an_image_decides_nothing() {
     let error = Error::said("pulling", NAME, "could not lock crg.apkg.io/shop/denied");
     assert!(matches!(error, Error::Daemon { .. }), "{error:?}");
 }
-
-#[test]
-fn words_are_one_bounded_line() {
-    let words = Words::new(&format!(" a\r\nb\u{1b}[31m\u{202e}{}\n", "x".repeat(9000))).to_string();
-    assert!(words.starts_with("a\\r; b\\u{1b}[31m\\u{202e}xxx"), "{words}");
-    assert!(words.ends_with('…') && words.chars().count() < 450, "{words}");
-}

@@ -2,11 +2,9 @@
 
 use super::scope::Granted;
 use crate::image::{Digest, Host};
+use crate::words::Words;
 use serde::Deserialize;
 use std::fmt;
-
-/// Longest text of a server that is repeated, in characters.
-const LONGEST_WORDS: usize = 400;
 
 /// A failed exchange with a registry or its token server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +102,7 @@ impl fmt::Display for Reach {
         match self {
             Self::Name => f.write_str("its name could not be resolved"),
             Self::ConnectionRefused => f.write_str("the connection was refused"),
-            Self::UnknownIssuer => f.write_str("its certificate is of an unknown authority"),
+            Self::UnknownIssuer => f.write_str("its certificate is signed by an authority that is not trusted here"),
             Self::Tls(what) => write!(f, "TLS failed: {what}"),
             Self::Timeout => f.write_str("it was silent for too long"),
             Self::Broken(what) => write!(f, "the connection broke: {what}"),
@@ -156,52 +154,6 @@ impl fmt::Display for Code {
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::Other(words) => return words.fmt(f),
         })
-    }
-}
-
-/// A server's own text: bounded, on one line, without control characters, so that it can forge no line of ours.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Words(String);
-
-impl Words {
-    /// Takes a server's text.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        let mut words = String::new();
-        for (count, character) in text.trim().chars().enumerate() {
-            if count == LONGEST_WORDS {
-                words.push('…');
-                break;
-            }
-            match character {
-                '\n' | '\r' | '\t' => words.push(' '),
-                // Bidirectional marks reorder what stands beside them in a terminal.
-                '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                    words.extend(character.escape_unicode())
-                }
-                control if control.is_control() => words.extend(control.escape_unicode()),
-                plain => words.push(plain),
-            }
-        }
-        Self(words)
-    }
-
-    /// Whether the server said nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -277,6 +229,9 @@ impl fmt::Display for Error {
             tries,
         } = self;
         match problem {
+            Problem::Unreachable(reach @ (Reach::UnknownIssuer | Reach::Tls(_))) => {
+                write!(f, "no secure connection to `{host}` while {during}: {reach}")?;
+            }
             Problem::Unreachable(reach) => write!(f, "`{host}` did not answer while {during}: {reach}")?,
             Problem::Refused {
                 status, code, words, ..
@@ -372,15 +327,5 @@ mod tests {
         ] {
             assert_eq!(read_body(body.as_bytes()), (code, Words::new(words)), "{body}");
         }
-    }
-
-    #[test]
-    fn a_servers_text_forges_no_line() {
-        let words = Words::new("no\n✔ pulled\u{1b}[32m\u{202e}x\u{7}");
-        assert_eq!(words.as_str(), "no ✔ pulled\\u{1b}[32m\\u{202e}x\\u{7}");
-        assert_eq!(
-            Words::new(&"x".repeat(5000)).as_str().chars().count(),
-            LONGEST_WORDS + 1
-        );
     }
 }

@@ -12,13 +12,14 @@ pub mod retry;
 pub mod scope;
 mod token;
 
-pub use error::{Code, Error, Problem, Reach, Words};
+pub use error::{Code, Error, Problem, Reach};
 pub use manifest::Manifest;
 pub use network::{Network, Settings};
 pub use scope::{Access, Granted, Scopes};
 
 use crate::credential::Credential;
 use crate::image::{Digest, Host, Repository, Selector, Tag};
+use crate::words::Words;
 use bytes::Bytes;
 use challenge::{BadChallenge, Challenge};
 use network::{HostState, Incoming, Known, Outgoing, asked_pause, read, read_refusal, speaks_plain_http};

@@ -1,9 +1,10 @@
 //! Connections to registries and token servers: TLS trust, time limits, proxies, redirects. One for a whole run.
 
 use super::challenge::Challenge;
-use super::error::{Problem, Reach, Words};
+use super::error::{Problem, Reach};
 use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
+use crate::words::Words;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Certificate, Client, Method, Response, StatusCode, Url};
@@ -259,7 +260,7 @@ pub(super) fn shown(url: &Url) -> Words {
         .query()
         .is_some_and(|query| query.to_ascii_lowercase().contains("sig"));
     if foreign_query {
-        shown.set_query(Some("…"));
+        shown.set_query(Some("..."));
     }
     Words::new(shown.as_str())
 }
@@ -376,7 +377,7 @@ mod tests {
             ("https://user:pass@example.org/a?b=c", "https://example.org/a?b=c"),
             (
                 "https://s3.example.org/a?X-Amz-Signature=abc",
-                "https://s3.example.org/a?…",
+                "https://s3.example.org/a?...",
             ),
         ] {
             assert_eq!(shown(&Url::parse(url).unwrap()).as_str(), text);

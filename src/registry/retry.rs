@@ -100,22 +100,22 @@ pub fn reach(error: &reqwest::Error) -> Reach {
     if error.is_timeout() {
         Reach::Timeout
     } else {
-        Reach::Broken(super::error::Words::new(&last).as_str().to_owned())
+        Reach::Broken(crate::words::Words::new(&last).as_str().to_owned())
     }
 }
 
 fn tls_reach(error: &rustls::Error) -> Reach {
     match error {
         rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => Reach::UnknownIssuer,
-        other => Reach::Tls(super::error::Words::new(&other.to_string()).as_str().to_owned()),
+        other => Reach::Tls(crate::words::Words::new(&other.to_string()).as_str().to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::error::Words;
     use crate::registry::scope::Granted;
+    use crate::words::Words;
 
     fn refused(status: u16) -> Problem {
         Problem::Refused {

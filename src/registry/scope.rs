@@ -141,7 +141,7 @@ impl Granted {
                 Some(actions) if !actions.is_empty() => Some(
                     actions
                         .iter()
-                        .map(|a| super::error::Words::new(a).to_string())
+                        .map(|a| crate::words::Words::new(a).to_string())
                         .collect::<Vec<_>>()
                         .join(","),
                 ),

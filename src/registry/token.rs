@@ -2,11 +2,12 @@
 //!
 //! "Docker Registry v2 authentication": GET on the realm with `service` and `scope`, Basic where there is a credential.
 
-use super::error::{Problem, Words, read_body};
+use super::error::{Problem, read_body};
 use super::network::{Network, Outgoing, asked_pause, read, read_refusal};
 use super::scope::{Granted, Scopes};
 use crate::credential::Credential;
 use crate::secret::Secret;
+use crate::words::Words;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;

@@ -1,34 +1,11 @@
 //! curl as a client of the emulator's REST API, CONNECT proxy and token endpoint.
 
+use super::curl::curl;
 use crate::support::emulator::{AccessTokenKind, Emulator, Setup, User, access_token, api_token};
 use crate::support::pki::Authority;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use std::process::Command;
-
-/// Status, headers and body of one call.
-fn curl(emulator: &Emulator, arguments: &[&str]) -> (u16, String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let ca = Authority::shared().write_to(folder.path());
-    let mut command = Command::new("curl");
-    command
-        .args(["-sS", "-i", "--suppress-connect-headers", "--max-time", "10"])
-        .args(arguments)
-        .env_clear()
-        .env("CURL_CA_BUNDLE", ca);
-    if let Some(proxy) = emulator.proxy() {
-        command.env("HTTPS_PROXY", proxy).env("NO_PROXY", "localhost");
-    }
-    let output = command.output().expect("curl is not installed: apt-get install curl");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{}{text}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_ascii_lowercase(), body.to_owned())
-}
 
 #[test]
 fn the_user_endpoint_tells_kind_and_scopes() {
@@ -103,6 +80,10 @@ fn tokens_by_post_and_what_they_grant() {
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &body["expires_in"]), (200, &Value::from(300)));
     let token = body["access_token"].as_str().unwrap();
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let granted = |number: usize| claims["access"][number]["actions"].to_string();
+    assert_eq!([granted(0), granted(1)], [r#"["pull","push"]"#, "[]"], "{claims}");
     let get = |package: &str| {
         let header = format!("Authorization: Bearer {token}");
         curl(

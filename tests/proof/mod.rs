@@ -2,7 +2,9 @@
 //! against.
 
 mod api;
+mod curl;
 mod distribution;
 mod engine;
 mod pipe;
 mod skopeo;
+mod wire;

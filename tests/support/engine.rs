@@ -1,8 +1,8 @@
 //! A real Docker Engine of the tests' own: its own bridge, folder, sockets and mount namespace. It trusts the tests'
 //! private CA and resolves `host.docker.internal` to its bridge, as a step's daemon does.
 
+use super::called::Called;
 use super::pki::Authority;
-use super::skopeo::Called;
 use super::supervised::{Program, Supervised};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,6 +35,9 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// What containers of this engine use, with [`Engine::add_host`].
+    pub const TCP_IN_CONTAINERS: &str = "tcp://host.docker.internal:2375";
+
     /// The one of this test process, started at its first use; it trusts [`Authority::shared`]. Tests share its
     /// images: each uses names of its own.
     pub fn shared() -> &'static Self {
@@ -56,9 +59,14 @@ impl Engine {
         let program = Program::new("unshare");
         let folder = program.folder().display().to_string();
         let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-        let others = hosts.lines().filter(|line| !line.contains("host.docker.internal"));
-        let hosts: String = others.map(|line| format!("{line}\n")).collect();
-        program.file("hosts", &format!("{bridge} host.docker.internal\n{hosts}"));
+        let others: Vec<&str> = hosts
+            .lines()
+            .filter(|line| !line.contains("host.docker.internal"))
+            .collect();
+        program.file(
+            "hosts",
+            &format!("{bridge} host.docker.internal\n{}\n", others.join("\n")),
+        );
         let ca = program.file("ca.crt", &Authority::shared().pem());
         let remapped = if remap.is_some() {
             vec!["--userns-remap=dockremap"]
@@ -121,11 +129,6 @@ impl Engine {
         format!("tcp://{}:{PORT}", self.loopback)
     }
 
-    /// `tcp://host.docker.internal:2375`: what containers of this engine use, with [`Engine::add_host`].
-    pub fn tcp_in_containers(&self) -> String {
-        format!("tcp://host.docker.internal:{PORT}")
-    }
-
     /// The machine's address on this engine's bridge: an emulator that listens here is reached from containers.
     pub fn bridge(&self) -> IpAddr {
         IpAddr::V4(self.bridge)
@@ -163,10 +166,7 @@ impl Engine {
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
-        Called {
-            succeeded: output.status.success(),
-            output: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
-        }
+        Called::new("docker", &output)
     }
 
     /// The `docker` CLI for this engine, for a call with more than arguments.

@@ -21,6 +21,7 @@
     reason = "no library: tests call it"
 )]
 
+pub mod called;
 pub mod distribution;
 pub mod emulator;
 pub mod engine;

@@ -1,7 +1,9 @@
 //! Runs the real binary as a pipeline step would: its own clone folder, a cleared environment, variables as Pipelines
 //! writes them. One run is one chain: `Pipe::new().var("ACTION", "retag")….run().succeeds()`.
 
+use super::distribution::Distribution;
 use super::emulator::{Emulator, Setup};
+use super::engine::Engine;
 use super::outcome::{Outcome, Secrets};
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -17,6 +19,9 @@ const SECRETS: [(&str, &str); 3] = [
     ("BITBUCKET_PACKAGES_TOKEN", "BITBUCKET_PACKAGES_USERNAME"),
     ("SOURCE_PASSWORD", "SOURCE_USERNAME"),
 ];
+
+/// A proxy at a port where nobody listens.
+const NO_NETWORK: &str = "http://127.0.0.1:9";
 
 /// A run in preparation.
 pub struct Pipe<'a> {
@@ -36,7 +41,8 @@ impl Default for Pipe<'_> {
 }
 
 impl<'a> Pipe<'a> {
-    /// A fresh clone folder, which is the working folder too and `BITBUCKET_CLONE_DIR`; no other variable.
+    /// A fresh clone folder, which is the working folder too and `BITBUCKET_CLONE_DIR`. The only other variables are
+    /// a proxy that refuses, so that no test reaches a network beyond this machine.
     pub fn new() -> Self {
         Self::of(&[env!("CARGO_BIN_EXE_crg-pipe")])
     }
@@ -55,6 +61,8 @@ impl<'a> Pipe<'a> {
         };
         let clone = pipe.clone_folder().display().to_string();
         pipe.env("BITBUCKET_CLONE_DIR", &clone)
+            .env("HTTPS_PROXY", NO_NETWORK)
+            .env("NO_PROXY", "localhost,127.0.0.1")
     }
 
     /// A pipe variable, or any other one of the environment.
@@ -111,10 +119,23 @@ impl<'a> Pipe<'a> {
         if let Some(pem) = emulator.authority_pem() {
             pipe = pipe.var("CA_CERTIFICATE", &pem);
         }
-        match emulator.proxy() {
-            Some(proxy) => pipe.var("HTTPS_PROXY", &proxy).var("NO_PROXY", "localhost,127.0.0.1"),
+        pipe.var("HTTPS_PROXY", &emulator.proxy())
+    }
+
+    /// Debian's docker-registry as `REGISTRY`, and its CA in `CA_CERTIFICATE`.
+    #[must_use]
+    pub fn distribution(self, registry: &Distribution) -> Self {
+        let pipe = self.var("REGISTRY", &registry.host());
+        match registry.authority_pem() {
+            Some(pem) => pipe.var("CA_CERTIFICATE", &pem),
             None => pipe,
         }
+    }
+
+    /// A Docker Engine as `DOCKER_HOST`, by TCP on loopback.
+    #[must_use]
+    pub fn engine(self, engine: &Engine) -> Self {
+        self.docker_host(&engine.tcp())
     }
 
     /// The person of [`Setup::shop`] as `ATLASSIAN_ACCOUNT_EMAIL` and `ATLASSIAN_API_TOKEN`.
@@ -211,7 +232,7 @@ impl<'a> Pipe<'a> {
             }
         });
         Running {
-            child,
+            process: Process(child),
             output,
             read: Vec::new(),
             begun,
@@ -237,9 +258,20 @@ impl Mark {
     }
 }
 
+/// The process of a run; a test that fails meanwhile does not leave it behind.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail where the run has ended and was waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A run that goes on.
 pub struct Running<'a> {
-    child: Child,
+    process: Process,
     output: Receiver<Vec<u8>>,
     read: Vec<u8>,
     begun: Instant,
@@ -265,7 +297,7 @@ impl<'a> Running<'a> {
     #[must_use]
     pub fn signal(self, name: &str) -> Self {
         let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.process.0.id().to_string()])
             .status();
         assert!(sent.unwrap().success(), "kill -{name}");
         self
@@ -276,7 +308,7 @@ impl<'a> Running<'a> {
         while self.read_more() {}
         // Output ends with the process; if it closed its output and lives on, that is bounded too.
         let status = loop {
-            match self.child.try_wait().unwrap() {
+            match self.process.0.try_wait().unwrap() {
                 Some(status) => break status,
                 None if self.left().is_zero() => {
                     let said = self.give_up();
@@ -313,8 +345,8 @@ impl<'a> Running<'a> {
     }
 
     fn give_up(&mut self) -> String {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.process.0.kill();
+        let _ = self.process.0.wait();
         String::from_utf8_lossy(&self.read).into_owned()
     }
 }

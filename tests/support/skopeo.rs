@@ -1,5 +1,6 @@
 //! Runs skopeo, a client that knows nothing of ours, with its own folder for credentials and blobs.
 
+use super::called::Called;
 use super::image::Image;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -11,31 +12,6 @@ pub struct Skopeo {
     folder: TempDir,
     certificates: Option<PathBuf>,
     environment: Vec<(String, String)>,
-}
-
-/// How one call ended.
-#[derive(Debug)]
-pub struct Called {
-    /// Whether it exited with 0.
-    pub succeeded: bool,
-    /// Both outputs.
-    pub output: String,
-}
-
-impl Called {
-    /// It exited with 0; gives its output.
-    #[allow(clippy::must_use_candidate, reason = "an assertion")]
-    pub fn succeeds(self) -> String {
-        assert!(self.succeeded, "skopeo failed:\n{}", self.output);
-        self.output
-    }
-
-    /// It failed and said this.
-    pub fn fails_with(self, text: &str) -> Self {
-        assert!(!self.succeeded, "skopeo succeeded:\n{}", self.output);
-        assert!(self.output.contains(text), "`{text}` is not in:\n{}", self.output);
-        self
-    }
 }
 
 impl Default for Skopeo {
@@ -119,16 +95,14 @@ impl Skopeo {
             .env("HOME", self.folder.path())
             .env("XDG_RUNTIME_DIR", self.folder.path())
             .env("XDG_DATA_HOME", self.folder.path().join("data"))
+            // Its memory of blobs then is below XDG_DATA_HOME for root too, not in /var/lib/containers.
+            .env("_CONTAINERS_ROOTLESS_UID", "1000")
             .env("REGISTRY_AUTH_FILE", self.folder.path().join("auth.json"))
             .env("TMPDIR", self.folder.path())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .output()
             .expect("skopeo is not installed: apt-get install skopeo");
-        let output = [command.stdout, command.stderr].concat();
-        Called {
-            succeeded: command.status.success(),
-            output: String::from_utf8_lossy(&output).into_owned(),
-        }
+        Called::new("skopeo", &command)
     }
 
     fn tls(&self, side: &str) -> String {

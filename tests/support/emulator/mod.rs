@@ -96,9 +96,10 @@ impl Emulator {
         self.server.registry.port()
     }
 
-    /// `http://127.0.0.1:PORT` of the CONNECT proxy, for `HTTPS_PROXY`. `None` without [`Setup::api`].
-    pub fn proxy(&self) -> Option<String> {
-        self.server.proxy.map(|address| format!("http://{address}"))
+    /// `http://127.0.0.1:PORT` of the CONNECT proxy, for `HTTPS_PROXY`. It leads to the registry's name and, with
+    /// [`Setup::api`], to `api.bitbucket.org`; nowhere else.
+    pub fn proxy(&self) -> String {
+        format!("http://{}", self.server.proxy)
     }
 
     /// Changes settings in the middle of a test.

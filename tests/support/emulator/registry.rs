@@ -2,7 +2,7 @@
 
 use super::accounts::Action;
 use super::answer::{Answer, Asked};
-use super::settings::SignIn;
+use super::settings::{Settings, SignIn};
 use super::token::{Right, SERVICE, basic};
 use super::{State, upload};
 use hyper::Method;
@@ -95,7 +95,7 @@ fn permit(state: &State, origin: &str, route: &Route, asked: &Asked) -> Result<(
     let needs = needs(route, asked);
     let own = |package: &str| route.package() == Some(package);
     let challenge = |error: Option<&str>| {
-        let header = challenge(state.settings.sign_in, origin, &needs, error);
+        let header = challenge(&state.settings, origin, &needs, error);
         let answer = Answer::error(401, "UNAUTHORIZED", "authentication required");
         Err(answer.header("WWW-Authenticate", &header))
     };
@@ -143,7 +143,7 @@ fn permit(state: &State, origin: &str, route: &Route, asked: &Asked) -> Result<(
         .filter(|((package, _), right)| own(package) && **right != Right::Granted)
         .count();
     if refused > 0 {
-        return Err(state.settings.denied.clone());
+        return Err(state.settings.denied.about(route.package().unwrap_or_default()));
     }
     Ok(())
 }
@@ -160,10 +160,12 @@ pub(super) fn may_pull(state: &State, asked: &Asked, package: &str) -> bool {
     token.is_some_and(|token| state.issued.right(token, package, Action::Pull) == Right::Granted)
 }
 
-fn challenge(sign_in: SignIn, origin: &str, needs: &[(String, Action)], error: Option<&str>) -> String {
-    if sign_in == SignIn::Basic {
+fn challenge(settings: &Settings, origin: &str, needs: &[(String, Action)], error: Option<&str>) -> String {
+    if settings.sign_in == SignIn::Basic {
         return "Basic realm=\"Bitbucket packages\"".to_owned();
     }
+    let own = format!("{origin}/token");
+    let realm = settings.realm.as_ref().unwrap_or(&own);
     let mut scopes: Vec<(&str, Vec<&str>)> = Vec::new();
     for (package, action) in needs {
         let action = match action {
@@ -179,7 +181,7 @@ fn challenge(sign_in: SignIn, origin: &str, needs: &[(String, Action)], error: O
         .iter()
         .map(|(name, actions)| format!("repository:{name}:{}", actions.join(",")))
         .collect();
-    let mut header = format!("Bearer realm=\"{origin}/token\",service=\"{SERVICE}\"");
+    let mut header = format!("Bearer realm=\"{realm}\",service=\"{SERVICE}\"");
     if !scopes.is_empty() {
         header.push_str(&[",scope=\"", &scopes.join(" "), "\""].concat());
     }

@@ -29,7 +29,7 @@ use tokio_rustls::server::TlsStream;
 /// The running sockets.
 pub(super) struct Server {
     pub registry: SocketAddr,
-    pub proxy: Option<SocketAddr>,
+    pub proxy: SocketAddr,
     pub authority: Option<&'static Authority>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -68,20 +68,17 @@ impl Server {
             .into_iter()
             .map(|listener| (listener, Speaks::Http(Service::Registry, tls.clone())))
             .collect();
-        let mut proxy = None;
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        let port = if setup.default_port { 443 } else { registry.port() };
+        let mut names = vec![(format!("{}:{port}", setup.name), registry)];
         if let Some(authority) = setup.api_tls {
-            let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
             let api = bind(&loopback).remove(0);
-            let port = if setup.default_port { 443 } else { registry.port() };
-            let names = vec![
-                ("api.bitbucket.org:443".to_owned(), api.local_addr().unwrap()),
-                (format!("{}:{port}", setup.name), registry),
-            ];
-            let connect = bind(&loopback).remove(0);
-            proxy = Some(connect.local_addr().unwrap());
+            names.push(("api.bitbucket.org:443".to_owned(), api.local_addr().unwrap()));
             all.push((api, Speaks::Http(Service::Api, Some(authority.server(&[]).config))));
-            all.push((connect, Speaks::Connect(Arc::new(names))));
         }
+        let connect = bind(&loopback).remove(0);
+        let proxy = connect.local_addr().unwrap();
+        all.push((connect, Speaks::Connect(Arc::new(names))));
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 settings: setup.settings,

@@ -33,12 +33,14 @@ pub enum Combined {
     Refused,
 }
 
-/// How the emulator behaves. `{name}` in an answer's body becomes the package's name, the tag's or the user's.
+/// How the emulator behaves. `{name}` in an answer's body becomes the package's or the tag's name, as each says.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Settings {
     /// Challenge.
     pub sign_in: SignIn,
+    /// The realm of the challenge in place of this emulator's own.
+    pub realm: Option<String>,
     /// Tokens.
     pub token_form: TokenForm,
     /// `expires_in`, in seconds.
@@ -51,7 +53,7 @@ pub struct Settings {
     pub combined: Combined,
     /// The token endpoint's answer, or the registry's with Basic, to a credential that nobody has.
     pub unknown_credential: Answer,
-    /// No role or no scope for what was asked.
+    /// No role or no scope for what was asked; `{name}` is `workspace/package`.
     pub denied: Answer,
     /// No such package; `{name}` is the package without its workspace.
     pub unknown_package: Answer,
@@ -79,6 +81,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             sign_in: SignIn::Bearer,
+            realm: None,
             token_form: TokenForm::Jwt,
             token_lifetime: 300,
             tells_lifetime: true,

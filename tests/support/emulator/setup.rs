@@ -25,6 +25,13 @@ impl Default for Setup {
 }
 
 impl Setup {
+    /// The person of [`Setup::shop`].
+    pub const EMAIL: &str = "ada@example.com";
+    /// The user name of the built-in credential of [`Setup::shop`].
+    pub const BUILT_IN_USERNAME: &str = "pipelines-shop-api";
+    /// Its token.
+    pub const BUILT_IN_TOKEN: &str = "built-in/token+of~the=step-7f3c9a51";
+
     /// Plain HTTP on a free port of 127.0.0.1, named `localhost`; no package and no account.
     pub fn new() -> Self {
         Self {
@@ -53,13 +60,6 @@ impl Setup {
             .user(ada)
             .built_in(Self::BUILT_IN_USERNAME, Self::BUILT_IN_TOKEN, "shop/api")
     }
-
-    /// The person of [`Setup::shop`].
-    pub const EMAIL: &str = "ada@example.com";
-    /// The user name of the built-in credential of [`Setup::shop`].
-    pub const BUILT_IN_USERNAME: &str = "pipelines-shop-api";
-    /// Its token.
-    pub const BUILT_IN_TOKEN: &str = "built-in/token+of~the=step-7f3c9a51";
 
     /// The API token of [`Setup::EMAIL`].
     pub fn api_token() -> String {
@@ -94,7 +94,7 @@ impl Setup {
         self
     }
 
-    /// Also serves `api.bitbucket.org` with a certificate of this authority, behind a CONNECT proxy.
+    /// Also serves `api.bitbucket.org` with a certificate of this authority, behind the CONNECT proxy.
     #[must_use]
     pub fn api(mut self, authority: &'static Authority) -> Self {
         self.api_tls = Some(authority);

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod action;
+pub mod archive;
 pub mod console;
 pub mod credential;
 pub mod docker_config;

@@ -47,6 +47,23 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Outp
     Ok(())
 }
 
+/// Finds out whether [`write_atomically`] could write `path`, and leaves nothing behind: to be told before work is done
+/// whose result could then not be written.
+///
+/// # Errors
+/// [`OutputError`].
+pub fn try_out(path: &Path) -> Result<(), OutputError> {
+    let failed = |error: &io::Error| OutputError::new(path, error);
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        return Err(OutputError {
+            path: path.to_owned(),
+            problem: Problem::NotAFile,
+        });
+    }
+    let (_, beside) = create_beside(path, 0o600).map_err(|error| failed(&error))?;
+    fs::remove_file(&beside).map_err(|error| failed(&error))
+}
+
 /// The permission bits hold from the first moment on: a secret is never readable by others, not even empty.
 fn create_beside(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     let name = path

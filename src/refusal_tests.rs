@@ -316,7 +316,7 @@ fn texts_name_cause_and_cure() {
             refused(403, None),
             NOBODY,
             false,
-            &["`crg.apkg.io` may need a credential"],
+            &["`crg.apkg.io` asks for a credential"],
         ),
         (
             &base,
@@ -324,7 +324,7 @@ fn texts_name_cause_and_cure() {
             API_TOKEN,
             false,
             &[
-                "refused the sign-in",
+                "did not accept the credential",
                 "`ATLASSIAN_API_TOKEN` was not accepted for `ada@example.com`",
                 "- it has expired or was revoked",
                 "- it was made without scopes",
@@ -343,7 +343,7 @@ fn texts_name_cause_and_cure() {
             sign_in(401),
             NOBODY,
             false,
-            &["asks for a credential, and this pipe has none"],
+            &["asks for a credential and was given none"],
         ),
         (
             &base,

@@ -326,7 +326,7 @@ fn a_missing_package_is_told_before_the_daemon_pushes() {
         .fails(4)
         .says("NAME_UNKNOWN")
         .says("Create → Package")
-        .says("name `nothing`")
+        .says("no package `nothing`")
         .says("nothing was changed");
     assert_eq!(writes(&emulator), (0, 0));
     assert!(!emulator.requests().iter().any(|line| line.starts_with("POST")));
@@ -474,7 +474,7 @@ fn an_immutable_tag_is_explained_whatever_the_status() {
             .run()
             .fails(5)
             .says(words)
-            .says("the tag `v1` exists with another digest")
+            .says("tags like `v1` immutable")
             .says("Container settings")
             .says("nothing was changed (exit status 5: refused)");
     }

@@ -21,15 +21,7 @@ const NOBODY: u32 = 65534;
 /// [`OutputError`]; then `path` is as it was.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
     let failed = |error: &io::Error| OutputError::new(path, error);
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() && !found.is_symlink() => {
-            return Err(OutputError {
-                path: path.to_owned(),
-                problem: Problem::NotAFile,
-            });
-        }
-        _ => {}
-    }
+    refuse_other_than_files(path)?;
     let (mut file, beside) = create_beside(path, mode).map_err(|error| failed(&error))?;
     let written = (|| {
         file.write_all(bytes)?;
@@ -45,6 +37,27 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Outp
     // Some file systems cannot sync a folder; the file is then as durable as they allow.
     let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// Finds out whether `path` can be written before there is anything to write: a run that cannot tell its result should
+/// not begin.
+///
+/// # Errors
+/// [`OutputError`].
+pub fn check_writable(path: &Path) -> Result<(), OutputError> {
+    refuse_other_than_files(path)?;
+    let (_, beside) = create_beside(path, 0o600).map_err(|error| OutputError::new(path, &error))?;
+    fs::remove_file(&beside).map_err(|error| OutputError::new(path, &error))
+}
+
+fn refuse_other_than_files(path: &Path) -> Result<(), OutputError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_symlink() => Err(OutputError {
+            path: path.to_owned(),
+            problem: Problem::NotAFile,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The permission bits hold from the first moment on: a secret is never readable by others, not even empty.
@@ -286,6 +299,9 @@ mod tests {
         write_atomically(&path, b"new", 0o600).unwrap();
         assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"new".to_vec(), 0o600));
         assert_eq!(names(folder.path()), ["report.json"]);
+        check_writable(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["report.json"]);
     }
 
     #[test]
@@ -311,6 +327,7 @@ mod tests {
             (PathBuf::from("/proc/x"), "cannot be written", ""),
         ] {
             let error = write_atomically(&path, b"x", 0o644).expect_err("must fail");
+            assert_eq!(check_writable(&path), Err(error.clone()));
             assert!(error.to_string().contains(fact), "{error}");
             assert!(error.hint().contains(cure), "{}", error.hint());
         }

@@ -89,8 +89,9 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
         | Problem::Refused {
             status: 401, granted, ..
         } => {
-            // Docker's own registry answers 401 where the token lacks the action.
-            if *granted == Granted::Unknown || !asked.write {
+            // Docker's own registry answers 401 where the token lacks the action: a sign-in that granted something, be it
+            // nothing on this repository, was accepted.
+            if *granted == Granted::Unknown {
                 Failure::new(Kind::Credential, message, not_accepted(asked))
             } else {
                 denied(&message, granted, asked)
@@ -438,6 +439,7 @@ fn unreachable(reach: &Reach, error: &Error, asked: &Asked<'_>) -> String {
     let host = &error.host;
     match reach {
         Reach::UnknownIssuer => "if a company's own authority signed it, give its certificate in `CA_CERTIFICATE` (PEM text or a file)".to_owned(),
+        Reach::Certificate(_) => format!("a certificate for `{host}` is what its owner must renew or mend; nothing was sent"),
         Reach::Tls(_) => format!("is `{host}` the right host and port, and does it speak TLS?"),
         Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => format!("check `REGISTRY`, which is `{host}`"),
         Reach::Name => format!("check the host name `{host}`, and that the step has a network"),

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's answer")]
 
 mod credentials;
+mod files;
 mod login;
 mod proof;
 mod pull;
 mod push;
+mod registries;
 mod retag;
 mod support;

@@ -171,7 +171,8 @@ impl std::error::Error for OutputError {}
 /// Who owns what, and who the pipe is: a permission that was denied, explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    place: PathBuf,
+    /// `None` for the very file that the message is about.
+    place: Option<PathBuf>,
     owner: Option<u32>,
     mode: u32,
     us: Option<u32>,
@@ -197,7 +198,10 @@ impl Denied {
     #[must_use]
     pub fn reading(path: &Path) -> Self {
         match fs::symlink_metadata(path) {
-            Ok(found) => Self::of(Some((path.to_owned(), found))),
+            Ok(found) => Self {
+                place: None,
+                ..Self::of(Some((path.to_owned(), found)))
+            },
             Err(_) => Self::at(path),
         }
     }
@@ -208,7 +212,7 @@ impl Denied {
         Self {
             owner: found.as_ref().map(|(_, metadata)| metadata.uid()),
             mode: found.as_ref().map_or(0, |(_, metadata)| metadata.mode() & 0o7777),
-            place: found.map_or_else(|| PathBuf::from("/"), |(place, _)| place),
+            place: Some(found.map_or_else(|| PathBuf::from("/"), |(place, _)| place)),
             us,
             outside: us.and_then(|us| outside(us, &map)),
         }
@@ -217,7 +221,10 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", shown(&self.place))?;
+        match &self.place {
+            Some(place) => write!(f, "`{}`", shown(place))?,
+            None => f.write_str("it")?,
+        }
         match self.owner {
             Some(NOBODY) => write!(
                 f,
@@ -336,7 +343,7 @@ mod tests {
     #[test]
     fn a_denied_folder_is_named_with_both_users() {
         let denied = Denied {
-            place: "/build/out".into(),
+            place: Some("/build/out".into()),
             owner: Some(NOBODY),
             mode: 0o755,
             us: Some(0),
@@ -375,7 +382,7 @@ mod tests {
     fn this_process_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let denied = Denied::at(&folder.path().join("a/b/c"));
-        assert_eq!(denied.place, folder.path());
+        assert_eq!(denied.place.as_deref(), Some(folder.path()));
         assert_eq!(denied.owner, denied.us);
         assert!(denied.us.is_some() && denied.outside.is_some());
     }

@@ -109,8 +109,8 @@ fn a_config_that_may_not_be_read_is_left_alone() {
     let outcome = open(open(pipe, ".docker/config.json", 0o600), ".docker", 0o777)
         .run()
         .fails(1)
-        .says("/.docker/config.json` may not be read, so it was left alone: `")
-        .says(&format!("(mode 0600) belongs to uid 0, and the pipe runs as uid {UID}"))
+        .says("/.docker/config.json` was left alone, since it may not be read: it (mode 0600)")
+        .says(&format!("belongs to uid 0, and the pipe runs as uid {UID}"))
         .says("put this line before the pipe: `- chmod -R a+rwX ")
         .says("nothing was changed");
     assert_eq!(outcome.file(".docker/config.json").as_deref(), Some("{}"));

@@ -6,7 +6,7 @@ use crate::console;
 use crate::credential::{Given, Pair, Settled, Source, Unsettled, expiry, settle};
 use crate::failure::{Failure, Failures, Kind};
 use crate::mistake::Mistake;
-use crate::output_file::{try_out, write_atomically};
+use crate::output_file::{check_writable, write_atomically};
 use crate::registry::Network;
 use crate::report;
 use crate::request::{Outputs, Request, is_on};
@@ -42,10 +42,10 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
             return fail(&action, &outputs, &[], &failures, colour);
         }
     };
-    warn_of_expiry(&request, &settled);
-    if let Err(failures) = try_outputs(&request.outputs) {
+    if let Err(failures) = check_outputs(&request.outputs) {
         return fail(&action, &Outputs::default(), &[], &failures, colour);
     }
+    warn_of_expiry(&request, &settled);
     let network = Network::new(request.network.clone());
     let access = Access::new(
         network,
@@ -197,13 +197,13 @@ async fn stop_signal() -> (&'static str, u8) {
     }
 }
 
-/// Before anything is moved: a run whose result cannot be written would have to be done again.
-fn try_outputs(outputs: &Outputs) -> Result<(), Failures> {
-    let paths = [&outputs.report, &outputs.env].into_iter().flatten();
-    let failures = paths
-        .filter_map(|path| try_out(path).err().map(Failure::from))
-        .collect();
-    Failures::of(failures).map_or(Ok(()), Err)
+/// A result that cannot be told would leave the step with a registry or daemon that it knows nothing of.
+fn check_outputs(outputs: &Outputs) -> Result<(), Failures> {
+    let failures = [&outputs.env, &outputs.report]
+        .into_iter()
+        .flatten()
+        .filter_map(|path| check_writable(path).err().map(Failure::from));
+    Failures::of(failures.collect()).map_or(Ok(()), Err)
 }
 
 fn write_outputs(action: &str, outputs: &Outputs, records: &[report::Record]) -> Result<(), Failure> {

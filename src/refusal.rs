@@ -135,10 +135,9 @@ fn refused(
             Failure::new(Kind::NotFound, signed(&fact, asked.credential), no_package(asked))
         }
         (_, Some(Code::Denied)) | (403, _) => denied(&fact, granted, asked),
-        // Docker's own registry answers 401 where a token that it knows lacks the action.
-        (_, Some(Code::Unauthorized)) | (401, _) if asked.write && *granted != Granted::Unknown => {
-            denied(&fact, granted, asked)
-        }
+        // Docker's own registry answers 401 where the token lacks the action: a sign-in that granted something, be it
+        // nothing on this repository, was accepted.
+        (_, Some(Code::Unauthorized)) | (401, _) if *granted != Granted::Unknown => denied(&fact, granted, asked),
         (_, Some(Code::Unauthorized)) | (401, _) => {
             Failure::new(Kind::Credential, signed(&fact, asked.credential), not_accepted(asked))
         }
@@ -470,6 +469,9 @@ fn unreachable(reach: &Reach, error: &Error, asked: &Asked<'_>) -> String {
         Reach::UnknownIssuer => "if a company's own authority signed it, give its certificate in `CA_CERTIFICATE` \
                                  (PEM text or a file)"
             .to_owned(),
+        Reach::Certificate(_) => {
+            format!("a certificate for `{host}` is what its owner must renew or mend; nothing was sent")
+        }
         Reach::Tls(_) => format!("is `{host}` the right host and port, and does it speak TLS?"),
         Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => {
             format!("check `REGISTRY`, which is `{host}`")

@@ -46,6 +46,12 @@ fn line(outcome: &Outcome<'_>) -> String {
     format!("export {}", lines[0])
 }
 
+/// With a Dockerfile in the clone folder.
+fn run_beside_a_dockerfile(pipe: Pipe<'_>) -> Outcome<'_> {
+    let dockerfile = "FROM scratch\nCOPY . /\n";
+    pipe.file("Dockerfile", dockerfile).api_token().run().succeeds()
+}
+
 /// Runs lines of the step after the pipe.
 fn step(clone: &Path, lines: &str) -> String {
     let output = Command::new("sh")
@@ -255,21 +261,20 @@ fn a_file_that_docker_would_not_read_is_never_replaced() {
 #[test]
 fn a_build_context_that_holds_the_folder_is_told() {
     let emulator = shop("login contexts");
-    fn run(pipe: Pipe<'_>) -> Outcome<'_> {
-        let dockerfile = "FROM scratch\nCOPY . /\n";
-        pipe.file("Dockerfile", dockerfile).api_token().run().succeeds()
-    }
-    run(login(&emulator))
+    run_beside_a_dockerfile(login(&emulator))
         .says("`docker build` of `Dockerfile` with the context `.` would take the credential into the image")
         .says("add the line `.docker` to `.dockerignore`");
     for ignore in [".docker\n", "**/config.json\n", "*\n!src\n"] {
-        run(login(&emulator).file(".dockerignore", ignore)).never_says("WARNING");
+        run_beside_a_dockerfile(login(&emulator).file(".dockerignore", ignore)).never_says("WARNING");
     }
-    run(login(&emulator).file(".dockerignore", "node_modules\n.docker\n!.docker/config.json\n")).says("WARNING: ");
+    run_beside_a_dockerfile(login(&emulator).file(".dockerignore", "node_modules\n.docker\n!.docker/config.json\n"))
+        .says("WARNING: ");
     // A context beside the folder does not hold it; the clone as context does.
-    run(login(&emulator)
-        .file(".dockerignore", ".docker\n")
-        .file("service/Dockerfile", "FROM scratch\n"))
+    run_beside_a_dockerfile(
+        login(&emulator)
+            .file(".dockerignore", ".docker\n")
+            .file("service/Dockerfile", "FROM scratch\n"),
+    )
     .never_says("WARNING");
 }
 

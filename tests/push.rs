@@ -491,3 +491,41 @@ fn a_layer_that_the_daemon_tries_again_is_told() {
         .until("a layer did not get through; the Docker daemon tries it again");
     running.signal("INT").wait().fails(130).says("stopped by SIGINT");
 }
+
+#[test]
+fn a_name_with_a_digest_and_a_name_without_a_tag() {
+    let emulator = Emulator::start(Setup::shop());
+    let image = Image::small("push pulled");
+    emulator.put_image("shop/base", "1", &image);
+    let by_digest = format!("{}/shop/base@{}", emulator.host(), image.digest());
+    Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .engine(Engine::shared())
+        .api_token()
+        .var("IMAGES", &by_digest)
+        .run()
+        .succeeds();
+    push(&emulator, &by_digest)
+        .api_token()
+        .var("TARGET", "web:mirrored")
+        .run()
+        .succeeds();
+    assert_eq!(config(&emulator, "shop/web", "mirrored"), image.config_digest());
+    // Pushed from where it came, it is there already.
+    push(&emulator, &by_digest)
+        .api_token()
+        .var("TAGS", "1 2")
+        .run()
+        .succeeds()
+        .says("tagged `2`; unchanged: `1`");
+    assert_eq!(emulator.tag("shop/base", "2"), Some(image.digest()));
+
+    build("push-untagged:latest", "push untagged");
+    push(&emulator, "push-untagged")
+        .api_token()
+        .var("TARGET", "web")
+        .run()
+        .succeeds()
+        .says("pushed as `latest`");
+}

@@ -319,19 +319,23 @@ fn record(
     outcome: Outcome,
     size: u64,
 ) {
-    run.record(Record {
-        image: planned.wanted.number,
-        repository: planned.wanted.target.clone(),
-        tag: tag.cloned(),
-        digest: digest.cloned(),
-        bytes: if outcome == Outcome::Tagged { size } else { 0 },
-        took: start.elapsed(),
-        outcome,
-        credential: planned
-            .pair
-            .to
-            .registry
-            .credential()
-            .map(|credential| credential.source),
-    });
+    // An image's tags are set one after the other, in the order asked for.
+    run.record(
+        0,
+        Record {
+            image: planned.wanted.number,
+            repository: planned.wanted.target.clone(),
+            tag: tag.cloned(),
+            digest: digest.cloned(),
+            bytes: if outcome == Outcome::Tagged { size } else { 0 },
+            took: start.elapsed(),
+            outcome,
+            credential: planned
+                .pair
+                .to
+                .registry
+                .credential()
+                .map(|credential| credential.source),
+        },
+    );
 }

@@ -233,7 +233,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
         credential: served.registry.credential().map(|credential| credential.source),
     };
     let outcome = result.as_ref().map_or(Outcome::Failed, |(outcome, _)| *outcome);
-    run.record(record(outcome));
+    run.record(0, record(outcome));
     let (outcome, newly_tagged) = result?;
     match (outcome, newly_tagged) {
         (Outcome::Present, false) => tracing::info!("`{name}` is there already ({})", digest.short()),

@@ -37,9 +37,22 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
         .as_ref()
         .map(|moved| moved.digest.clone())
         .or_else(|| manifest.as_ref().map(|manifest| manifest.digest.clone()));
-    let steps = stream::iter(&plan.tags).map(|(tag, step, existing)| {
+    let steps = stream::iter(plan.tags.iter().enumerate()).map(|(place, (tag, step, existing))| {
         let (manifest, moved, digest, served) = (manifest.as_ref(), moved.as_ref(), digest.as_ref(), &served);
-        async move { settle(run, served, tag, *step, existing.as_ref(), moved, manifest, digest).await }
+        async move {
+            settle(
+                run,
+                served,
+                place,
+                tag,
+                *step,
+                existing.as_ref(),
+                moved,
+                manifest,
+                digest,
+            )
+            .await
+        }
     });
     let outcomes = all(steps.buffered(run.concurrency).collect().await)?;
     let name = digest.map_or_else(
@@ -189,14 +202,8 @@ async fn send(
             took: start.elapsed(),
         }),
         Err(error) => {
-            run.record(record(
-                served,
-                tag,
-                None,
-                heartbeat.moved,
-                start.elapsed(),
-                Outcome::Failed,
-            ));
+            let record = record(served, tag, None, heartbeat.moved, start.elapsed(), Outcome::Failed);
+            run.record(0, record);
             Err(refused(run, served, error, tag, existing).await)
         }
     }
@@ -239,6 +246,7 @@ async fn read_back(run: &Run, served: &Served, digest: &Digest) -> Result<Manife
 async fn settle(
     run: &Run,
     served: &Served,
+    place: usize,
     tag: &Tag,
     step: TagStep,
     existing: Option<&Digest>,
@@ -264,14 +272,15 @@ async fn settle(
         Outcome::Failed => None,
         _ => digest,
     };
-    run.record(record(
+    let record = record(
         served,
         tag,
         now,
         amount,
         took.unwrap_or_else(|| start.elapsed()),
         outcome,
-    ));
+    );
+    run.record(place, record);
     result.map(|outcome| (tag.clone(), outcome))
 }
 

@@ -18,9 +18,9 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
     tracing::debug!("{name} is served with {}", served.credential_in_words());
     let steps = plan(run, &served, &manifest, retag).await?;
-    let done = stream::iter(steps)
-        .map(|(tag, step, existing)| set(run, &served, &manifest, tag, step, existing))
-        .buffer_unordered(run.concurrency)
+    let done = stream::iter(steps.into_iter().enumerate())
+        .map(|(place, (tag, step, existing))| set(run, &served, &manifest, place, tag, step, existing))
+        .buffered(run.concurrency)
         .collect::<Vec<_>>()
         .await;
     let outcomes = all(done)?;
@@ -83,6 +83,7 @@ async fn set(
     run: &Run,
     served: &Served,
     manifest: &Manifest,
+    place: usize,
     tag: Tag,
     step: TagStep,
     existing: Option<Digest>,
@@ -99,7 +100,7 @@ async fn set(
         Outcome::Failed => None,
         _ => Some(manifest.digest.clone()),
     };
-    run.record(Record {
+    let record = Record {
         image: 0,
         repository: served.repository.clone(),
         tag: Some(tag.clone()),
@@ -112,7 +113,8 @@ async fn set(
         took: start.elapsed(),
         outcome,
         credential: served.registry.credential().map(|credential| credential.source),
-    });
+    };
+    run.record(place, record);
     result.map(|outcome| (tag, outcome))
 }
 

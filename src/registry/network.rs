@@ -443,7 +443,8 @@ fn distrust_redirect(asked: &Origin, method: &Method, status: StatusCode, target
     None
 }
 
-/// Whether a failed first connection to loopback means that the registry speaks plain HTTP.
+/// Whether a failed first connection to loopback means that the registry speaks plain HTTP. A certificate means that it
+/// does not, be it right or wrong.
 pub(super) fn speaks_plain_http(problem: &Problem) -> bool {
     matches!(problem, Problem::Unreachable(Reach::Tls(_) | Reach::Broken(_)))
 }

@@ -3,7 +3,7 @@
 //! `auto` asks with the built-in credential first and with the API token where that one is turned away. A refused write
 //! never comes here: what a person's token may do is not tried because a machine's may not.
 
-use crate::credential::{Credential, Settled};
+use crate::credential::{Credential, Settled, Source};
 use crate::failure::Failure;
 use crate::image::{Host, Reference, Repository, Selector, Tag};
 use crate::refusal::{self, Asked, all_turned_away, not_granted, turns_away, with_suggestions};
@@ -37,6 +37,18 @@ pub struct Served {
     pub registry: Registry,
     /// The rights that its token was asked for.
     pub scopes: Scopes,
+}
+
+impl Served {
+    /// `the API token`, `no credential`: what serves, in a sentence.
+    #[must_use]
+    pub fn credential_in_words(&self) -> &'static str {
+        match self.registry.credential().map(|credential| credential.source) {
+            Some(Source::BuiltIn) => "the built-in credential",
+            Some(Source::ApiToken) => "the API token",
+            None => "no credential",
+        }
+    }
 }
 
 impl Access {
@@ -185,7 +197,7 @@ impl Access {
     /// Whether an API token is among the credentials that may serve.
     #[must_use]
     pub fn has_api_token(&self) -> bool {
-        let is_api_token = |credential: &Credential| credential.source == crate::credential::Source::ApiToken;
+        let is_api_token = |credential: &Credential| credential.source == Source::ApiToken;
         self.own
             .iter()
             .any(|registry| registry.credential().is_some_and(is_api_token))

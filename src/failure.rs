@@ -106,6 +106,15 @@ impl Failures {
         (!distinct.is_empty()).then_some(Self(distinct))
     }
 
+    /// These and one more.
+    #[must_use]
+    pub fn and(mut self, failure: Failure) -> Self {
+        if !self.0.contains(&failure) {
+            self.0.push(failure);
+        }
+        self
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Failure> {
         self.0.iter()

@@ -10,10 +10,12 @@ fn main() -> ExitCode {
             .location()
             .map(|place| format!(" at {}:{}", place.file(), place.line()))
             .unwrap_or_default();
-        let what = panic
-            .payload_as_str()
-            .unwrap_or("no message")
-            .replace(['\n', '\r'], " ");
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let what = text.unwrap_or("no message").replace(['\n', '\r'], " ");
         console::failure(
             &format!(
                 "a fault of crg-pipe {}{place}: {what}; please report this line",

@@ -188,10 +188,7 @@ fn joined(before: &str, then: &str) -> String {
 #[must_use]
 pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Asked<'_>) -> Failure {
     let message = format!("{error}; the tag exists and is another image, {}", existing.short());
-    let immutable = format!(
-        "the workspace may have a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\
-         use a new tag, or write `ON_EXISTING: skip` to leave such tags as they are"
-    );
+    let immutable = immutable(tag);
     match &error.problem {
         Problem::Refused { status: 401, .. } => explain(error, asked),
         Problem::Refused {
@@ -213,6 +210,15 @@ pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Aske
         }
         _ => Failure::new(Kind::Refused, message, immutable),
     }
+}
+
+/// What to do about a tag that may not be moved.
+#[must_use]
+pub fn immutable(tag: &Tag) -> String {
+    format!(
+        "the workspace may have a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\
+         use a new tag, or write `ON_EXISTING: skip` to leave such tags as they are"
+    )
 }
 
 /// Adds the tags that come nearest to one that is not there.

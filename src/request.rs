@@ -377,30 +377,29 @@ impl Check<'_> {
                 return None;
             }
         };
-        let target = match target {
-            Some(target) => target?,
-            None => {
-                let derived = name_part
-                    .ok_or_else(|| {
+        let target = if let Some(target) = target {
+            target?
+        } else {
+            let derived = name_part
+                .ok_or_else(|| {
+                    (
+                        "it is an image ID, which names no target".to_owned(),
+                        "write `TARGET: package`".to_owned(),
+                    )
+                })
+                .and_then(|part| {
+                    derived_target(part, namespace).map_err(|bad| {
                         (
-                            "it is an image ID, which names no target".to_owned(),
-                            "write `TARGET: package`".to_owned(),
+                            format!("no target follows from it: {bad}"),
+                            format!("write `TARGET`; {}", bad.hint()),
                         )
                     })
-                    .and_then(|part| {
-                        derived_target(part, namespace).map_err(|bad| {
-                            (
-                                format!("no target follows from it: {bad}"),
-                                format!("write `TARGET`; {}", bad.hint()),
-                            )
-                        })
-                    });
-                match derived {
-                    Ok(repository) => (repository, None),
-                    Err((problem, cure)) => {
-                        self.mistake(Mistake::new("SOURCE", &source, problem, cure));
-                        return None;
-                    }
+                });
+            match derived {
+                Ok(repository) => (repository, None),
+                Err((problem, cure)) => {
+                    self.mistake(Mistake::new("SOURCE", &source, problem, cure));
+                    return None;
                 }
             }
         };
@@ -430,16 +429,14 @@ impl Check<'_> {
     }
 
     fn login(&mut self, step: &Step) -> Option<Login> {
-        match &self.variables.scalars.docker_config {
-            Some(text) => self
-                .output_path("DOCKER_CONFIG", text, step)
-                .map(|folder| Login { folder }),
-            None => {
-                let base = step.clone_folder.as_ref().unwrap_or(&step.working_folder);
-                Some(Login {
-                    folder: base.join(".docker"),
-                })
-            }
+        if let Some(text) = &self.variables.scalars.docker_config {
+            self.output_path("DOCKER_CONFIG", text, step)
+                .map(|folder| Login { folder })
+        } else {
+            let base = step.clone_folder.as_ref().unwrap_or(&step.working_folder);
+            Some(Login {
+                folder: base.join(".docker"),
+            })
         }
     }
 

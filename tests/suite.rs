@@ -4,6 +4,9 @@
 
 mod credentials;
 mod demo;
+mod examples;
+mod image;
 mod proof;
+mod pull;
 mod retag;
 mod support;

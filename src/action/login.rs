@@ -26,10 +26,13 @@ pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
         seen_by_step(run, &login.folder)
     );
     Ok(format!(
-        "`{}` now signs in to `{}` with the {} credential",
+        "`{}` now signs in to `{}` with {}",
         shown(&written.file),
         run.access.registry(),
-        credential.source
+        match credential.source {
+            Source::BuiltIn => "the built-in credential",
+            Source::ApiToken => "the API token",
+        }
     ))
 }
 

@@ -92,7 +92,7 @@ impl Run {
             match tokio::time::timeout(GIVING_BACK, given_back).await {
                 Ok(Ok(())) => tracing::debug!("the daemon's `{name}` is as it was"),
                 Ok(Err(error)) => {
-                    tracing::warn!("the daemon's name `{name}` could not be put back: {}", error.message())
+                    tracing::warn!("the daemon's name `{name}` could not be put back: {}", error.message());
                 }
                 Err(_) => tracing::warn!("the daemon's name `{name}` could not be put back in time"),
             }

@@ -13,7 +13,10 @@ use crate::registry::{Access, Manifest, manifest};
 use crate::report::{Outcome, Record};
 use crate::request::Pull;
 use futures_util::stream::{self, StreamExt as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Most images that the last line names.
+const MOST_NAMES: usize = 6;
 
 /// An image that is there to be pulled.
 struct Planned {
@@ -30,40 +33,59 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
     let (engine, found) = tokio::join!(engine, found);
     let (engine, found) = match (engine, found) {
         (Ok(engine), Ok(found)) => (engine, found),
-        (engine, found) => return Err(both(engine.err(), found.err())),
+        (Err(engine), Ok(_)) => return Err(engine.into()),
+        (Ok(_), Err(images)) => return Err(images),
+        (Err(engine), Err(images)) => return Err(images.and(engine)),
     };
     let planned = plan(run, pull, &engine, found).await?;
     let moved = stream::iter(planned)
         .map(|planned| bring(run, &engine, planned, pull.platform.as_ref()))
-        .buffer_unordered(run.concurrency)
+        .buffered(run.concurrency)
         .collect::<Vec<_>>()
         .await;
-    let outcomes = all(moved)?;
-    let fetched: Vec<u64> = outcomes
-        .iter()
-        .filter_map(|(outcome, moved)| (*outcome == Outcome::Pulled).then_some(*moved))
-        .collect();
-    let mut summary = format!("{} in the step's Docker daemon", count(outcomes.len(), "image"));
-    if fetched.len() < outcomes.len() {
-        summary.push_str(&format!(", {} of them already there", outcomes.len() - fetched.len()));
-    }
-    Ok(format!(
-        "{summary} ({}, {:.1} s)",
-        bytes(fetched.iter().sum()),
-        start.elapsed().as_secs_f64()
-    ))
+    let brought = all(moved)?;
+    Ok(summary(&brought, start.elapsed()))
 }
 
-fn both(engine: Option<Failure>, images: Option<Failures>) -> Failures {
-    let failures = images.iter().flat_map(Failures::iter).cloned().chain(engine).collect();
-    // One of the two has failed, or nobody would ask.
-    Failures::of(failures).unwrap_or_else(|| {
-        Failures::from(Failure {
-            kind: Kind::Other,
-            message: String::new(),
-            hint: None,
-        })
-    })
+/// What became of one image.
+struct Brought {
+    image: Reference,
+    digest: Digest,
+    outcome: Outcome,
+    bytes: u64,
+}
+
+/// `2 images in the step's Docker daemon, 1 of them already there: … (1.2 MB, 0.4 s)`.
+fn summary(brought: &[Brought], took: Duration) -> String {
+    let there = brought.iter().filter(|one| one.outcome == Outcome::Present).count();
+    let (images, seconds) = (count(brought.len(), "image"), took.as_secs_f64());
+    let mut names: Vec<String> = brought
+        .iter()
+        .take(MOST_NAMES)
+        .map(|one| format!("`{}` ({})", named(&one.image), one.digest.short()))
+        .collect();
+    if brought.len() > MOST_NAMES {
+        names.push(format!("and {} more", brought.len() - MOST_NAMES));
+    }
+    let names = names.join(", ");
+    if there == brought.len() {
+        return format!("{images} already in the step's Docker daemon: {names} ({seconds:.1} s)");
+    }
+    let already = if there == 0 {
+        String::new()
+    } else {
+        format!(", {there} of them already there")
+    };
+    let amount = bytes(brought.iter().map(|one| one.bytes).sum());
+    format!("{images} in the step's Docker daemon{already}: {names} ({amount}, {seconds:.1} s)")
+}
+
+/// The reference without its digest, which is told beside it.
+fn named(image: &Reference) -> String {
+    match &image.tag {
+        Some(tag) => format!("{}:{tag}", image.repository),
+        None => image.repository.to_string(),
+    }
 }
 
 /// Finds every image in its registry, several at a time.
@@ -72,9 +94,7 @@ async fn find(run: &Run, images: &[Reference]) -> Result<Vec<(usize, Reference, 
         let (served, manifest) = run.access.read(image, Access::Pull).await?;
         Ok((number, image.clone(), served, manifest))
     });
-    let mut found = all(stream::iter(reads).buffer_unordered(run.concurrency).collect().await)?;
-    found.sort_by_key(|(number, ..)| *number);
-    Ok(found)
+    all(stream::iter(reads).buffered(run.concurrency).collect().await)
 }
 
 async fn plan(
@@ -93,7 +113,7 @@ async fn plan(
             digest,
         })
     });
-    all(stream::iter(plans).buffer_unordered(run.concurrency).collect().await)
+    all(stream::iter(plans).buffered(run.concurrency).collect().await)
 }
 
 async fn digest_to_pull(
@@ -150,12 +170,7 @@ fn no_platform(image: &Reference, wanted: &Platform, available: &[String]) -> Fa
 }
 
 /// Has the daemon pull one image by its digest, then sets the tag.
-async fn bring(
-    run: &Run,
-    engine: &Engine,
-    planned: Planned,
-    wanted: Option<&Platform>,
-) -> Result<(Outcome, u64), Failure> {
+async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Platform>) -> Result<Brought, Failure> {
     let Planned {
         number,
         image,
@@ -164,7 +179,8 @@ async fn bring(
     } = planned;
     let start = Instant::now();
     let by_digest = format!("{}@{digest}", image.repository);
-    let mut heartbeat = Heartbeat::new(&image.to_string());
+    let name = named(&image);
+    let mut heartbeat = Heartbeat::new(&name);
     let fits = |local: &LocalImage| {
         local.is(&image.repository, &digest) && wanted.is_none_or(|wanted| local.platform.satisfies(wanted))
     };
@@ -175,28 +191,32 @@ async fn bring(
         } else {
             Outcome::Pulled
         };
-        let local = match there {
-            Some(local) => local,
-            None => {
-                tracing::info!("pulling `{image}` ({}) with {}", digest.short(), with(&served));
-                let auth = auth(&served.registry, image.repository.host());
-                retried(run, &image.to_string(), async || {
-                    engine
-                        .pull(&image.repository, &digest, &auth, |progress| heartbeat.beat(progress))
-                        .await
-                })
-                .await?;
+        let local = if let Some(local) = there {
+            local
+        } else {
+            tracing::info!(
+                "pulling `{name}` ({}) with {}",
+                digest.short(),
+                served.credential_in_words()
+            );
+            let auth = auth(&served.registry, image.repository.host());
+            retried(run, &name, async || {
                 engine
-                    .inspect(&by_digest)
-                    .await?
-                    .filter(&fits)
-                    .ok_or_else(|| unproven(&image, &digest))?
-            }
+                    .pull(&image.repository, &digest, &auth, |progress| heartbeat.beat(progress))
+                    .await
+            })
+            .await?;
+            let pulled = engine.inspect(&by_digest).await?.filter(&fits);
+            pulled.ok_or_else(|| unproven(&image, &digest))?
         };
-        if let Some(tag) = &image.tag {
+        let untagged = image
+            .tag
+            .as_ref()
+            .filter(|tag| !local.is_tagged(&image.repository, tag));
+        if let Some(tag) = untagged {
             engine.tag(&local.id, &image.repository, tag).await?;
         }
-        Ok::<_, Failure>(outcome)
+        Ok::<_, Failure>((outcome, untagged.is_some()))
     }
     .await;
     let record = |outcome| Record {
@@ -209,24 +229,27 @@ async fn bring(
         outcome,
         credential: served.registry.credential().map(|credential| credential.source),
     };
-    run.record(record(*result.as_ref().unwrap_or(&Outcome::Failed)));
-    let outcome = result?;
-    match outcome {
-        Outcome::Present => tracing::info!("`{image}` is there already ({})", digest.short()),
+    let outcome = result.as_ref().map_or(Outcome::Failed, |(outcome, _)| *outcome);
+    run.record(record(outcome));
+    let (outcome, newly_tagged) = result?;
+    match (outcome, newly_tagged) {
+        (Outcome::Present, false) => tracing::info!("`{name}` is there already ({})", digest.short()),
+        (Outcome::Present, true) => tracing::info!(
+            "`{name}` is there already ({}); the tag now points to it",
+            digest.short()
+        ),
         _ => tracing::info!(
-            "pulled `{image}` ({}, {:.1} s)",
+            "pulled `{name}` ({}, {:.1} s)",
             bytes(heartbeat.moved),
             start.elapsed().as_secs_f64()
         ),
     }
-    Ok((outcome, heartbeat.moved))
-}
-
-fn with(served: &Served) -> String {
-    served.registry.credential().map_or_else(
-        || "no credential".to_owned(),
-        |credential| format!("the {} credential", credential.source),
-    )
+    Ok(Brought {
+        image,
+        digest,
+        outcome,
+        bytes: heartbeat.moved,
+    })
 }
 
 fn unproven(image: &Reference, digest: &Digest) -> Failure {

@@ -161,13 +161,11 @@ async fn send(
         });
         engine.tag(&local.id, &push.target, tag).await?;
     }
-    if let Some(credential) = served.registry.credential() {
-        tracing::info!(
-            "pushing `{}` as `{name}` with the {} credential",
-            push.source,
-            credential.source
-        );
-    }
+    tracing::info!(
+        "pushing `{}` as `{name}` with {}",
+        push.source,
+        served.credential_in_words()
+    );
     let mut heartbeat = Heartbeat::new(&name);
     let auth = auth(&served.registry, push.target.host());
     let pushed = retried(run, &name, async || {

@@ -16,9 +16,7 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
     let start = Instant::now();
     let (served, manifest) = run.access.read(&retag.source, Access::PullPush).await?;
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
-    if let Some(credential) = served.registry.credential() {
-        tracing::debug!("{name} is served with the {} credential", credential.source);
-    }
+    tracing::debug!("{name} is served with {}", served.credential_in_words());
     let steps = plan(run, &served, &manifest, retag).await?;
     let done = stream::iter(steps)
         .map(|(tag, step, existing)| set(run, &served, &manifest, tag, step, existing))
@@ -148,7 +146,7 @@ pub(super) async fn put(run: &Run, served: &Served, manifest: &Manifest, tag: &T
     }
 }
 
-/// `tagged `1.4.2`, `latest`; unchanged: `1`; left alone: `2``.
+/// What became of the tags: tagged 1.4.2, latest; unchanged: 1; left alone: 2.
 pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
     let of = |wanted: &[Outcome]| {
         outcomes

@@ -1,6 +1,6 @@
 //! An image as the daemon knows it.
 
-use crate::image::{Digest, Repository};
+use crate::image::{Digest, Repository, Tag};
 use crate::platform::Platform;
 use serde::Deserialize;
 
@@ -23,6 +23,12 @@ impl LocalImage {
     pub fn is(&self, repository: &Repository, digest: &Digest) -> bool {
         let name = format!("{}@{digest}", familiar(repository));
         self.repo_digests.contains(&name)
+    }
+
+    /// Whether the daemon knows this image as `repository:tag`.
+    #[must_use]
+    pub fn is_tagged(&self, repository: &Repository, tag: &Tag) -> bool {
+        self.repo_tags.contains(&format!("{}:{tag}", familiar(repository)))
     }
 }
 
@@ -85,11 +91,13 @@ mod tests {
         ] {
             let image = LocalImage {
                 id: String::new(),
-                repo_tags: vec![],
+                repo_tags: vec![format!("{known}:1")],
                 repo_digests: vec![format!("{known}@{digest}")],
                 platform: Platform::new("linux", "amd64", None),
             };
             assert!(image.is(&repository, &digest), "{repository}");
+            let tagged = |tag| image.is_tagged(&repository, &Tag::parse(tag).unwrap());
+            assert!(tagged("1") && !tagged("2"), "{repository}");
             assert!(!image.is(&hub("library/other"), &digest));
         }
     }

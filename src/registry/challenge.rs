@@ -123,18 +123,15 @@ fn schemes(text: &str) -> Vec<(String, Vec<(String, String)>)> {
             }
             continue;
         }
-        match after.trim_start_matches([' ', '\t']).strip_prefix('=') {
-            Some(value) => {
-                let (value, after) = parameter_value(value.trim_start_matches([' ', '\t']));
-                if let Some((_, parameters)) = found.last_mut() {
-                    parameters.push((word.to_owned(), value));
-                }
-                rest = after;
+        if let Some(value) = after.trim_start_matches([' ', '\t']).strip_prefix('=') {
+            let (value, after) = parameter_value(value.trim_start_matches([' ', '\t']));
+            if let Some((_, parameters)) = found.last_mut() {
+                parameters.push((word.to_owned(), value));
             }
-            None => {
-                found.push((word.to_owned(), Vec::new()));
-                rest = after;
-            }
+            rest = after;
+        } else {
+            found.push((word.to_owned(), Vec::new()));
+            rest = after;
         }
     }
 }
@@ -170,6 +167,7 @@ mod tests {
         Challenge::of(&map, &Host::parse(registry).unwrap())
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "stands beside refusals in the table")]
     fn bearer(realm: &str, service: Option<&str>) -> Result<Challenge, BadChallenge> {
         Ok(Challenge::Bearer {
             realm: Url::parse(realm).unwrap(),

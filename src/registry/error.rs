@@ -102,7 +102,7 @@ impl fmt::Display for Reach {
         match self {
             Self::Name => f.write_str("its name could not be resolved"),
             Self::ConnectionRefused => f.write_str("the connection was refused"),
-            Self::UnknownIssuer => f.write_str("its certificate is of an unknown authority"),
+            Self::UnknownIssuer => f.write_str("its certificate is signed by an authority that is not trusted here"),
             Self::Tls(what) => write!(f, "TLS failed: {what}"),
             Self::Timeout => f.write_str("it was silent for too long"),
             Self::Broken(what) => write!(f, "the connection broke: {what}"),
@@ -229,6 +229,9 @@ impl fmt::Display for Error {
             tries,
         } = self;
         match problem {
+            Problem::Unreachable(reach @ (Reach::UnknownIssuer | Reach::Tls(_))) => {
+                write!(f, "no secure connection to `{host}` while {during}: {reach}")?;
+            }
             Problem::Unreachable(reach) => write!(f, "`{host}` did not answer while {during}: {reach}")?,
             Problem::Refused {
                 status, code, words, ..

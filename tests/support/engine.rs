@@ -1,5 +1,5 @@
 //! A real Docker Engine of the tests' own: its own bridge, folder, sockets and mount namespace. It trusts the tests'
-//! private CA and resolves `host.docker.internal` to its bridge, as a step's daemon does.
+//! private CA and resolves `host.docker.internal` to its bridge, as a step's daemon does; `crg.apkg.io` as well.
 
 use super::called::Called;
 use super::pki::Authority;
@@ -65,7 +65,7 @@ impl Engine {
             .collect();
         program.file(
             "hosts",
-            &format!("{bridge} host.docker.internal\n{}\n", others.join("\n")),
+            &format!("{bridge} host.docker.internal crg.apkg.io\n{}\n", others.join("\n")),
         );
         let ca = program.file("ca.crt", &Authority::shared().pem());
         let remapped = if remap.is_some() {

@@ -225,7 +225,8 @@ impl Secrets {
         files_below(folder)
     }
 
-    fn assert_absent(&self, place: &str, text: &str) {
+    /// Fails if a secret is in a text, in any form.
+    pub(super) fn assert_absent(&self, place: &str, text: &str) {
         for (form, what) in &self.0 {
             assert!(!text.contains(form), "a secret ({what}) is in {place}:\n{text}");
         }

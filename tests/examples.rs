@@ -1,0 +1,231 @@
+//! What the documentation shows works as it stands: every YAML example of the README is run by the harness against an
+//! emulator that answers as `crg.apkg.io`.
+
+use crate::support::emulator::{Emulator, Setup};
+use crate::support::engine::Engine;
+use crate::support::image::Image;
+use crate::support::pipelines::{Line, Pipelines, Step, make_image};
+use crate::support::pki::Authority;
+use crg_pipe::variables::NAMES;
+use serde_yaml::Value;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+
+const COMMIT: &str = "7f9c24e8b1d0a6c35e4f8b2d9a0c1e3f5b7d9e01";
+
+/// A YAML block of the README.
+struct Example {
+    /// Where it begins.
+    line: usize,
+    text: String,
+}
+
+impl Example {
+    /// Its steps: it is a whole file, a list of steps, or lines of one script.
+    fn steps(&self) -> Vec<Step> {
+        let indented = || {
+            self.text
+                .lines()
+                .flat_map(|line| ["    ", line, "\n"])
+                .collect::<String>()
+        };
+        match serde_yaml::from_str(&self.text).unwrap_or_else(|error| panic!("line {}: {error}", self.line)) {
+            Value::Mapping(_) => Step::of_file(&self.text),
+            Value::Sequence(items) if items.iter().any(|item| item.get("step").is_some()) => {
+                Step::of_file(&format!("pipelines:\n  default:\n{}", indented()))
+            }
+            _ => vec![Step::of_script(&self.text)],
+        }
+    }
+}
+
+fn file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+fn examples() -> Vec<Example> {
+    let readme = file("README.md");
+    let mut examples: Vec<Example> = Vec::new();
+    let mut inside = false;
+    for (n, line) in readme.lines().enumerate() {
+        match line {
+            "```yaml" => {
+                inside = true;
+                let text = String::new();
+                examples.push(Example { line: n + 1, text });
+            }
+            "```" => inside = false,
+            _ if inside => {
+                let text = &mut examples.last_mut().expect("a block is open").text;
+                text.push_str(line);
+                text.push('\n');
+            }
+            _ => {}
+        }
+    }
+    assert!(examples.len() > 10, "the README has examples");
+    examples
+}
+
+#[test]
+fn every_variable_of_an_example_is_known_and_a_string_or_a_list_of_strings() {
+    for example in examples() {
+        for line in example.steps().into_iter().flat_map(|step| step.script) {
+            let Line::Pipe(entry) = line else { continue };
+            for (name, value) in entry.variables {
+                let name = name.as_str().expect("a string");
+                let known = NAMES.iter().any(|(known, _)| *known == name);
+                assert!(known, "line {}: there is no variable {name}", example.line);
+                let fits = match &value {
+                    Value::String(_) => true,
+                    Value::Sequence(list) => list.iter().all(Value::is_string),
+                    _ => false,
+                };
+                assert!(fits, "line {}: Pipelines refuses {name}: {value:?}", example.line);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_of_variables_is_the_one_of_the_code() {
+    let readme = file("README.md");
+    let table = readme
+        .split("## Variables")
+        .nth(1)
+        .and_then(|text| text.split("## Details").next());
+    let rows: Vec<(&str, &str)> = table
+        .expect("a table of variables")
+        .lines()
+        .filter_map(|row| {
+            let mut cells = row.strip_prefix("| `")?.split('|');
+            let name = cells.next()?.split('`').next()?;
+            Some((name, cells.next()?.trim()))
+        })
+        .collect();
+    let known: Vec<(&str, String)> = NAMES
+        .iter()
+        .map(|(name, actions)| {
+            let used = match (*name, actions.len()) {
+                ("ACTION", _) => String::new(),
+                (_, 4) => "all".to_owned(),
+                _ => actions.join(", "),
+            };
+            (*name, used)
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        known
+            .iter()
+            .map(|(name, used)| (*name, used.as_str()))
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn pipe_yml_names_this_version_and_hands_over_the_credentials() {
+    let pipe: Value = serde_yaml::from_str(&file("pipe.yml")).unwrap();
+    assert_eq!(
+        pipe["image"],
+        Value::from(concat!("crgpipe/crg-pipe:", env!("CARGO_PKG_VERSION")))
+    );
+    let defaults: Vec<(&str, &str)> = pipe["variables"]
+        .as_sequence()
+        .unwrap()
+        .iter()
+        .map(|item| (item["name"].as_str().unwrap(), item["default"].as_str().unwrap()))
+        .collect();
+    let credentials = [
+        ("ATLASSIAN_ACCOUNT_EMAIL", "$ATLASSIAN_ACCOUNT_EMAIL"),
+        ("ATLASSIAN_API_TOKEN", "$ATLASSIAN_API_TOKEN"),
+        ("BITBUCKET_PACKAGES_USERNAME", "$BITBUCKET_PACKAGES_USERNAME"),
+        ("BITBUCKET_PACKAGES_TOKEN", "$BITBUCKET_PACKAGES_TOKEN"),
+    ];
+    assert_eq!(defaults, credentials);
+}
+
+#[test]
+fn every_example_runs() {
+    let engine = Engine::start(None);
+    make_image(&engine);
+    let setup = Setup::shop()
+        .package("shop/tools", "shop/images")
+        .package("shop/api-server", "shop/api")
+        .behind_proxy("crg.apkg.io", Authority::shared());
+    let registry = Emulator::start(setup);
+    forward((engine.bridge(), 443), registry.port()).expect("port 443 of the engine's own bridge");
+    let base = Image::multi("examples-base");
+    registry.put_image("shop/base", "1.4", &base);
+    registry.put_image("shop/tools", "latest", &Image::small("examples-tools"));
+    registry.put_image("shop/api", COMMIT, &Image::multi("examples-api"));
+
+    for example in examples() {
+        for step in example.steps() {
+            let repository = Pipelines::new(&engine)
+                .host("crg.apkg.io")
+                .carry("CA_CERTIFICATE", &Authority::shared().pem())
+                .variable("BITBUCKET_COMMIT", COMMIT)
+                .variable("BITBUCKET_PACKAGES_USERNAME", Setup::BUILT_IN_USERNAME)
+                .variable("BITBUCKET_PACKAGES_TOKEN", Setup::BUILT_IN_TOKEN)
+                .variable("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
+                .variable("ATLASSIAN_API_TOKEN", &Setup::api_token());
+            let signs_in = example.text.contains("IMAGES:") || example.text.contains("login");
+            let base = if signs_in {
+                "crg.apkg.io/shop/base:1.4"
+            } else {
+                "scratch"
+            };
+            repository.file("Dockerfile", &format!("FROM {base}\nCOPY Dockerfile /\n"));
+
+            let run = repository.run(&step);
+            assert_eq!(run.status, Some(0), "README, line {}:\n{}", example.line, run.log);
+            let pipes = step.script.iter().filter(|line| matches!(line, Line::Pipe(_))).count();
+            let done = run.log.matches('✔').count();
+            assert_eq!(done, pipes, "README, line {}:\n{}", example.line, run.log);
+            forget_images(&engine);
+        }
+    }
+
+    // What the examples say they do.
+    let tested = registry.tag("shop/api", COMMIT);
+    assert!(registry.tag("shop/api", "1.4.2").is_some());
+    assert!(tested.is_some() && registry.tag("shop/api", "build-41").is_some());
+    assert!(registry.tag("shop/api-server", "1.5.0").is_some());
+}
+
+/// The next step's daemon is empty, but for the pipe's image.
+fn forget_images(engine: &Engine) {
+    let script = "docker container prune --force && docker image ls --format '{{.Repository}}:{{.Tag}} {{.ID}}' | \
+                  grep -v '^crgpipe/' | while read -r name id; do docker image rm --force \"$id\"; done";
+    let docker = engine.command();
+    let variables = docker.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    let done = std::process::Command::new("sh")
+        .args(["-c", script])
+        .envs(variables)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Hands connections to a port of loopback, until the process ends.
+fn forward(listen: (IpAddr, u16), port: u16) -> io::Result<()> {
+    let listener = TcpListener::bind(listen)?;
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else {
+                continue;
+            };
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    // Either side may end the connection at any time.
+                    let _ = io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(std::net::Shutdown::Write);
+                });
+            }
+        }
+    });
+    Ok(())
+}

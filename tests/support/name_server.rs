@@ -1,0 +1,56 @@
+//! A DNS server of one name, for what a container's `/etc/resolv.conf` points to.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+/// The length of a message's header, in bytes (RFC 1035, 4.1.1).
+const HEADER: usize = 12;
+/// The type of a question for an IPv4 address.
+const TYPE_A: u16 = 1;
+
+/// Answers on port 53 of `address` that `name` is at `address`, and that there is nothing else; until the process ends.
+pub fn start(address: Ipv4Addr, name: &str) {
+    let socket = UdpSocket::bind((address, 53)).expect("port 53 of the engine's own bridge");
+    let wanted = labels(name);
+    std::thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, client)) = socket.recv_from(&mut question) {
+            answer(&socket, client, &question[..length], &wanted, address);
+        }
+    });
+}
+
+fn answer(socket: &UdpSocket, client: SocketAddr, question: &[u8], wanted: &[u8], address: Ipv4Addr) {
+    let end = HEADER + wanted.len();
+    let known = question
+        .get(HEADER..end)
+        .is_some_and(|asked| asked.eq_ignore_ascii_case(wanted));
+    let Some(name_end) = question.iter().skip(HEADER).position(|&byte| byte == 0) else {
+        return;
+    };
+    let Some(asked) = question.get(..HEADER + name_end + 5) else {
+        return;
+    };
+    let is_a = asked[asked.len() - 4..asked.len() - 2] == TYPE_A.to_be_bytes();
+    let mut message = asked.to_vec();
+    // A response, recursion available; NXDOMAIN for every other name.
+    message[2..4].copy_from_slice(&[0x81, if known { 0x80 } else { 0x83 }]);
+    message[6..12].copy_from_slice(&[0, u8::from(known && is_a), 0, 0, 0, 0]);
+    if known && is_a {
+        // The name of the question, type A, class IN, a minute, four bytes.
+        message.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        message.extend_from_slice(&address.octets());
+    }
+    // A client that is gone asks again.
+    let _ = socket.send_to(&message, client);
+}
+
+/// A name as labels with their lengths, and the root's at the end.
+fn labels(name: &str) -> Vec<u8> {
+    let mut labels = Vec::new();
+    for label in name.split('.') {
+        labels.push(u8::try_from(label.len()).expect("a short label"));
+        labels.extend_from_slice(label.as_bytes());
+    }
+    labels.push(0);
+    labels
+}

@@ -4,6 +4,7 @@
 //! What is moved streams through memory in pieces and is checked against its digest before its last piece goes out.
 
 pub mod checked;
+pub mod download;
 pub mod graph;
 pub mod origin;
 mod upload;
@@ -31,6 +32,7 @@ const LIGHT: usize = 2;
 pub struct Mover<'a> {
     access: &'a Access,
     policy: Policy,
+    concurrency: usize,
     light: usize,
     transfers: Semaphore,
     /// One transfer of a blob to a repository serves all images that need it there.
@@ -54,6 +56,7 @@ impl<'a> Mover<'a> {
         Self {
             access,
             policy,
+            concurrency,
             light: concurrency * LIGHT,
             transfers: Semaphore::new(concurrency),
             moved: Mutex::default(),

@@ -17,6 +17,9 @@ const LARGEST_RECORDS: u64 = 1 << 20;
 /// A link to a link to a link …
 const MOST_HOPS: usize = 16;
 
+/// What an error names before there is an entry.
+pub(super) const FIRST: &str = "the first header";
+
 /// Where the bytes come from, in order.
 pub(super) trait Tape {
     /// Reads until `buffer` is full or the tape ends; gives how much was read.
@@ -53,7 +56,7 @@ impl TarIndex {
         let mut scan = Scan {
             tape,
             at: 0,
-            entry: "the first header".to_owned(),
+            entry: FIRST.to_owned(),
         };
         let mut index = Self::default();
         let (mut count, mut names) = (0, 0);

@@ -273,3 +273,7 @@ struct Config {
 struct RootFs {
     diff_ids: Option<Vec<String>>,
 }
+
+#[cfg(test)]
+#[path = "docker_archive_tests.rs"]
+mod tests;

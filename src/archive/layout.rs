@@ -245,3 +245,7 @@ struct Annotations {
 struct Annotated {
     annotations: Option<HashMap<String, String>>,
 }
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

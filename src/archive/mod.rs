@@ -6,6 +6,8 @@
 mod assemble;
 mod docker_archive;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod folder;
 mod gzip;
 mod hasher;

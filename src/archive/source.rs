@@ -3,6 +3,7 @@
 use super::error::{ArchiveError, Problem};
 use super::location::Transport;
 use super::region::Region;
+use super::tar_index::CUT;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use std::io::{self, ErrorKind, Read};
@@ -153,7 +154,7 @@ pub(super) fn read_whole(path: &Path, name: &str, source: &BlobSource, largest: 
 
 fn unreadable(name: &str, error: &io::Error) -> Problem {
     match error.kind() {
-        ErrorKind::UnexpectedEof => Problem::damaged(name, "the archive ends there: it was cut short"),
+        ErrorKind::UnexpectedEof => Problem::damaged(name, CUT),
         ErrorKind::InvalidInput | ErrorKind::InvalidData => Problem::damaged(name, "its gzip stream cannot be read"),
         _ => Problem::Unreadable(error.to_string()),
     }

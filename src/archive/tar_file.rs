@@ -5,7 +5,7 @@ use super::location::Transport;
 use super::region::{Region, RegionReader};
 use super::source::{BlobSource, Inflated, Store, pass, read_whole};
 use super::tar_header::padded;
-use super::tar_index::{Extent, FIRST, Tape, TarIndex};
+use super::tar_index::{CUT, Extent, FIRST, Tape, TarIndex};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use std::collections::HashMap;
@@ -74,7 +74,9 @@ impl TarFile {
             }
         };
         let index = index.map_err(|problem| match problem {
-            Problem::Damaged { entry, .. } if entry == FIRST => other("it is no tar"),
+            Problem::Damaged { entry, why } if entry == FIRST && (inflated.is_none() || why != CUT) => {
+                other("it is no tar")
+            }
             problem => problem.of(path),
         })?;
         Ok(Self {

@@ -20,6 +20,9 @@ const MOST_HOPS: usize = 16;
 /// What an error names before there is an entry.
 pub(super) const FIRST: &str = "the first header";
 
+/// What an error says of a tape that ends within an entry.
+pub(super) const CUT: &str = "the archive ends there: it was cut short";
+
 /// Where the bytes come from, in order.
 pub(super) trait Tape {
     /// Reads until `buffer` is full or the tape ends; gives how much was read.
@@ -231,7 +234,7 @@ impl<T: Tape> Scan<'_, T> {
     }
 
     fn cut(&self) -> Problem {
-        Problem::damaged(&*self.entry, "the archive ends there: it was cut short")
+        Problem::damaged(&*self.entry, CUT)
     }
 
     fn too_long(&self) -> Problem {

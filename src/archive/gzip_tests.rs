@@ -98,7 +98,9 @@ fn a_failure_to_read_is_passed_on() {
 /// An endless source shows it: were anything not bounded, this would not end.
 #[test]
 fn who_stops_reading_stops_the_threads() {
-    struct Endless(Arc<()>);
+    struct Endless {
+        _held: Arc<()>,
+    }
     impl Read for Endless {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             buffer.fill(b'x');
@@ -106,7 +108,12 @@ fn who_stops_reading_stops_the_threads() {
         }
     }
     let held = Arc::new(());
-    let mut gzip = Gzip::new(Endless(Arc::clone(&held)), Digest::of(b""));
+    let mut gzip = Gzip::new(
+        Endless {
+            _held: Arc::clone(&held),
+        },
+        Digest::of(b""),
+    );
     gzip.read_exact(&mut [0; 2000]).unwrap();
     assert_eq!(Arc::strong_count(&held), 2);
     drop(gzip);

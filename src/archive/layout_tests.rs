@@ -160,7 +160,7 @@ fn what_is_no_layout_says_what_is_missing() {
     std::fs::write(at("other.tar"), tar(&[("x", b"")])).unwrap();
     let whole = tar(&[("x", b""), ("index.json", b"{}")]);
     std::fs::write(at("cut.tar"), &whole[..512]).unwrap();
-    std::fs::write(at("cut.tar.gz"), &gzip(&vec![b'x'; 10_000])[..20]).unwrap();
+    std::fs::write(at("cut.tar.gz"), &gzip(&whole)[..30]).unwrap();
     std::fs::write(at("x.tar.zst"), [0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0]).unwrap();
     std::fs::write(
         at("version.tar"),

@@ -163,6 +163,23 @@ impl Access {
         Err(self.turned_away(refusals, &repository.to_string()))
     }
 
+    /// The manifest that a tag has now, of a repository that is open.
+    ///
+    /// # Errors
+    /// Any refusal but "there is none".
+    pub async fn look(&self, served: &Served, tag: &Tag) -> Result<Option<Manifest>, Failure> {
+        let selector = Selector::Tag(tag.clone());
+        match served
+            .registry
+            .manifest(&served.repository, &selector, &served.scopes)
+            .await
+        {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if is_missing_tag(&error) => Ok(None),
+            Err(error) => Err(self.explain(&error, served, false)),
+        }
+    }
+
     /// Reads the source of a copy and opens its target. In one registry one credential and one token serve both, so that
     /// blobs can be mounted; where that is refused, or the source is elsewhere, each side has its own.
     ///
@@ -374,7 +391,7 @@ impl Access {
 }
 
 /// Whether the repository answered that it has no such tag.
-pub(crate) fn is_missing_tag(error: &Error) -> bool {
+fn is_missing_tag(error: &Error) -> bool {
     match &error.problem {
         Problem::Refused {
             code: Some(Code::ManifestUnknown),

@@ -4,6 +4,7 @@ mod copy;
 
 pub use copy::{Copy, Item, Pattern, Selection, Shard};
 
+use crate::archive::{Location, Transport};
 use crate::credential::Choice;
 use crate::engine::Address;
 use crate::image::{Host, Namespace, Reference, Repository, Tag, split, split_host};
@@ -11,6 +12,7 @@ use crate::mistake::Mistake;
 use crate::platform::Platform;
 use crate::registry;
 use crate::variables::{ACTIONS, Variables};
+use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use time::Date;
@@ -68,10 +70,37 @@ pub enum Action {
 pub struct Pull {
     /// The images, each once.
     pub images: Vec<Reference>,
-    /// Which platform, if not the daemon's.
+    /// Which platform, if not the daemon's, or all.
     pub platform: Option<Platform>,
-    /// The daemon.
-    pub daemon: Address,
+    /// Where to.
+    pub to: Destination,
+}
+
+/// `TO`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// The step's Docker daemon.
+    Daemon(Address),
+    /// A file or folder.
+    Archive(Location),
+}
+
+/// `SOURCE` of `push`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The image as the daemon names it: name with tag or digest, or an ID.
+    Daemon(String, Address),
+    /// In a file or folder.
+    Archive(Location),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon(name, _) => f.write_str(name),
+            Self::Archive(location) => location.fmt(f),
+        }
+    }
 }
 
 /// `ACTION: retag`.
@@ -88,8 +117,8 @@ pub struct Retag {
 /// `ACTION: push`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
-    /// The image as the daemon names it: name with tag or digest, or an ID.
-    pub source: String,
+    /// What is published.
+    pub source: Source,
     /// Where to.
     pub target: Repository,
     /// The tags to set; at least one.
@@ -98,8 +127,6 @@ pub struct Push {
     pub platform: Option<Platform>,
     /// What to do with tags that point elsewhere.
     pub on_existing: OnExisting,
-    /// The daemon.
-    pub daemon: Address,
 }
 
 /// `ACTION: login`.
@@ -257,7 +284,7 @@ impl Check<'_> {
             .clone()
             .unwrap_or_else(|| "pull".to_owned());
         match written.trim().to_ascii_lowercase().as_str() {
-            "pull" => self.pull(namespace).map(Action::Pull),
+            "pull" => self.pull(namespace, step).map(Action::Pull),
             "retag" => self.retag(namespace).map(Action::Retag),
             "push" => self.push(namespace).map(Action::Push),
             "copy" => self.copy(namespace).map(Action::Copy),
@@ -274,7 +301,7 @@ impl Check<'_> {
         }
     }
 
-    fn pull(&mut self, namespace: &Namespace) -> Option<Pull> {
+    fn pull(&mut self, namespace: &Namespace, step: &Step) -> Option<Pull> {
         let mut images: Vec<Reference> = Vec::new();
         for text in &self.variables.images {
             match Reference::parse(text, namespace) {
@@ -297,12 +324,38 @@ impl Check<'_> {
             ));
         }
         let platform = self.platform();
-        let daemon = self.daemon()?;
-        Some(Pull {
-            images,
-            platform,
-            daemon,
-        })
+        let to = self.destination(step)?;
+        Some(Pull { images, platform, to })
+    }
+
+    /// `TO`: the daemon, unless an archive is named.
+    fn destination(&mut self, step: &Step) -> Option<Destination> {
+        let written = self
+            .variables
+            .scalars
+            .to
+            .as_deref()
+            .map(str::trim)
+            .filter(|to| !to.is_empty());
+        let Some(written) = written.filter(|to| *to != "docker-daemon:") else {
+            return self.daemon().map(Destination::Daemon);
+        };
+        let mistake = match Location::parse(written) {
+            Ok(Some(mut location)) => {
+                let path = location.path.display().to_string();
+                location.path = self.output_path("TO", &path, step)?;
+                return Some(Destination::Archive(location));
+            }
+            Ok(None) => Mistake::new(
+                "TO",
+                written,
+                "it names no form of output",
+                "write `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; leave it out for the step's Docker daemon",
+            ),
+            Err(bad) => Mistake::new("TO", written, bad.to_string(), bad.hint()),
+        };
+        self.mistake(mistake);
+        None
     }
 
     fn retag(&mut self, namespace: &Namespace) -> Option<Retag> {
@@ -365,60 +418,27 @@ impl Check<'_> {
     fn push(&mut self, namespace: &Namespace) -> Option<Push> {
         let on_existing = self.on_existing();
         let platform = self.platform();
-        let daemon = self.daemon();
         let mut tags = self.tags();
         let target = self.target(namespace);
-        let source = self.required_source(
+        let written = self.required_source(
             "`push` needs the image that the step has built",
-            "write the name given to `docker build -t`, as in `SOURCE: api:build`",
+            "write the name given to `docker build -t`, as in `SOURCE: api:build`, or an archive, as in `oci-archive:FILE`",
         )?;
-        let name = source.strip_prefix("docker-daemon:").unwrap_or(&source).to_owned();
-        if let Some(transport) = transport(&name) {
-            self.mistake(Mistake::new(
-                "SOURCE",
-                &source,
-                format!("`push` of this version does not read `{transport}`"),
-                "write the image's name in the Docker daemon",
-            ));
-            return None;
-        }
-        let (name_part, source_tag) = match daemon_name(&name) {
-            Ok(parts) => parts,
-            Err(bad) => {
-                self.mistake(Mistake::new(
-                    "SOURCE",
-                    &source,
-                    bad.to_string(),
-                    "write the name that `docker image ls` shows, with its tag",
-                ));
+        let (source, name) = self.push_source(&written)?;
+        let parts = name.as_deref().map_or(Ok((None, None)), daemon_name);
+        let (name_part, source_tag) = match (parts, &source) {
+            (Ok(parts), _) => parts,
+            // An archive may hold an image under any name; it then names no target.
+            (Err(_), Source::Archive(_)) => (None, None),
+            (Err(bad), Source::Daemon(..)) => {
+                let cure = "write the name that `docker image ls` shows, with its tag";
+                self.mistake(Mistake::new("SOURCE", &written, bad.to_string(), cure));
                 return None;
             }
         };
-        let target = if let Some(target) = target {
-            target?
-        } else {
-            let derived = name_part
-                .ok_or_else(|| {
-                    (
-                        "it is an image ID, which names no target".to_owned(),
-                        "write `TARGET: package`".to_owned(),
-                    )
-                })
-                .and_then(|part| {
-                    derived_target(part, namespace).map_err(|bad| {
-                        (
-                            format!("no target follows from it: {bad}"),
-                            format!("write `TARGET`; {}", bad.hint()),
-                        )
-                    })
-                });
-            match derived {
-                Ok(repository) => (repository, None),
-                Err((problem, cure)) => {
-                    self.mistake(Mistake::new("SOURCE", &source, problem, cure));
-                    return None;
-                }
-            }
+        let target = match target {
+            Some(target) => target?,
+            None => (self.derived_from("SOURCE", &written, name_part, namespace)?, None),
         };
         let (target, target_tag) = target;
         match target_tag {
@@ -436,13 +456,68 @@ impl Check<'_> {
             None => {}
         }
         Some(Push {
-            source: name,
+            source,
             target,
             tags,
             platform,
             on_existing,
-            daemon: daemon?,
         })
+    }
+
+    /// `SOURCE` of `push`, and the image's name, as far as it has one.
+    fn push_source(&mut self, written: &str) -> Option<(Source, Option<String>)> {
+        let mistake = match Location::parse(written) {
+            Ok(Some(location)) => {
+                let name = archive_name(&location);
+                return Some((Source::Archive(location), name));
+            }
+            Err(bad) => Mistake::new("SOURCE", written, bad.to_string(), bad.hint()),
+            Ok(None) => {
+                let name = written.strip_prefix("docker-daemon:").unwrap_or(written).to_owned();
+                match transport(&name) {
+                    None => return Some((Source::Daemon(name.clone(), self.daemon()?), Some(name))),
+                    Some(transport) => Mistake::new(
+                        "SOURCE",
+                        written,
+                        format!("`push` does not read `{transport}`"),
+                        "write the image's name in the Docker daemon, `docker-archive:FILE`, `oci-archive:FILE` or `oci:FOLDER`",
+                    ),
+                }
+            }
+        };
+        self.mistake(mistake);
+        None
+    }
+
+    fn derived_from(
+        &mut self,
+        variable: &str,
+        written: &str,
+        name: Option<&str>,
+        namespace: &Namespace,
+    ) -> Option<Repository> {
+        let Some(name) = name else {
+            self.mistake(Mistake::new(
+                variable,
+                written,
+                "it names no target",
+                "write `TARGET: package`",
+            ));
+            return None;
+        };
+        match derived_target(name, namespace) {
+            Ok(repository) => Some(repository),
+            Err(bad) => {
+                let cure = format!("write `TARGET`; {}", bad.hint());
+                self.mistake(Mistake::new(
+                    variable,
+                    written,
+                    format!("no target follows from it: {bad}"),
+                    cure,
+                ));
+                None
+            }
+        }
     }
 
     fn login(&mut self, step: &Step) -> Option<Login> {
@@ -752,6 +827,13 @@ fn transport(source: &str) -> Option<&'static str> {
     ]
     .into_iter()
     .find(|transport| source.starts_with(transport))
+}
+
+/// The name of an archive's image that a target may follow from: a docker-archive names images as a daemon does; of a
+/// layout's names only a full reference is one.
+fn archive_name(location: &Location) -> Option<String> {
+    let name = location.name.clone().filter(|name| !name.starts_with('@'))?;
+    (location.transport == Transport::DockerArchive || name.contains('/')).then_some(name)
 }
 
 /// Name without tag, and tag, of an image as a daemon has it; no name for an ID.

@@ -49,6 +49,7 @@ fn assert_below(layout: &Layout, manifest: &Manifest, image: &Image) {
                 assert_eq!(read(&layout.blob(descriptor).unwrap()), blob.bytes);
             }
         }
+        Content::Other(_) => panic!("neither an index nor an image"),
     }
 }
 

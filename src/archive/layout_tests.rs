@@ -99,7 +99,7 @@ fn an_index_travels_with_what_it_points_to() {
         let layout = Layout::open(&location).unwrap();
         let below = |manifest: &Manifest| match manifest.content().unwrap() {
             Content::Index(entries) => entries,
-            Content::Image { .. } => panic!("no index"),
+            Content::Image { .. } | Content::Other(_) => panic!("no index"),
         };
         let root = layout.manifest(&layout.choose(None).unwrap().descriptor).unwrap();
         let children = below(&layout.manifest(&below(&root)[0]).unwrap());

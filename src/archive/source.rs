@@ -19,6 +19,8 @@ pub enum BlobSource {
     Region(Region),
     /// Lies in a gzip-compressed tar.
     Inflated(Inflated),
+    /// At hand: a configuration that was read already.
+    Bytes(Bytes),
 }
 
 impl BlobSource {
@@ -28,6 +30,7 @@ impl BlobSource {
         match self {
             Self::Region(region) => region.size(),
             Self::Inflated(inflated) => inflated.size,
+            Self::Bytes(bytes) => bytes.len() as u64,
         }
     }
 
@@ -37,6 +40,7 @@ impl BlobSource {
         match self {
             Self::Region(region) => Box::new(region.reader()),
             Self::Inflated(inflated) => Box::new(inflated.reader()),
+            Self::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
         }
     }
 }

@@ -64,11 +64,16 @@ struct Piece {
 }
 
 impl Mover<'_> {
-    /// Fetches blobs into their regions and checks every digest.
+    /// Fetches blobs into their regions and checks every digest; `seal` is told of each that is right.
     ///
     /// # Errors
-    /// What stopped it; the regions then hold anything.
-    pub async fn fetch(&self, wanted: &[Wanted], from: &Served) -> Result<(), Failure> {
+    /// What stopped it; regions that were not sealed then hold anything.
+    pub async fn fetch(
+        &self,
+        wanted: &[Wanted],
+        from: &Served,
+        seal: &impl Fn(&Digest) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let blobs = wanted.iter().map(|wanted| Progress {
             hasher: Hasher::of_kind(&wanted.blob.digest),
             hashed: 0,
@@ -82,11 +87,17 @@ impl Mover<'_> {
             ranges: true,
         });
         let changed = Notify::new();
-        try_join_all((0..self.concurrency).map(|_| self.work(&board, &changed, from))).await?;
+        try_join_all((0..self.concurrency).map(|_| self.work(&board, &changed, from, seal))).await?;
         Ok(())
     }
 
-    async fn work(&self, board: &RefCell<Board<'_>>, changed: &Notify, from: &Served) -> Result<(), Failure> {
+    async fn work(
+        &self,
+        board: &RefCell<Board<'_>>,
+        changed: &Notify,
+        from: &Served,
+        seal: &impl Fn(&Digest) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         loop {
             let taken = board.borrow_mut().take();
             match taken {
@@ -96,7 +107,9 @@ impl Mover<'_> {
                     self.piece(board, number, from).await?;
                     drop(permit);
                     changed.notify_waiters();
-                    self.finish(board, number, from).await?;
+                    if let Some(digest) = self.finish(board, number, from).await? {
+                        seal(&digest)?;
+                    }
                 }
                 Taken::Wait(time) => {
                     let _ = tokio::time::timeout(time, changed.notified()).await;
@@ -185,7 +198,12 @@ impl Mover<'_> {
     }
 
     /// When the last piece of a blob is done: what was not hashed on its way is read back, and the digest checked.
-    async fn finish(&self, board: &RefCell<Board<'_>>, number: usize, from: &Served) -> Result<(), Failure> {
+    async fn finish(
+        &self,
+        board: &RefCell<Board<'_>>,
+        number: usize,
+        from: &Served,
+    ) -> Result<Option<Digest>, Failure> {
         let (wanted, hasher, hashed) = {
             let mut board = board.borrow_mut();
             let piece = board.pieces[number];
@@ -193,7 +211,7 @@ impl Mover<'_> {
             let progress = &mut board.blobs[piece.blob];
             progress.open -= 1;
             if progress.open > 0 {
-                return Ok(());
+                return Ok(None);
             }
             (wanted, progress.hasher.clone(), progress.hashed)
         };
@@ -201,7 +219,7 @@ impl Mover<'_> {
         let digest = read_back(wanted.region, hasher, hashed).await;
         let found = digest.map_err(|error| unwritten(&blob.digest, &error))?;
         if found == blob.digest {
-            return Ok(());
+            return Ok(Some(found));
         }
         Err(wrong_bytes(
             &blob,

@@ -75,13 +75,7 @@ impl<'a> Mover<'a> {
     /// # Errors
     /// What stopped it. What has arrived stays, and the next run finds it there.
     pub async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
-        for layer in &graph.foreign {
-            tracing::warn!(
-                "the layer {} may not be distributed ({}) and is left where its publisher has it",
-                layer.digest.short(),
-                crate::words::Words::new(&layer.media_type)
-            );
-        }
+        graph.tell_of_foreign();
         self.blobs(&graph.blobs, origin, to, false).await?;
         // Children first, one after the other where they stand on each other; most images have one level.
         for manifest in &graph.children {

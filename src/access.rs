@@ -8,7 +8,7 @@ use crate::engine;
 use crate::failure::Failure;
 use crate::image::{Digest, Host, Reference, Repository, Selector, Tag};
 use crate::refusal::{self, Asked, all_turned_away, not_granted, turns_away, with_suggestions};
-use crate::registry::{self, Code, Error, Manifest, Network, Problem, Registry, Scopes};
+use crate::registry::{self, Code, Error, Granted, Manifest, Network, Problem, Registry, Scopes};
 use crate::request::Step;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -254,6 +254,35 @@ impl Access {
             }
         }
         Err(self.turned_away(refusals, &repository.to_string()))
+    }
+
+    /// Finds out whether a repository may be written to, where the token does not tell: opens an upload session and gives
+    /// it up again. Docker takes a denied upload for a fault that may pass and tries it for 75 seconds before it says
+    /// anything (seen with 20.10.24), so what the daemon is to push is asked for beforehand.
+    ///
+    /// # Errors
+    /// The refusal. Any other fault is left for the push itself to meet.
+    pub async fn try_write(&self, served: &Served) -> Result<(), Failure> {
+        let Served {
+            repository,
+            registry,
+            scopes,
+        } = served;
+        if registry.granted(scopes).await != Granted::Unknown {
+            return Ok(());
+        }
+        let session = match registry.begin_upload(repository, scopes).await {
+            Ok(session) => session,
+            Err(error) if turns_away(&error) => return Err(self.explain(&error, served, true)),
+            Err(error) => {
+                tracing::debug!("whether `{repository}` may be written to is not known: {error}");
+                return Ok(());
+            }
+        };
+        if let Err(error) = registry.cancel_upload(repository, session, scopes).await {
+            tracing::debug!("an upload session stays open: {error}");
+        }
+        Ok(())
     }
 
     /// Signs in without asking for a repository, with the first credential that is accepted.

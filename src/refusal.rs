@@ -350,10 +350,11 @@ fn denied(fact: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
     };
     let mut lines = Vec::new();
     if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
-        let granted = if granted == "nothing" {
-            granted
-        } else {
-            format!("only `{granted}`")
+        let needed = if asked.write { "push" } else { "pull" };
+        let granted = match granted.as_str() {
+            "nothing" => granted,
+            actions if actions.contains(needed) || actions.contains('*') => format!("`{granted}`"),
+            _ => format!("only `{granted}`"),
         };
         lines.push(format!(
             "the credential was accepted, and grants {granted} on {}",

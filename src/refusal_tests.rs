@@ -204,7 +204,7 @@ fn every_refusal_has_its_kind() {
 }
 
 #[test]
-fn a_token_that_is_known_to_lack_the_push_was_accepted() {
+fn a_token_that_is_known_to_lack_a_right_was_accepted() {
     // Docker's own registry answers 401 UNAUTHORIZED to it.
     let world = World::new("shop/base");
     let lacks = |granted| {

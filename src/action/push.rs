@@ -156,6 +156,7 @@ async fn send(
     existing: Option<&Digest>,
 ) -> Result<Moved, Failure> {
     let start = Instant::now();
+    run.access.try_write(served).await?;
     let name = format!("{}:{tag}", push.target);
     let before = engine.inspect(&name).await?.map(|image| image.id);
     if before.as_deref() != Some(local.id.as_str()) {

@@ -59,7 +59,8 @@ tools:
 	echo "make test: refreshing the list of packages, to install what the tests need"; \
 	$$sudo apt-get update -qq; \
 	if [ "$$lacks_client" = yes ]; then \
-	  if apt-cache show docker-cli >/dev/null 2>&1; then missing+=(docker-cli); else missing+=(docker.io); fi; \
+	  if apt-cache show docker-cli >/dev/null 2>&1; then missing+=(docker-cli); \
+	  elif [[ " $${missing[*]} " != *" docker.io "* ]]; then missing+=(docker.io); fi; \
 	fi; \
 	echo "make test: installing $${missing[*]}"; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"

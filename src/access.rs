@@ -4,8 +4,9 @@
 //! never comes here: what a person's token may do is not tried because a machine's may not.
 
 use crate::credential::{Credential, Settled, Source};
+use crate::engine;
 use crate::failure::Failure;
-use crate::image::{Host, Reference, Repository, Selector, Tag};
+use crate::image::{Digest, Host, Reference, Repository, Selector, Tag};
 use crate::refusal::{self, Asked, all_turned_away, not_granted, turns_away, with_suggestions};
 use crate::registry::{self, Code, Error, Manifest, Network, Problem, Registry, Scopes};
 use crate::request::Step;
@@ -22,7 +23,9 @@ pub struct Access {
     registry: Host,
     step: Step,
     own: Vec<Registry>,
-    /// Other registries, without a credential.
+    /// The credential of another registry, and which one that is.
+    foreign_credential: Option<(Host, Credential)>,
+    /// Other registries.
     foreign: Mutex<HashMap<Host, Registry>>,
     /// Whether the action writes.
     writes: bool,
@@ -43,12 +46,25 @@ impl Served {
     /// `the API token`, `no credential`: what serves, in a sentence.
     #[must_use]
     pub fn credential_in_words(&self) -> &'static str {
-        match self.registry.credential().map(|credential| credential.source) {
-            Some(Source::BuiltIn) => "the built-in credential",
-            Some(Source::ApiToken) => "the API token",
-            None => "no credential",
-        }
+        self.registry
+            .credential()
+            .map_or("no credential", |credential| credential.source.in_words())
     }
+}
+
+/// Both sides of a copy.
+#[derive(Debug)]
+pub struct Pair {
+    /// Where it comes from.
+    pub from: Served,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Where it goes.
+    pub to: Served,
+    /// Whether one token serves both, so that blobs can be mounted.
+    pub joined: bool,
+    /// Where the first tag points now, if that was asked already.
+    pub existing: Option<Option<Digest>>,
 }
 
 impl Access {
@@ -64,8 +80,18 @@ impl Access {
             network,
             registry: registry.clone(),
             step: step.clone(),
+            foreign_credential: None,
             foreign: Mutex::default(),
             writes,
+        }
+    }
+
+    /// The same with a credential for another registry, which no other host gets.
+    #[must_use]
+    pub fn with_foreign(self, foreign_credential: Option<(Host, Credential)>) -> Self {
+        Self {
+            foreign_credential,
+            ..self
         }
     }
 
@@ -137,6 +163,82 @@ impl Access {
         Err(self.turned_away(refusals, &repository.to_string()))
     }
 
+    /// Reads the source of a copy and opens its target. In one registry one credential and one token serve both, so that
+    /// blobs can be mounted; where that is refused, or the source is elsewhere, each side has its own.
+    ///
+    /// # Errors
+    /// Why one of the sides let none in, or why there is no such manifest.
+    pub async fn pair(&self, source: &Reference, target: &Repository, tag: &Tag) -> Result<Pair, Failure> {
+        if *source.repository.host() == *target.host()
+            && let Some(pair) = self.joined(source, target).await?
+        {
+            return Ok(pair);
+        }
+        let reads = self.read(source, registry::Access::Pull);
+        let opens = self.open(target, tag, registry::Access::PullPush);
+        let (read, opened) = tokio::join!(reads, opens);
+        let (from, manifest) = read?;
+        let (to, existing) = opened?;
+        Ok(Pair {
+            from,
+            manifest,
+            to,
+            joined: false,
+            existing: Some(existing.map(|manifest| manifest.digest)),
+        })
+    }
+
+    /// Both sides with one credential and one token; `None` if no credential may do both.
+    async fn joined(&self, source: &Reference, target: &Repository) -> Result<Option<Pair>, Failure> {
+        let scopes =
+            Scopes::of(&source.repository, registry::Access::Pull).and(&Scopes::of(target, registry::Access::PullPush));
+        for registry in self.registries(target.host()) {
+            let served = |repository: &Repository| Served {
+                repository: repository.clone(),
+                registry: registry.clone(),
+                scopes: scopes.clone(),
+            };
+            let (from, to) = (served(&source.repository), served(target));
+            match registry.manifest(&source.repository, &source.selector(), &scopes).await {
+                Ok(manifest) if self.shortfall(&to).await.is_none() => {
+                    return Ok(Some(Pair {
+                        from,
+                        manifest,
+                        to,
+                        joined: true,
+                        existing: None,
+                    }));
+                }
+                Ok(_) => {}
+                Err(error) if turns_away(&error) => tracing::debug!("no token for both sides: {error}"),
+                Err(error) => return Err(self.explain_missing(&error, &from, source).await),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The tags of a repository, all of them, with the first credential that it lets in.
+    ///
+    /// # Errors
+    /// Why none was, or why the tags cannot be listed.
+    pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, Failure> {
+        let scopes = Scopes::of(repository, registry::Access::Pull);
+        let mut refusals = Vec::new();
+        for registry in self.registries(repository.host()) {
+            let served = Served {
+                repository: repository.clone(),
+                registry,
+                scopes: scopes.clone(),
+            };
+            match served.registry.all_tags(repository, &scopes).await {
+                Ok(tags) => return Ok(tags),
+                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &served, false)),
+                Err(error) => return Err(self.explain(&error, &served, false)),
+            }
+        }
+        Err(self.turned_away(refusals, &repository.to_string()))
+    }
+
     /// Signs in without asking for a repository, with the first credential that is accepted.
     ///
     /// # Errors
@@ -163,6 +265,12 @@ impl Access {
     #[must_use]
     pub fn explain(&self, error: &Error, served: &Served, write: bool) -> Failure {
         refusal::explain(error, &self.asked(served, write))
+    }
+
+    /// The failure that an error of the Docker daemon is, which may be a registry's refusal that it relays.
+    pub async fn explain_relayed(&self, error: engine::Error, served: &Served, write: bool) -> Failure {
+        let granted = served.registry.granted(&served.scopes).await;
+        refusal::relayed(error, &granted, &self.asked(served, write))
     }
 
     /// What was asked, for an explanation.
@@ -210,8 +318,13 @@ impl Access {
         let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = foreign
             .entry(host.clone())
-            .or_insert_with(|| Registry::new(&self.network, host, None));
+            .or_insert_with(|| Registry::new(&self.network, host, self.foreign_credential_of(host)));
         vec![registry.clone()]
+    }
+
+    fn foreign_credential_of(&self, host: &Host) -> Option<Credential> {
+        let (_, credential) = self.foreign_credential.as_ref().filter(|(of, _)| of == host)?;
+        Some(credential.clone())
     }
 
     /// The refusal that a token without a needed right is, if its server says so.

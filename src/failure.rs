@@ -163,7 +163,9 @@ impl From<engine::Error> for Failure {
             engine::Error::Plugin { .. } => Kind::Refused,
             engine::Error::Registry { refusal, .. } => match refusal {
                 engine::Refusal::Unauthorized => Kind::Credential,
-                engine::Refusal::Denied | engine::Refusal::TooManyRequests => Kind::Refused,
+                engine::Refusal::Denied | engine::Refusal::Immutable | engine::Refusal::TooManyRequests => {
+                    Kind::Refused
+                }
                 engine::Refusal::NameUnknown | engine::Refusal::ManifestUnknown => Kind::NotFound,
             },
             engine::Error::Unreachable { .. }

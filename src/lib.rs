@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod action;
+pub mod archive;
 pub mod console;
 pub mod credential;
 pub mod docker_config;
@@ -23,5 +24,6 @@ pub mod registry;
 pub mod report;
 pub mod request;
 pub mod secret;
+pub mod transfer;
 pub mod variables;
 pub mod words;

@@ -21,15 +21,7 @@ const NOBODY: u32 = 65534;
 /// [`OutputError`]; then `path` is as it was.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
     let failed = |error: &io::Error| OutputError::new(path, error);
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_file() && !found.is_symlink() => {
-            return Err(OutputError {
-                path: path.to_owned(),
-                problem: Problem::NotAFile,
-            });
-        }
-        _ => {}
-    }
+    refuse_other_than_files(path)?;
     let (mut file, beside) = create_beside(path, mode).map_err(|error| failed(&error))?;
     let written = (|| {
         file.write_all(bytes)?;
@@ -45,6 +37,27 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Outp
     // Some file systems cannot sync a folder; the file is then as durable as they allow.
     let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// Finds out whether `path` can be written before there is anything to write: a run that cannot tell its result should
+/// not begin.
+///
+/// # Errors
+/// [`OutputError`].
+pub fn check_writable(path: &Path) -> Result<(), OutputError> {
+    refuse_other_than_files(path)?;
+    let (_, beside) = create_beside(path, 0o600).map_err(|error| OutputError::new(path, &error))?;
+    fs::remove_file(&beside).map_err(|error| OutputError::new(path, &error))
+}
+
+fn refuse_other_than_files(path: &Path) -> Result<(), OutputError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_symlink() => Err(OutputError {
+            path: path.to_owned(),
+            problem: Problem::NotAFile,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The permission bits hold from the first moment on: a secret is never readable by others, not even empty.
@@ -158,7 +171,8 @@ impl std::error::Error for OutputError {}
 /// Who owns what, and who the pipe is: a permission that was denied, explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    place: PathBuf,
+    /// `None` for the very file that the message is about.
+    place: Option<PathBuf>,
     owner: Option<u32>,
     mode: u32,
     us: Option<u32>,
@@ -184,7 +198,10 @@ impl Denied {
     #[must_use]
     pub fn reading(path: &Path) -> Self {
         match fs::symlink_metadata(path) {
-            Ok(found) => Self::of(Some((path.to_owned(), found))),
+            Ok(found) => Self {
+                place: None,
+                ..Self::of(Some((path.to_owned(), found)))
+            },
             Err(_) => Self::at(path),
         }
     }
@@ -195,7 +212,7 @@ impl Denied {
         Self {
             owner: found.as_ref().map(|(_, metadata)| metadata.uid()),
             mode: found.as_ref().map_or(0, |(_, metadata)| metadata.mode() & 0o7777),
-            place: found.map_or_else(|| PathBuf::from("/"), |(place, _)| place),
+            place: Some(found.map_or_else(|| PathBuf::from("/"), |(place, _)| place)),
             us,
             outside: us.and_then(|us| outside(us, &map)),
         }
@@ -204,7 +221,10 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", shown(&self.place))?;
+        match &self.place {
+            Some(place) => write!(f, "`{}`", shown(place))?,
+            None => f.write_str("it")?,
+        }
         match self.owner {
             Some(NOBODY) => write!(
                 f,
@@ -286,6 +306,9 @@ mod tests {
         write_atomically(&path, b"new", 0o600).unwrap();
         assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"new".to_vec(), 0o600));
         assert_eq!(names(folder.path()), ["report.json"]);
+        check_writable(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["report.json"]);
     }
 
     #[test]
@@ -311,6 +334,7 @@ mod tests {
             (PathBuf::from("/proc/x"), "cannot be written", ""),
         ] {
             let error = write_atomically(&path, b"x", 0o644).expect_err("must fail");
+            assert_eq!(check_writable(&path), Err(error.clone()));
             assert!(error.to_string().contains(fact), "{error}");
             assert!(error.hint().contains(cure), "{}", error.hint());
         }
@@ -319,7 +343,7 @@ mod tests {
     #[test]
     fn a_denied_folder_is_named_with_both_users() {
         let denied = Denied {
-            place: "/build/out".into(),
+            place: Some("/build/out".into()),
             owner: Some(NOBODY),
             mode: 0o755,
             us: Some(0),
@@ -358,7 +382,7 @@ mod tests {
     fn this_process_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let denied = Denied::at(&folder.path().join("a/b/c"));
-        assert_eq!(denied.place, folder.path());
+        assert_eq!(denied.place.as_deref(), Some(folder.path()));
         assert_eq!(denied.owner, denied.us);
         assert!(denied.us.is_some() && denied.outside.is_some());
     }

@@ -6,7 +6,7 @@ use crate::console;
 use crate::credential::{Given, Pair, Settled, Source, Unsettled, expiry, settle};
 use crate::failure::{Failure, Failures, Kind};
 use crate::mistake::Mistake;
-use crate::output_file::write_atomically;
+use crate::output_file::{check_writable, write_atomically};
 use crate::registry::Network;
 use crate::report;
 use crate::request::{Outputs, Request, is_on};
@@ -42,6 +42,9 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
             return fail(&action, &outputs, &[], &failures, colour);
         }
     };
+    if let Err(failures) = check_outputs(&request.outputs) {
+        return fail(&action, &Outputs::default(), &[], &failures, colour);
+    }
     warn_of_expiry(&request, &settled);
     let network = Network::new(request.network.clone());
     let access = Access::new(
@@ -50,7 +53,8 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         settled,
         &request.step,
         request.action.writes(),
-    );
+    )
+    .with_foreign(request.action.source_credential());
     let run = Run::new(&request, access);
 
     let result = tokio::select! {
@@ -142,6 +146,7 @@ fn hide_secrets(variables: &Variables) {
     for (username, token) in [
         (&scalars.bitbucket_packages_username, &scalars.bitbucket_packages_token),
         (&scalars.atlassian_account_email, &scalars.atlassian_api_token),
+        (&scalars.source_username, &scalars.source_password),
     ] {
         let Some(token) = token else { continue };
         console::hide_pair(username.as_deref().unwrap_or_default(), token);
@@ -190,6 +195,15 @@ async fn stop_signal() -> (&'static str, u8) {
         _ = terminate.recv() => ("SIGTERM", 143),
         _ = interrupt.recv() => ("SIGINT", 130),
     }
+}
+
+/// A result that cannot be told would leave the step with a registry or daemon that it knows nothing of.
+fn check_outputs(outputs: &Outputs) -> Result<(), Failures> {
+    let failures = [&outputs.env, &outputs.report]
+        .into_iter()
+        .flatten()
+        .filter_map(|path| check_writable(path).err().map(Failure::from));
+    Failures::of(failures.collect()).map_or(Ok(()), Err)
 }
 
 fn write_outputs(action: &str, outputs: &Outputs, records: &[report::Record]) -> Result<(), Failure> {

@@ -51,6 +51,7 @@ pub fn pulled(
                 (_, None) => Err(NoPlatform { available }),
             }
         }
+        Content::Other(_) => Err(NoPlatform { available: Vec::new() }),
         Content::Image { config, .. } => Ok(match wanted {
             None => Pulled::Manifest(manifest.digest.clone()),
             Some(_) => Pulled::IfConfig {

@@ -5,7 +5,10 @@
 
 mod hint;
 
+pub use hint::immutable;
+
 use crate::credential::{Credential, Source};
+use crate::engine;
 use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Host, Repository, Tag};
 use crate::registry::{Code, Error, Granted, Problem};
@@ -13,6 +16,8 @@ use crate::request::Step;
 use crate::variables::distance;
 use crate::words::Words;
 
+/// What stands before the name of the credential at the end of a fact.
+const SIGNED: &str = " (with the ";
 /// Most tags that a suggestion names.
 const MOST_SUGGESTIONS: usize = 5;
 
@@ -107,6 +112,23 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
     }
 }
 
+/// The failure of a refusal that the Docker daemon relays: its words, with what the daemon cannot know.
+#[must_use]
+pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Failure {
+    let engine::Error::Registry { refusal, .. } = &error else {
+        return Failure::from(error);
+    };
+    let message = error.message();
+    match refusal {
+        engine::Refusal::Unauthorized => Failure::new(Kind::Credential, message, hint::not_accepted(asked)),
+        engine::Refusal::Denied => denied(&message, granted, asked),
+        engine::Refusal::NameUnknown => Failure::new(Kind::NotFound, message, hint::no_package(asked)),
+        engine::Refusal::ManifestUnknown | engine::Refusal::Immutable | engine::Refusal::TooManyRequests => {
+            Failure::from(error)
+        }
+    }
+}
+
 /// A refusal by the registry itself: its code goes before its status, where it names one.
 fn refused(
     fact: String,
@@ -120,10 +142,9 @@ fn refused(
             Failure::new(Kind::NotFound, signed(&fact, asked.credential), hint::no_package(asked))
         }
         (_, Some(Code::Denied)) | (403, _) => denied(&fact, granted, asked),
-        // Docker's own registry answers 401 where a token that it knows lacks the action.
-        (_, Some(Code::Unauthorized)) | (401, _) if asked.write && *granted != Granted::Unknown => {
-            denied(&fact, granted, asked)
-        }
+        // Docker's own registry answers 401 where the token lacks the action: a sign-in that granted something, be it
+        // nothing on this repository, was accepted.
+        (_, Some(Code::Unauthorized)) | (401, _) if *granted != Granted::Unknown => denied(&fact, granted, asked),
         (_, Some(Code::Unauthorized)) | (401, _) => Failure::new(
             Kind::Credential,
             signed(&fact, asked.credential),
@@ -186,7 +207,7 @@ fn joined(before: &str, then: &str) -> String {
 #[must_use]
 pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Asked<'_>) -> Failure {
     let message = format!("{error}; the tag exists and is another image, {}", existing.short());
-    let immutable = hint::immutable(tag);
+    let immutable = immutable(tag);
     match &error.problem {
         Problem::Refused { status: 401, .. } => explain(error, asked),
         Problem::Refused {
@@ -245,8 +266,6 @@ fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
     ranked
 }
 
-/// What stands before the name of the credential at the end of a fact.
-const SIGNED: &str = " (with the ";
 /// A fact with the credential that met it.
 fn signed(fact: &str, credential: Option<&Credential>) -> String {
     credential.map_or_else(
@@ -259,6 +278,7 @@ fn named(credential: &Credential) -> String {
     match credential.source {
         Source::BuiltIn => "built-in credential".to_owned(),
         Source::ApiToken => format!("API token of `{}`", Words::new(&credential.username)),
+        Source::Foreign => format!("`SOURCE_USERNAME` `{}`", Words::new(&credential.username)),
     }
 }
 

@@ -47,7 +47,7 @@ impl World {
             action_writes: write,
             credential: source.map(|source| match source {
                 Source::BuiltIn => &self.built_in,
-                Source::ApiToken => &self.api_token,
+                Source::ApiToken | Source::Foreign => &self.api_token,
             }),
             has_api_token: source == Some(Source::ApiToken),
             registry: &self.registry,
@@ -225,7 +225,7 @@ fn a_token_that_is_known_to_lack_the_push_was_accepted() {
             "grants only `pull` on `base`",
         ),
         (granted(""), true, Kind::Refused, "grants nothing on `base`"),
-        (granted(""), false, Kind::Credential, "was not accepted"),
+        (granted(""), false, Kind::Credential, "grants nothing on `base`"),
         (Granted::Unknown, true, Kind::Credential, "was not accepted"),
     ] {
         let failure = explain(&lacks(granted.clone()), &world.asked(API_TOKEN, write));
@@ -319,7 +319,7 @@ fn texts_name_cause_and_cure() {
             refused(403, None),
             NOBODY,
             false,
-            &["`crg.apkg.io` may need a credential"],
+            &["`crg.apkg.io` asks for a credential"],
         ),
         (
             &base,
@@ -327,7 +327,7 @@ fn texts_name_cause_and_cure() {
             API_TOKEN,
             false,
             &[
-                "refused the sign-in",
+                "did not accept the credential",
                 "`ATLASSIAN_API_TOKEN` was not accepted for `ada@example.com`",
                 "- it has expired or was revoked",
                 "- it was made without scopes",
@@ -346,7 +346,7 @@ fn texts_name_cause_and_cure() {
             sign_in(401),
             NOBODY,
             false,
-            &["asks for a credential, and this pipe has none"],
+            &["asks for a credential and was given none"],
         ),
         (
             &base,

@@ -10,17 +10,17 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 /// The actions of this version, as `ACTION` names them.
-pub const ACTIONS: [&str; 4] = ["pull", "retag", "push", "login"];
+pub const ACTIONS: [&str; 5] = ["pull", "retag", "push", "copy", "login"];
 
 /// Every variable of the pipe that a user may set, with the actions that use it.
-pub const NAMES: [(&str, &[&str]); 23] = [
+pub const NAMES: [(&str, &[&str]); 27] = [
     ("ACTION", &ACTIONS),
-    ("IMAGES", &["pull"]),
-    ("SOURCE", &["retag", "push"]),
-    ("TARGET", &["push"]),
-    ("TAGS", &["retag", "push"]),
-    ("PLATFORM", &["pull", "push"]),
-    ("ON_EXISTING", &["retag", "push"]),
+    ("IMAGES", &["pull", "copy"]),
+    ("SOURCE", &["retag", "push", "copy"]),
+    ("TARGET", &["push", "copy"]),
+    ("TAGS", &["retag", "push", "copy"]),
+    ("PLATFORM", &["pull", "push", "copy"]),
+    ("ON_EXISTING", &["retag", "push", "copy"]),
     ("ATLASSIAN_ACCOUNT_EMAIL", &ACTIONS),
     ("ATLASSIAN_API_TOKEN", &ACTIONS),
     ("BITBUCKET_PACKAGES_USERNAME", &ACTIONS),
@@ -28,6 +28,10 @@ pub const NAMES: [(&str, &[&str]); 23] = [
     ("CREDENTIAL", &ACTIONS),
     ("ALLOW_UNSUPPORTED_TOKEN", &ACTIONS),
     ("TOKEN_EXPIRES_ON", &ACTIONS),
+    ("SOURCE_USERNAME", &["copy"]),
+    ("SOURCE_PASSWORD", &["copy"]),
+    ("REFERRERS", &["copy"]),
+    ("SHARD", &["copy"]),
     ("DOCKER_CONFIG", &["login"]),
     ("REGISTRY", &ACTIONS),
     ("CA_CERTIFICATE", &ACTIONS),
@@ -43,11 +47,13 @@ pub const NAMES: [(&str, &[&str]); 23] = [
 const LISTS: [&str; 2] = ["IMAGES", "TAGS"];
 
 /// What Pipelines itself passes and the pipe looks at.
-const CONTEXT: [&str; 6] = [
+const CONTEXT: [&str; 8] = [
     "BITBUCKET_WORKSPACE",
     "BITBUCKET_REPO_FULL_NAME",
     "BITBUCKET_CLONE_DIR",
     "BITBUCKET_PIPE_STORAGE_DIR",
+    "BITBUCKET_PARALLEL_STEP",
+    "BITBUCKET_PARALLEL_STEP_COUNT",
     "DOCKER_HOST",
     "NO_COLOR",
 ];
@@ -94,6 +100,11 @@ pub struct Scalars {
     pub credential: Option<String>,
     pub allow_unsupported_token: Option<String>,
     pub token_expires_on: Option<String>,
+    pub source_username: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub source_password: Option<Secret>,
+    pub referrers: Option<String>,
+    pub shard: Option<String>,
     pub docker_config: Option<String>,
     pub registry: Option<String>,
     pub ca_certificate: Option<String>,
@@ -107,6 +118,8 @@ pub struct Scalars {
     pub bitbucket_repo_full_name: Option<String>,
     pub bitbucket_clone_dir: Option<String>,
     pub bitbucket_pipe_storage_dir: Option<String>,
+    pub bitbucket_parallel_step: Option<String>,
+    pub bitbucket_parallel_step_count: Option<String>,
     pub docker_host: Option<String>,
     pub no_color: Option<String>,
 }

@@ -6,7 +6,7 @@ use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
 use crate::support::pki::Authority;
-use crg_pipe::variables::NAMES;
+use crg_pipe::variables::{ACTIONS, NAMES};
 use serde_yaml::Value;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -109,7 +109,7 @@ fn the_table_of_variables_is_the_one_of_the_code() {
         .map(|(name, actions)| {
             let used = match (*name, actions.len()) {
                 ("ACTION", _) => String::new(),
-                (_, 4) => "all".to_owned(),
+                (_, all) if all == ACTIONS.len() => "all".to_owned(),
                 _ => actions.join(", "),
             };
             (*name, used)

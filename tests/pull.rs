@@ -1,7 +1,7 @@
 //! `pull` into a real Docker Engine, from the emulator: what moves, what does not, what the daemon has afterwards.
 
 use crate::support::distribution::Distribution;
-use crate::support::emulator::{Emulator, Role, Setup, TokenForm, User, api_token};
+use crate::support::emulator::{Answer, Emulator, Role, Setup, TokenForm, User, api_token, on};
 use crate::support::engine::Engine;
 use crate::support::gate::Gate;
 use crate::support::image::{Image, ImageBuilder};
@@ -398,4 +398,72 @@ fn pull_asks_for_pull_alone() {
             .says("lacks the role Read")
             .says("nothing was changed");
     }
+}
+
+#[test]
+fn what_fails_on_the_way_leaves_the_others() {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &Image::small("pull whole"));
+    emulator.put_image("shop/api", "1", &Image::small("pull broken"));
+    emulator.script(
+        on("GET", "/v2/shop/api/blobs/").signed_in(),
+        9,
+        Answer::error(403, "DENIED", "no blobs for you"),
+    );
+    let outcome = pull(&emulator, "base:1 api:1")
+        .api_token()
+        .var("REPORT", "report.json")
+        .run()
+        .fails(3)
+        .says("the registry refused access: pulling `")
+        .says("no blobs for you")
+        .says("lacks the role Read on the repository that `api` is linked to");
+    let last = outcome.last_line();
+    assert!(
+        last.starts_with("✖ pull: only `") && last.contains("/shop/base:1` was done"),
+        "{last}"
+    );
+    let images = &outcome.report.as_ref().unwrap()["images"];
+    assert_eq!(
+        (&images[0]["outcome"], &images[1]["outcome"]),
+        (&"pulled".into(), &"failed".into())
+    );
+    assert_eq!(listed(emulator.host()).len(), 1);
+}
+
+#[test]
+fn two_tags_of_one_image_come_together() {
+    let emulator = Emulator::start(Setup::shop());
+    let image = Image::multi("pull two tags");
+    for tag in ["1.0", "latest"] {
+        emulator.put_image("shop/base", tag, &image);
+    }
+    pull(&emulator, "base:1.0 base").api_token().run().succeeds();
+    assert_eq!(
+        listed(emulator.host()),
+        ["1.0", "latest"].map(|tag| format!("shop/base {tag} {}", image.digest()))
+    );
+}
+
+#[test]
+fn a_signal_ends_a_pull_at_once() {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &Image::small("pull signal"));
+    let (arrived, arrival) = std::sync::mpsc::channel();
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let end = std::sync::Mutex::new(end);
+    let gate = Gate::before(&Engine::shared().tcp(), move |line| {
+        if line.contains("/images/create") {
+            arrived.send(()).unwrap();
+            let _ = end.lock().unwrap().recv();
+        }
+    });
+    let running = pull(&emulator, "base:1").docker_host(&gate.tcp()).api_token().start();
+    arrival.recv().unwrap();
+    let outcome = running.signal("TERM").wait().fails(143);
+    drop(ended);
+    assert_eq!(
+        outcome.last_line(),
+        "✖ pull: stopped by SIGTERM, nothing was changed (exit status 143)"
+    );
 }

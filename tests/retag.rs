@@ -394,3 +394,16 @@ fn the_report_is_written_on_failure_too() {
     let report: serde_json::Value = serde_json::from_str(&mistaken.file("out.json").unwrap()).unwrap();
     assert_eq!(report["error"]["kind"], "variables");
 }
+
+#[test]
+fn an_output_that_cannot_be_written_ends_the_run_before_anything_is_done() {
+    let emulator = start(Setup::shop());
+    retag(&emulator, "base:1", "2")
+        .api_token()
+        .var("OUTPUT_ENV", "no/such/folder/crg.env")
+        .run()
+        .fails(1)
+        .no_connection()
+        .says("no/such/folder")
+        .says("nothing was changed");
+}

@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's answer")]
 
+mod copy;
 mod credentials;
 mod demo;
 mod examples;
+mod files;
 mod image;
+mod login;
 mod proof;
 mod pull;
+mod push;
+mod registries;
 mod retag;
 mod support;

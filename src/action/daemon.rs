@@ -36,6 +36,7 @@ pub(super) struct Heartbeat {
     name: String,
     start: Instant,
     last: Instant,
+    has_told_of_retries: bool,
     /// Bytes moved so far.
     pub(super) moved: u64,
 }
@@ -47,24 +48,39 @@ impl Heartbeat {
             name: name.to_owned(),
             start: now,
             last: now,
+            has_told_of_retries: false,
             moved: 0,
         }
     }
 
     pub(super) fn beat(&mut self, progress: &Progress) {
         self.moved = self.moved.max(progress.moved());
-        if self.last.elapsed() < HEARTBEAT {
-            return;
+        if progress.is_retried() && !self.has_told_of_retries {
+            self.has_told_of_retries = true;
+            // Docker 20.10 tries even a layer that is denied six times in all, 75 seconds long, and says why only then.
+            tracing::warn!(
+                "`{}`: a layer did not get through; the Docker daemon tries it again for a minute or so before it says why",
+                self.name
+            );
         }
-        self.last = Instant::now();
-        let seconds = self.start.elapsed().as_secs().max(1);
-        tracing::info!(
-            "{}: {} of {} so far, {}/s",
-            self.name,
-            bytes(self.moved),
-            bytes(progress.expected()),
-            bytes(self.moved / seconds)
-        );
+        if let Some(text) = self.due(Instant::now(), progress.expected()) {
+            tracing::info!("{text}");
+        }
+    }
+
+    /// What is to be said at `now`, if it is time.
+    fn due(&mut self, now: Instant, expected: u64) -> Option<String> {
+        if now.duration_since(self.last) < HEARTBEAT {
+            return None;
+        }
+        self.last = now;
+        let (name, seconds) = (&self.name, now.duration_since(self.start).as_secs().max(1));
+        Some(if self.moved == 0 {
+            format!("`{name}`: no byte has moved in {seconds} s")
+        } else {
+            let (moved, rate) = (bytes(self.moved), bytes(self.moved / seconds));
+            format!("`{name}`: {moved} of {} so far, {rate}/s", bytes(expected))
+        })
     }
 }
 
@@ -87,11 +103,33 @@ pub(super) async fn retried<T>(
         };
         let Some(pause) = pause else { return Err(error) };
         tracing::warn!(
-            "{name}: {}; trying again in {:.1} s",
+            "`{name}`: {}; trying again in {:.1} s",
             error.message(),
             pause.as_secs_f64()
         );
         tokio::time::sleep(pause).await;
         tries += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_speaks_every_ten_seconds() {
+        let mut heartbeat = Heartbeat::new("shop/base:1");
+        let start = heartbeat.start;
+        let mut at = |seconds, moved| {
+            heartbeat.moved = moved;
+            heartbeat.due(start + Duration::from_secs(seconds), 4 << 20)
+        };
+        assert_eq!(at(9, 0), None);
+        assert_eq!(at(10, 0).as_deref(), Some("`shop/base:1`: no byte has moved in 10 s"));
+        assert_eq!(at(19, 1 << 20), None);
+        assert_eq!(
+            at(20, 2 << 20).as_deref(),
+            Some("`shop/base:1`: 2.0 MiB of 4.0 MiB so far, 102 KiB/s")
+        );
     }
 }

@@ -22,41 +22,34 @@ pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
     }
     warn_of_contexts(run, &login.folder);
     tracing::info!(
-        "add this line after the pipe: - export DOCKER_CONFIG={}",
+        "add this line after the pipe: `- export DOCKER_CONFIG={}`",
         seen_by_step(run, &login.folder)
     );
     Ok(format!(
         "`{}` now signs in to `{}` with {}",
-        shown(&written.file),
+        shown(in_clone(run, &written.file).unwrap_or(&written.file)),
         run.access.registry(),
-        match credential.source {
-            Source::BuiltIn => "the built-in credential",
-            Source::ApiToken => "the API token",
-        }
+        credential.source.in_words()
     ))
 }
 
 /// The folder as a line of the step writes it: by the variable that every step has, where it lies in the clone.
 fn seen_by_step(run: &Run, folder: &Path) -> String {
-    let in_clone = run
-        .step
-        .clone_folder
-        .as_ref()
-        .and_then(|clone| folder.strip_prefix(clone).ok());
-    match in_clone {
+    match in_clone(run, folder) {
         Some(below) => format!("\"$BITBUCKET_CLONE_DIR\"/{}", shell_word(below)),
         None => shell_word(folder),
     }
 }
 
+fn in_clone<'a>(run: &Run, path: &'a Path) -> Option<&'a Path> {
+    path.strip_prefix(run.step.clone_folder.as_ref()?).ok()
+}
+
 fn warn_of_contexts(run: &Run, folder: &Path) {
     let Some(clone) = &run.step.clone_folder else { return };
     for exposing in build_contexts::exposing(clone, folder) {
-        let context = if exposing.context.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            &exposing.context
-        };
+        let is_clone = exposing.context.as_os_str().is_empty();
+        let context = if is_clone { Path::new(".") } else { &exposing.context };
         let below = folder.strip_prefix(clone.join(&exposing.context)).unwrap_or(folder);
         tracing::warn!(
             "`docker build` of `{}` with the context `{}` would take the credential into the image with `COPY .`; \
@@ -64,7 +57,7 @@ fn warn_of_contexts(run: &Run, folder: &Path) {
             shown(&exposing.dockerfile),
             shown(context),
             shown(below),
-            shown(&context.join(".dockerignore"))
+            shown(&exposing.context.join(".dockerignore"))
         );
     }
 }

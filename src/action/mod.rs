@@ -1,5 +1,6 @@
 //! The actions, one file each, and what they share: the run.
 
+mod copy;
 mod daemon;
 mod login;
 mod pull;
@@ -27,7 +28,8 @@ pub struct Run {
     timeout: Duration,
     policy: Policy,
     step: Step,
-    records: Mutex<Vec<Record>>,
+    /// Each with the place of its tag among those asked for.
+    records: Mutex<Vec<(usize, Record)>>,
     loans: Mutex<Vec<Loan>>,
 }
 
@@ -66,6 +68,7 @@ impl Run {
             Action::Pull(pull) => pull::run(self, pull).await,
             Action::Retag(retag) => retag::run(self, retag).await,
             Action::Push(push) => push::run(self, push).await,
+            Action::Copy(copy) => copy::run(self, copy).await,
             Action::Login(login) => login::run(self, login).await.map_err(Failures::from),
         }
     }
@@ -74,8 +77,8 @@ impl Run {
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        records.sort_by_key(|record| record.image);
-        records
+        records.sort_by_key(|(place, record)| (record.image, *place));
+        records.into_iter().map(|(_, record)| record).collect()
     }
 
     /// Gives the daemon's names that were borrowed back to what they were. Does nothing a second time.
@@ -99,8 +102,10 @@ impl Run {
         }
     }
 
-    fn record(&self, record: Record) {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    /// `place` is that of the tag among those asked for.
+    fn record(&self, place: usize, record: Record) {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.push((place, record));
     }
 
     fn borrow(&self, loan: Loan) {

@@ -200,12 +200,15 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
                 served.credential_in_words()
             );
             let auth = auth(&served.registry, image.repository.host());
-            retried(run, &name, async || {
+            let pulled = retried(run, &name, async || {
                 engine
                     .pull(&image.repository, &digest, &auth, |progress| heartbeat.beat(progress))
                     .await
             })
-            .await?;
+            .await;
+            if let Err(error) = pulled {
+                return Err(run.access.explain_relayed(error, &served, false).await);
+            }
             let pulled = engine.inspect(&by_digest).await?.filter(&fits);
             pulled.ok_or_else(|| unproven(&image, &digest))?
         };
@@ -230,7 +233,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
         credential: served.registry.credential().map(|credential| credential.source),
     };
     let outcome = result.as_ref().map_or(Outcome::Failed, |(outcome, _)| *outcome);
-    run.record(record(outcome));
+    run.record(0, record(outcome));
     let (outcome, newly_tagged) = result?;
     match (outcome, newly_tagged) {
         (Outcome::Present, false) => tracing::info!("`{name}` is there already ({})", digest.short()),

@@ -5,10 +5,11 @@ use super::retag::{exists, put, summary};
 use super::{Loan, Run, all};
 use crate::access::Served;
 use crate::console::bytes;
-use crate::engine::{Engine, LocalImage};
+use crate::engine::{self, Engine, LocalImage};
 use crate::failure::{Failure, Failures, Kind};
 use crate::image::{Digest, Selector, Tag};
 use crate::plan::{PushPlan, TagStep};
+use crate::refusal::immutable;
 use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
 use crate::request::Push;
@@ -22,9 +23,9 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     let engine = connect(run, &push.daemon).await?;
     let local = find(&engine, push).await?;
     let (served, plan) = plan(run, push, &local).await?;
-    let set: Vec<&Tag> = plan.with(TagStep::Set).map(|(tag, _)| tag).collect();
+    let set: Vec<(&Tag, Option<&Digest>)> = plan.with(TagStep::Set).collect();
     let moved = match (&plan.there, set.as_slice()) {
-        (None, [first, ..]) => Some(send(run, &engine, push, &served, &local, first).await?),
+        (None, [(first, existing), ..]) => Some(send(run, &engine, push, &served, &local, first, *existing).await?),
         _ => None,
     };
     let manifest = match (&moved, &plan.there) {
@@ -36,14 +37,27 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
         .as_ref()
         .map(|moved| moved.digest.clone())
         .or_else(|| manifest.as_ref().map(|manifest| manifest.digest.clone()));
-    let steps = stream::iter(&plan.tags).map(|(tag, step, existing)| {
+    let steps = stream::iter(plan.tags.iter().enumerate()).map(|(place, (tag, step, existing))| {
         let (manifest, moved, digest, served) = (manifest.as_ref(), moved.as_ref(), digest.as_ref(), &served);
-        async move { settle(run, served, tag, *step, existing.as_ref(), moved, manifest, digest).await }
+        async move {
+            settle(
+                run,
+                served,
+                place,
+                tag,
+                *step,
+                existing.as_ref(),
+                moved,
+                manifest,
+                digest,
+            )
+            .await
+        }
     });
     let outcomes = all(steps.buffered(run.concurrency).collect().await)?;
     let name = digest.map_or_else(
-        || served.repository.to_string(),
-        |digest| format!("{} ({})", served.repository, digest.short()),
+        || format!("`{}`", served.repository),
+        |digest| format!("`{}` ({})", served.repository, digest.short()),
     );
     let amount = bytes(moved.as_ref().map_or(0, |moved| moved.bytes));
     Ok(format!(
@@ -117,10 +131,9 @@ async fn plan(run: &Run, push: &Push, local: &LocalImage) -> Result<(Served, Pus
     let mut all_found = vec![(first.clone(), found)];
     all_found.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
     let plan = PushPlan::of(all_found, &push.target, local, push.on_existing);
-    let refused = plan.with(TagStep::Refuse).map(|(tag, existing)| {
-        let local_digest = Digest::parse(&local.id).unwrap_or_else(|_| Digest::of(local.id.as_bytes()));
-        exists(&served, tag, existing, &local_digest)
-    });
+    let refused = plan
+        .with(TagStep::Refuse)
+        .map(|(tag, existing)| exists(&served, tag, existing));
     match Failures::of(refused.collect()) {
         Some(failures) => Err(failures),
         None => Ok((served, plan)),
@@ -148,6 +161,7 @@ async fn send(
     served: &Served,
     local: &LocalImage,
     tag: &Tag,
+    existing: Option<&Digest>,
 ) -> Result<Moved, Failure> {
     let start = Instant::now();
     let name = format!("{}:{tag}", push.target);
@@ -161,8 +175,13 @@ async fn send(
         });
         engine.tag(&local.id, &push.target, tag).await?;
     }
+    let renamed = if push.source == name {
+        String::new()
+    } else {
+        format!(" as `{name}`")
+    };
     tracing::info!(
-        "pushing `{}` as `{name}` with {}",
+        "pushing `{}`{renamed} with {}",
         push.source,
         served.credential_in_words()
     );
@@ -183,37 +202,36 @@ async fn send(
             took: start.elapsed(),
         }),
         Err(error) => {
-            run.record(record(
-                served,
-                tag,
-                None,
-                heartbeat.moved,
-                start.elapsed(),
-                Outcome::Failed,
-            ));
-            Err(refused(error, tag))
+            let record = record(served, tag, None, heartbeat.moved, start.elapsed(), Outcome::Failed);
+            run.record(0, record);
+            Err(refused(run, served, error, tag, existing).await)
         }
     }
 }
 
-/// What the daemon relays of a refused push, with the cause that the daemon cannot know.
-fn refused(error: crate::engine::Error, tag: &Tag) -> Failure {
-    let failure = Failure::from(error);
-    if failure.kind != Kind::Refused {
+/// What the daemon relays of a refused push, with the cause that the daemon cannot know. `existing` is where the tag points.
+async fn refused(run: &Run, served: &Served, error: engine::Error, tag: &Tag, existing: Option<&Digest>) -> Failure {
+    use engine::{Error, Refusal};
+    // Which status and code an immutable tag has is documented nowhere, and the daemon drops both.
+    let may_be_immutable = match &error {
+        Error::Registry { refusal, .. } => match refusal {
+            Refusal::Immutable => true,
+            Refusal::Denied => existing.is_some(),
+            _ => false,
+        },
+        Error::Daemon { .. } => existing.is_some(),
+        _ => false,
+    };
+    let failure = run.access.explain_relayed(error, served, true).await;
+    if !may_be_immutable {
         return failure;
     }
-    let immutable = format!(
-        "if `{tag}` was there before: a rule of the workspace may make it immutable (workspace settings → Container settings); \
-         use a new tag or `ON_EXISTING: skip`"
-    );
-    let hint = failure
-        .hint
-        .as_ref()
-        .map_or(immutable.clone(), |hint| format!("{hint}\n{immutable}"));
-    Failure {
-        hint: Some(hint),
-        ..failure
-    }
+    let immutable = immutable(tag);
+    let hint = match failure.hint {
+        Some(hint) => format!("{immutable}\nif there is no such rule: {hint}"),
+        None => immutable,
+    };
+    Failure::new(Kind::Refused, failure.message, hint)
 }
 
 async fn read_back(run: &Run, served: &Served, digest: &Digest) -> Result<Manifest, Failure> {
@@ -228,6 +246,7 @@ async fn read_back(run: &Run, served: &Served, digest: &Digest) -> Result<Manife
 async fn settle(
     run: &Run,
     served: &Served,
+    place: usize,
     tag: &Tag,
     step: TagStep,
     existing: Option<&Digest>,
@@ -253,14 +272,15 @@ async fn settle(
         Outcome::Failed => None,
         _ => digest,
     };
-    run.record(record(
+    let record = record(
         served,
         tag,
         now,
         amount,
         took.unwrap_or_else(|| start.elapsed()),
         outcome,
-    ));
+    );
+    run.record(place, record);
     result.map(|outcome| (tag.clone(), outcome))
 }
 

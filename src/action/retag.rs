@@ -18,9 +18,9 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
     tracing::debug!("{name} is served with {}", served.credential_in_words());
     let steps = plan(run, &served, &manifest, retag).await?;
-    let done = stream::iter(steps)
-        .map(|(tag, step, existing)| set(run, &served, &manifest, tag, step, existing))
-        .buffer_unordered(run.concurrency)
+    let done = stream::iter(steps.into_iter().enumerate())
+        .map(|(place, (tag, step, existing))| set(run, &served, &manifest, place, tag, step, existing))
+        .buffered(run.concurrency)
         .collect::<Vec<_>>()
         .await;
     let outcomes = all(done)?;
@@ -58,7 +58,7 @@ async fn plan(
     let refused = steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
     match Failures::of(
         refused
-            .map(|(tag, _, existing)| exists(served, tag, existing.as_ref(), &manifest.digest))
+            .map(|(tag, _, existing)| exists(served, tag, existing.as_ref()))
             .collect(),
     ) {
         Some(failures) => Err(failures),
@@ -67,13 +67,14 @@ async fn plan(
 }
 
 /// The failure of `ON_EXISTING: fail`.
-pub(super) fn exists(served: &Served, tag: &Tag, existing: Option<&Digest>, wanted: &Digest) -> Failure {
-    let now = existing.map_or_else(String::new, |digest| {
-        format!(" is {}, not {}", digest.short(), wanted.short())
-    });
+pub(super) fn exists(served: &Served, tag: &Tag, existing: Option<&Digest>) -> Failure {
+    let now = existing.map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     Failure::new(
         Kind::Refused,
-        format!("the tag `{}:{tag}` is there already{now}", served.repository),
+        format!(
+            "the tag `{}:{tag}` is there already, as another image{now}",
+            served.repository
+        ),
         "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would go on",
     )
 }
@@ -82,6 +83,7 @@ async fn set(
     run: &Run,
     served: &Served,
     manifest: &Manifest,
+    place: usize,
     tag: Tag,
     step: TagStep,
     existing: Option<Digest>,
@@ -98,7 +100,7 @@ async fn set(
         Outcome::Failed => None,
         _ => Some(manifest.digest.clone()),
     };
-    run.record(Record {
+    let record = Record {
         image: 0,
         repository: served.repository.clone(),
         tag: Some(tag.clone()),
@@ -111,7 +113,8 @@ async fn set(
         took: start.elapsed(),
         outcome,
         credential: served.registry.credential().map(|credential| credential.source),
-    });
+    };
+    run.record(place, record);
     result.map(|outcome| (tag, outcome))
 }
 
@@ -156,8 +159,8 @@ pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
             .collect::<Vec<_>>()
     };
     let parts = [
-        ("tagged", of(&[Outcome::Tagged])),
         ("pushed as", of(&[Outcome::Pushed])),
+        ("tagged", of(&[Outcome::Tagged])),
         ("unchanged:", of(&[Outcome::Same])),
         ("left alone:", of(&[Outcome::Skipped])),
     ];

@@ -319,7 +319,7 @@ fn alternative(source: Source) -> [String; 2] {
         Source::BuiltIn => {
             "For packages of this repository alone, the built-in credential is there and serves with this line:"
         }
-        Source::ApiToken => "An API token is there, and is used alone with this line:",
+        Source::ApiToken | Source::Foreign => "An API token is there, and is used alone with this line:",
     };
     [what.to_owned(), format!("    CREDENTIAL: {source}")]
 }

@@ -23,6 +23,8 @@ pub enum Source {
     BuiltIn,
     /// `ATLASSIAN_ACCOUNT_EMAIL` and `ATLASSIAN_API_TOKEN`: serves what the user behind the token may see.
     ApiToken,
+    /// `SOURCE_USERNAME` and `SOURCE_PASSWORD`: for another registry that `copy` reads from; never judged by kind.
+    Foreign,
 }
 
 impl Source {
@@ -32,6 +34,7 @@ impl Source {
         match self {
             Self::BuiltIn => "BITBUCKET_PACKAGES_USERNAME",
             Self::ApiToken => "ATLASSIAN_ACCOUNT_EMAIL",
+            Self::Foreign => "SOURCE_USERNAME",
         }
     }
 
@@ -41,6 +44,19 @@ impl Source {
         match self {
             Self::BuiltIn => "BITBUCKET_PACKAGES_TOKEN",
             Self::ApiToken => "ATLASSIAN_API_TOKEN",
+            Self::Foreign => "SOURCE_PASSWORD",
+        }
+    }
+}
+
+impl Source {
+    /// `the API token`: as a sentence names it.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "the built-in credential",
+            Self::ApiToken => "the API token",
+            Self::Foreign => "the credential of the source's registry",
         }
     }
 }
@@ -50,6 +66,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::BuiltIn => "built-in",
             Self::ApiToken => "api-token",
+            Self::Foreign => "source",
         })
     }
 }

@@ -201,6 +201,8 @@ fn judge(source: Source, username: Option<&str>, token: &str, allow_unsupported:
     match source {
         Source::BuiltIn => judge_built_in(token, allow_unsupported),
         Source::ApiToken => judge_api_token(username, token, allow_unsupported),
+        // Another registry's: what it takes is not ours to judge.
+        Source::Foreign => Ok(Vec::new()),
     }
 }
 
@@ -304,7 +306,7 @@ fn prefix(token: &str) -> String {
 
 fn malformed(source: Source, pair: Pair<'_>) -> Vec<Mistake> {
     let meant = match source {
-        Source::BuiltIn => Meant::BuiltInToken,
+        Source::BuiltIn | Source::Foreign => Meant::BuiltInToken,
         Source::ApiToken => Meant::ApiToken,
     };
     let username = pair
@@ -322,6 +324,11 @@ fn missing(variable: &str, source: Source) -> Mistake {
         Source::ApiToken if variable == source.username_variable() => {
             "set it to the Atlassian account email of the user who made the token".to_owned()
         }
+        Source::Foreign => format!(
+            "write both `{}` and `{}`",
+            source.username_variable(),
+            source.token_variable()
+        ),
         Source::ApiToken => "store an API token with scopes there, as a secured workspace variable".to_owned(),
     };
     let other = if variable == source.username_variable() {

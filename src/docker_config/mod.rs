@@ -287,7 +287,11 @@ impl fmt::Display for ConfigError {
             }
             Self::TooLong { file } => write!(f, "`{}` is longer than any Docker configuration", shown(file)),
             Self::Unreadable { file, denied } => {
-                write!(f, "`{}` may not be read, so it was left alone: {denied}", shown(file))
+                write!(
+                    f,
+                    "`{}` was left alone, since it may not be read: {denied}",
+                    shown(file)
+                )
             }
             Self::Link { file } => write!(f, "`{}` is a link out of its folder, or to nothing", shown(file)),
             Self::NoFile { file } => write!(f, "`{}` is no file", shown(file)),

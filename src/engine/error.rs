@@ -33,6 +33,8 @@ pub enum Refusal {
     NameUnknown,
     /// There is no such manifest.
     ManifestUnknown,
+    /// The tag is there and may not be moved.
+    Immutable,
     /// A limit of requests was met.
     TooManyRequests,
 }
@@ -166,6 +168,7 @@ impl Error {
                     Refusal::Denied => "refused access",
                     Refusal::NameUnknown => "knows no such repository",
                     Refusal::ManifestUnknown => "has no such image",
+                    Refusal::Immutable => "does not let the tag be overwritten",
                     Refusal::TooManyRequests => "got too many requests",
                 };
                 format!("the registry {what}: {asked}; the daemon's words: {words}")

@@ -91,6 +91,7 @@ struct ErrorDetail {
 pub struct Progress {
     layers: HashMap<String, Layer>,
     mid_transfer: bool,
+    retried: bool,
     pushed: Option<Digest>,
 }
 
@@ -138,6 +139,12 @@ impl Progress {
         self.mid_transfer
     }
 
+    /// Whether the daemon has had to try a layer again (`Retrying in 5 seconds`); it says why only when it gives up.
+    #[must_use]
+    pub fn is_retried(&self) -> bool {
+        self.retried
+    }
+
     /// Takes one line in.
     pub(super) fn take(&mut self, line: &[u8]) -> Verdict {
         let Ok(message) = serde_json::from_slice::<Message>(line) else {
@@ -164,6 +171,7 @@ impl Progress {
     }
 
     fn layer(&mut self, id: String, status: &str, detail: Detail) {
+        self.retried |= status.starts_with("Retrying in ");
         let moving = matches!(status, "Downloading" | "Pushing");
         let ended = matches!(status, "Download complete" | "Pull complete" | "Pushed");
         if !(moving || ended) || (self.layers.len() >= MOST_LAYERS && !self.layers.contains_key(&id)) {

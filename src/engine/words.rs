@@ -89,6 +89,15 @@ fn refusal(lower: &str) -> Option<Refusal> {
     if has(&["toomanyrequests", "too many requests", "rate limit"]) {
         return Some(Refusal::TooManyRequests);
     }
+    if has(&[
+        "is immutable",
+        "immutable tag",
+        "tag_immutable",
+        "immutability",
+        "be overwritten",
+    ]) {
+        return Some(Refusal::Immutable);
+    }
     if has(&["manifest unknown", "manifest_unknown"]) {
         return Some(Refusal::ManifestUnknown);
     }

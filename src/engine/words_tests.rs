@@ -7,7 +7,7 @@ const NAME: &str = "crg.apkg.io/shop/denied";
 /// Words as Docker 20.10.24 wrote them against Debian's registry, and as its and containerd's sources have them.
 #[test]
 fn words_are_told_apart() {
-    use Refusal::{Denied, ManifestUnknown, NameUnknown, TooManyRequests, Unauthorized};
+    use Refusal::{Denied, Immutable, ManifestUnknown, NameUnknown, TooManyRequests, Unauthorized};
     for (words, refusal) in [
         ("denied: requested access to the resource is denied", Denied),
         (
@@ -55,6 +55,7 @@ fn words_are_told_apart() {
             "toomanyrequests: You have reached your pull rate limit",
             TooManyRequests,
         ),
+        ("unknown: tag 1.0 is immutable and cannot be overwritten", Immutable),
         ("crg.apkg.io/shop/denied:1: not found", ManifestUnknown),
         (
             "failed to resolve reference: unexpected status from HEAD request to \

@@ -16,10 +16,7 @@ pub(super) const LIMITED: &str = "the registry limits how much may be asked of i
 /// 401: the credential itself.
 pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
     let Some(credential) = asked.credential else {
-        return format!(
-            "`{}` asks for a credential, and this pipe has none for it",
-            asked.host()
-        );
+        return no_credential(asked);
     };
     let mut lines = Vec::new();
     match credential.source {
@@ -40,6 +37,7 @@ pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
                 "- it was cut when it was copied".to_owned(),
             ]);
         }
+        Source::Foreign => lines.push("check `SOURCE_USERNAME` and `SOURCE_PASSWORD`".to_owned()),
     }
     lines.extend(way_to_api_token(credential, asked));
     lines.join("\n")
@@ -48,10 +46,7 @@ pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
 /// 403: accepted, but not for this.
 pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
     let Some(credential) = asked.credential else {
-        return format!(
-            "`{}` may need a credential, and this pipe has none for it",
-            asked.host()
-        );
+        return no_credential(asked);
     };
     let mut lines = Vec::new();
     if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
@@ -89,9 +84,19 @@ pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
                 ),
             ]);
         }
+        Source::Foreign => {
+            lines.push("that user has no right to this image there, or the image is not there".to_owned());
+        }
     }
     lines.extend(way_to_api_token(credential, asked));
     lines.join("\n")
+}
+
+fn no_credential(asked: &Asked<'_>) -> String {
+    format!(
+        "`{}` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
+        asked.host()
+    )
 }
 
 fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
@@ -110,7 +115,7 @@ fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
 
 /// How to get at a credential that reaches further; nothing where an API token is there and was not the one refused.
 fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
-    if refused.source == Source::BuiltIn && asked.has_api_token {
+    if refused.source == Source::Foreign || (refused.source == Source::BuiltIn && asked.has_api_token) {
         return Vec::new();
     }
     let mut lines = steps_to_api_token(asked.action_writes);
@@ -191,6 +196,7 @@ pub(super) fn unreachable(reach: &Reach, error: &Error, asked: &Asked<'_>) -> St
         Reach::UnknownIssuer => "if a company's own authority signed it, give its certificate in `CA_CERTIFICATE` \
                                  (PEM text or a file)"
             .to_owned(),
+        Reach::Certificate(_) => format!("the owner of `{host}` must renew or mend its certificate; nothing was sent"),
         Reach::Tls(_) => format!("is `{host}` the right host and port, and does it speak TLS?"),
         Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => {
             format!("check `REGISTRY`, which is `{host}`")
@@ -218,7 +224,8 @@ pub(super) fn server_fault(asked: &Asked<'_>) -> String {
 }
 
 /// What to do about a tag that may not be moved.
-pub(super) fn immutable(tag: &Tag) -> String {
+#[must_use]
+pub fn immutable(tag: &Tag) -> String {
     format!(
         "the workspace may have a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\
          use a new tag, or write `ON_EXISTING: skip` to leave such tags as they are"

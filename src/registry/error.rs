@@ -81,7 +81,9 @@ pub enum Reach {
     ConnectionRefused,
     /// The certificate is of no CA that is trusted.
     UnknownIssuer,
-    /// The certificate is wrong in another way, or TLS failed.
+    /// The certificate is wrong in another way.
+    Certificate(String),
+    /// TLS failed before there was a certificate: mostly, the server does not speak it.
     Tls(String),
     /// Too long without a byte.
     Timeout,
@@ -93,7 +95,7 @@ impl Reach {
     /// Whether another try can help: a wrong certificate stays wrong.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        !matches!(self, Self::UnknownIssuer | Self::Tls(_))
+        !matches!(self, Self::UnknownIssuer | Self::Certificate(_) | Self::Tls(_))
     }
 }
 
@@ -103,6 +105,7 @@ impl fmt::Display for Reach {
             Self::Name => f.write_str("its name could not be resolved"),
             Self::ConnectionRefused => f.write_str("the connection was refused"),
             Self::UnknownIssuer => f.write_str("its certificate is signed by an authority that is not trusted here"),
+            Self::Certificate(what) => write!(f, "its certificate is not valid: {what}"),
             Self::Tls(what) => write!(f, "TLS failed: {what}"),
             Self::Timeout => f.write_str("it was silent for too long"),
             Self::Broken(what) => write!(f, "the connection broke: {what}"),
@@ -229,7 +232,7 @@ impl fmt::Display for Error {
             tries,
         } = self;
         match problem {
-            Problem::Unreachable(reach @ (Reach::UnknownIssuer | Reach::Tls(_))) => {
+            Problem::Unreachable(reach @ (Reach::UnknownIssuer | Reach::Certificate(_) | Reach::Tls(_))) => {
                 write!(f, "no secure connection to `{host}` while {during}: {reach}")?;
             }
             Problem::Unreachable(reach) => write!(f, "`{host}` did not answer while {during}: {reach}")?,
@@ -245,7 +248,12 @@ impl fmt::Display for Error {
                 }
             }
             Problem::SignIn { status, words } => {
-                write!(f, "`{host}` refused the sign-in for {during}: {status}")?;
+                let what = if *status < 500 {
+                    "did not accept the credential"
+                } else {
+                    "could not look at the credential"
+                };
+                write!(f, "`{host}` {what} while {during}: {status}")?;
                 if !words.is_empty() {
                     write!(f, ", “{words}”")?;
                 }

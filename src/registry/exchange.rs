@@ -1,10 +1,11 @@
-//! One request of the registry client from first try to answer: signing in where the registry asks for it, trying again
-//! where that can help, and refusals as typed problems.
+//! One exchange with a registry: the sign-in that it takes, what is tried again, and refusals made into types.
 
 use super::challenge::{BadChallenge, Challenge};
-use super::network::{Incoming, Known, Outgoing, asked_pause, read, read_refusal, shown, speaks_plain_http};
+use super::error::{self, Error, Problem};
+use super::network::{self, Incoming, Known, Outgoing, Payload, asked_pause, read, read_refusal, speaks_plain_http};
+use super::scope::{Granted, Scopes};
 use super::token::{self, Token};
-use super::{Error, Granted, Problem, Registry, Scopes, error, retry};
+use super::{Registry, retry};
 use crate::image::Host;
 use crate::words::Words;
 use bytes::Bytes;
@@ -12,39 +13,119 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
 use std::time::Duration;
 
-/// A request below `/v2/`.
+/// A request below `/v2/`, or to an address that the registry gave.
 pub(super) struct Ask<'a> {
     pub(super) method: Method,
-    pub(super) path: String,
+    pub(super) target: Target,
     pub(super) accept: Option<&'static str>,
     pub(super) content_type: Option<String>,
     pub(super) body: Option<Bytes>,
     pub(super) scopes: &'a Scopes,
+    /// First byte, and the one after the last.
+    pub(super) range: Option<(u64, Option<u64>)>,
     /// Largest body of the answer.
     pub(super) limit: usize,
     pub(super) during: String,
 }
 
+/// Where a request goes.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    /// Below `/v2/`.
+    Path(String),
+    /// An upload session's address: on the registry itself, or where it keeps its storage.
+    Address(Url),
+}
+
 /// A successful answer, read to its end.
 pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Where the answer is from, for a relative `Location`.
+    pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
 /// A failed try, and when the server wants the next.
-type Failed = (Problem, Option<Duration>);
+pub(super) type Failed = (Problem, Option<Duration>);
+
 impl Registry {
-    /// Sends until there is a success, a refusal that is an answer, or no more tries.
+    pub(super) fn error(&self, during: String, problem: Problem, tries: u32) -> Error {
+        Error {
+            host: self.0.host.clone(),
+            during,
+            problem,
+            tries,
+        }
+    }
+
+    /// Sends until there is a success, a refusal that is an answer, or no more tries; reads the answer whole.
     pub(super) async fn exchange(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+        self.retried(&ask, async || {
+            let response = self.attempt(&ask).await?;
+            let (status, url, headers) = (
+                response.status().as_u16(),
+                response.url().clone(),
+                response.headers().clone(),
+            );
+            let body = read(response, ask.limit).await.map_err(|problem| (problem, None))?;
+            Ok(Answer {
+                status,
+                url,
+                headers,
+                body,
+            })
+        })
+        .await
+    }
+
+    /// The same, but the body is the caller's to read.
+    pub(super) async fn open(&self, ask: Ask<'_>) -> Result<Response, Error> {
+        self.retried(&ask, async || self.attempt(&ask).await).await
+    }
+
+    /// Sends a body that can be sent only once: no second try here. The sign-in must stand beforehand, which it does
+    /// after any other exchange with the same scopes.
+    pub(super) async fn send_once(&self, ask: &Ask<'_>, body: Payload) -> Result<Response, Error> {
+        let failed = |(problem, _): Failed| self.error(ask.during.clone(), problem, 1);
+        let Some(known) = self.0.state.known() else {
+            return Err(failed((
+                Problem::Protocol("an upload before any sign-in".to_owned()),
+                None,
+            )));
+        };
+        let (authorization, token) = self.authorization(&known.challenge, ask.scopes).await.map_err(failed)?;
+        let outgoing = ask
+            .outgoing(known.scheme, &self.0.host)
+            .map_err(|problem| failed((problem, None)))?;
+        let authorization = authorization.filter(|_| self.is_own(&outgoing.url, known.scheme));
+        let response = self
+            .0
+            .network
+            .send_payload(&outgoing, authorization.as_ref(), body)
+            .await
+            .map_err(|problem| failed((problem, None)))?;
+        if response.status().as_u16() == 401
+            && let Some((token, _)) = &token
+        {
+            // The next try asks for a new one.
+            self.0.tokens.forget(ask.scopes, &token.bearer).await;
+        }
+        self.settle(response, token.map(|(token, _)| token))
+            .await
+            .map_err(failed)
+    }
+
+    async fn retried<T>(&self, ask: &Ask<'_>, mut attempt: impl AsyncFnMut() -> Result<T, Failed>) -> Result<T, Error> {
         let policy = self.0.network.policy();
         let mut tries = 1;
         loop {
-            let (problem, asked) = match self.attempt(&ask).await {
+            let (problem, asked) = match attempt().await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             let Some(pause) = policy.pause(&problem, tries, asked, retry::chance()) else {
-                return Err(self.error(ask.during, problem, tries));
+                return Err(self.error(ask.during.clone(), problem, tries));
             };
             let error = self.error(ask.during.clone(), problem, 1);
             tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
@@ -54,14 +135,14 @@ impl Registry {
     }
 
     /// One try, with the sign-in that it takes.
-    async fn attempt(&self, ask: &Ask<'_>) -> Result<Answer, Failed> {
+    async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Failed> {
         let state = &self.0.state;
         if state.known().is_none() {
             let _finding_out = state.probe.lock().await;
             if state.known().is_none()
-                && let Some(answer) = self.first_attempt(ask).await?
+                && let Some(response) = self.first_attempt(ask).await?
             {
-                return Ok(answer);
+                return Ok(response);
             }
         }
         let mut may_renew = true;
@@ -73,16 +154,13 @@ impl Registry {
             let outgoing = ask
                 .outgoing(known.scheme, &self.0.host)
                 .map_err(|problem| (problem, None))?;
-            let incoming = self
-                .0
-                .network
-                .send(&outgoing, authorization.as_ref())
-                .await
-                .map_err(|problem| (problem, None))?;
-            if incoming.response.status().as_u16() != 401 || !incoming.same_origin {
-                return self.settle(incoming.response, ask, token.map(|(token, _)| token)).await;
+            let authorization = authorization.filter(|_| self.is_own(&outgoing.url, known.scheme));
+            let sent = self.0.network.send(&outgoing, authorization.as_ref()).await;
+            let Incoming { response, same_origin } = sent.map_err(|problem| (problem, None))?;
+            if response.status().as_u16() != 401 || !same_origin {
+                return self.settle(response, token.map(|(token, _)| token)).await;
             }
-            let challenge = self.challenge(incoming.response.headers());
+            let challenge = self.challenge(response.headers());
             match (token, challenge) {
                 // A kept token may have expired early or been withdrawn: one new one, once.
                 (Some((token, false)), Ok(challenge)) if may_renew => {
@@ -96,14 +174,14 @@ impl Registry {
                     state.learn(Known { challenge, ..known });
                     may_renew = false;
                 }
-                (token, _) => return self.settle(incoming.response, ask, token.map(|(token, _)| token)).await,
+                (token, _) => return self.settle(response, token.map(|(token, _)| token)).await,
             }
         }
     }
 
     /// The first request of all: without authorisation, to learn the scheme and the challenge.
     /// Gives the answer if none was needed.
-    async fn first_attempt(&self, ask: &Ask<'_>) -> Result<Option<Answer>, Failed> {
+    async fn first_attempt(&self, ask: &Ask<'_>) -> Result<Option<Response>, Failed> {
         let ask_by = async |scheme| {
             let outgoing = ask.outgoing(scheme, &self.0.host)?;
             self.0.network.send(&outgoing, None).await
@@ -126,7 +204,7 @@ impl Registry {
                 challenge: Challenge::Open,
             });
         }
-        self.settle(response, ask, None).await.map(Some)
+        self.settle(response, None).await.map(Some)
     }
 
     fn challenge(&self, headers: &HeaderMap) -> Result<Challenge, Problem> {
@@ -136,7 +214,7 @@ impl Registry {
             }
             BadChallenge::Realm(realm) => Problem::Protocol(format!("its realm `{}` is no URL", Words::new(&realm))),
             BadChallenge::Untrusted { realm, why } => Problem::UntrustedRealm {
-                realm: shown(&realm),
+                realm: network::shown(&realm),
                 why,
             },
         })
@@ -153,11 +231,12 @@ impl Registry {
             (Challenge::Basic, Some(credential)) => Ok((Some(token::basic(credential).map_err(unasked)?), None)),
             (Challenge::Bearer { realm, service }, credential) => {
                 let realm = (realm, service.as_deref());
-                let (token, fresh) = self
+                let obtained = self
                     .0
                     .tokens
                     .obtain(&self.0.network, credential.as_ref(), realm, scopes)
-                    .await?;
+                    .await;
+                let (token, fresh) = obtained?;
                 Ok((
                     Some(token::bearer(&token.bearer).map_err(unasked)?),
                     Some((token, fresh)),
@@ -166,13 +245,16 @@ impl Registry {
         }
     }
 
-    /// Reads a response to its end: an answer or a typed refusal.
-    async fn settle(&self, response: Response, ask: &Ask<'_>, token: Option<Token>) -> Result<Answer, Failed> {
+    /// An upload session may lie on another host, which gets no credential.
+    fn is_own(&self, url: &Url, scheme: &str) -> bool {
+        Url::parse(&format!("{scheme}://{}/", self.0.host.api())).is_ok_and(|own| own.origin() == url.origin())
+    }
+
+    /// An answer or a typed refusal.
+    async fn settle(&self, response: Response, token: Option<Token>) -> Result<Response, Failed> {
         let status = response.status();
         if status.is_success() {
-            let headers = response.headers().clone();
-            let body = read(response, ask.limit).await.map_err(|problem| (problem, None))?;
-            return Ok(Answer { headers, body });
+            return Ok(response);
         }
         let pause = asked_pause(response.headers());
         let (code, words) = error::read_body(&read_refusal(response).await);
@@ -193,23 +275,31 @@ impl<'a> Ask<'a> {
     pub(super) fn get(path: String, scopes: &'a Scopes, limit: usize, during: String) -> Self {
         Self {
             method: Method::GET,
-            path,
+            target: Target::Path(path),
             accept: None,
             content_type: None,
             body: None,
             scopes,
+            range: None,
             limit,
             during,
         }
     }
 
     fn outgoing(&self, scheme: &str, host: &Host) -> Result<Outgoing, Problem> {
-        let text = format!("{scheme}://{}/v2/{}", host.api(), self.path);
+        let url = match &self.target {
+            Target::Address(url) => url.clone(),
+            Target::Path(path) => {
+                let text = format!("{scheme}://{}/v2/{path}", host.api());
+                Url::parse(&text).map_err(|error| Problem::Protocol(format!("`{text}` is no URL ({error})")))?
+            }
+        };
         Ok(Outgoing {
             method: self.method.clone(),
-            url: Url::parse(&text).map_err(|error| Problem::Protocol(format!("`{text}` is no URL ({error})")))?,
+            url,
             accept: self.accept,
             content_type: self.content_type.clone(),
+            range: self.range,
             body: self.body.clone(),
         })
     }

@@ -41,6 +41,8 @@ pub enum Content {
         /// The layers.
         layers: Vec<Descriptor>,
     },
+    /// Something else that a registry keeps as a manifest, with the blobs that it points to.
+    Other(Vec<Descriptor>),
 }
 
 /// A pointer to content.
@@ -63,6 +65,7 @@ struct Document {
     manifests: Option<Vec<RawDescriptor>>,
     config: Option<RawDescriptor>,
     layers: Option<Vec<RawDescriptor>>,
+    blobs: Option<Vec<RawDescriptor>>,
 }
 
 #[derive(Deserialize)]
@@ -126,7 +129,7 @@ impl Manifest {
     /// What it points to.
     ///
     /// # Errors
-    /// It is neither an index nor an image, or a descriptor in it is malformed.
+    /// It claims to be both an index and an image, or a descriptor in it is malformed.
     pub fn content(&self) -> Result<Content, String> {
         let document: Document = serde_json::from_slice(&self.bytes).map_err(|error| error.to_string())?;
         match (document.manifests, document.config) {
@@ -146,7 +149,14 @@ impl Manifest {
                     .collect::<Result<_, _>>()?,
             }),
             (Some(_), Some(_)) => Err("the manifest claims to be both an index and an image".to_owned()),
-            (None, None) => Err("the manifest is neither an index nor an image".to_owned()),
+            (None, None) => Ok(Content::Other(
+                document
+                    .blobs
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(Descriptor::checked)
+                    .collect::<Result<_, _>>()?,
+            )),
         }
     }
 
@@ -172,6 +182,17 @@ impl RawPlatform {
 }
 
 impl Descriptor {
+    /// Whether it is a layer that may not be distributed: its publisher serves it, registries need not have it
+    /// (OCI image specification, "Non-Distributable Layers"; Docker's `foreign` layers).
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.media_type
+            .starts_with("application/vnd.oci.image.layer.nondistributable.")
+            || self
+                .media_type
+                .starts_with("application/vnd.docker.image.rootfs.foreign.")
+    }
+
     fn checked(raw: RawDescriptor) -> Result<Self, String> {
         let digest = Digest::parse(&raw.digest).map_err(|bad| bad.to_string())?;
         let platform = raw.platform.and_then(RawPlatform::stated);

@@ -4,6 +4,7 @@
 //! never assumed and never pinged for; what a run may need is asked for in its first token.
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
 
+pub mod blob;
 mod challenge;
 pub mod error;
 mod exchange;
@@ -13,21 +14,26 @@ pub mod retry;
 pub mod scope;
 mod token;
 
+pub use blob::{BlobRead, Mount, Upload};
 pub use error::{Code, Error, Problem, Reach};
 pub use manifest::Manifest;
-pub use network::{Network, Settings};
+pub use network::{Network, Payload, Settings};
 pub use scope::{Access, Granted, Scopes};
 
 use crate::credential::Credential;
 use crate::image::{Digest, Host, Repository, Selector, Tag};
 use bytes::Bytes;
-use exchange::Ask;
+use exchange::{Ask, Target};
 use network::HostState;
-use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, Url};
 use std::sync::Arc;
 use token::Tokens;
 
+/// Tags that are asked for at a time.
+const TAGS_ON_A_PAGE: usize = 1000;
+/// Most pages of tags that are read.
+const MOST_PAGES: usize = 1000;
 /// Largest list of tags that is read, in bytes.
 const LARGEST_LIST: usize = 4 * 1024 * 1024;
 
@@ -69,7 +75,7 @@ impl Registry {
     /// The refusal.
     pub async fn sign_in(&self) -> Result<(), Error> {
         let scopes = Scopes::none();
-        self.exchange(Ask::get(String::new(), &scopes, LARGEST_LIST, "the sign-in".to_owned()))
+        self.exchange(Ask::get(String::new(), &scopes, LARGEST_LIST, "signing in".to_owned()))
             .await?;
         Ok(())
     }
@@ -177,26 +183,65 @@ impl Registry {
     /// # Errors
     /// The refusal; registries need not offer the list.
     pub async fn tags(&self, repository: &Repository, most: usize, scopes: &Scopes) -> Result<Vec<Tag>, Error> {
+        let first = Target::Path(format!("{}/tags/list?n={most}", repository.path()));
+        let (mut tags, _) = self.tag_page(repository, first, scopes).await?;
+        tags.truncate(most);
+        Ok(tags)
+    }
+
+    /// All tags of a repository, page by page.
+    ///
+    /// # Errors
+    /// The refusal, or more pages than any repository has.
+    pub async fn all_tags(&self, repository: &Repository, scopes: &Scopes) -> Result<Vec<Tag>, Error> {
+        let mut tags = Vec::new();
+        let mut page = Target::Path(format!("{}/tags/list?n={TAGS_ON_A_PAGE}", repository.path()));
+        for _ in 0..MOST_PAGES {
+            let (more, next) = self.tag_page(repository, page, scopes).await?;
+            tags.extend(more);
+            match next {
+                Some(next) => page = Target::Address(next),
+                None => return Ok(tags),
+            }
+        }
+        let during = format!("listing the tags of `{}`", repository.path());
+        Err(self.error(
+            during,
+            Problem::Protocol(format!("it has more than {MOST_PAGES} pages of tags")),
+            1,
+        ))
+    }
+
+    /// One page of tags, and where the next one is (`Link`, RFC 8288).
+    async fn tag_page(
+        &self,
+        repository: &Repository,
+        target: Target,
+        scopes: &Scopes,
+    ) -> Result<(Vec<Tag>, Option<Url>), Error> {
         #[derive(serde::Deserialize)]
         struct List {
             #[serde(default)]
             tags: Option<Vec<String>>,
         }
         let during = format!("listing the tags of `{}`", repository.path());
-        let path = format!("{}/tags/list?n={most}", repository.path());
-        let answer = self
-            .exchange(Ask::get(path, scopes, LARGEST_LIST, during.clone()))
-            .await?;
+        let ask = Ask {
+            target,
+            ..Ask::get(String::new(), scopes, LARGEST_LIST, during.clone())
+        };
+        let answer = self.exchange(ask).await?;
         let list: List = serde_json::from_slice(&answer.body)
             .map_err(|_| self.error(during, Problem::Protocol("the list is no list of tags".to_owned()), 1))?;
-        // A tag that is no tag is not worth failing for: the list only serves suggestions.
-        Ok(list
+        // A tag that is no tag can neither be copied nor suggested.
+        let tags = list
             .tags
             .unwrap_or_default()
             .iter()
             .filter_map(|tag| Tag::parse(tag).ok())
-            .take(most)
-            .collect())
+            .collect();
+        let link = answer.headers.get("link").and_then(|value| value.to_str().ok());
+        let next = link.and_then(next_page).and_then(|next| answer.url.join(next).ok());
+        Ok((tags, next.filter(|next| next.origin() == answer.url.origin())))
     }
 
     /// Reads a small blob whole (a configuration) and checks its digest.
@@ -217,15 +262,6 @@ impl Registry {
     pub async fn granted(&self, scopes: &Scopes) -> Granted {
         self.0.tokens.granted(scopes).await
     }
-
-    fn error(&self, during: String, problem: Problem, tries: u32) -> Error {
-        Error {
-            host: self.0.host.clone(),
-            during,
-            problem,
-            tries,
-        }
-    }
 }
 
 fn named(repository: &Repository, selector: &Selector) -> String {
@@ -233,6 +269,18 @@ fn named(repository: &Repository, selector: &Selector) -> String {
         Selector::Tag(tag) => format!("`{}:{tag}`", repository.path()),
         Selector::Digest(digest) => format!("`{}@{digest}`", repository.path()),
     }
+}
+
+/// The target of `<…>; rel="next"`.
+fn next_page(link: &str) -> Option<&str> {
+    link.split(',').find_map(|part| {
+        let (target, parameters) = part.trim().strip_prefix('<')?.split_once('>')?;
+        let parameters = parameters.to_ascii_lowercase().replace(['"', ' '], "");
+        parameters
+            .split(';')
+            .any(|parameter| parameter == "rel=next")
+            .then_some(target)
+    })
 }
 
 fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {

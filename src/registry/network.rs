@@ -6,7 +6,8 @@ use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
 use crate::words::Words;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Certificate, Client, Method, Response, StatusCode, Url};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Most redirects that one request follows.
 const MOST_REDIRECTS: usize = 5;
+/// How long a registry may take to store a blob that it has whole.
+const LONGEST_STORING: Duration = Duration::from_secs(300);
 /// Largest body of a refusal that is read, in bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
@@ -32,10 +35,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Network {
     settings: Settings,
-    /// Heeds `HTTPS_PROXY` and its like.
-    proxied: OnceLock<Client>,
-    /// For loopback, which no proxy can reach (Go's clients make the same exception).
-    direct: OnceLock<Client>,
+    /// One for each [`Use`], made when needed.
+    clients: [OnceLock<Client>; 4],
     hosts: Mutex<HashMap<Host, Arc<HostState>>>,
 }
 
@@ -71,7 +72,25 @@ pub(super) struct Outgoing {
     pub(super) url: Url,
     pub(super) accept: Option<&'static str>,
     pub(super) content_type: Option<String>,
+    /// First byte, and the one after the last.
+    pub(super) range: Option<(u64, Option<u64>)>,
     pub(super) body: Option<Bytes>,
+}
+
+/// A body that is made while it is sent.
+pub struct Payload {
+    /// The bytes; an error in place of them breaks the request off.
+    pub stream: BoxStream<'static, Result<Bytes, std::io::Error>>,
+    /// How many there will be; unknown for what is compressed on the way.
+    pub size: Option<u64>,
+}
+
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Payload")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What came back.
@@ -88,8 +107,7 @@ impl Network {
     pub fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             settings,
-            proxied: OnceLock::new(),
-            direct: OnceLock::new(),
+            clients: Default::default(),
             hosts: Mutex::new(HashMap::new()),
         })
     }
@@ -147,15 +165,18 @@ impl Network {
         outgoing: &Outgoing,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Problem> {
-        let loopback = url
-            .host_str()
-            .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])));
-        let mut request = self.client(loopback)?.request(outgoing.method.clone(), url.clone());
+        let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
+        let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
         if let Some(accept) = outgoing.accept {
             request = request.header(ACCEPT, accept);
         }
         if let Some(content_type) = &outgoing.content_type {
             request = request.header(CONTENT_TYPE, content_type);
+        }
+        if let Some((start, end)) = outgoing.range {
+            // The specification counts the last byte in.
+            let end = end.map_or_else(String::new, |end| end.saturating_sub(1).to_string());
+            request = request.header(RANGE, format!("bytes={start}-{end}"));
         }
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
@@ -163,10 +184,56 @@ impl Network {
         if let Some(body) = &outgoing.body {
             request = request.body(body.clone());
         }
+        self.answer(request, &outgoing.method, url).await
+    }
+
+    /// Sends a body that is made while it is sent: no redirect, no second try. Instead of the client's read timeout, which
+    /// would count the time of the upload itself (reqwest#2784), the body is watched.
+    ///
+    /// # Errors
+    /// No answer; or the body stood still for the time limit.
+    pub(super) async fn send_payload(
+        &self,
+        outgoing: &Outgoing,
+        authorization: Option<&HeaderValue>,
+        payload: Payload,
+    ) -> Result<Response, Problem> {
+        let url = &outgoing.url;
+        if !matches!(url.scheme(), "https") && !is_loopback(url) {
+            return Err(Problem::Redirect {
+                to: shown(url),
+                why: "it is not `https`",
+            });
+        }
+        let mut request = self
+            .client(if is_loopback(url) {
+                Use::DirectUpload
+            } else {
+                Use::ProxiedUpload
+            })?
+            .request(outgoing.method.clone(), url.clone());
+        if let Some(content_type) = &outgoing.content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        if let Some(size) = payload.size {
+            // Without it the body would be chunked, which some registries refuse.
+            request = request.header(CONTENT_LENGTH, size);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        let watch = Watch::new();
+        let request = request.body(reqwest::Body::wrap_stream(watch.over(payload.stream)));
+        tokio::select! {
+            answer = self.answer(request, &outgoing.method, url) => answer,
+            () = watch.stalled(self.settings.timeout) => Err(Problem::Unreachable(Reach::Timeout)),
+        }
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder, method: &Method, url: &Url) -> Result<Response, Problem> {
         let start = Instant::now();
         let answer = request.send().await;
         let milliseconds = start.elapsed().as_millis();
-        let method = &outgoing.method;
         match &answer {
             Ok(response) => tracing::debug!(
                 "{method} {} → {} ({milliseconds} ms)",
@@ -182,32 +249,100 @@ impl Network {
         answer.map_err(|error| Problem::Unreachable(retry::reach(&error)))
     }
 
-    fn client(&self, loopback: bool) -> Result<&Client, Problem> {
-        let cell = if loopback { &self.direct } else { &self.proxied };
+    fn client(&self, usage: Use) -> Result<&Client, Problem> {
+        let cell = &self.clients[usage as usize];
         if let Some(client) = cell.get() {
             return Ok(client);
         }
         let client = self
-            .build(loopback)
+            .build(usage)
             .map_err(|error| Problem::Protocol(Words::new(&error.to_string()).as_str().to_owned()))?;
         Ok(cell.get_or_init(|| client))
     }
 
-    fn build(&self, loopback: bool) -> Result<Client, reqwest::Error> {
+    fn build(&self, usage: Use) -> Result<Client, reqwest::Error> {
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
             .iter()
             .map(|root| Certificate::from_der(root));
         let mut certificates = roots.collect::<Result<Vec<_>, _>>()?;
         certificates.extend(self.settings.extra_roots.iter().cloned());
-        let builder = Client::builder()
+        let mut builder = Client::builder()
             .user_agent(concat!("crg-pipe/", env!("CARGO_PKG_VERSION")))
             .tls_certs_only(certificates)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.settings.timeout)
-            .read_timeout(self.settings.timeout)
             .pool_max_idle_per_host(32)
             .tcp_nodelay(true);
-        if loopback { builder.no_proxy() } else { builder }.build()
+        if matches!(usage, Use::Direct | Use::DirectUpload) {
+            builder = builder.no_proxy();
+        }
+        if matches!(usage, Use::Direct | Use::Proxied) {
+            builder = builder.read_timeout(self.settings.timeout);
+        }
+        builder.build()
+    }
+}
+
+/// What a client is for. Loopback can be reached by no proxy (Go's clients make the same exception); bodies that are
+/// uploaded are watched by [`Watch`] and not by the client's read timeout.
+#[derive(Debug, Clone, Copy)]
+enum Use {
+    Proxied,
+    Direct,
+    ProxiedUpload,
+    DirectUpload,
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.host_str()
+        .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
+}
+
+/// Watches a body on its way out.
+struct Watch(Arc<Mutex<Watched>>);
+
+struct Watched {
+    last: Instant,
+    over: bool,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Watched {
+            last: Instant::now(),
+            over: false,
+        })))
+    }
+
+    fn over(
+        &self,
+        stream: BoxStream<'static, Result<Bytes, std::io::Error>>,
+    ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
+        let watched = Arc::clone(&self.0);
+        let at_end = Arc::clone(&self.0);
+        stream
+            .inspect(move |_| watched.lock().unwrap_or_else(PoisonError::into_inner).last = Instant::now())
+            .chain(
+                futures_util::stream::once(
+                    async move { at_end.lock().unwrap_or_else(PoisonError::into_inner).over = true },
+                )
+                .filter_map(async |()| None),
+            )
+    }
+
+    /// Ends when nothing was taken of the body for `limit`. A body that is all sent may take long to be stored.
+    async fn stalled(&self, limit: Duration) {
+        loop {
+            let (last, over) = {
+                let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                (watched.last, watched.over)
+            };
+            let end = last + if over { limit.max(LONGEST_STORING) } else { limit };
+            if Instant::now() >= end {
+                return;
+            }
+            tokio::time::sleep_until(end.into()).await;
+        }
     }
 }
 
@@ -231,6 +366,14 @@ pub(super) async fn read(mut response: Response, limit: usize) -> Result<Bytes, 
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// The next bytes of a body; `None` at its end.
+pub(super) async fn read_chunk(response: &mut Response) -> Result<Option<Bytes>, Problem> {
+    response
+        .chunk()
+        .await
+        .map_err(|error| Problem::Unreachable(retry::reach(&error)))
 }
 
 /// Reads the body of a refusal as far as it is looked at; a broken one is a refusal all the same.
@@ -300,7 +443,8 @@ fn distrust_redirect(asked: &Origin, method: &Method, status: StatusCode, target
     None
 }
 
-/// Whether a failed first connection to loopback means that the registry speaks plain HTTP.
+/// Whether a failed first connection to loopback means that the registry speaks plain HTTP. A certificate means that it
+/// does not, be it right or wrong.
 pub(super) fn speaks_plain_http(problem: &Problem) -> bool {
     matches!(problem, Problem::Unreachable(Reach::Tls(_) | Reach::Broken(_)))
 }

@@ -82,7 +82,7 @@ pub fn reach(error: &reqwest::Error) -> Reach {
             return tls_reach(tls);
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = tls_within(io) {
                 return tls_reach(tls);
             }
             match io.kind() {
@@ -104,9 +104,23 @@ pub fn reach(error: &reqwest::Error) -> Reach {
     }
 }
 
+/// An I/O error's `source` leaves out the error that it wraps, which may be an I/O error again.
+fn tls_within(io: &std::io::Error) -> Option<&rustls::Error> {
+    let inner = io.get_ref()?;
+    inner
+        .downcast_ref::<rustls::Error>()
+        .or_else(|| tls_within(inner.downcast_ref::<std::io::Error>()?))
+}
+
 fn tls_reach(error: &rustls::Error) -> Reach {
     match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => Reach::UnknownIssuer,
+        // A bad signature is that of another authority of the same name.
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
+        ) => Reach::UnknownIssuer,
+        rustls::Error::InvalidCertificate(what) => {
+            Reach::Certificate(crate::words::Words::new(&what.to_string()).as_str().to_owned())
+        }
         other => Reach::Tls(crate::words::Words::new(&other.to_string()).as_str().to_owned()),
     }
 }
@@ -155,6 +169,7 @@ mod tests {
             (Problem::Unreachable(Reach::Name), true),
             (Problem::Unreachable(Reach::Timeout), true),
             (Problem::Unreachable(Reach::UnknownIssuer), false),
+            (Problem::Unreachable(Reach::Certificate("expired".to_owned())), false),
             (Problem::Unreachable(Reach::Tls("bad".to_owned())), false),
             (Problem::TooLarge { limit: 1 }, false),
         ] {

@@ -46,6 +46,16 @@ impl Scopes {
         Self(BTreeMap::from([(repository.path().to_owned(), access)]))
     }
 
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for (path, access) in &other.0 {
+            let held = self.0.entry(path.clone()).or_insert(*access);
+            *held = (*held).max(*access);
+        }
+        self
+    }
+
     /// The `scope` parameters of a token request.
     pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
         self.0

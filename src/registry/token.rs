@@ -136,6 +136,7 @@ async fn request(
         url,
         accept: None,
         content_type: None,
+        range: None,
         body: None,
     };
     let asked = Instant::now();

@@ -17,6 +17,7 @@ impl Check<'_> {
             "pull" => self.pull(namespace).map(Action::Pull),
             "retag" => self.retag(namespace).map(Action::Retag),
             "push" => self.push(namespace).map(Action::Push),
+            "copy" => self.copy(namespace).map(Action::Copy),
             "login" => self.login(step).map(Action::Login),
             _ => {
                 self.mistake(Mistake::new(
@@ -75,7 +76,7 @@ impl Check<'_> {
                 "TARGET",
                 &target,
                 "`retag` stays in the repository of `SOURCE`",
-                "leave `TARGET` out and write the tags alone in `TAGS`",
+                "leave it out; to bring an image to another repository use `ACTION: copy`",
             ));
         }
         let on_existing = self.on_existing();
@@ -227,7 +228,7 @@ impl Check<'_> {
 
     /// `TARGET`: absent, or a repository with an optional tag, or a mistake that has been noted.
     #[allow(clippy::option_option, reason = "absent and mistaken are two answers")]
-    fn target(&mut self, namespace: &Namespace) -> Option<Option<(Repository, Option<Tag>)>> {
+    pub(super) fn target(&mut self, namespace: &Namespace) -> Option<Option<(Repository, Option<Tag>)>> {
         let written = self
             .variables
             .scalars
@@ -259,7 +260,7 @@ impl Check<'_> {
         Some(None)
     }
 
-    fn tags(&mut self) -> Vec<Tag> {
+    pub(super) fn tags(&mut self) -> Vec<Tag> {
         let mut tags = Vec::new();
         for text in &self.variables.tags {
             match Tag::parse(text) {
@@ -281,7 +282,7 @@ impl Check<'_> {
 }
 
 /// The transport that a source begins with, as skopeo spells them.
-fn transport(source: &str) -> Option<&'static str> {
+pub(super) fn transport(source: &str) -> Option<&'static str> {
     [
         "docker-daemon:",
         "docker-archive:",
@@ -312,7 +313,7 @@ fn daemon_name(text: &str) -> Result<(Option<&str>, Option<Tag>), BadReference> 
 
 /// The repository that a daemon's image goes to if nothing else is said: of the same name, in this workspace;
 /// of a foreign name its last part.
-fn same_name(name: &str, namespace: &Namespace) -> Result<Repository, BadReference> {
+pub(super) fn same_name(name: &str, namespace: &Namespace) -> Result<Repository, BadReference> {
     let own = match split_host(name) {
         (Some(host), path) if Host::parse(host)? == namespace.registry => {
             return Repository::new(namespace.registry.clone(), path);

@@ -1,8 +1,11 @@
 //! What is asked for, checked: the variables' meaning, all mistakes found at once. A [`Request`] cannot hold nonsense.
 
 mod actions;
+mod copy;
 mod paths;
 mod values;
+
+pub use copy::{Copy, Item, Pattern, Selection, Shard};
 
 use crate::credential::Choice;
 use crate::engine::Address;
@@ -57,6 +60,8 @@ pub enum Action {
     Retag(Retag),
     /// An image of the step's daemon into the registry.
     Push(Push),
+    /// Images from repository to repository, or from another registry.
+    Copy(Copy),
     /// A Docker `config.json`.
     Login(Login),
 }
@@ -139,14 +144,24 @@ impl Action {
             Self::Pull(_) => "pull",
             Self::Retag(_) => "retag",
             Self::Push(_) => "push",
+            Self::Copy(_) => "copy",
             Self::Login(_) => "login",
+        }
+    }
+
+    /// The credential of another registry, and which one that is.
+    #[must_use]
+    pub fn source_credential(&self) -> Option<(Host, crate::credential::Credential)> {
+        match self {
+            Self::Copy(copy) => copy.source_credential.clone(),
+            _ => None,
         }
     }
 
     /// Whether it writes to the registry.
     #[must_use]
     pub const fn writes(&self) -> bool {
-        matches!(self, Self::Retag(_) | Self::Push(_))
+        matches!(self, Self::Retag(_) | Self::Push(_) | Self::Copy(_))
     }
 }
 

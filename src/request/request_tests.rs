@@ -213,8 +213,8 @@ fn every_mistake_names_variable_value_and_cure() {
     let pull = |pairs: &[(&'static str, &'static str)]| [&[("IMAGES", "a:1")], pairs].concat();
     for (pairs, mistake) in [
         (
-            vec![("ACTION", "copy")],
-            "`ACTION` is `copy`: there is no such action; write one of `pull`, `retag`, `push`, `login`",
+            vec![("ACTION", "mirror")],
+            "`ACTION` is `mirror`: there is no such action; write one of `pull`, `retag`, `push`, `copy`, `login`",
         ),
         (
             vec![],
@@ -244,7 +244,7 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             retag(&[("TARGET", "b")]),
-            "`TARGET` is `b`: `retag` stays in the repository of `SOURCE`; leave `TARGET` out",
+            "`TARGET` is `b`: `retag` stays in the repository of `SOURCE`; leave it out; to bring an image to another repository use `ACTION: copy`",
         ),
         (
             retag(&[("SOURCE", "docker-daemon:a:1")]),
@@ -604,6 +604,9 @@ fn value() -> impl Strategy<Value = String> {
             "retag",
             "push",
             "login",
+            "copy",
+            "docker.io/node:2*",
+            "a=b:1",
             "base:1",
             "shop/base:1",
             "crg.apkg.io/shop/base:1",
@@ -636,7 +639,7 @@ fn value() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_variables_break_the_check(
-        action in proptest::sample::select(vec!["pull", "retag", "push", "login"]),
+        action in proptest::sample::select(vec!["pull", "retag", "push", "copy", "login"]),
         set in proptest::collection::btree_map(0..crate::variables::NAMES.len(), value(), 0..12),
         in_pipe: bool,
     ) {
@@ -660,6 +663,10 @@ proptest! {
                     ),
                     Action::Push(push) => prop_assert!(
                         !push.tags.is_empty() && *push.target.host() == request.registry
+                    ),
+                    Action::Copy(copy) => prop_assert!(
+                        !copy.items.is_empty()
+                            && copy.items.iter().all(|item| *item.target.host() == request.registry)
                     ),
                     Action::Login(login) => prop_assert!(!in_pipe || login.folder.starts_with("/clone")),
                 }

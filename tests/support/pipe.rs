@@ -296,8 +296,9 @@ impl<'a> Running<'a> {
     /// Sends a signal (`TERM`, `INT`).
     #[must_use]
     pub fn signal(self, name: &str) -> Self {
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.process.0.id().to_string()])
+        // The shell's own `kill`: a small Debian has no other.
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.process.0.id())])
             .status();
         assert!(sent.unwrap().success(), "kill -{name}");
         self

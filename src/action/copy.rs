@@ -1,0 +1,341 @@
+//! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
+
+use super::retag::{exists, summary};
+use super::{Run, all, count};
+use crate::access::Pair;
+use crate::console::bytes;
+use crate::failure::{Failure, Failures, Kind};
+use crate::image::{Digest, Reference, Repository, Selector, Tag};
+use crate::plan::{TagStep, tag_step};
+use crate::platform::Platform;
+use crate::refusal::not_overwritten;
+use crate::registry::manifest::{self, Content, entry_for, platforms};
+use crate::registry::{Manifest, Problem};
+use crate::report::{Outcome, Record};
+use crate::request::{Copy, OnExisting, Selection};
+use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
+use futures_util::stream::{self, StreamExt as _};
+use std::time::Instant;
+
+/// One image to copy.
+#[derive(Debug, Clone)]
+struct Wanted {
+    number: usize,
+    source: Reference,
+    target: Repository,
+    tags: Vec<Tag>,
+}
+
+/// One image whose both sides are open and whose tags are settled.
+struct Planned {
+    wanted: Wanted,
+    pair: Pair,
+    /// What goes under the tags: the whole image, or one platform of it.
+    root: Manifest,
+    steps: Vec<(Tag, TagStep, Option<Digest>)>,
+}
+
+pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
+    let start = Instant::now();
+    let wanted = wanted(run, copy).await?;
+    if wanted.is_empty() {
+        return Ok("there is nothing for this step to copy".to_owned());
+    }
+    // Every image is found and every tag settled before the first byte moves.
+    let plans = wanted.into_iter().map(|wanted| plan(run, copy, wanted));
+    let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
+    let refused = planned.iter().flat_map(|planned| {
+        let refused = planned.steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
+        refused.map(|(tag, _, existing)| exists(&planned.pair.to, tag, existing.as_ref()))
+    });
+    if let Some(failures) = Failures::of(refused.collect()) {
+        return Err(failures);
+    }
+    let mover = Mover::new(&run.access, run.policy, run.concurrency);
+    let copies = planned.iter().map(|planned| one(run, &mover, copy, planned));
+    let done = all(stream::iter(copies).buffer_unordered(run.concurrency).collect().await)?;
+    let said = match (planned.as_slice(), done.as_slice()) {
+        ([only], [outcomes]) => format!(
+            "`{}` → `{}` ({}) {}",
+            only.wanted.source,
+            only.wanted.target,
+            only.root.digest.short(),
+            summary(outcomes)
+        ),
+        _ => format!("{} copied", count(done.len(), "image")),
+    };
+    Ok(format!(
+        "{said} ({} moved, {:.1} s)",
+        bytes(mover.bytes()),
+        start.elapsed().as_secs_f64()
+    ))
+}
+
+/// The images asked for: patterns filled in, this step's share taken.
+async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
+    let items = copy.items.iter().map(|item| async move {
+        let tags = match &item.source {
+            Selection::One(image) => return Ok(vec![(image.clone(), item.target.clone(), item.tags.clone())]),
+            Selection::Matching(repository, pattern) => {
+                let tags = run.access.tags(repository).await?;
+                let fitting: Vec<Tag> = tags.into_iter().filter(|tag| pattern.fits(tag)).collect();
+                if fitting.is_empty() {
+                    let message = format!("no tag of `{repository}` fits `{}`", pattern.as_str());
+                    return Err(Failure::new(
+                        Kind::NotFound,
+                        message,
+                        "`*` stands for any characters and `?` for one; check the pattern",
+                    ));
+                }
+                fitting
+            }
+        };
+        let image = |tag: &Tag| Reference {
+            repository: item.source.repository().clone(),
+            tag: Some(tag.clone()),
+            digest: None,
+        };
+        Ok(tags
+            .iter()
+            .map(|tag| (image(tag), item.target.clone(), vec![tag.clone()]))
+            .collect())
+    });
+    let found: Vec<Vec<(Reference, Repository, Vec<Tag>)>> =
+        all(stream::iter(items).buffered(run.concurrency).collect().await)?;
+    let all = found.into_iter().flatten().enumerate();
+    let mine = all.filter(|(number, _)| copy.shard.is_none_or(|shard| shard.takes(*number)));
+    let wanted: Vec<Wanted> = mine
+        .map(|(number, (source, target, tags))| Wanted {
+            number,
+            source,
+            target,
+            tags,
+        })
+        .collect();
+    if let Some(shard) = copy.shard {
+        tracing::info!(
+            "step {} of {} takes {}",
+            shard.step + 1,
+            shard.count,
+            count(wanted.len(), "image")
+        );
+    }
+    Ok(wanted)
+}
+
+async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure> {
+    // A request gives every image a tag.
+    let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
+    let mut pair = run.access.pair(&wanted.source, &wanted.target, &first).await?;
+    let root = match &copy.platform {
+        Some(platform) => one_platform(run, &wanted.source, &pair, platform).await?,
+        None => pair.manifest.clone(),
+    };
+    let mut steps = Vec::new();
+    for (number, tag) in wanted.tags.iter().enumerate() {
+        let existing = match pair.existing.take().filter(|_| number == 0) {
+            Some(existing) => existing,
+            None => {
+                let looked = pair
+                    .to
+                    .registry
+                    .digest(&pair.to.repository, &Selector::Tag(tag.clone()), &pair.to.scopes)
+                    .await;
+                looked.map_err(|error| run.access.explain(&error, &pair.to, false))?
+            }
+        };
+        let step = tag_step(
+            existing.as_ref(),
+            existing.as_ref() == Some(&root.digest),
+            copy.on_existing,
+        );
+        steps.push((tag.clone(), step, existing));
+    }
+    Ok(Planned {
+        wanted,
+        pair,
+        root,
+        steps,
+    })
+}
+
+/// The manifest of one platform, in place of the whole image.
+async fn one_platform(run: &Run, source: &Reference, pair: &Pair, wanted: &Platform) -> Result<Manifest, Failure> {
+    let from = &pair.from;
+    let missing = |available: &[String]| {
+        let there = if available.is_empty() {
+            "no platform".to_owned()
+        } else {
+            available.join(", ")
+        };
+        Failure::new(
+            Kind::NotFound,
+            format!("`{source}` is not there for {wanted}"),
+            format!("it is there for {there}; change `PLATFORM`, or leave it out to copy all"),
+        )
+    };
+    let damaged = |what: String| {
+        Failure::new(
+            Kind::Other,
+            format!("the manifest of `{source}` cannot be read: {what}"),
+            "have the image built and pushed again",
+        )
+    };
+    match pair.manifest.content().map_err(damaged)? {
+        Content::Index(entries) => {
+            let entry = entry_for(&entries, wanted).ok_or_else(|| missing(&platforms(&entries)))?;
+            Origin::Registry(from.clone())
+                .manifest(&entry.digest, &run.access)
+                .await
+        }
+        Content::Image { config, .. } => {
+            let config = from
+                .registry
+                .small_blob(&from.repository, &config.digest, &from.scopes)
+                .await;
+            let config = config.map_err(|error| run.access.explain(&error, from, false))?;
+            match manifest::config_platform(&config) {
+                Some(has) if !has.satisfies(wanted) => Err(missing(&[has.to_string()])),
+                _ => Ok(pair.manifest.clone()),
+            }
+        }
+        Content::Other(_) => Err(missing(&[])),
+    }
+}
+
+async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Result<Vec<(Tag, Outcome)>, Failure> {
+    let start = Instant::now();
+    let Planned {
+        wanted,
+        pair,
+        root,
+        steps,
+    } = planned;
+    let origin = Origin::Registry(pair.from.clone());
+    let to = Destination {
+        served: pair.to.clone(),
+        mount_from: (pair.joined && pair.from.repository != pair.to.repository).then(|| pair.from.repository.clone()),
+    };
+    let moves = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
+    let graph = if moves {
+        let graph = Graph::of(&origin, root.clone(), &run.access, run.concurrency).await;
+        let graph = match graph {
+            Ok(graph) if pair.from.repository == pair.to.repository && pair.joined => Ok(graph),
+            Ok(graph) => mover.bring(&graph, &origin, &to).await.map(|()| graph),
+            Err(failure) => Err(failure),
+        };
+        match graph {
+            Ok(graph) => Some(graph),
+            Err(failure) => {
+                record(
+                    run,
+                    planned,
+                    steps.first().map(|(tag, ..)| tag),
+                    None,
+                    start,
+                    Outcome::Failed,
+                    0,
+                );
+                return Err(failure);
+            }
+        }
+    } else {
+        None
+    };
+    let mut outcomes = Vec::new();
+    let mut failures = Vec::new();
+    for (tag, step, existing) in steps {
+        let outcome = match (step, &graph) {
+            (TagStep::Set, Some(graph)) => set(run, mover, graph, tag, &origin, &to, copy.on_existing).await,
+            (TagStep::Same, _) => Ok(Outcome::Same),
+            _ => Ok(Outcome::Skipped),
+        };
+        let digest = match outcome {
+            Ok(Outcome::Skipped) => existing.as_ref(),
+            Ok(_) => Some(&root.digest),
+            Err(_) => None,
+        };
+        let size = graph.as_ref().map_or(0, Graph::size);
+        record(
+            run,
+            planned,
+            Some(tag),
+            digest,
+            start,
+            *outcome.as_ref().unwrap_or(&Outcome::Failed),
+            size,
+        );
+        match outcome {
+            Ok(outcome) => outcomes.push((tag.clone(), outcome)),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    match failures.into_iter().next() {
+        Some(failure) => Err(failure),
+        None => {
+            tracing::info!("`{}` → `{}`: {}", wanted.source, wanted.target, summary(&outcomes));
+            Ok(outcomes)
+        }
+    }
+}
+
+async fn set(
+    run: &Run,
+    mover: &Mover<'_>,
+    graph: &Graph,
+    tag: &Tag,
+    origin: &Origin,
+    to: &Destination,
+    on_existing: OnExisting,
+) -> Result<Outcome, Failure> {
+    let error = match mover.tag(graph, tag, origin, to).await {
+        Ok(()) => return Ok(Outcome::Tagged),
+        Err(TagError::Failed(failure)) => return Err(failure),
+        Err(TagError::Refused(error)) => error,
+    };
+    let served = &to.served;
+    if matches!(error.problem, Problem::Refused { status: 400..=499, .. })
+        && let Ok(Some(existing)) = served
+            .registry
+            .digest(&served.repository, &Selector::Tag(tag.clone()), &served.scopes)
+            .await
+    {
+        if existing == graph.root.digest {
+            return Ok(Outcome::Same);
+        }
+        if on_existing == OnExisting::Overwrite {
+            return Err(not_overwritten(&error, tag, &existing, &run.access.asked(served, true)));
+        }
+    }
+    Err(run.access.explain(&error, served, true))
+}
+
+fn record(
+    run: &Run,
+    planned: &Planned,
+    tag: Option<&Tag>,
+    digest: Option<&Digest>,
+    start: Instant,
+    outcome: Outcome,
+    size: u64,
+) {
+    // An image's tags are set one after the other, in the order asked for.
+    run.record(
+        0,
+        Record {
+            image: planned.wanted.number,
+            repository: planned.wanted.target.clone(),
+            tag: tag.cloned(),
+            digest: digest.cloned(),
+            bytes: if outcome == Outcome::Tagged { size } else { 0 },
+            took: start.elapsed(),
+            outcome,
+            credential: planned
+                .pair
+                .to
+                .registry
+                .credential()
+                .map(|credential| credential.source),
+        },
+    );
+}

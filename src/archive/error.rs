@@ -1,0 +1,239 @@
+//! Why an archive or layout could not be read or written, with what to do about it.
+
+use super::location::Transport;
+use crate::failure::{Failure, Kind};
+use crate::image::Digest;
+use crate::output_file::{Denied, OutputError, shown};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// How many images a message lists.
+const LISTED: usize = 20;
+
+/// A failure to read or write an archive or layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveError {
+    /// The archive or layout.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with an archive. Names of entries and of images are as the archive has them; [`ArchiveError`]'s
+/// `Display` escapes and shortens them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// There is no such file or folder.
+    NotFound,
+    /// It may not be read.
+    Denied(Denied),
+    /// The system does not read it.
+    Unreadable(String),
+    /// It is something else than was said.
+    NotOfKind {
+        /// What was said.
+        transport: Transport,
+        /// What tells that it is not.
+        why: &'static str,
+    },
+    /// None of its images has the name.
+    NoSuchImage {
+        /// The name.
+        wanted: String,
+        /// The names that there are.
+        images: Vec<String>,
+    },
+    /// It has several images, and none was named, or the name fits several.
+    Ambiguous {
+        /// The images' names, `@N` for those without.
+        images: Vec<String>,
+    },
+    /// Bytes that mean nothing.
+    Damaged {
+        /// The entry.
+        entry: String,
+        /// What is wrong there.
+        why: String,
+    },
+    /// An entry that no writer of images makes: somebody wants a file outside of the archive.
+    Hostile {
+        /// The entry.
+        entry: String,
+        /// What it does.
+        why: &'static str,
+    },
+    /// More than is read.
+    TooLarge {
+        /// The entry, or what there are too many of.
+        entry: String,
+        /// The limit.
+        largest: u64,
+    },
+    /// A file that the archive should hold.
+    Missing {
+        /// The entry.
+        entry: String,
+        /// Whether the archive lacks its end too.
+        cut: bool,
+    },
+    /// The bytes of an entry have another digest than its name or the manifest says.
+    WrongDigest {
+        /// The digest that was expected.
+        digest: Digest,
+    },
+    /// An image that this form of archive cannot hold.
+    CannotHold {
+        /// The form.
+        transport: Transport,
+        /// What the image has.
+        why: String,
+    },
+    /// It could not be written.
+    Output(OutputError),
+}
+
+impl Problem {
+    /// A failure to open or read.
+    pub(super) fn reading(path: &Path, error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NotFound,
+            ErrorKind::PermissionDenied => Self::Denied(Denied::reading(path)),
+            _ => Self::Unreadable(error.to_string()),
+        }
+    }
+
+    /// A failure to make or write.
+    pub(super) fn writing(path: &Path, error: &io::Error) -> Self {
+        Self::Output(OutputError::new(path, error))
+    }
+
+    /// Bytes of an entry that mean nothing.
+    pub(super) fn damaged(entry: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Damaged {
+            entry: entry.into(),
+            why: why.into(),
+        }
+    }
+
+    /// Of the archive at `path`.
+    pub(super) fn of(self, path: &Path) -> ArchiveError {
+        ArchiveError {
+            path: path.to_owned(),
+            problem: self,
+        }
+    }
+}
+
+impl ArchiveError {
+    /// What to do about it, without a trailing period.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match &self.problem {
+            Problem::NotFound => {
+                "check the path (relative ones start at the working folder) and that the step's script \
+                                  wrote it before the pipe, or that it is an artifact of an earlier step"
+                    .to_owned()
+            }
+            Problem::Denied(_) => format!(
+                "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
+                 `- chmod -R a+rX {}`",
+                crate::output_file::shell_word(&self.path)
+            ),
+            Problem::NotOfKind { .. } => format!(
+                "name the form that it has: {}",
+                Transport::ALL.map(|transport| format!("`{transport}:…`")).join(", ")
+            ),
+            Problem::NoSuchImage { .. } | Problem::Ambiguous { .. } => {
+                "write the image's name behind the path, as in `docker-archive:FILE:NAME:TAG` or `oci:FOLDER:TAG`; \
+                 `@0` means the first"
+                    .to_owned()
+            }
+            Problem::Damaged { .. } | Problem::Missing { .. } | Problem::WrongDigest { .. } => {
+                "make the archive anew, and check that the disk was not full then".to_owned()
+            }
+            Problem::Hostile { .. } => {
+                "do not use this archive; no tool that writes images makes such entries".to_owned()
+            }
+            Problem::CannotHold {
+                transport: Transport::DockerArchive,
+                ..
+            } => "write `oci-archive:FILE` or `oci:FOLDER`, which hold every image".to_owned(),
+            Problem::Output(error) => error.hint(),
+            Problem::Unreadable(_) | Problem::TooLarge { .. } | Problem::CannotHold { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = shown(&self.path);
+        match &self.problem {
+            Problem::NotFound => write!(f, "there is no `{path}`"),
+            Problem::Denied(denied) => write!(f, "`{path}` cannot be read: {denied}"),
+            Problem::Unreadable(why) => write!(f, "`{path}` cannot be read: {why}"),
+            Problem::NotOfKind { transport, why } => write!(f, "`{path}` is no `{transport}`: {why}"),
+            Problem::NoSuchImage { wanted, images } if images.is_empty() => {
+                write!(f, "`{path}` has no image `{}`; its images have no names", text(wanted))
+            }
+            Problem::NoSuchImage { wanted, images } => {
+                write!(f, "`{path}` has no image `{}`, but {}", text(wanted), list(images))
+            }
+            Problem::Ambiguous { images } => write!(f, "`{path}` has several images: {}", list(images)),
+            Problem::Damaged { entry, why } => write!(f, "`{path}` is damaged at `{}`: {}", text(entry), text(why)),
+            Problem::Hostile { entry, why } => {
+                write!(f, "`{path}` is not safe to use: its entry `{}` {why}", text(entry))
+            }
+            Problem::TooLarge { entry, largest } => {
+                write!(
+                    f,
+                    "`{path}`: `{}` is more than the {largest} that are read",
+                    text(entry)
+                )
+            }
+            Problem::Missing { entry, cut: false } => write!(f, "`{path}` lacks `{}`", text(entry)),
+            Problem::Missing { entry, cut: true } => {
+                write!(f, "`{path}` lacks `{}` and its own end: it was cut short", text(entry))
+            }
+            Problem::WrongDigest { digest } => write!(f, "`{path}` holds wrong bytes for {digest}"),
+            Problem::CannotHold { transport, why } => {
+                write!(f, "a `{transport}` cannot hold this image: {}", text(why))
+            }
+            Problem::Output(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ArchiveError {}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        let kind = match &error.problem {
+            Problem::NotFound | Problem::NoSuchImage { .. } => Kind::NotFound,
+            Problem::Ambiguous { .. } | Problem::NotOfKind { .. } | Problem::CannotHold { .. } => Kind::Variables,
+            _ => Kind::Other,
+        };
+        Self {
+            kind,
+            message: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
+/// Text of the archive's on one line and bounded.
+fn text(untrusted: &str) -> String {
+    shown(Path::new(untrusted))
+}
+
+fn list(images: &[String]) -> String {
+    let mut listed: Vec<String> = images
+        .iter()
+        .take(LISTED)
+        .map(|image| format!("`{}`", text(image)))
+        .collect();
+    if images.len() > LISTED {
+        listed.push(format!("and {} more", images.len() - LISTED));
+    }
+    listed.join(", ")
+}

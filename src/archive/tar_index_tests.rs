@@ -1,0 +1,237 @@
+use super::*;
+use proptest::prelude::*;
+use std::io::Read as _;
+
+/// A tar in memory.
+struct Memory<'a>(&'a [u8]);
+
+impl Tape for Memory<'_> {
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len() as u64;
+        (&mut self.0).take(length).read(buffer)
+    }
+
+    fn pass(&mut self, _: u64, size: u64) -> io::Result<()> {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        self.0 = self.0.get(size..).ok_or(ErrorKind::UnexpectedEof)?;
+        Ok(())
+    }
+}
+
+fn scan(bytes: &[u8]) -> Result<TarIndex, Problem> {
+    TarIndex::scan(&mut Memory(bytes))
+}
+
+/// A tar of files and links, with names that a well-behaved builder would not write.
+#[derive(Default)]
+struct Raw(Vec<u8>);
+
+impl Raw {
+    fn entry(mut self, name: &str, kind: tar::EntryType, link: &str, content: &[u8]) -> Self {
+        let mut header = tar::Header::new_ustar();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        self.0.extend(header.as_bytes());
+        self.0.extend(content);
+        self.0.resize(self.0.len().next_multiple_of(BLOCK), 0);
+        self
+    }
+
+    fn file(self, name: &str, content: &[u8]) -> Self {
+        self.entry(name, tar::EntryType::Regular, "", content)
+    }
+
+    fn link(self, name: &str, target: &str) -> Self {
+        self.entry(name, tar::EntryType::Symlink, target, b"")
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend([0; 2 * BLOCK]);
+        self.0
+    }
+}
+
+fn content<'a>(bytes: &'a [u8], index: &TarIndex, name: &str) -> Option<&'a [u8]> {
+    let extent = index.find(name).unwrap()?;
+    let start = usize::try_from(extent.offset).unwrap();
+    Some(&bytes[start..start + usize::try_from(extent.size).unwrap()])
+}
+
+#[test]
+fn files_are_found_by_name_and_through_links() {
+    let bytes = Raw::default()
+        .file("./manifest.json", b"[]")
+        .entry("a/", tar::EntryType::Directory, "", b"")
+        .file("a/layer.tar", &[b'x'; 513])
+        .link("b/layer.tar", "../a/layer.tar")
+        .link("c/layer.tar", "../b//./layer.tar")
+        .entry("d.tar", tar::EntryType::Link, "./a/layer.tar", b"")
+        .file("manifest.json", b"[1]")
+        .entry("device", tar::EntryType::Char, "", b"")
+        .link("loop", "loop")
+        .link("nowhere", "gone")
+        .end();
+    let index = scan(&bytes).unwrap();
+    assert_eq!(content(&bytes, &index, "manifest.json"), Some(&b"[1]"[..]));
+    for name in ["a/layer.tar", "b/layer.tar", "./c/layer.tar", "d.tar"] {
+        assert_eq!(content(&bytes, &index, name), Some(&[b'x'; 513][..]), "{name}");
+    }
+    assert_eq!(index.find("none").unwrap(), None);
+    for (name, fact) in [
+        ("a", "it is no file"),
+        ("device", "it is no file"),
+        ("loop", "without end"),
+        ("nowhere", "lacks `gone`"),
+        ("../x", "outside"),
+    ] {
+        let error = index.find(name).expect_err(name).of("x.tar".as_ref());
+        assert!(error.to_string().contains(fact), "{name}: {error}");
+    }
+}
+
+#[test]
+fn long_names_and_large_sizes_of_each_dialect() {
+    let long = format!("{}/layer.tar", "d".repeat(300));
+    let mut gnu = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(3);
+    gnu.append_data(&mut header, &long, &b"gnu"[..]).unwrap();
+    let bytes = gnu.into_inner().unwrap();
+    assert_eq!(content(&bytes, &scan(&bytes).unwrap(), &long), Some(&b"gnu"[..]));
+
+    let mut pax = tar::Builder::new(Vec::new());
+    pax.append_pax_extensions([("path", long.as_bytes()), ("size", b"3"), ("mtime", b"1.5")])
+        .unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_path("short").unwrap();
+    header.set_size(0);
+    header.set_cksum();
+    let mut bytes = pax.into_inner().unwrap();
+    bytes.truncate(bytes.len() - 2 * BLOCK);
+    bytes.extend(header.as_bytes());
+    bytes.extend(b"pax");
+    bytes.resize(bytes.len().next_multiple_of(BLOCK) + 2 * BLOCK, 0);
+    assert_eq!(content(&bytes, &scan(&bytes).unwrap(), &long), Some(&b"pax"[..]));
+
+    let ustar = format!("{}/{}", "p".repeat(120), "n".repeat(90));
+    let mut header = tar::Header::new_ustar();
+    header.set_path(&ustar).unwrap();
+    header.set_cksum();
+    let bytes = [&header.as_bytes()[..], &[0; 2 * BLOCK]].concat();
+    assert_eq!(content(&bytes, &scan(&bytes).unwrap(), &ustar), Some(&b""[..]));
+
+    let own = [tar_header::header(&long, 3), b"own".to_vec()].concat();
+    assert_eq!(content(&own, &scan(&own).unwrap(), &long), Some(&b"own"[..]));
+}
+
+#[test]
+fn what_leads_out_refuses_the_archive() {
+    for (bytes, fact) in [
+        (Raw::default().file("../x", b"").end(), "lies outside"),
+        (Raw::default().file("a/../../x", b"").end(), "lies outside"),
+        (Raw::default().file("/etc/passwd", b"").end(), "lies outside"),
+        (Raw::default().link("a", "/etc/passwd").end(), "link out of"),
+        (Raw::default().link("a/b", "../../x").end(), "link out of"),
+        (
+            Raw::default().entry("a", tar::EntryType::Link, "../x", b"").end(),
+            "link out of",
+        ),
+        (
+            Raw::default().entry("s", tar::EntryType::GNUSparse, "", b"").end(),
+            "holes",
+        ),
+        (Raw::default().file("a\u{1b}[31m/../b", b"").end(), "a\\u{1b}[31m"),
+    ] {
+        let error = scan(&bytes).expect_err(fact).of("x.tar".as_ref());
+        assert!(error.to_string().contains(fact), "{error}");
+    }
+}
+
+#[test]
+fn an_archive_that_was_cut_says_so() {
+    let bytes = Raw::default().file("first", b"1").file("second", &[b'2'; 700]).end();
+    for length in [100, 512 + 100, 1024 + 100, 1536 + 100, 1536 + 699] {
+        let cut = scan(&bytes[..length]);
+        let text = match cut {
+            Ok(index) => index.missing("second").of("x.tar".as_ref()).to_string(),
+            Err(problem) => problem.of("x.tar".as_ref()).to_string(),
+        };
+        assert!(text.contains("it was cut short"), "{length}: {text}");
+    }
+    // Only the padding and the end are missing: all is there.
+    assert!(scan(&bytes[..1536 + 700]).unwrap().find("second").unwrap().is_some());
+    let whole = scan(&bytes).unwrap().missing("third").of("x.tar".as_ref());
+    assert!(!whole.to_string().contains("cut"), "{whole}");
+}
+
+#[test]
+fn claimed_sizes_are_not_believed() {
+    for size in [700, u64::MAX / 2, u64::MAX, u64::MAX - 511] {
+        for kind in [
+            tar::EntryType::Regular,
+            tar::EntryType::GNULongName,
+            tar::EntryType::XHeader,
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_path("big").unwrap();
+            header.set_entry_type(kind);
+            header.set_size(size);
+            header.set_cksum();
+            let problem = scan(header.as_bytes()).expect_err("not there");
+            assert!(
+                matches!(problem, Problem::Damaged { .. } | Problem::TooLarge { .. }),
+                "{problem:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn entries_without_end_are_too_many() {
+    struct Endless;
+    impl Tape for Endless {
+        fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let header = tar_header::header("x", 0);
+            let length = buffer.len();
+            buffer.copy_from_slice(&header[..length]);
+            Ok(length)
+        }
+        fn pass(&mut self, _: u64, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let problem = TarIndex::scan(&mut Endless).expect_err("endless");
+    assert!(matches!(problem, Problem::TooLarge { .. }), "{problem:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_break_the_scan(
+        name in "(\\./|\\.\\./|/)?[a-z./]{0,40}",
+        link in "[a-z./]{0,40}",
+        kind in prop::sample::select(b"0125LKxgS73\0Z".to_vec()),
+        size in any::<u64>(),
+        flip in prop::option::of((0usize..2000, any::<u8>())),
+        rest in prop::collection::vec(any::<u8>(), 0..1500),
+    ) {
+        let mut bytes = Raw::default().entry(&name, tar::EntryType::new(kind), &link, &rest).0;
+        let mut header = tar::Header::from_byte_slice(&bytes[..BLOCK]).clone();
+        if size % 2 == 0 {
+            header.set_size(size >> (size % 64));
+            header.set_cksum();
+        }
+        bytes[..BLOCK].copy_from_slice(header.as_bytes());
+        if let Some((at, byte)) = flip && at < bytes.len() {
+            bytes[at] ^= byte;
+        }
+        if let Ok(index) = scan(&bytes) {
+            let _ = index.find(&name);
+            if let Ok(Some(extent)) = index.find(&name) {
+                prop_assert!(extent.offset + extent.size <= bytes.len() as u64);
+            }
+        }
+    }
+}

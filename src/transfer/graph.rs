@@ -1,0 +1,152 @@
+//! The graph below a manifest: every manifest and every blob that belongs to an image, each once.
+
+use super::origin::Origin;
+use crate::access::Access;
+use crate::failure::{Failure, Kind};
+use crate::image::Digest;
+use crate::registry::Manifest;
+use crate::registry::manifest::{Content, Descriptor};
+use futures_util::stream::{self, StreamExt as _};
+use std::collections::{HashMap, HashSet};
+
+/// Deepest nesting of indexes that is followed. Real ones have two levels.
+const DEEPEST: usize = 16;
+/// Most manifests of one image. The largest public indexes have some hundred.
+const MOST_MANIFESTS: usize = 10_000;
+/// Most blobs of one image.
+const MOST_BLOBS: usize = 100_000;
+
+/// Everything below one manifest, and it itself.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    /// The manifest that the tag names.
+    pub root: Manifest,
+    /// All others, children before their parents.
+    pub children: Vec<Manifest>,
+    /// The blobs, small ones first: what is small is not kept waiting behind what is large.
+    pub blobs: Vec<Descriptor>,
+    /// Layers that may not be distributed; they stay where their publisher has them.
+    pub foreign: Vec<Descriptor>,
+}
+
+impl Graph {
+    /// Reads every manifest below `root`.
+    ///
+    /// # Errors
+    /// A manifest that is missing, malformed, or one of too many.
+    pub async fn of(origin: &Origin, root: Manifest, access: &Access, concurrency: usize) -> Result<Self, Failure> {
+        let mut known: HashMap<Digest, (Manifest, Vec<Digest>)> = HashMap::new();
+        let mut blobs = Blobs::default();
+        let mut level = vec![root.clone()];
+        for _ in 0..DEEPEST {
+            let mut wanted = Vec::new();
+            for manifest in std::mem::take(&mut level) {
+                let below = blobs.take(&manifest)?;
+                wanted.extend(below.iter().cloned());
+                known.insert(manifest.digest.clone(), (manifest, below));
+            }
+            let mut seen = HashSet::new();
+            wanted.retain(|digest| !known.contains_key(digest) && seen.insert(digest.clone()));
+            if wanted.is_empty() {
+                let children = children_first(&root.digest, &known);
+                return Ok(blobs.graph(root, children));
+            }
+            if known.len() + wanted.len() > MOST_MANIFESTS {
+                return Err(too_much(&root, &format!("more than {MOST_MANIFESTS} manifests")));
+            }
+            let reads = wanted.iter().map(|digest| origin.manifest(digest, access));
+            let mut reads = stream::iter(reads).buffered(concurrency);
+            while let Some(manifest) = reads.next().await {
+                level.push(manifest?);
+            }
+        }
+        Err(too_much(&root, &format!("indexes nested deeper than {DEEPEST}")))
+    }
+
+    /// Bytes of all blobs.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.blobs.iter().fold(0, |sum, blob| sum.saturating_add(blob.size))
+    }
+}
+
+#[derive(Default)]
+struct Blobs {
+    seen: HashSet<Digest>,
+    blobs: Vec<Descriptor>,
+    foreign: Vec<Descriptor>,
+}
+
+impl Blobs {
+    /// Notes a manifest's blobs and gives the manifests below it.
+    fn take(&mut self, manifest: &Manifest) -> Result<Vec<Digest>, Failure> {
+        let damaged = |what: String| {
+            Failure::new(
+                Kind::Other,
+                format!("the manifest {} cannot be read: {what}", manifest.digest),
+                "have the image built and pushed again",
+            )
+        };
+        let blobs = match manifest.content().map_err(damaged)? {
+            Content::Index(entries) => return Ok(entries.into_iter().map(|entry| entry.digest).collect()),
+            Content::Image { config, mut layers } => {
+                layers.insert(0, config);
+                layers
+            }
+            Content::Other(blobs) => blobs,
+        };
+        for blob in blobs {
+            if !self.seen.insert(blob.digest.clone()) {
+                continue;
+            }
+            if blob.is_foreign() {
+                self.foreign.push(blob)
+            } else {
+                self.blobs.push(blob)
+            }
+        }
+        if self.seen.len() > MOST_BLOBS {
+            return Err(too_much(manifest, &format!("more than {MOST_BLOBS} blobs")));
+        }
+        Ok(Vec::new())
+    }
+
+    fn graph(mut self, root: Manifest, children: Vec<Manifest>) -> Graph {
+        self.blobs.sort_by_key(|blob| blob.size);
+        Graph {
+            root,
+            children,
+            blobs: self.blobs,
+            foreign: self.foreign,
+        }
+    }
+}
+
+/// The manifests below `root` in an order in which each comes after all it points to.
+fn children_first(root: &Digest, known: &HashMap<Digest, (Manifest, Vec<Digest>)>) -> Vec<Manifest> {
+    let mut order = Vec::new();
+    let mut done: HashSet<&Digest> = HashSet::new();
+    let mut open: Vec<(&Digest, usize)> = vec![(root, 0)];
+    while let Some((digest, next)) = open.pop() {
+        let Some((manifest, below)) = known.get(digest) else {
+            continue;
+        };
+        if let Some(child) = below.get(next) {
+            open.push((digest, next + 1));
+            if !done.contains(child) {
+                open.push((child, 0));
+            }
+        } else if done.insert(digest) && digest != root {
+            order.push(manifest.clone());
+        }
+    }
+    order
+}
+
+fn too_much(manifest: &Manifest, what: &str) -> Failure {
+    Failure::new(
+        Kind::Other,
+        format!("the image {} has {what}", manifest.digest.short()),
+        "no image needs that; it is damaged, or meant to do harm",
+    )
+}

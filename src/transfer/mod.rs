@@ -1,0 +1,286 @@
+//! Moves content: blobs into a registry, several at a time, then the manifests above them, the tag last.
+//!
+//! Nothing is moved that is there: in one registry blobs are mounted, across registries the target is asked first.
+//! What is moved streams through memory in pieces and is checked against its digest before its last piece goes out.
+
+pub mod checked;
+pub mod graph;
+pub mod origin;
+mod upload;
+
+pub use graph::Graph;
+pub use origin::Origin;
+
+use crate::access::{Access, Served};
+use crate::failure::{Failure, Kind};
+use crate::image::{Digest, Repository, Selector, Tag};
+use crate::registry::manifest::Descriptor;
+use crate::registry::retry::{self, Policy};
+use crate::registry::{self, Code, Manifest, Mount, Problem};
+use futures_util::stream::{self, StreamExt as _};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{Mutex, Semaphore};
+
+/// Requests without a body of weight (mounts, looks) are so many times as many at a time as transfers: they wait, they do not load.
+const LIGHT: usize = 2;
+
+/// Moves content into repositories of one registry, and knows what it has moved there.
+#[derive(Debug)]
+pub struct Mover<'a> {
+    access: &'a Access,
+    policy: Policy,
+    light: usize,
+    transfers: Semaphore,
+    /// One transfer of a blob to a repository serves all images that need it there.
+    moved: Mutex<HashMap<(Repository, Digest), Arc<Mutex<bool>>>>,
+    bytes: Cell<u64>,
+}
+
+/// Where an image goes.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The repository, signed in to.
+    pub served: Served,
+    /// The repository of the same registry that its token may mount from.
+    pub mount_from: Option<Repository>,
+}
+
+impl<'a> Mover<'a> {
+    /// `concurrency`: transfers at a time.
+    #[must_use]
+    pub fn new(access: &'a Access, policy: Policy, concurrency: usize) -> Self {
+        Self {
+            access,
+            policy,
+            light: concurrency * LIGHT,
+            transfers: Semaphore::new(concurrency),
+            moved: Mutex::default(),
+            bytes: Cell::new(0),
+        }
+    }
+
+    /// Bytes of blobs that were moved so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// Brings everything below the root of a graph to its destination; the root itself is the caller's, with its tags.
+    ///
+    /// # Errors
+    /// What stopped it. What has arrived stays, and the next run finds it there.
+    pub async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
+        for layer in &graph.foreign {
+            tracing::warn!(
+                "the layer {} may not be distributed ({}) and is left where its publisher has it",
+                layer.digest.short(),
+                crate::words::Words::new(&layer.media_type)
+            );
+        }
+        self.blobs(&graph.blobs, origin, to, false).await?;
+        // Children first, one after the other where they stand on each other; most images have one level.
+        for manifest in &graph.children {
+            let selector = Selector::Digest(manifest.digest.clone());
+            self.put(manifest, &selector, graph, origin, to).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the root of a graph under a tag.
+    ///
+    /// # Errors
+    /// The refusal, unexplained: whether a tag may be moved is the caller's affair.
+    pub async fn tag(&self, graph: &Graph, tag: &Tag, origin: &Origin, to: &Destination) -> Result<(), TagError> {
+        let selector = Selector::Tag(tag.clone());
+        let served = &to.served;
+        match served
+            .registry
+            .put_manifest(&served.repository, &selector, &graph.root, &served.scopes)
+            .await
+        {
+            Ok(()) => Ok(()),
+            Err(error) if lacks_blob(&error) => {
+                self.heal(&graph.root, graph, origin, to)
+                    .await
+                    .map_err(TagError::Failed)?;
+                let again = served
+                    .registry
+                    .put_manifest(&served.repository, &selector, &graph.root, &served.scopes)
+                    .await;
+                again.map_err(TagError::Refused)
+            }
+            Err(error) => Err(TagError::Refused(error)),
+        }
+    }
+
+    async fn put(
+        &self,
+        manifest: &Manifest,
+        selector: &Selector,
+        graph: &Graph,
+        origin: &Origin,
+        to: &Destination,
+    ) -> Result<(), Failure> {
+        let served = &to.served;
+        let put = async || {
+            served
+                .registry
+                .put_manifest(&served.repository, selector, manifest, &served.scopes)
+                .await
+        };
+        let error = match put().await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if lacks_blob(&error) {
+            self.heal(manifest, graph, origin, to).await?;
+            return put().await.map_err(|error| self.access.explain(&error, served, true));
+        }
+        Err(self.access.explain(&error, served, true))
+    }
+
+    /// A registry that says "it is there" of a blob and then misses it has half an image, of a copy that was broken off or
+    /// of a cleaning under way. The blobs of that manifest are uploaded whatever it says (oras-go#1211).
+    async fn heal(&self, manifest: &Manifest, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
+        tracing::warn!(
+            "`{}` misses blobs that it said it had; they are uploaded",
+            to.served.repository
+        );
+        let one = Graph::of_one(manifest, graph);
+        self.blobs(&one, origin, to, true).await
+    }
+
+    async fn blobs(&self, blobs: &[Descriptor], origin: &Origin, to: &Destination, force: bool) -> Result<(), Failure> {
+        let mut under_way = stream::iter(blobs)
+            .map(|blob| self.once(blob, origin, to, force))
+            .buffer_unordered(self.light);
+        let mut failure = None;
+        while let Some(moved) = under_way.next().await {
+            if let Err(error) = moved {
+                failure = Some(error);
+                break;
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Moves a blob unless it has been moved to that repository in this run.
+    async fn once(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<(), Failure> {
+        let key = (to.served.repository.clone(), blob.digest.clone());
+        let slot = Arc::clone(self.moved.lock().await.entry(key).or_default());
+        let mut done = slot.lock().await;
+        if !*done || force {
+            self.one(blob, origin, to, force).await?;
+            *done = true;
+        }
+        Ok(())
+    }
+
+    async fn one(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<(), Failure> {
+        let served = &to.served;
+        let mut session = None;
+        match &to.mount_from {
+            Some(from) if !force => match served
+                .registry
+                .mount(&served.repository, &blob.digest, from, &served.scopes)
+                .await
+            {
+                Ok(Mount::Done) => return Ok(()),
+                Ok(Mount::Session(upload)) => session = Some(upload),
+                // Registries refuse mounts with 403, 404 or 405; none of these says anything about an upload.
+                Err(error) => tracing::debug!("no mount: {error}"),
+            },
+            None if !force => {
+                let there = served
+                    .registry
+                    .has_blob(&served.repository, &blob.digest, &served.scopes)
+                    .await;
+                if there.map_err(|error| self.access.explain(&error, served, true))? {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        // The semaphore is never closed, so there is always a permit in the end.
+        let _permit = self.transfers.acquire().await;
+        let mut tries = 1;
+        loop {
+            let upload = match session.take() {
+                Some(upload) => upload,
+                None => {
+                    let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
+                    begun.map_err(|error| self.access.explain(&error, served, true))?
+                }
+            };
+            let failure = match upload::carry(self, blob, origin, served, upload).await {
+                Ok(()) => return Ok(()),
+                Err(upload::Broken::Failed(failure)) => return Err(failure),
+                Err(upload::Broken::Target(error)) => error,
+            };
+            let pause = if upload::may_pass(&failure) {
+                self.policy.next(tries, None, retry::chance())
+            } else {
+                None
+            };
+            let Some(pause) = pause else {
+                return Err(self.access.explain(&registry::Error { tries, ..failure }, served, true));
+            };
+            tracing::warn!("{failure}; trying again in {:.1} s", pause.as_secs_f64());
+            tokio::time::sleep(pause).await;
+            tries += 1;
+        }
+    }
+
+    fn count(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get().saturating_add(bytes as u64));
+    }
+}
+
+/// Why a tag was not written.
+#[derive(Debug)]
+pub enum TagError {
+    /// The registry refused.
+    Refused(registry::Error),
+    /// Something else failed on the way.
+    Failed(Failure),
+}
+
+impl Graph {
+    /// The blobs of one manifest of the graph.
+    fn of_one(manifest: &Manifest, graph: &Graph) -> Vec<Descriptor> {
+        use crate::registry::manifest::Content;
+        let digests: Vec<Digest> = match manifest.content() {
+            Ok(Content::Image { config, layers }) => {
+                std::iter::once(config).chain(layers).map(|blob| blob.digest).collect()
+            }
+            Ok(Content::Other(blobs)) => blobs.into_iter().map(|blob| blob.digest).collect(),
+            Ok(Content::Index(_)) | Err(_) => Vec::new(),
+        };
+        graph
+            .blobs
+            .iter()
+            .filter(|blob| digests.contains(&blob.digest))
+            .cloned()
+            .collect()
+    }
+}
+
+fn lacks_blob(error: &registry::Error) -> bool {
+    matches!(
+        &error.problem,
+        Problem::Refused {
+            code: Some(Code::BlobUnknown),
+            ..
+        }
+    )
+}
+
+fn wrong_bytes(blob: &Descriptor, from: &str, what: &checked::Wrong) -> Failure {
+    Failure::new(
+        Kind::Other,
+        format!("{from} has wrong bytes under the digest {}: {what}", blob.digest),
+        "nothing of it was kept; the image must be pushed there again by whoever made it",
+    )
+}

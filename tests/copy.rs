@@ -1,0 +1,274 @@
+//! `copy`: between repositories of one registry by mounts, from other registries as streams, whole and byte for byte.
+
+use crate::support::emulator::{Answer, Combined, Emulator, Setup, TokenForm, on};
+use crate::support::image::{Image, ImageBuilder};
+use crate::support::pipe::Pipe;
+
+fn start(setup: Setup) -> Emulator {
+    let emulator = Emulator::start(setup);
+    emulator.put_image("shop/base", "1", &ImageBuilder::new("base").layers(8, 2000).build());
+    emulator
+}
+
+fn copy<'a>(emulator: &'a Emulator, source: &str) -> Pipe<'a> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .api_token()
+        .var("ACTION", "copy")
+        .var("SOURCE", source)
+        .var("RETRIES", "0")
+}
+
+#[test]
+fn nine_blobs_cost_thirteen_requests_and_one_token() {
+    let emulator = start(Setup::shop());
+    let outcome = copy(&emulator, "base:1")
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds()
+        .token_calls(1);
+    let requests: Vec<String> = outcome
+        .journal()
+        .iter()
+        .map(crate::support::emulator::Entry::line)
+        .collect();
+    let registry = requests.iter().filter(|line| line.contains("/v2/")).count();
+    assert_eq!(registry, 13, "{requests:#?}");
+    assert_eq!(emulator.tag("shop/web", "1"), emulator.tag("shop/base", "1"));
+    assert_eq!(
+        emulator.blob_bytes_sent() + emulator.blob_bytes_received(),
+        0,
+        "no byte of a blob moves"
+    );
+
+    // A finished copy ends after three requests.
+    let digest_known = copy(&emulator, "base:1")
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds()
+        .token_calls(1);
+    digest_known.requests([
+        "GET /v2/shop/base/manifests/1 401",
+        "GET /v2/shop/base/manifests/1 200",
+        "HEAD /v2/shop/web/manifests/1 200",
+    ]);
+}
+
+#[test]
+fn mounts_that_are_not_made_become_uploads_into_their_sessions() {
+    let emulator = start(Setup::shop().with(|settings| settings.mounts = false));
+    copy(&emulator, "base:1").var("TARGET", "web:1").run().succeeds();
+    assert_eq!(emulator.tag("shop/web", "1"), emulator.tag("shop/base", "1"));
+    assert_eq!(emulator.open_uploads(), 0);
+}
+
+#[test]
+fn refused_mounts_are_no_failure() {
+    for status in [403, 404, 405] {
+        let emulator = start(Setup::shop());
+        emulator.script(
+            on("POST", "mount=").signed_in(),
+            9,
+            Answer::error(status, "UNSUPPORTED", "no mounts"),
+        );
+        copy(&emulator, "base:1").var("TARGET", "web:1").run().succeeds();
+        assert_eq!(
+            emulator.tag("shop/web", "1"),
+            emulator.tag("shop/base", "1"),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn where_one_token_may_not_serve_both_each_side_has_its_own() {
+    for combined in [Combined::OnlyFirst, Combined::Refused] {
+        let emulator = start(Setup::shop().with(|settings| settings.combined = combined));
+        copy(&emulator, "base:1").var("TARGET", "web:1").run().succeeds();
+        assert_eq!(
+            emulator.tag("shop/web", "1"),
+            emulator.tag("shop/base", "1"),
+            "{combined:?}"
+        );
+    }
+    let emulator = start(Setup::shop().with(|settings| settings.token_form = TokenForm::Opaque));
+    copy(&emulator, "base:1")
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds()
+        .token_calls(1);
+}
+
+#[test]
+fn every_form_of_image_arrives_byte_for_byte() {
+    let small = Image::small("small");
+    for (tag, image) in [
+        ("multi", Image::multi("multi")),
+        (
+            "list",
+            Image::docker_list(vec![
+                ImageBuilder::new("a").docker().build(),
+                ImageBuilder::new("b").docker().build(),
+            ]),
+        ),
+        ("nested", Image::index(vec![Image::multi("inner"), small.clone()])),
+        (
+            "attested",
+            Image::index(vec![small.clone(), Image::attestation_of(&small)]),
+        ),
+        ("docker", ImageBuilder::new("docker").docker().build()),
+    ] {
+        // One registry with mounts, then from another registry as streams.
+        let emulator = start(Setup::shop());
+        emulator.put_image("shop/base", tag, &image);
+        copy(&emulator, &format!("base:{tag}"))
+            .var("TARGET", "web")
+            .run()
+            .succeeds();
+        assert_eq!(
+            emulator.manifest("shop/web", tag).as_ref(),
+            Some(image.bytes()),
+            "{tag}"
+        );
+
+        let target = Emulator::start(Setup::shop());
+        copy(&target, &format!("{}/shop/base:{tag}", emulator.host()))
+            .var("SOURCE_USERNAME", Setup::EMAIL)
+            .var("SOURCE_PASSWORD", &Setup::api_token())
+            .run()
+            .succeeds();
+        assert_eq!(target.manifest("shop/base", tag).as_ref(), Some(image.bytes()), "{tag}");
+        for part in image.walk() {
+            for blob in part.blobs() {
+                assert!(target.has_blob("shop/base", &blob.digest()), "{tag}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_platform_is_taken_out_of_an_index() {
+    let emulator = start(Setup::shop());
+    let image = Image::multi("multi");
+    emulator.put_image("shop/base", "multi", &image);
+    copy(&emulator, "base:multi")
+        .var("TARGET", "web:arm")
+        .var("PLATFORM", "linux/arm64")
+        .run()
+        .succeeds();
+    let digests: Vec<String> = image.children().iter().map(Image::digest).collect();
+    assert!(digests.contains(&emulator.tag("shop/web", "arm").unwrap()));
+    copy(&emulator, "base:multi")
+        .var("TARGET", "web:x")
+        .var("PLATFORM", "linux/riscv64")
+        .run()
+        .fails(4)
+        .says("it is there for");
+}
+
+#[test]
+fn a_half_copied_target_heals() {
+    let emulator = start(Setup::shop());
+    copy(&emulator, "base:1").var("TARGET", "web:1").run().succeeds();
+    let target = Emulator::start(Setup::shop());
+    let source = format!("{}/shop/base:1", emulator.host());
+    // The target answers "it is there" of a blob that it has lost.
+    target.script(on("HEAD", "/blobs/").signed_in(), 1, Answer::new(200));
+    copy(&target, &source)
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .run()
+        .succeeds()
+        .says("misses blobs");
+    assert_eq!(target.tag("shop/base", "1"), emulator.tag("shop/base", "1"));
+}
+
+#[test]
+fn many_images_with_targets_patterns_and_shares() {
+    let emulator = start(Setup::shop());
+    for tag in ["20", "20-alpine", "20.1", "18"] {
+        emulator.put_image("shop/base", tag, &Image::small(tag));
+    }
+    emulator.settings(|settings| settings.page_limit = 2);
+    let pipe = || {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "copy")
+    };
+    pipe()
+        .list("IMAGES", &["base:20*=web", "base:1=api:one"])
+        .run()
+        .succeeds()
+        .says("4 images copied");
+    assert_eq!(emulator.tags("shop/web"), ["20", "20-alpine", "20.1"]);
+    assert_eq!(emulator.tag("shop/api", "one"), emulator.tag("shop/base", "1"));
+    pipe().list("IMAGES", &["base:7*=web"]).run().fails(4).says("no tag of");
+
+    let other = Emulator::start(Setup::shop());
+    for step in ["0", "1"] {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&other)
+            .api_token()
+            .var("ACTION", "copy")
+            .list("IMAGES", &[&format!("{}/shop/base:*", emulator.host())])
+            .var("SOURCE_USERNAME", Setup::EMAIL)
+            .var("SOURCE_PASSWORD", &Setup::api_token())
+            .var("SHARD", "true")
+            .env("BITBUCKET_PARALLEL_STEP", step)
+            .env("BITBUCKET_PARALLEL_STEP_COUNT", "2")
+            .run()
+            .succeeds()
+            .says("of 2 takes");
+    }
+    assert_eq!(other.tags("shop/base"), emulator.tags("shop/base"));
+}
+
+#[test]
+fn wrong_bytes_are_never_passed_on() {
+    let emulator = start(Setup::shop());
+    let target = Emulator::start(Setup::shop());
+    emulator.script(
+        on("GET", "/blobs/").signed_in(),
+        1,
+        Answer::new(200).body("not the blob"),
+    );
+    copy(&target, &format!("{}/shop/base:1", emulator.host()))
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .run()
+        .fails(1)
+        .says("has wrong bytes");
+    assert_eq!(target.tag("shop/base", "1"), None);
+}
+
+#[test]
+fn a_foreign_credential_goes_to_its_registry_only() {
+    let emulator = start(Setup::shop());
+    copy(&emulator, "base:1")
+        .var("TARGET", "web:1")
+        .var("SOURCE_USERNAME", "x")
+        .var("SOURCE_PASSWORD", "a-password")
+        .run()
+        .fails(2)
+        .says("no source is on another registry");
+    Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .api_token()
+        .var("ACTION", "copy")
+        .list("IMAGES", &["quay.io/a/b:1", "ghcr.io/a/c:1"])
+        .var("SOURCE_USERNAME", "x")
+        .var("SOURCE_PASSWORD", "a-password")
+        .run()
+        .fails(2)
+        .no_connection()
+        .says("one pipe for each registry");
+    copy(&emulator, "base:1")
+        .run()
+        .fails(2)
+        .says("source and target are the same");
+}

@@ -1,0 +1,117 @@
+//! Files for the step where the step's folders are another user's, as in Pipelines: what the pipe says then, and that
+//! it says so before anything is done.
+
+use crate::support::emulator::{Emulator, Setup};
+use crate::support::image::Image;
+use crate::support::pipe::Pipe;
+use std::os::unix::fs::PermissionsExt;
+
+/// A uid that owns nothing here.
+const UID: u32 = 165_536;
+
+/// The binary as another user, in a clone folder that all may write (Pipelines makes it 0777).
+fn as_another_user(emulator: &Emulator) -> Pipe<'_> {
+    let uid = UID.to_string();
+    let setpriv = [
+        "setpriv",
+        "--reuid",
+        &uid,
+        "--regid",
+        &uid,
+        "--clear-groups",
+        env!("CARGO_BIN_EXE_crg-pipe"),
+    ];
+    let pipe = Pipe::of(&setpriv).env("PATH", "/usr/bin:/bin");
+    open(pipe, "", 0o777)
+        .workspace("shop")
+        .registry(emulator)
+        .api_token()
+        .var("RETRIES", "0")
+}
+
+fn open<'a>(pipe: Pipe<'a>, below: &str, mode: u32) -> Pipe<'a> {
+    let path = pipe.clone_folder().join(below);
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    pipe
+}
+
+fn shop() -> Emulator {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &Image::small("files"));
+    emulator
+}
+
+#[test]
+fn a_folder_that_is_another_users_is_explained_before_anything_is_done() {
+    let emulator = shop();
+    let retag = || {
+        let pipe = as_another_user(&emulator).file("out/made-by-the-step", "");
+        open(pipe, "out", 0o755)
+            .var("ACTION", "retag")
+            .var("SOURCE", "base:1")
+            .var("TAGS", "2")
+    };
+    for variable in ["OUTPUT_ENV", "REPORT"] {
+        let pipe = retag().var(variable, "out/result");
+        let folder = pipe.clone_folder().join("out").display().to_string();
+        let outcome = pipe
+            .run()
+            .fails(1)
+            .no_connection()
+            .says(&format!(
+                "`{folder}/result` cannot be written: `{folder}` (mode 0755) belongs to uid 0, and the pipe runs as uid {UID}"
+            ))
+            .says(&format!("put this line before the pipe: `- mkdir -p {folder} && chmod 777 {folder}`"));
+        assert_eq!(
+            outcome.last_line(),
+            "✖ retag: nothing was changed (exit status 1: other)"
+        );
+    }
+    assert_eq!(emulator.tag("shop/base", "2"), None);
+
+    let done = open(retag(), "out", 0o777)
+        .var("OUTPUT_ENV", "out/crg.env")
+        .var("REPORT", "out/report.json")
+        .run()
+        .succeeds();
+    assert!(done.file("out/crg.env").unwrap().starts_with("CRG_PIPE_REFERENCE='"));
+    let names: Vec<_> = std::fs::read_dir(done.clone_folder().join("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names.len(), 3, "nothing else is left: {names:?}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_explained() {
+    let emulator = shop();
+    Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .api_token()
+        .var("ACTION", "retag")
+        .var("SOURCE", "base:1")
+        .var("TAGS", "2")
+        .var("OUTPUT_ENV", "none/crg.env")
+        .run()
+        .fails(1)
+        .no_connection()
+        .says("there is no folder `")
+        .says("put this line before the pipe: `- mkdir -p ");
+}
+
+#[test]
+fn a_config_that_may_not_be_read_is_left_alone() {
+    let emulator = shop();
+    let pipe = as_another_user(&emulator)
+        .var("ACTION", "login")
+        .file(".docker/config.json", "{}");
+    let outcome = open(open(pipe, ".docker/config.json", 0o600), ".docker", 0o777)
+        .run()
+        .fails(1)
+        .says("/.docker/config.json` was left alone, since it may not be read: it (mode 0600)")
+        .says(&format!("belongs to uid 0, and the pipe runs as uid {UID}"))
+        .says("put this line before the pipe: `- chmod -R a+rwX ")
+        .says("nothing was changed");
+    assert_eq!(outcome.file(".docker/config.json").as_deref(), Some("{}"));
+}

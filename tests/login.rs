@@ -1,0 +1,296 @@
+//! `login`: the file that it writes, that Docker and skopeo sign in with it, and what it leaves alone.
+
+use crate::support::emulator::{Emulator, Setup, SignIn, User, api_token};
+use crate::support::engine::Engine;
+use crate::support::image::Image;
+use crate::support::outcome::Outcome;
+use crate::support::pipe::Pipe;
+use crate::support::skopeo::Skopeo;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+
+fn login(emulator: &Emulator) -> Pipe<'_> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .var("ACTION", "login")
+        .var("RETRIES", "0")
+}
+
+fn shop(seed: &str) -> Emulator {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &Image::small(seed));
+    emulator
+}
+
+fn config(outcome: &Outcome<'_>, path: &str) -> Value {
+    serde_json::from_str(&outcome.file(path).expect("the file")).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+/// The one line to add to the step.
+fn line(outcome: &Outcome<'_>) -> String {
+    let plain = outcome.plain();
+    let lines: Vec<&str> = plain
+        .lines()
+        .filter_map(|line| line.split_once("`- export ")?.1.strip_suffix('`'))
+        .collect();
+    assert_eq!(lines.len(), 1, "{plain}");
+    format!("export {}", lines[0])
+}
+
+/// With a Dockerfile in the clone folder.
+fn run_beside_a_dockerfile(pipe: Pipe<'_>) -> Outcome<'_> {
+    let dockerfile = "FROM scratch\nCOPY . /\n";
+    pipe.file("Dockerfile", dockerfile).api_token().run().succeeds()
+}
+
+/// Runs lines of the step after the pipe.
+fn step(clone: &Path, lines: &str) -> String {
+    let output = Command::new("sh")
+        .args(["-ec", lines])
+        .env("BITBUCKET_CLONE_DIR", clone)
+        .env("DOCKER_HOST", Engine::shared().socket())
+        .env("HOME", clone)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{lines}\n{said}");
+    said
+}
+
+#[test]
+fn docker_and_skopeo_sign_in_with_the_file() {
+    for sign_in in [SignIn::Bearer, SignIn::Basic] {
+        let emulator = Emulator::start(Setup::shop().with(|settings| settings.sign_in = sign_in));
+        let image = Image::small(&format!("login {sign_in:?}"));
+        emulator.put_image("shop/base", "1", &image);
+        let outcome = login(&emulator).api_token().run().succeeds();
+        let host = emulator.host();
+        let auth = STANDARD.encode(format!("{}:{}", Setup::EMAIL, Setup::api_token()));
+        assert_eq!(
+            config(&outcome, ".docker/config.json"),
+            json!({ "auths": { host: { "auth": auth } } })
+        );
+        let folder = outcome.clone_folder().join(".docker");
+        assert_eq!((mode(&folder.join("config.json")), mode(&folder)), (0o600, 0o755));
+        assert_eq!(outcome.file(".docker/.gitignore").as_deref(), Some("*\n"));
+        assert_eq!(
+            outcome.last_line(),
+            format!("✔ login: `.docker/config.json` now signs in to `{host}` with the API token")
+        );
+
+        let line = line(&outcome);
+        assert_eq!(line, "export DOCKER_CONFIG=\"$BITBUCKET_CLONE_DIR\"/.docker");
+        let pulled = step(
+            outcome.clone_folder(),
+            &format!("cd /\n{line}\ndocker pull {host}/shop/base:1"),
+        );
+        assert!(pulled.contains(&image.digest()), "{pulled}");
+        let authfile = folder.join("config.json").display().to_string();
+        let reference = format!("docker://{host}/shop/base:1");
+        let read = Skopeo::new().run(&[
+            "inspect",
+            "--raw",
+            "--tls-verify=false",
+            "--authfile",
+            &authfile,
+            &reference,
+        ]);
+        assert_eq!(read.succeeds().as_bytes(), image.bytes());
+    }
+}
+
+#[test]
+fn a_file_that_is_there_keeps_what_is_not_ours() {
+    let emulator = shop("login merged");
+    let host = emulator.host();
+    let before = json!({
+        "proxies": { "default": { "httpProxy": "http://proxy:3128" } },
+        "auths": { "ghcr.io": { "auth": "Zm9vOmJhcg==" }, host: { "auth": "b2xkOm9sZA==", "email": "x" } },
+        "psFormat": "table {{.ID}}",
+    });
+    let outcome = login(&emulator)
+        .built_in()
+        .file("my config/config.json", before.to_string())
+        .var("DOCKER_CONFIG", "my config")
+        .run()
+        .succeeds()
+        .says("with the built-in credential");
+    let after = config(&outcome, "my config/config.json");
+    let mut expected = before;
+    expected["auths"][host]["auth"] = STANDARD
+        .encode(format!("{}:{}", Setup::BUILT_IN_USERNAME, Setup::BUILT_IN_TOKEN))
+        .into();
+    assert_eq!(after, expected);
+    assert_eq!(mode(&outcome.clone_folder().join("my config/config.json")), 0o600);
+    assert_eq!(outcome.file("my config/.gitignore"), None, "the folder is the user's");
+    let line = line(&outcome);
+    let shown = step(
+        outcome.clone_folder(),
+        &format!("{line}\ncat \"$DOCKER_CONFIG/config.json\""),
+    );
+    assert!(shown.contains("psFormat"), "{shown}");
+}
+
+#[test]
+fn credential_helpers_do_not_hide_the_credential() {
+    let emulator = shop("login helpers");
+    let host = emulator.host();
+    for (existing, note) in [
+        (json!({ "credsStore": "desktop" }), "`credsStore`"),
+        (
+            json!({ "credHelpers": { host: "ecr-login" } }),
+            "docker-credential-ecr-login",
+        ),
+    ] {
+        let outcome = login(&emulator)
+            .api_token()
+            .file(".docker/config.json", existing.to_string())
+            .run()
+            .succeeds()
+            .says("WARNING: ")
+            .says(note);
+        let line = line(&outcome);
+        step(
+            outcome.clone_folder(),
+            &format!("{line}\ndocker pull {host}/shop/base:1"),
+        );
+    }
+}
+
+#[test]
+fn a_wrong_credential_writes_nothing() {
+    let emulator = shop("login wrong");
+    let outcome = login(&emulator)
+        .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
+        .var("ATLASSIAN_API_TOKEN", &api_token("nobody"))
+        .run()
+        .fails(3)
+        .says("did not accept the credential while signing in: 401, “unauthorized”")
+        .says("was not accepted for `ada@example.com`")
+        .says("it has expired or was revoked");
+    assert_eq!(
+        outcome.last_line(),
+        "✖ login: nothing was changed (exit status 3: credential)"
+    );
+    assert!(!outcome.clone_folder().join(".docker").exists());
+    let kept = login(&emulator)
+        .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
+        .var("ATLASSIAN_API_TOKEN", &api_token("nobody"))
+        .file(".docker/config.json", "{\"auths\":{}}")
+        .run()
+        .fails(3);
+    assert_eq!(kept.file(".docker/config.json").as_deref(), Some("{\"auths\":{}}"));
+}
+
+#[test]
+fn auto_takes_the_first_credential_that_is_accepted_and_says_which() {
+    let emulator = shop("login auto");
+    login(&emulator)
+        .built_in()
+        .api_token()
+        .run()
+        .succeeds()
+        .says("with the built-in credential")
+        .says("`CREDENTIAL: api-token` writes the API token instead");
+    let chosen = login(&emulator)
+        .built_in()
+        .api_token()
+        .var("CREDENTIAL", "api-token")
+        .run()
+        .succeeds()
+        .says("with the API token")
+        .never_says("built-in");
+    let auth = &config(&chosen, ".docker/config.json")["auths"][emulator.host()]["auth"];
+    assert!(
+        STANDARD
+            .decode(auth.as_str().unwrap())
+            .unwrap()
+            .starts_with(b"ada@example.com:")
+    );
+
+    let gone = Emulator::start(Setup::shop().user(User::new("x@example.com", &api_token("x"))));
+    login(&gone)
+        .var("BITBUCKET_PACKAGES_USERNAME", "pipelines-other")
+        .secret("BITBUCKET_PACKAGES_TOKEN", "of-another-step-0123456789")
+        .api_token()
+        .run()
+        .succeeds()
+        .says("with the API token");
+}
+
+#[test]
+fn a_file_that_docker_would_not_read_is_never_replaced() {
+    let emulator = shop("login broken");
+    for (content, fact) in [
+        ("{\"auths\": {", "is no JSON: see line 1"),
+        ("[]", "is no JSON object"),
+        (
+            "{\"auths\": []}",
+            "`auths` of the `config.json` in `DOCKER_CONFIG` is not an object",
+        ),
+        ("\u{feff}{}", "byte order mark"),
+    ] {
+        let outcome = login(&emulator)
+            .api_token()
+            .file(".docker/config.json", content)
+            .run()
+            .fails(1)
+            .says(fact)
+            .says("hint: ")
+            .says("nothing was changed");
+        assert_eq!(outcome.file(".docker/config.json").as_deref(), Some(content));
+    }
+    let linked = login(&emulator)
+        .api_token()
+        .file("elsewhere.json", "{}")
+        .file(".docker/x", "");
+    std::os::unix::fs::symlink("../elsewhere.json", linked.clone_folder().join(".docker/config.json")).unwrap();
+    let linked = linked.run().fails(1).says("is a link out of its folder");
+    assert_eq!(linked.file("elsewhere.json").as_deref(), Some("{}"));
+}
+
+#[test]
+fn a_build_context_that_holds_the_folder_is_told() {
+    let emulator = shop("login contexts");
+    run_beside_a_dockerfile(login(&emulator))
+        .says("`docker build` of `Dockerfile` with the context `.` would take the credential into the image")
+        .says("add the line `.docker` to `.dockerignore`");
+    for ignore in [".docker\n", "**/config.json\n", "*\n!src\n"] {
+        run_beside_a_dockerfile(login(&emulator).file(".dockerignore", ignore)).never_says("WARNING");
+    }
+    run_beside_a_dockerfile(login(&emulator).file(".dockerignore", "node_modules\n.docker\n!.docker/config.json\n"))
+        .says("WARNING: ");
+    // A context beside the folder does not hold it; the clone as context does.
+    run_beside_a_dockerfile(
+        login(&emulator)
+            .file(".dockerignore", ".docker\n")
+            .file("service/Dockerfile", "FROM scratch\n"),
+    )
+    .never_says("WARNING");
+}
+
+#[test]
+fn a_folder_that_the_step_would_never_see_is_a_mistake() {
+    let emulator = shop("login outside");
+    for folder in ["/root/.docker", "../.docker"] {
+        login(&emulator)
+            .api_token()
+            .env("BITBUCKET_PIPE_STORAGE_DIR", "/opt/atlassian/pipelines/pipe")
+            .var("DOCKER_CONFIG", folder)
+            .run()
+            .fails(2)
+            .no_connection()
+            .says(&format!(
+                "`DOCKER_CONFIG` is `{folder}`: it is outside the clone, so the step would never see it"
+            ));
+    }
+}

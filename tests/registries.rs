@@ -1,0 +1,259 @@
+//! The actions against a registry that is not ours, Debian's docker-registry, in each way that it signs in: what they
+//! ask of it, and what its refusals come to.
+
+use crate::support::distribution::Distribution;
+use crate::support::emulator::api_token;
+use crate::support::engine::Engine;
+use crate::support::image::{Image, ImageBuilder};
+use crate::support::pipe::Pipe;
+use crate::support::pki::Authority;
+use crate::support::skopeo::Skopeo;
+use crate::support::token_server::TokenServer;
+
+const EMAIL: &str = "ada@example.com";
+const READER: &str = "bob@example.com";
+
+fn pipe(registry: &Distribution, action: &str) -> Pipe<'static> {
+    Pipe::new()
+        .workspace("shop")
+        .distribution(registry)
+        .engine(Engine::shared())
+        .var("ACTION", action)
+        .var("RETRIES", "0")
+}
+
+fn token_server() -> TokenServer {
+    TokenServer::start()
+        .user(EMAIL, &api_token("ada"), &[("*", "pull,push")])
+        .user(READER, &api_token("bob"), &[("shop/base", "pull")])
+}
+
+fn as_user(pipe: Pipe<'static>, email: &str, seed: &str) -> Pipe<'static> {
+    pipe.var("ATLASSIAN_ACCOUNT_EMAIL", email)
+        .var("ATLASSIAN_API_TOKEN", &api_token(seed))
+}
+
+/// The credential of a registry with htpasswd, in the variables whose values nobody judges.
+fn by_password(pipe: Pipe<'static>) -> Pipe<'static> {
+    pipe.var("BITBUCKET_PACKAGES_USERNAME", EMAIL)
+        .var("BITBUCKET_PACKAGES_TOKEN", Distribution::PASSWORD)
+}
+
+/// Signed in as the user who may write.
+fn writer(registry: &Distribution, password: &str) -> Skopeo {
+    let skopeo = match registry.authority_pem() {
+        Some(pem) => Skopeo::new().trusting(&pem),
+        None => Skopeo::new(),
+    };
+    skopeo.login(&registry.host(), EMAIL, password).succeeds();
+    skopeo
+}
+
+fn build(name: &str, seed: &str) -> Image {
+    let image = ImageBuilder::new(seed).docker().build();
+    Engine::shared()
+        .docker_reading(&["load"], &image.docker_archive(&[name]))
+        .succeeds();
+    image
+}
+
+#[test]
+fn a_retag_costs_three_requests_and_one_token() {
+    let tokens = token_server();
+    let registry = Distribution::setup().token(&tokens).recorded().start();
+    let host = registry.host();
+    let skopeo = writer(&registry, &api_token("ada"));
+    for (tag, image) in [
+        ("one", Image::small("registries one")),
+        ("multi", Image::multi("registries multi")),
+    ] {
+        skopeo.push(&image, &format!("{host}/shop/base:{tag}")).succeeds();
+        registry.recorder().forget_requests();
+        let calls = tokens.calls().len();
+        as_user(pipe(&registry, "retag"), EMAIL, "ada")
+            .var("SOURCE", &format!("base:{tag}"))
+            .var("TAGS", "stable")
+            .run()
+            .succeeds();
+        assert_eq!(
+            registry.recorder().requests(),
+            [
+                format!("GET /v2/shop/base/manifests/{tag} 401"),
+                format!("GET /v2/shop/base/manifests/{tag} 200"),
+                "PUT /v2/shop/base/manifests/stable 201".to_owned(),
+            ]
+        );
+        assert_eq!(tokens.calls().len(), calls + 1, "{:#?}", tokens.calls());
+        let read = skopeo.raw(&format!("{host}/shop/base:stable")).succeeds();
+        assert_eq!(read.as_bytes(), image.bytes());
+    }
+}
+
+#[test]
+fn tokens_serve_pull_push_and_login() {
+    let tokens = token_server();
+    let registry = Distribution::setup().token(&tokens).recorded().start();
+    let host = registry.host();
+    let built = build("base:registries-token", "registries token");
+    as_user(pipe(&registry, "push"), EMAIL, "ada")
+        .var("SOURCE", "base:registries-token")
+        .var("TAGS", "1 2")
+        .run()
+        .succeeds()
+        .says("pushed as `1`; tagged `2`");
+    let name = format!("{host}/shop/base:2");
+    as_user(pipe(&registry, "pull"), READER, "bob")
+        .var("IMAGES", "base:2")
+        .run()
+        .succeeds();
+    assert_eq!(Engine::shared().inspect(&name, "{{.Id}}"), Some(built.config_digest()));
+    let login = as_user(pipe(&registry, "login"), READER, "bob").run().succeeds();
+    let authfile = login.clone_folder().join(".docker/config.json");
+    let authfile = authfile.to_str().unwrap();
+    let read = ["inspect", "--raw", "--tls-verify=false", "--authfile", authfile];
+    Skopeo::new()
+        .run(&[&read[..], &[&format!("docker://{name}")]].concat())
+        .succeeds();
+}
+
+#[test]
+fn who_may_only_read_and_who_may_nothing_are_told_so() {
+    let tokens = token_server();
+    let registry = Distribution::setup().token(&tokens).recorded().start();
+    let host = registry.host();
+    let skopeo = writer(&registry, &api_token("ada"));
+    for package in ["base", "web"] {
+        let reference = format!("{host}/shop/{package}:1");
+        skopeo.push(&Image::small("registries refused"), &reference).succeeds();
+    }
+    registry.recorder().forget_requests();
+    as_user(pipe(&registry, "retag"), READER, "bob")
+        .var("SOURCE", "base:1")
+        .var("TAGS", "2")
+        .run()
+        .fails(5)
+        .says("grants no `push` on `shop/base` to the API token of `bob@example.com`")
+        .says("the sign-in granted pull to")
+        .says("`bob@example.com` lacks the role Write");
+    build("base:registries-reader", "registries reader");
+    as_user(pipe(&registry, "push"), READER, "bob")
+        .var("SOURCE", "base:registries-reader")
+        .run()
+        .fails(5)
+        .says("grants no `push` on `shop/base`")
+        .says("nothing was changed");
+    let requests = registry.recorder().requests();
+    assert!(
+        requests
+            .iter()
+            .all(|line| line.starts_with("GET /v2/shop/base/manifests/")),
+        "{requests:#?}"
+    );
+
+    // This registry says 401 where others say 403: the credential is right all the same.
+    as_user(pipe(&registry, "pull"), READER, "bob")
+        .var("IMAGES", "web:1")
+        .run()
+        .fails(3)
+        .says("refused reading `shop/web:1`: 401 UNAUTHORIZED")
+        .says("the sign-in granted nothing to the API token of `bob@example.com`")
+        .says("lacks the role Read")
+        .never_says("it has expired");
+    as_user(pipe(&registry, "pull"), EMAIL, "unknown")
+        .var("IMAGES", "base:1")
+        .run()
+        .fails(3)
+        .says("did not accept the credential while reading `shop/base:1`: 401, “incorrect username or password”")
+        .says("it has expired or was revoked");
+}
+
+#[test]
+fn passwords_over_tls_under_a_private_ca() {
+    let registry = Distribution::setup().htpasswd(EMAIL).tls(Authority::shared()).start();
+    let host = registry.host();
+    let skopeo = writer(&registry, Distribution::PASSWORD);
+    let image = Image::multi("registries tls");
+    skopeo.push(&image, &format!("{host}/shop/base:1")).succeeds();
+    let retag = || {
+        by_password(pipe(&registry, "retag"))
+            .var("SOURCE", "base:1")
+            .var("TAGS", "2")
+    };
+    retag().run().succeeds();
+    let read = skopeo.raw(&format!("{host}/shop/base:2")).succeeds();
+    assert_eq!(read.as_bytes(), image.bytes());
+
+    // As a file too.
+    retag()
+        .file("certificates/ca.pem", Authority::shared().pem())
+        .var("CA_CERTIFICATE", "certificates/ca.pem")
+        .run()
+        .succeeds();
+    by_password(pipe(&registry, "pull"))
+        .var("IMAGES", "base:1")
+        .run()
+        .succeeds();
+    build("base:registries-tls", "registries tls push");
+    by_password(pipe(&registry, "push"))
+        .var("SOURCE", "base:registries-tls")
+        .run()
+        .succeeds();
+    by_password(pipe(&registry, "login")).run().succeeds();
+
+    // Nothing is sent to a server that nobody vouches for, by plain HTTP neither, although it is on loopback.
+    for action in [retag(), by_password(pipe(&registry, "login"))] {
+        action
+            .unset("CA_CERTIFICATE")
+            .run()
+            .fails(6)
+            .says(&format!("no secure connection to `{host}`"))
+            .says("its certificate is signed by an authority that is not trusted here")
+            .says("`CA_CERTIFICATE`")
+            .says("nothing was changed (exit status 6: unreachable)");
+    }
+    let stranger = Authority::new();
+    retag()
+        .var("CA_CERTIFICATE", &stranger.pem())
+        .run()
+        .fails(6)
+        .says("`CA_CERTIFICATE`");
+    pipe(&registry, "retag")
+        .var("SOURCE", "base:1")
+        .var("TAGS", "2")
+        .var("BITBUCKET_PACKAGES_USERNAME", EMAIL)
+        .secret("BITBUCKET_PACKAGES_TOKEN", "another password")
+        .run()
+        .fails(3)
+        .says("the built-in credential (`BITBUCKET_PACKAGES_USERNAME`, `BITBUCKET_PACKAGES_TOKEN`) was not accepted");
+}
+
+#[test]
+fn passwords_over_plain_http_on_loopback() {
+    let registry = Distribution::setup().htpasswd(EMAIL).recorded().start();
+    let host = registry.host();
+    let image = Image::small("registries basic");
+    writer(&registry, Distribution::PASSWORD)
+        .push(&image, &format!("{host}/shop/base:1"))
+        .succeeds();
+    registry.recorder().forget_requests();
+    by_password(pipe(&registry, "retag"))
+        .var("SOURCE", "base:1")
+        .var("TAGS", "2")
+        .run()
+        .succeeds();
+    assert_eq!(
+        registry.recorder().requests(),
+        [
+            "GET /v2/shop/base/manifests/1 401",
+            "GET /v2/shop/base/manifests/1 200",
+            "PUT /v2/shop/base/manifests/2 201"
+        ]
+    );
+    by_password(pipe(&registry, "retag"))
+        .var("SOURCE", "base:none")
+        .var("TAGS", "2")
+        .run()
+        .fails(4)
+        .says("404 MANIFEST_UNKNOWN")
+        .says("tags that are there: `");
+}

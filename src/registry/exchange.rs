@@ -186,12 +186,12 @@ impl Registry {
             let outgoing = ask.outgoing(scheme, &self.0.host)?;
             self.0.network.send(&outgoing, None).await
         };
-        let (scheme, came) = match ask_by("https").await {
+        let (scheme, incoming) = match ask_by("https").await {
             // As Docker does: loopback may speak plain HTTP.
             Err(problem) if self.0.host.is_loopback() && speaks_plain_http(&problem) => ("http", ask_by("http").await),
-            came => ("https", came),
+            incoming => ("https", incoming),
         };
-        let Incoming { response, same_origin } = came.map_err(|problem| (problem, None))?;
+        let Incoming { response, same_origin } = incoming.map_err(|problem| (problem, None))?;
         let status = response.status();
         if status.as_u16() == 401 && same_origin {
             let challenge = self.challenge(response.headers()).map_err(|problem| (problem, None))?;

@@ -112,6 +112,7 @@ pub(super) async fn retried<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn a_transfer_speaks_every_ten_seconds() {

@@ -1,6 +1,7 @@
 //! `ACTION: copy`, checked: which images go where.
 
-use super::{Check, OnExisting, derived_target, transport};
+use super::actions::{same_name, transport};
+use super::{Check, OnExisting};
 use crate::credential::{Credential, Source};
 use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split};
 use crate::mistake::Mistake;
@@ -310,7 +311,7 @@ impl Check<'_> {
     }
 
     fn derived(&mut self, variable: &str, text: &str, source: &Selection, namespace: &Namespace) -> Option<Repository> {
-        match derived_target(&source.repository().to_string(), namespace) {
+        match same_name(&source.repository().to_string(), namespace) {
             Ok(repository) => Some(repository),
             Err(bad) => {
                 self.mistake(Mistake::new(

@@ -240,12 +240,12 @@ pub(super) fn familiar(name: &str) -> String {
     format!("{host}/{library}{rest}{tag}")
 }
 
-/// The digest that the name of a configuration states: `<hex>.json` or `blobs/sha256/<hex>`.
+/// The digest that the name of a configuration states: `<hex>.json`, `blobs/sha256/<hex>`, or, from kaniko and others that
+/// use go-containerregistry, `sha256:<hex>`.
 fn stated_digest(name: &str) -> Option<Digest> {
-    let hex = name
-        .strip_suffix(".json")
-        .and_then(|hex| Digest::parse(&format!("sha256:{hex}")).ok());
-    hex.or_else(|| blob_digest(name))
+    let hex = name.strip_suffix(".json").map(|hex| format!("sha256:{hex}"));
+    let digest = Digest::parse(hex.as_deref().unwrap_or(name)).ok();
+    digest.or_else(|| blob_digest(name))
 }
 
 /// The digest that the name of a blob states: `blobs/sha256/<hex>`.

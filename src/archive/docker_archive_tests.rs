@@ -170,6 +170,7 @@ fn what_does_not_fit_is_refused() {
     let diff_id = Digest::of(b"layer").to_string();
     let config = json!({ "rootfs": { "diff_ids": [diff_id] } }).to_string();
     let list = json!([{ "Config": "config.json", "RepoTags": ["a:1"], "Layers": ["layer.tar"] }]);
+    let of_kaniko = format!("sha256:{}", "1".repeat(64));
     let wrong_name = format!("{}.json", "0".repeat(64));
     for (bytes, text) in [
         (one(&list, &config, ("other.tar", b"layer")), "lacks `layer.tar`"),
@@ -202,6 +203,10 @@ fn what_does_not_fit_is_refused() {
         (
             one(&json!([{ "Config": wrong_name }]), "{}", (&wrong_name, b"{}")),
             "wrong bytes for sha256:000",
+        ),
+        (
+            one(&json!([{ "Config": of_kaniko }]), "{}", (&of_kaniko, b"{}")),
+            "wrong bytes for sha256:111",
         ),
         (tar(&[("repositories", b"{}")]), "it has no `manifest.json`"),
     ] {

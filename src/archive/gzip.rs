@@ -6,7 +6,7 @@
 
 use super::hasher::Hasher;
 use crate::image::Digest;
-use flate2::{Compress, Compression as Level, Crc, FlushCompress, Status};
+use flate2::{Compress, Compression as Level, Crc, FlushCompress};
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -19,10 +19,12 @@ const BLOCK: usize = 128 * 1024;
 const WINDOW: usize = 32 * 1024;
 /// Docker's and gzip's own default.
 const LEVEL: u32 = 6;
-/// More cores than this are left to others: each takes about half a MiB.
-const MOST_THREADS: usize = 16;
+/// More cores than this are left to others: each takes about 1 MiB, and these outrun an upload.
+const MOST_THREADS: usize = 8;
 /// Deflate, no flags, no time, no name, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+/// What a window is filled with at first; it is two windows long.
+static ZEROS: [u8; 2 * WINDOW] = [0; 2 * WINDOW];
 /// An empty last block with fixed codes.
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
@@ -43,6 +45,7 @@ enum State {
     Waiting(Box<dyn Read + Send>, Digest),
     Running(Receiver<Item>),
     Ended,
+    Failed,
 }
 
 /// What comes out in order.
@@ -63,6 +66,8 @@ struct Job {
     /// Where the block begins.
     start: usize,
     reply: Sender<io::Result<Piece>>,
+    /// Where `bytes` go afterwards, to be filled again.
+    spare: Sender<Vec<u8>>,
 }
 
 impl Gzip {
@@ -87,11 +92,15 @@ impl Gzip {
     fn next_piece(&mut self) -> io::Result<()> {
         self.at = 0;
         self.piece.clear();
-        // After an error there is nothing more to come.
-        let queue = match std::mem::replace(&mut self.state, State::Ended) {
+        // Who reads on after an error must not take it for the end.
+        let queue = match std::mem::replace(&mut self.state, State::Failed) {
             State::Waiting(source, diff_id) => start(source, diff_id, self.threads)?,
             State::Running(queue) => queue,
-            State::Ended => return Ok(()),
+            State::Failed => return Err(broken()),
+            State::Ended => {
+                self.state = State::Ended;
+                return Ok(());
+            }
         };
         match queue.recv().map_err(|_| broken())? {
             Item::Block(reply) => {
@@ -102,6 +111,7 @@ impl Gzip {
             }
             Item::End(result) => {
                 result?;
+                self.state = State::Ended;
                 self.piece.extend(LAST_BLOCK);
                 self.piece.extend(self.checksum.sum().to_le_bytes());
                 // The length modulo 2^32, which is what flate2 counts.
@@ -157,12 +167,12 @@ impl fmt::Display for WrongDiffId {
 impl std::error::Error for WrongDiffId {}
 
 fn broken() -> io::Error {
-    io::Error::other("a thread that compresses ended early")
+    io::Error::other("the layer could not be compressed to its end")
 }
 
 /// Starts the thread that reads and those that compress. All end when the receiver is dropped.
 fn start(source: Box<dyn Read + Send>, diff_id: Digest, threads: usize) -> io::Result<Receiver<Item>> {
-    let (jobs, waiting) = sync_channel(threads);
+    let (jobs, waiting) = sync_channel(1);
     let waiting = Arc::new(Mutex::new(waiting));
     for number in 0..threads {
         let waiting = Arc::clone(&waiting);
@@ -176,7 +186,7 @@ fn start(source: Box<dyn Read + Send>, diff_id: Digest, threads: usize) -> io::R
             Err(_) => break,
         }
     }
-    let (queue, items) = sync_channel(threads + 1);
+    let (queue, items) = sync_channel(threads);
     thread::Builder::new().name("gzip-read".to_owned()).spawn(move || {
         let result = feed(source, &diff_id, &jobs, &queue);
         // Who reads no more wants no end.
@@ -193,10 +203,12 @@ fn feed(
     queue: &SyncSender<Item>,
 ) -> io::Result<()> {
     let mut hasher = Hasher::new(diff_id.algorithm());
-    let mut before: Vec<u8> = Vec::new();
+    let mut before: Vec<u8> = Vec::with_capacity(WINDOW);
+    let (spare, spares) = channel();
     loop {
         let start = before.len();
-        let mut bytes = Vec::with_capacity(WINDOW + BLOCK);
+        let mut bytes: Vec<u8> = spares.try_recv().unwrap_or_else(|_| Vec::with_capacity(WINDOW + BLOCK));
+        bytes.clear();
         bytes.append(&mut before);
         (&mut source).take(BLOCK as u64).read_to_end(&mut bytes)?;
         let block = &bytes[start..];
@@ -205,8 +217,14 @@ fn feed(
         before.extend_from_slice(&bytes[bytes.len().saturating_sub(WINDOW)..]);
         if !is_empty {
             let (reply, piece) = channel();
-            let sent = queue.send(Item::Block(piece)).is_ok() && jobs.send(Job { bytes, start, reply }).is_ok();
-            if !sent {
+            let spare = spare.clone();
+            let job = Job {
+                bytes,
+                start,
+                reply,
+                spare,
+            };
+            if queue.send(Item::Block(piece)).is_err() || jobs.send(job).is_err() {
                 return Ok(());
             }
         }
@@ -223,36 +241,60 @@ fn feed(
 
 /// Compresses blocks until there are no more.
 fn work(waiting: &Mutex<Receiver<Job>>) {
+    // Its size is part of what the bytes depend on.
+    let mut buffer = vec![0; BLOCK / 4];
+    let mut compress = Compress::new(Level::new(LEVEL), false);
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { bytes, start, reply }) = job else {
+        let Ok(Job {
+            bytes,
+            start,
+            reply,
+            spare,
+        }) = job
+        else {
             return;
         };
-        let piece = deflate(&bytes[..start], &bytes[start..]);
+        let piece = deflate(&mut compress, &mut buffer, &bytes[..start], &bytes[start..]);
         // Nobody may wait for it any more.
         let _ = reply.send(piece);
+        let _ = spare.send(bytes);
     }
 }
 
-/// A compressor is not used twice: zlib-rs 0.6 finds other matches after a reset, by what it saw before.
-fn deflate(dictionary: &[u8], block: &[u8]) -> io::Result<Piece> {
-    let mut compress = Compress::new(Level::new(LEVEL), false);
+/// Deflates a block to whole bytes.
+fn deflate(compress: &mut Compress, buffer: &mut [u8], dictionary: &[u8], block: &[u8]) -> io::Result<Piece> {
+    wash(compress, buffer)?;
     if !dictionary.is_empty() {
         compress.set_dictionary(dictionary)?;
     }
+    let mut bytes = Vec::with_capacity(BLOCK / 2);
     let mut checksum = Crc::new();
     checksum.update(block);
-    let mut bytes = Vec::with_capacity(block.len() / 2 + 1024);
     loop {
-        let done = usize::try_from(compress.total_in()).map_err(io::Error::other)?;
-        let status = compress.compress_vec(&block[done..], &mut bytes, FlushCompress::Sync)?;
+        let (read, written) = (compress.total_in(), compress.total_out());
+        let rest = usize::try_from(read)
+            .ok()
+            .and_then(|read| block.get(read..))
+            .unwrap_or_default();
+        compress.compress(rest, buffer, FlushCompress::Sync)?;
+        let new = usize::try_from(compress.total_out() - written).map_err(io::Error::other)?;
+        bytes.extend_from_slice(&buffer[..new]);
         // A flush is complete only if room is left behind it.
-        let is_complete = compress.total_in() == block.len() as u64 && bytes.len() < bytes.capacity();
-        if is_complete || status == Status::StreamEnd {
+        if new < buffer.len() {
             return Ok(Piece { bytes, checksum });
         }
-        bytes.reserve(block.len() / 2 + 1024);
     }
+}
+
+/// Makes a used compressor as good as new. zlib-rs 0.6 leaves the window as it was when it resets, and chooses between
+/// matches at the end of a block by what lies behind it: what another block left there must not decide. A new compressor
+/// for each block would do too, but glibc 2.36 lets a heap grow with each aligned allocation: 2.7 MiB a thread, not 1.
+fn wash(compress: &mut Compress, buffer: &mut [u8]) -> io::Result<()> {
+    compress.reset();
+    compress.compress(&ZEROS, buffer, FlushCompress::Sync)?;
+    compress.reset();
+    Ok(())
 }
 
 #[cfg(test)]

@@ -44,6 +44,20 @@ fn every_length_comes_back_and_no_number_of_threads_changes_a_byte() {
 }
 
 #[test]
+fn a_used_compressor_is_as_good_as_a_new_one() {
+    let bytes = sample(12 * BLOCK);
+    let mut used = Compress::new(Level::new(LEVEL), false);
+    let mut buffer = vec![0; BLOCK / 4];
+    for (number, block) in bytes.chunks(BLOCK - 7777).enumerate() {
+        let mut new = Compress::new(Level::new(LEVEL), false);
+        let dictionary = &bytes[..number * 3000];
+        let [used, new] =
+            [&mut used, &mut new].map(|compress| deflate(compress, &mut buffer, dictionary, block).unwrap());
+        assert!(used.bytes == new.bytes, "{number}");
+    }
+}
+
+#[test]
 fn cutting_into_blocks_costs_next_to_nothing() {
     let bytes = sample(40 * BLOCK);
     let mut whole = flate2::write::GzEncoder::new(Vec::new(), Level::new(LEVEL));
@@ -75,6 +89,7 @@ fn a_layer_of_another_digest_has_no_end() {
         let source = io::Cursor::new(sample(length));
         let mut gzip = Gzip::new(source, Digest::of(b"another"));
         let error = io::copy(&mut gzip, &mut io::sink()).expect_err("wrong digest");
+        gzip.read(&mut [0]).expect_err("not to be taken for an end");
         let inner = error.get_ref().unwrap().downcast_ref::<WrongDiffId>().unwrap();
         assert_eq!(inner.found, Digest::of(&sample(length)));
     }

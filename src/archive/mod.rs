@@ -1,5 +1,14 @@
-//! Archives of images: OCI layouts, OCI layouts in a tar, and what `docker save` writes. Read and written as regions of
-//! files, never extracted, and without a connection to anything.
+//! Archives of images: OCI layouts, OCI layouts in a tar, and what `docker save` writes. Nothing in here opens a
+//! connection.
+//!
+//! A blob is a [`Region`] of a file wherever it lies. With all sizes known beforehand, a tar is read and written as a
+//! folder is: several blobs at a time, and several parts of one. Only a gzip-compressed tar must be read in order
+//! ([`Inflated`]). Nothing is ever extracted, and no name or link in an archive is followed out of it.
+//!
+//! - To read: [`Layout::open`] (`oci:`, `oci-archive:`) gives manifests and blobs by digest; [`DockerArchive::open`] gives
+//!   configuration and layers, which [`Gzip`] compresses on their way, and [`manifest_for`] makes their manifest.
+//! - To write: [`Writer::create`] with all manifests and sizes, [`Writer::blob`] for each place, [`Writer::seal`] when its
+//!   digest was checked, [`Writer::finish`].
 //!
 //! Blocking code: callers run it beside their event loop. Memory does not grow with the size of an archive.
 

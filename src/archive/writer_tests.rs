@@ -1,10 +1,11 @@
 use super::super::fixture::{Image, index, location};
 use super::super::layout::{INDEX, REF_NAME, blob_name};
-use super::super::{DockerArchive, Layout};
+use super::super::{BlobSource, DockerArchive, Layout};
 use super::*;
 use crate::registry::manifest::Content;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -119,6 +120,46 @@ fn archives_are_the_same_on_every_run_and_sound() {
         assert!(entries.contains(&(blob_name(&digest), size)), "{entries:?}");
     }
     assert_eq!(entries.len(), 5 + 4);
+}
+
+/// From 8 GiB on a size does not fit into a tar's octal digits. The file is a hole: it takes no space.
+#[test]
+fn a_layer_of_more_than_8_gib_has_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = location("oci-archive", &folder.path().join("x.tar"));
+    let image = Image::new("x", 1);
+    let large = (Digest::of(b"large"), (9 << 30) + 1);
+    let sizes = [vec![large.clone()], image.sizes()].concat();
+    let writer = Writer::create(&location, &[image.output(&["1"])], &sizes).unwrap();
+    let Slot::Fill(region) = writer.blob(&large.0).unwrap() else {
+        panic!("no place");
+    };
+    region.write_at(b"end", large.1 - 3).unwrap();
+    writer.seal(&large.0).unwrap();
+    fill(&writer, &image.blobs);
+    writer.finish().unwrap();
+    let mut end = String::new();
+    let descriptor = crate::registry::manifest::Descriptor {
+        media_type: String::new(),
+        digest: large.0.clone(),
+        size: large.1,
+        platform: None,
+    };
+    let layout = Layout::open(&location).unwrap();
+    let BlobSource::Region(region) = layout.blob(&descriptor).unwrap() else {
+        panic!("no region");
+    };
+    region.reader_from(large.1 - 3).read_to_string(&mut end).unwrap();
+    assert_eq!(end, "end");
+    let chosen = layout.choose(None).unwrap();
+    assert_eq!(layout.manifest(&chosen.descriptor).unwrap(), image.manifest);
+    let theirs = tar::Archive::new(std::fs::File::open(&location.path).unwrap());
+    let sizes: Vec<u64> = { theirs }
+        .entries_with_seek()
+        .unwrap()
+        .map(|entry| entry.unwrap().size())
+        .collect();
+    assert!(sizes.contains(&large.1), "{sizes:?}");
 }
 
 #[test]

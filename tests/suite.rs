@@ -10,6 +10,7 @@ mod examples;
 mod files;
 mod image;
 mod login;
+mod offline;
 mod proof;
 mod pull;
 mod push;

@@ -124,13 +124,11 @@ async fn heartbeat<T>(name: &str, moved: impl Fn() -> u64, transfer: impl Future
     let start = Instant::now();
     tokio::pin!(transfer);
     loop {
-        match tokio::time::timeout(HEARTBEAT, &mut transfer).await {
-            Ok(done) => return done,
-            Err(_) => {
-                let (moved, seconds) = (moved(), start.elapsed().as_secs().max(1));
-                tracing::info!("`{name}`: {} so far, {}/s", bytes(moved), bytes(moved / seconds));
-            }
+        if let Ok(done) = tokio::time::timeout(HEARTBEAT, &mut transfer).await {
+            return done;
         }
+        let (moved, seconds) = (moved(), start.elapsed().as_secs().max(1));
+        tracing::info!("`{name}`: {} so far, {}/s", bytes(moved), bytes(moved / seconds));
     }
 }
 

@@ -117,29 +117,25 @@ async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure>
     {
         return Err(missing(&from.to_string(), wanted, &[has.to_string()]));
     }
-    match whole(&image, from)? {
+    match whole(&image, from) {
         Some((manifest, origin)) => Ok(Image::Whole(Box::new(manifest), origin)),
         None => Ok(Image::Layers(Box::new(image), from.to_string())),
     }
 }
 
 /// An image of a docker-archive whose manifest and stored layers fit together.
-fn whole(image: &DockerImage, from: &Location) -> Result<Option<(Manifest, Origin)>, Failure> {
-    let Some(manifest) = image.manifest.clone() else {
-        return Ok(None);
-    };
-    let Ok(Content::Image { .. }) = manifest.content() else {
-        return Ok(None);
-    };
+fn whole(image: &DockerImage, from: &Location) -> Option<(Manifest, Origin)> {
+    let manifest = image.manifest.clone()?;
+    manifest
+        .content()
+        .ok()
+        .filter(|content| matches!(content, Content::Image { .. }))?;
     let mut blobs: HashMap<Digest, BlobSource> = HashMap::new();
     for layer in &image.layers {
-        let Some(digest) = layer.digest.clone() else {
-            return Ok(None);
-        };
-        blobs.insert(digest, layer.content.clone());
+        blobs.insert(layer.digest.clone()?, layer.content.clone());
     }
     blobs.insert(image.config_digest.clone(), BlobSource::Bytes(image.config.clone()));
-    Ok(Some((manifest, Origin::Blobs(Arc::new(blobs), format!("`{from}`")))))
+    Some((manifest, Origin::Blobs(Arc::new(blobs), format!("`{from}`"))))
 }
 
 /// Settles all tags before anything moves. Gives the manifest of the registry that is this image already, if there is one

@@ -18,7 +18,7 @@ impl Check<'_> {
             "pull" => self.pull(namespace, step).map(Action::Pull),
             "retag" => self.retag(namespace).map(Action::Retag),
             "push" => self.push(namespace).map(Action::Push),
-            "copy" => self.copy(namespace).map(Action::Copy),
+            "copy" => Some(Action::Copy(self.copy(namespace))),
             "login" => self.login(step).map(Action::Login),
             _ => {
                 self.mistake(Mistake::new(
@@ -145,10 +145,15 @@ impl Check<'_> {
         let platform = self.platform();
         let mut tags = self.tags();
         let target = self.target(namespace);
-        let written = self.required_source(
+        let required = self.required_source(
             "`push` needs the image that the step has built",
             "write the name given to `docker build -t`, as in `SOURCE: api:build`, or an archive, as in `oci-archive:FILE`",
-        )?;
+        );
+        let Some(written) = required else {
+            // Only an archive would do without; all mistakes are told at once.
+            self.daemon();
+            return None;
+        };
         let (source, name) = self.push_source(&written)?;
         let parts = name.as_deref().map_or(Ok((None, None)), daemon_name);
         let (name_part, source_tag) = match (parts, &source) {

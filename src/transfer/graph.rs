@@ -92,10 +92,11 @@ impl Graph {
     }
 }
 
+/// Blobs found so far.
 #[derive(Default)]
 struct Blobs {
     seen: HashSet<Digest>,
-    blobs: Vec<Descriptor>,
+    ours: Vec<Descriptor>,
     foreign: Vec<Descriptor>,
 }
 
@@ -124,7 +125,7 @@ impl Blobs {
             if blob.is_foreign() {
                 self.foreign.push(blob);
             } else {
-                self.blobs.push(blob);
+                self.ours.push(blob);
             }
         }
         if self.seen.len() > MOST_BLOBS {
@@ -134,11 +135,11 @@ impl Blobs {
     }
 
     fn graph(mut self, root: Manifest, children: Vec<Manifest>) -> Graph {
-        self.blobs.sort_by_key(|blob| blob.size);
+        self.ours.sort_by_key(|blob| blob.size);
         Graph {
             root,
             children,
-            blobs: self.blobs,
+            blobs: self.ours,
             foreign: self.foreign,
         }
     }

@@ -36,9 +36,12 @@ pub struct Mover<'a> {
     light: usize,
     transfers: Semaphore,
     /// One transfer of a blob to a repository serves all images that need it there.
-    moved: Mutex<HashMap<(Repository, Digest), Arc<Mutex<bool>>>>,
+    moved: Mutex<Moved>,
     bytes: Cell<u64>,
 }
+
+/// Whether a blob has come to a repository; locked while it is on its way.
+type Moved = HashMap<(Repository, Digest), Arc<Mutex<bool>>>;
 
 /// Where an image goes.
 #[derive(Debug, Clone)]

@@ -221,10 +221,13 @@ impl Mover<'_> {
             })
             .map(|()| hasher.finish())
         });
-        read.await.map_err(io::Error::other).flatten().map_err(|error| {
-            let hint = "have the image saved again; the archive is damaged";
-            Failure::new(Kind::Other, format!("a layer of {name} cannot be read: {error}"), hint)
-        })
+        read.await
+            .map_err(io::Error::other)
+            .and_then(|read| read)
+            .map_err(|error| {
+                let hint = "have the image saved again; the archive is damaged";
+                Failure::new(Kind::Other, format!("a layer of {name} cannot be read: {error}"), hint)
+            })
     }
 }
 

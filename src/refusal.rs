@@ -385,7 +385,7 @@ fn denied(fact: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
             ]);
         }
         Source::Foreign => {
-            lines.push("that user has no right to this image there, or the image is not there".to_owned())
+            lines.push("that user has no right to this image there, or the image is not there".to_owned());
         }
     }
     lines.extend(way_to_api_token(credential, asked));

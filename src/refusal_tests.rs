@@ -223,7 +223,7 @@ fn a_token_that_is_known_to_lack_the_push_was_accepted() {
             "grants only `pull` on `base`",
         ),
         (granted(""), true, Kind::Refused, "grants nothing on `base`"),
-        (granted(""), false, Kind::Credential, "was not accepted"),
+        (granted(""), false, Kind::Credential, "grants nothing on `base`"),
         (Granted::Unknown, true, Kind::Credential, "was not accepted"),
     ] {
         let failure = explain(&lacks(granted.clone()), &world.asked(API_TOKEN, write));

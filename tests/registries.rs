@@ -132,7 +132,7 @@ fn who_may_only_read_and_who_may_nothing_are_told_so() {
         .var("TAGS", "2")
         .run()
         .fails(5)
-        .says("grants no `push` on `shop/base` to the API token of `bob@example.com`")
+        .says("grants no `push` on `shop/base` (with the API token of `bob@example.com`)")
         .says("the sign-in granted pull to")
         .says("`bob@example.com` lacks the role Write");
     build("base:registries-reader", "registries reader");

@@ -133,16 +133,15 @@ async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure
     };
     let mut steps = Vec::new();
     for (number, tag) in wanted.tags.iter().enumerate() {
-        let existing = match pair.existing.take().filter(|_| number == 0) {
-            Some(existing) => existing,
-            None => {
-                let looked = pair
-                    .to
-                    .registry
-                    .digest(&pair.to.repository, &Selector::Tag(tag.clone()), &pair.to.scopes)
-                    .await;
-                looked.map_err(|error| run.access.explain(&error, &pair.to, false))?
-            }
+        let existing = if let Some(existing) = pair.existing.take().filter(|_| number == 0) {
+            existing
+        } else {
+            let looked = pair
+                .to
+                .registry
+                .digest(&pair.to.repository, &Selector::Tag(tag.clone()), &pair.to.scopes)
+                .await;
+            looked.map_err(|error| run.access.explain(&error, &pair.to, false))?
         };
         let step = tag_step(
             existing.as_ref(),
@@ -216,8 +215,8 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         served: pair.to.clone(),
         mount_from: (pair.joined && pair.from.repository != pair.to.repository).then(|| pair.from.repository.clone()),
     };
-    let moves = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
-    let graph = if moves {
+    let any_to_set = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
+    let graph = if any_to_set {
         let graph = Graph::of(&origin, root.clone(), &run.access, run.concurrency).await;
         let graph = match graph {
             Ok(graph) if pair.from.repository == pair.to.repository && pair.joined => Ok(graph),
@@ -270,12 +269,11 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
             Err(failure) => failures.push(failure),
         }
     }
-    match failures.into_iter().next() {
-        Some(failure) => Err(failure),
-        None => {
-            tracing::info!("`{}` → `{}`: {}", wanted.source, wanted.target, summary(&outcomes));
-            Ok(outcomes)
-        }
+    if let Some(failure) = failures.into_iter().next() {
+        Err(failure)
+    } else {
+        tracing::info!("`{}` → `{}`: {}", wanted.source, wanted.target, summary(&outcomes));
+        Ok(outcomes)
     }
 }
 

@@ -182,16 +182,16 @@ impl Registry {
     /// The first request of all: without authorisation, to learn the scheme and the challenge.
     /// Gives the answer if none was needed.
     async fn first_attempt(&self, ask: &Ask<'_>) -> Result<Option<Response>, Failed> {
-        let send = async |scheme| {
+        let ask_by = async |scheme| {
             let outgoing = ask.outgoing(scheme, &self.0.host)?;
             self.0.network.send(&outgoing, None).await
         };
-        let (scheme, sent) = match send("https").await {
+        let (scheme, incoming) = match ask_by("https").await {
             // As Docker does: loopback may speak plain HTTP.
-            Err(problem) if self.0.host.is_loopback() && speaks_plain_http(&problem) => ("http", send("http").await),
-            sent => ("https", sent),
+            Err(problem) if self.0.host.is_loopback() && speaks_plain_http(&problem) => ("http", ask_by("http").await),
+            incoming => ("https", incoming),
         };
-        let Incoming { response, same_origin } = sent.map_err(|problem| (problem, None))?;
+        let Incoming { response, same_origin } = incoming.map_err(|problem| (problem, None))?;
         let status = response.status();
         if status.as_u16() == 401 && same_origin {
             let challenge = self.challenge(response.headers()).map_err(|problem| (problem, None))?;

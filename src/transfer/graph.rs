@@ -100,9 +100,9 @@ impl Blobs {
                 continue;
             }
             if blob.is_foreign() {
-                self.foreign.push(blob)
+                self.foreign.push(blob);
             } else {
-                self.blobs.push(blob)
+                self.blobs.push(blob);
             }
         }
         if self.seen.len() > MOST_BLOBS {

@@ -207,12 +207,11 @@ impl<'a> Mover<'a> {
         let _permit = self.transfers.acquire().await;
         let mut tries = 1;
         loop {
-            let upload = match session.take() {
-                Some(upload) => upload,
-                None => {
-                    let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
-                    begun.map_err(|error| self.access.explain(&error, served, true))?
-                }
+            let upload = if let Some(upload) = session.take() {
+                upload
+            } else {
+                let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
+                begun.map_err(|error| self.access.explain(&error, served, true))?
             };
             let failure = match upload::carry(self, blob, origin, served, upload).await {
                 Ok(()) => return Ok(()),

@@ -18,7 +18,7 @@ pub(crate) struct Row {
 }
 
 /// How long a row may take before its runs are cut to [`FEWEST`].
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Runs of each program at least.
 const FEWEST: usize = 3;
 
@@ -55,7 +55,7 @@ pub(crate) fn all() -> Vec<Row> {
         (PushLayout, "big", Direct, 5),
         (PushLayout, "many", Direct, 5),
         (PushLayout, "multi", Direct, 5),
-        (PushLayout, "many", Delayed, 3),
+        (PushLayout, "multi", Delayed, 3),
         (PushLayout, "big", Limited, 3),
         (Across, "big", Direct, 5),
         (Across, "many", Direct, 5),
@@ -80,7 +80,11 @@ impl Row {
 
     /// Runs it: once each to warm up and to see that the result is right, then in turns.
     pub(crate) fn run(&self, stage: &Stage, peers: &[Tool], counter: &Cell<u32>) -> Vec<Series> {
-        let limit = matches!(self.operation, Operation::PullLayout | Operation::PushLayout).then_some(Tool::Curl);
+        let bytes_move = matches!(
+            self.operation,
+            Operation::PullLayout | Operation::PushLayout | Operation::Across
+        );
+        let limit = bytes_move.then_some(Tool::Curl);
         let mut series: Vec<Series> = peers
             .iter()
             .chain(&limit)
@@ -129,9 +133,8 @@ impl Row {
             Operation::Across => &stage.far,
             _ => &stage.near,
         };
-        let token = match (tool, self.operation) {
-            (Tool::Curl, Operation::PullLayout) => stage.token(SOURCE),
-            (Tool::Curl, _) => stage.token(&repository),
+        let token = match tool {
+            Tool::Curl => stage.token(&repository),
             _ => String::new(),
         };
         let job = Job {

@@ -141,10 +141,10 @@ impl Stage {
         images.find(|image| image.name == name).expect("an image of the stage")
     }
 
-    /// A token for a repository, which is not part of any measurement.
+    /// A token to write a repository and to read [`SOURCE`], which is not part of any measurement.
     pub(crate) fn token(&self, repository: &str) -> String {
         let url = format!(
-            "{}?service={}&scope=repository:{repository}:pull,push",
+            "{}?service={}&scope=repository:{SOURCE}:pull&scope=repository:{repository}:pull,push",
             self.tokens.realm(),
             SERVICE.replace(' ', "%20")
         );

@@ -307,24 +307,19 @@ fn oras(operation: Operation, job: &Job) -> Option<Vec<String>> {
 /// curl by xargs: a line of names for each blob.
 fn curl(operation: Operation, job: &Job) -> Option<Vec<String>> {
     let blobs = job.image.blobs.iter();
-    let (list, each) = match operation {
-        Operation::PullLayout => {
-            let url = |digest: &str| format!("http://{}/v2/{SOURCE}/blobs/{digest}", job.from);
-            let list: Vec<String> = blobs
-                .map(|(digest, _)| format!("{} {}", &digest[7..], url(digest)))
-                .collect();
-            (list, r#"curl -sSf -H "$BEARER" -o "$0" "$1""#)
-        }
-        Operation::PushLayout => {
-            let url = format!("http://{}/v2/{WORKSPACE}/{}/blobs/uploads/", job.to, job.fresh);
-            let list: Vec<String> = blobs
-                .map(|(digest, _)| format!("{} {digest} {url}", job.image.blob(digest).display()))
-                .collect();
-            let upload = r#"
-                location=$(curl -sSf -H "$BEARER" -o /dev/null -D - -X POST "$2" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
-                curl -sSf -H "$BEARER" -H Expect: -H 'Content-Type: application/octet-stream' -o /dev/null -T "$0" "$location&digest=$1"
-            "#;
-            (list, upload)
+    let from = format!("http://{}/v2/{SOURCE}/blobs", job.from);
+    let to = format!("http://{}/v2/{WORKSPACE}/{}/blobs/uploads/", job.to, job.fresh);
+    let list: Vec<String> = blobs
+        .map(|(digest, _)| format!("{digest} {} {from}/{digest} {to}", job.image.blob(digest).display()))
+        .collect();
+    // Of each line: digest, file, address to read, address to begin an upload.
+    let begin = r#"location=$(curl -sSf -H "$BEARER" -o /dev/null -D - -X POST "$3" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')"#;
+    let upload = r#"curl -sSf -H "$BEARER" -H Expect: -H 'Content-Type: application/octet-stream' -o /dev/null"#;
+    let each = match operation {
+        Operation::PullLayout => r#"curl -sSf -H "$BEARER" -o "$0" "$2""#.to_owned(),
+        Operation::PushLayout => format!(r#"{begin}; {upload} -T "$1" "$location&digest=$0""#),
+        Operation::Across => {
+            format!(r#"{begin}; curl -sSf -H "$BEARER" "$2" | {upload} -T - "$location&digest=$0""#)
         }
         _ => return None,
     };

@@ -8,7 +8,7 @@ use crate::engine;
 use crate::failure::Failure;
 use crate::image::{Digest, Host, Reference, Repository, Selector, Tag};
 use crate::refusal::{self, Asked, all_turned_away, not_granted, turns_away, with_suggestions};
-use crate::registry::{self, Code, Error, Manifest, Network, Problem, Registry, Scopes};
+use crate::registry::{self, Code, Error, Granted, Manifest, Network, Problem, Registry, Scopes};
 use crate::request::Step;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -163,6 +163,23 @@ impl Access {
         Err(self.turned_away(refusals, &repository.to_string()))
     }
 
+    /// The manifest that a tag has now, of a repository that is open.
+    ///
+    /// # Errors
+    /// Any refusal but "there is none".
+    pub async fn look(&self, served: &Served, tag: &Tag) -> Result<Option<Manifest>, Failure> {
+        let selector = Selector::Tag(tag.clone());
+        match served
+            .registry
+            .manifest(&served.repository, &selector, &served.scopes)
+            .await
+        {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if is_missing_tag(&error) => Ok(None),
+            Err(error) => Err(self.explain(&error, served, false)),
+        }
+    }
+
     /// Reads the source of a copy and opens its target. In one registry one credential and one token serve both, so that
     /// blobs can be mounted; where that is refused, or the source is elsewhere, each side has its own.
     ///
@@ -237,6 +254,35 @@ impl Access {
             }
         }
         Err(self.turned_away(refusals, &repository.to_string()))
+    }
+
+    /// Finds out whether a repository may be written to, where the token does not tell: opens an upload session and gives
+    /// it up again. Docker takes a denied upload for a fault that may pass and tries it for 75 seconds before it says
+    /// anything (seen with 20.10.24), so what the daemon is to push is asked for beforehand.
+    ///
+    /// # Errors
+    /// The refusal. Any other fault is left for the push itself to meet.
+    pub async fn try_write(&self, served: &Served) -> Result<(), Failure> {
+        let Served {
+            repository,
+            registry,
+            scopes,
+        } = served;
+        if registry.granted(scopes).await != Granted::Unknown {
+            return Ok(());
+        }
+        let session = match registry.begin_upload(repository, scopes).await {
+            Ok(session) => session,
+            Err(error) if turns_away(&error) => return Err(self.explain(&error, served, true)),
+            Err(error) => {
+                tracing::debug!("whether `{repository}` may be written to is not known: {error}");
+                return Ok(());
+            }
+        };
+        if let Err(error) = registry.cancel_upload(repository, session, scopes).await {
+            tracing::debug!("an upload session stays open: {error}");
+        }
+        Ok(())
     }
 
     /// Signs in without asking for a repository, with the first credential that is accepted.
@@ -374,7 +420,7 @@ impl Access {
 }
 
 /// Whether the repository answered that it has no such tag.
-pub(crate) fn is_missing_tag(error: &Error) -> bool {
+fn is_missing_tag(error: &Error) -> bool {
     match &error.problem {
         Problem::Refused {
             code: Some(Code::ManifestUnknown),

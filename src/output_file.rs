@@ -60,8 +60,9 @@ fn refuse_other_than_files(path: &Path) -> Result<(), OutputError> {
     }
 }
 
+/// Makes a new file beside `path`, to be renamed to it, and gives its path.
 /// The permission bits hold from the first moment on: a secret is never readable by others, not even empty.
-fn create_beside(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
+pub(crate) fn create_beside(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     let name = path
         .file_name()
         .ok_or(ErrorKind::InvalidInput)?
@@ -70,7 +71,8 @@ fn create_beside(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     let mut number = 0;
     loop {
         let beside = path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside) {
+        let mut options = OpenOptions::new();
+        match options.read(true).write(true).create_new(true).mode(mode).open(&beside) {
             Ok(file) => return Ok((file, beside)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 100 => number += 1,
             Err(error) => return Err(error),

@@ -1,6 +1,8 @@
 //! Refusal → kind and text, as tables: every problem, every credential, read and write.
 
 use super::*;
+use crate::credential::advice::PACKAGES_PAGE;
+use crate::registry::Reach;
 use crate::registry::Scopes;
 use crate::secret::Secret;
 use std::path::PathBuf;
@@ -204,7 +206,7 @@ fn every_refusal_has_its_kind() {
 }
 
 #[test]
-fn a_token_that_is_known_to_lack_the_push_was_accepted() {
+fn a_token_that_is_known_to_lack_a_right_was_accepted() {
     // Docker's own registry answers 401 UNAUTHORIZED to it.
     let world = World::new("shop/base");
     let lacks = |granted| {
@@ -267,6 +269,7 @@ fn assert_in_form(failure: &Failure) {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn texts_name_cause_and_cure() {
     let (base, other, elsewhere) = (
         World::new("shop/base"),

@@ -13,12 +13,13 @@ use std::ffi::OsString;
 pub const ACTIONS: [&str; 5] = ["pull", "retag", "push", "copy", "login"];
 
 /// Every variable of the pipe that a user may set, with the actions that use it.
-pub const NAMES: [(&str, &[&str]); 27] = [
+pub const NAMES: [(&str, &[&str]); 28] = [
     ("ACTION", &ACTIONS),
     ("IMAGES", &["pull", "copy"]),
     ("SOURCE", &["retag", "push", "copy"]),
     ("TARGET", &["push", "copy"]),
     ("TAGS", &["retag", "push", "copy"]),
+    ("TO", &["pull"]),
     ("PLATFORM", &["pull", "push", "copy"]),
     ("ON_EXISTING", &["retag", "push", "copy"]),
     ("ATLASSIAN_ACCOUNT_EMAIL", &ACTIONS),
@@ -89,6 +90,7 @@ pub struct Scalars {
     pub action: Option<String>,
     pub source: Option<String>,
     pub target: Option<String>,
+    pub to: Option<String>,
     pub platform: Option<String>,
     pub on_existing: Option<String>,
     pub atlassian_account_email: Option<String>,

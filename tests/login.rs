@@ -231,12 +231,12 @@ fn auto_takes_the_first_credential_that_is_accepted_and_says_which() {
 fn a_file_that_docker_would_not_read_is_never_replaced() {
     let emulator = shop("login broken");
     for (content, fact) in [
-        ("{\"auths\": {", "is no JSON: see line 1"),
-        ("[]", "is no JSON object"),
         (
-            "{\"auths\": []}",
-            "`auths` of the `config.json` in `DOCKER_CONFIG` is not an object",
+            "{\"auths\": {",
+            ".docker/config.json` was left alone: it is no JSON, see line 1",
         ),
+        ("[]", "is no JSON object"),
+        ("{\"auths\": []}", "its `auths` is not an object"),
         ("\u{feff}{}", "byte order mark"),
     ] {
         let outcome = login(&emulator)

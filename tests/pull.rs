@@ -75,7 +75,8 @@ fn each_repository_is_pulled_with_the_credential_that_reaches_it() {
         assert_eq!(images[number]["digest"], image.digest());
         assert_eq!(images[number]["outcome"], "pulled");
         assert_eq!(images[number]["credential"], credential);
-        assert!(images[number]["bytes"].as_u64().unwrap() > 0, "{images}");
+        // Of a layer that comes at once the daemon may tell no byte.
+        assert!(images[number]["bytes"].is_u64(), "{images}");
     }
     assert_eq!(
         outcome.file("crg.env").unwrap(),

@@ -133,7 +133,7 @@ fn who_may_only_read_and_who_may_nothing_are_told_so() {
         .run()
         .fails(5)
         .says("grants no `push` on `shop/base` (with the API token of `bob@example.com`)")
-        .says("the sign-in granted pull to")
+        .says("grants only `pull` on `base`")
         .says("`bob@example.com` lacks the role Write");
     build("base:registries-reader", "registries reader");
     as_user(pipe(&registry, "push"), READER, "bob")
@@ -156,7 +156,8 @@ fn who_may_only_read_and_who_may_nothing_are_told_so() {
         .run()
         .fails(3)
         .says("refused reading `shop/web:1`: 401 UNAUTHORIZED")
-        .says("the sign-in granted nothing to the API token of `bob@example.com`")
+        .says("(with the API token of `bob@example.com`)")
+        .says("grants nothing on `web`")
         .says("lacks the role Read")
         .never_says("it has expired");
     as_user(pipe(&registry, "pull"), EMAIL, "unknown")

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's answer")]
 
+mod archives;
 mod copy;
 mod credentials;
 mod demo;
@@ -9,6 +10,7 @@ mod examples;
 mod files;
 mod image;
 mod login;
+mod offline;
 mod proof;
 mod pull;
 mod push;

@@ -208,11 +208,14 @@ impl<S: Stage> Story<'_, S> {
             }
         }
         self.registry.forget_requests();
-        let mut line = format!("  {name:<17}{registry} to the registry, {token} to its token server");
-        if daemon > 0 {
-            line.push_str(&format!("; the daemon's own: {daemon}"));
-        }
-        self.runs.push(line);
+        let daemon = if daemon == 0 {
+            String::new()
+        } else {
+            format!("; the daemon's own: {daemon}")
+        };
+        self.runs.push(format!(
+            "  {name:<17}{registry} to the registry, {token} to its token server{daemon}"
+        ));
     }
 
     fn environment(&self, has: Has, variables: &[(&str, &str)]) -> Vec<Variable> {

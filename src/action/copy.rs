@@ -1,5 +1,6 @@
 //! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
 
+use super::one_platform::root;
 use super::retag::{exists, summary};
 use super::{Run, all, count};
 use crate::access::Pair;
@@ -7,9 +8,7 @@ use crate::console::bytes;
 use crate::failure::{Failure, Failures, Kind};
 use crate::image::{Digest, Reference, Repository, Selector, Tag};
 use crate::plan::{TagStep, tag_step};
-use crate::platform::Platform;
 use crate::refusal::not_overwritten;
-use crate::registry::manifest::{self, Content, entry_for, platforms};
 use crate::registry::{Manifest, Problem};
 use crate::report::{Outcome, Record};
 use crate::request::{Copy, OnExisting, Selection};
@@ -127,10 +126,15 @@ async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
     let mut pair = run.access.pair(&wanted.source, &wanted.target, &first).await?;
-    let root = match &copy.platform {
-        Some(platform) => one_platform(run, &wanted.source, &pair, platform).await?,
-        None => pair.manifest.clone(),
-    };
+    let origin = Origin::Registry(pair.from.clone());
+    let root = root(
+        run,
+        &wanted.source.to_string(),
+        &origin,
+        pair.manifest.clone(),
+        copy.platform.as_ref(),
+    )
+    .await?;
     let mut steps = Vec::new();
     for (number, tag) in wanted.tags.iter().enumerate() {
         let existing = if let Some(existing) = pair.existing.take().filter(|_| number == 0) {
@@ -156,50 +160,6 @@ async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure
         root,
         steps,
     })
-}
-
-/// The manifest of one platform, in place of the whole image.
-async fn one_platform(run: &Run, source: &Reference, pair: &Pair, wanted: &Platform) -> Result<Manifest, Failure> {
-    let from = &pair.from;
-    let missing = |available: &[String]| {
-        let there = if available.is_empty() {
-            "no platform".to_owned()
-        } else {
-            available.join(", ")
-        };
-        Failure::new(
-            Kind::NotFound,
-            format!("`{source}` is not there for {wanted}"),
-            format!("it is there for {there}; change `PLATFORM`, or leave it out to copy all"),
-        )
-    };
-    let damaged = |what: String| {
-        Failure::new(
-            Kind::Other,
-            format!("the manifest of `{source}` cannot be read: {what}"),
-            "have the image built and pushed again",
-        )
-    };
-    match pair.manifest.content().map_err(damaged)? {
-        Content::Index(entries) => {
-            let entry = entry_for(&entries, wanted).ok_or_else(|| missing(&platforms(&entries)))?;
-            Origin::Registry(from.clone())
-                .manifest(&entry.digest, &run.access)
-                .await
-        }
-        Content::Image { config, .. } => {
-            let config = from
-                .registry
-                .small_blob(&from.repository, &config.digest, &from.scopes)
-                .await;
-            let config = config.map_err(|error| run.access.explain(&error, from, false))?;
-            match manifest::config_platform(&config) {
-                Some(has) if !has.satisfies(wanted) => Err(missing(&[has.to_string()])),
-                _ => Ok(pair.manifest.clone()),
-            }
-        }
-        Content::Other(_) => Err(missing(&[])),
-    }
 }
 
 async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Result<Vec<(Tag, Outcome)>, Failure> {

@@ -1,14 +1,11 @@
 //! What `pull` and `push` share of the step's Docker daemon: finding it, transfers with a heartbeat, tries.
 
-use super::Run;
+use super::{HEARTBEAT, Run};
 use crate::console::bytes;
 use crate::engine::{self, Address, Engine, Progress, RegistryAuth, Settings};
 use crate::failure::Failure;
 use crate::registry::{Registry, retry};
-use std::time::{Duration, Instant};
-
-/// A transfer says how far it is so often.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+use std::time::Instant;
 
 /// Finds the daemon.
 pub(super) async fn connect(run: &Run, address: &Address) -> Result<Engine, Failure> {
@@ -115,6 +112,7 @@ pub(super) async fn retried<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn a_transfer_speaks_every_ten_seconds() {

@@ -3,11 +3,15 @@
 mod copy;
 mod daemon;
 mod login;
+mod one_platform;
+mod publish;
 mod pull;
 mod push;
 mod retag;
+mod save;
 
 use crate::access::Access;
+use crate::console::bytes;
 use crate::engine::Engine;
 use crate::failure::{Failure, Failures};
 use crate::image::{Repository, Tag};
@@ -15,8 +19,10 @@ use crate::registry::retry::Policy;
 use crate::report::Record;
 use crate::request::{Action, Request, Step};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// A transfer says how far it is so often.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Bounds the putting back of a name in the daemon after a signal: Pipelines gives a stopped step little time.
 const GIVING_BACK: Duration = Duration::from_millis(1500);
 
@@ -110,6 +116,19 @@ impl Run {
 
     fn borrow(&self, loan: Loan) {
         self.loans.lock().unwrap_or_else(PoisonError::into_inner).push(loan);
+    }
+}
+
+/// Says now and then how far a transfer without a daemon is.
+async fn heartbeat<T>(name: &str, moved: impl Fn() -> u64, transfer: impl Future<Output = T>) -> T {
+    let start = Instant::now();
+    tokio::pin!(transfer);
+    loop {
+        if let Ok(done) = tokio::time::timeout(HEARTBEAT, &mut transfer).await {
+            return done;
+        }
+        let (moved, seconds) = (moved(), start.elapsed().as_secs().max(1));
+        tracing::info!("`{name}`: {} so far, {}/s", bytes(moved), bytes(moved / seconds));
     }
 }
 

@@ -1,6 +1,8 @@
 //! `pull`: brings images into the step's Docker daemon. All are found in the registry before the first one moves.
 
 use super::daemon::{Heartbeat, auth, connect, retried};
+use super::one_platform::missing;
+use super::save;
 use super::{Run, all, count};
 use crate::access::Served;
 use crate::console::bytes;
@@ -11,7 +13,7 @@ use crate::plan::{NoPlatform, Pulled, pulled};
 use crate::platform::Platform;
 use crate::registry::{Access, Manifest, manifest};
 use crate::report::{Outcome, Record};
-use crate::request::Pull;
+use crate::request::{Destination, Pull};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 
@@ -28,8 +30,12 @@ struct Planned {
 
 pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
     let start = Instant::now();
-    let engine = connect(run, &pull.daemon);
     let found = find(run, &pull.images);
+    let daemon = match &pull.to {
+        Destination::Daemon(daemon) => daemon,
+        Destination::Archive(to) => return save::run(run, pull, to, found.await?).await,
+    };
+    let engine = connect(run, daemon);
     let (engine, found) = tokio::join!(engine, found);
     let (engine, found) = match (engine, found) {
         (Ok(engine), Ok(found)) => (engine, found),
@@ -149,24 +155,17 @@ async fn digest_to_pull(
             let config = config.map_err(|error| run.access.explain(&error, served, false))?;
             match (manifest::config_platform(&config), wanted) {
                 (Some(has), Some(wanted)) if !has.satisfies(wanted) => {
-                    Err(no_platform(image, wanted, &[has.to_string()]))
+                    Err(missing(&image.to_string(), wanted, &[has.to_string()]))
                 }
                 _ => Ok(manifest),
             }
         }
-        Err(NoPlatform { available }) => Err(no_platform(image, wanted.unwrap_or(engine.platform()), &available)),
+        Err(NoPlatform { available }) => Err(missing(
+            &image.to_string(),
+            wanted.unwrap_or(engine.platform()),
+            &available,
+        )),
     }
-}
-
-fn no_platform(image: &Reference, wanted: &Platform, available: &[String]) -> Failure {
-    Failure::new(
-        Kind::NotFound,
-        format!("`{image}` is not there for {wanted}"),
-        format!(
-            "it is there for {}; write one of these in `PLATFORM`, or have the image built for {wanted} too",
-            available.join(", ")
-        ),
-    )
 }
 
 /// Has the daemon pull one image by its digest, then sets the tag.

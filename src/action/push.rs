@@ -1,6 +1,7 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
 use super::daemon::{Heartbeat, auth, connect, retried};
+use super::publish;
 use super::retag::{exists, put, summary};
 use super::{Loan, Run, all};
 use crate::access::Served;
@@ -12,7 +13,7 @@ use crate::plan::{PushPlan, TagStep};
 use crate::refusal::immutable;
 use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
-use crate::request::Push;
+use crate::request::{Push, Source};
 use crate::variables::distance;
 use crate::words::Words;
 use futures_util::stream::{self, StreamExt as _};
@@ -20,8 +21,12 @@ use std::time::{Duration, Instant};
 
 pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     let start = Instant::now();
-    let engine = connect(run, &push.daemon).await?;
-    let local = find(&engine, push).await?;
+    let (name, daemon) = match &push.source {
+        Source::Daemon(name, daemon) => (name, daemon),
+        Source::Archive(location) => return publish::run(run, push, location).await,
+    };
+    let engine = connect(run, daemon).await?;
+    let local = find(&engine, push, name).await?;
     let (served, plan) = plan(run, push, &local).await?;
     let set: Vec<(&Tag, Option<&Digest>)> = plan.with(TagStep::Set).collect();
     let moved = match (&plan.there, set.as_slice()) {
@@ -76,10 +81,10 @@ struct Moved {
     took: Duration,
 }
 
-async fn find(engine: &Engine, push: &Push) -> Result<LocalImage, Failure> {
-    let Some(local) = engine.inspect(&push.source).await? else {
+async fn find(engine: &Engine, push: &Push, name: &str) -> Result<LocalImage, Failure> {
+    let Some(local) = engine.inspect(name).await? else {
         let names = engine.list_names().await.unwrap_or_default();
-        return Err(not_there(&push.source, &names));
+        return Err(not_there(name, &names));
     };
     match &push.platform {
         Some(wanted) if !local.platform.satisfies(wanted) => Err(Failure::new(
@@ -126,7 +131,7 @@ async fn plan(run: &Run, push: &Push, local: &LocalImage) -> Result<(Served, Pus
     let (served, found) = run.access.open(&push.target, first, Access::PullPush).await?;
     let looks = others.iter().map(|tag| {
         let served = &served;
-        async move { look(run, served, tag).await.map(|found| (tag.clone(), found)) }
+        async move { run.access.look(served, tag).await.map(|found| (tag.clone(), found)) }
     });
     let mut all_found = vec![(first.clone(), found)];
     all_found.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
@@ -137,19 +142,6 @@ async fn plan(run: &Run, push: &Push, local: &LocalImage) -> Result<(Served, Pus
     match Failures::of(refused.collect()) {
         Some(failures) => Err(failures),
         None => Ok((served, plan)),
-    }
-}
-
-async fn look(run: &Run, served: &Served, tag: &Tag) -> Result<Option<Manifest>, Failure> {
-    let selector = Selector::Tag(tag.clone());
-    match served
-        .registry
-        .manifest(&served.repository, &selector, &served.scopes)
-        .await
-    {
-        Ok(manifest) => Ok(Some(manifest)),
-        Err(error) if crate::access::is_missing_tag(&error) => Ok(None),
-        Err(error) => Err(run.access.explain(&error, served, false)),
     }
 }
 
@@ -164,6 +156,7 @@ async fn send(
     existing: Option<&Digest>,
 ) -> Result<Moved, Failure> {
     let start = Instant::now();
+    run.access.try_write(served).await?;
     let name = format!("{}:{tag}", push.target);
     let before = engine.inspect(&name).await?.map(|image| image.id);
     if before.as_deref() != Some(local.id.as_str()) {
@@ -175,7 +168,7 @@ async fn send(
         });
         engine.tag(&local.id, &push.target, tag).await?;
     }
-    let renamed = if push.source == name {
+    let renamed = if push.source.to_string() == name {
         String::new()
     } else {
         format!(" as `{name}`")

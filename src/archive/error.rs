@@ -1,6 +1,8 @@
 //! Why an archive or layout could not be read or written, with what to do about it.
 
+use super::gzip::WrongDiffId;
 use super::location::Transport;
+use super::tar_index::CUT;
 use crate::failure::{Failure, Kind};
 use crate::image::Digest;
 use crate::output_file::{Denied, OutputError, shown};
@@ -126,6 +128,29 @@ impl Problem {
 }
 
 impl ArchiveError {
+    /// A failure to read from a blob of the archive at `path`: of a region, a stream, or [`super::Gzip`] over one.
+    #[must_use]
+    pub fn reading(path: &Path, error: &io::Error) -> Self {
+        const LAYER: &str = "a layer";
+        if let Some(wrong) = error.get_ref().and_then(|inner| inner.downcast_ref::<WrongDiffId>()) {
+            return Problem::damaged(LAYER, wrong.to_string()).of(path);
+        }
+        match error.kind() {
+            ErrorKind::UnexpectedEof => Problem::damaged(LAYER, CUT),
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+                Problem::damaged(LAYER, "its gzip stream cannot be read")
+            }
+            _ => Problem::reading(path, error),
+        }
+        .of(path)
+    }
+
+    /// A failure to write into a region of the archive at `path`: a full disk, most likely.
+    #[must_use]
+    pub fn writing(path: &Path, error: &io::Error) -> Self {
+        Problem::writing(path, error).of(path)
+    }
+
     /// What to do about it, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -236,4 +261,95 @@ fn list(images: &[String]) -> String {
         listed.push(format!("and {} more", images.len() - LISTED));
     }
     listed.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
+        let names = |count: usize| (0..count).map(|n| format!("shop/api:{n}")).collect::<Vec<_>>();
+        let odd = "a\n\u{1b}[31m".to_owned();
+        let wrong = WrongDiffId {
+            expected: Digest::of(b"1"),
+            found: Digest::of(b"2"),
+        };
+        let path = Path::new("out/x.tar");
+        for (error, fact, cure, kind) in [
+            (
+                Problem::NotFound.of(path),
+                "there is no `out/x.tar`",
+                "artifact of an earlier step",
+                Kind::NotFound,
+            ),
+            (
+                Problem::NoSuchImage {
+                    wanted: odd.clone(),
+                    images: names(2),
+                }
+                .of(path),
+                "has no image `a\\n\\u{1b}[31m`, but `shop/api:0`, `shop/api:1`",
+                "docker-archive:FILE:NAME:TAG",
+                Kind::NotFound,
+            ),
+            (
+                Problem::NoSuchImage {
+                    wanted: "x".to_owned(),
+                    images: vec![],
+                }
+                .of(path),
+                "its images have no names",
+                "`@0` means the first",
+                Kind::NotFound,
+            ),
+            (
+                Problem::Ambiguous { images: names(30) }.of(path),
+                "`shop/api:19`, and 10 more",
+                "write the image's name",
+                Kind::Variables,
+            ),
+            (
+                Problem::Hostile {
+                    entry: odd,
+                    why: "does",
+                }
+                .of(path),
+                "entry `a\\n",
+                "do not use this",
+                Kind::Other,
+            ),
+            (
+                ArchiveError::reading(path, &io::Error::new(ErrorKind::InvalidData, wrong)),
+                "where the image's configuration states sha256:",
+                "make the archive anew",
+                Kind::Other,
+            ),
+            (
+                ArchiveError::reading(path, &ErrorKind::UnexpectedEof.into()),
+                "it was cut short",
+                "anew",
+                Kind::Other,
+            ),
+            (
+                ArchiveError::writing(path, &ErrorKind::StorageFull.into()),
+                "the disk is full",
+                "free space",
+                Kind::Other,
+            ),
+            (
+                Problem::reading(path, &ErrorKind::PermissionDenied.into()).of(path),
+                "`out/x.tar` cannot be read: `",
+                "`- chmod -R a+rX out/x.tar`",
+                Kind::Other,
+            ),
+        ] {
+            let failure = Failure::from(error);
+            assert!(failure.message.contains(fact), "{}", failure.message);
+            assert!(!failure.message.contains(char::is_control), "{}", failure.message);
+            assert_eq!(failure.kind, kind, "{}", failure.message);
+            let hint = failure.hint.unwrap_or_default();
+            assert!(hint.contains(cure), "{hint}");
+        }
+    }
 }

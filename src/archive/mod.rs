@@ -1,9 +1,43 @@
-//! Archives and layouts of images.
+//! Archives of images: OCI layouts, OCI layouts in a tar, and what `docker save` writes. Nothing in here opens a
+//! connection.
+//!
+//! A blob is a [`Region`] of a file wherever it lies. With all sizes known beforehand, a tar is read and written as a
+//! folder is: several blobs at a time, and several parts of one. Only a gzip-compressed tar must be read in order
+//! ([`Inflated`]). Nothing is ever extracted, and no name or link in an archive is followed out of it.
+//!
+//! - To read: [`Layout::open`] (`oci:`, `oci-archive:`) gives manifests and blobs by digest; [`DockerArchive::open`] gives
+//!   configuration and layers, which [`Gzip`] compresses on their way, and [`manifest_for`] makes their manifest.
+//! - To write: [`Writer::create`] with all manifests and sizes, [`Writer::blob`] for each place, [`Writer::seal`] when its
+//!   digest was checked, [`Writer::finish`].
+//!
+//! Blocking code: callers run it beside their event loop. Memory does not grow with the size of an archive.
+
+mod assemble;
+mod docker_archive;
 mod error;
+#[cfg(test)]
+mod fixture;
+mod folder;
+mod gzip;
+mod hasher;
+mod layout;
+mod layout_index;
+mod layout_writer;
 mod location;
 mod region;
+mod source;
+mod tar_file;
 mod tar_header;
 mod tar_index;
+mod tar_writer;
+mod writer;
+
+pub use assemble::{StoredLayer, manifest_for};
+pub use docker_archive::{Compression, DockerArchive, DockerImage, Layer};
 pub use error::{ArchiveError, Problem};
+pub use gzip::{Gzip, WrongDiffId};
+pub use layout::{Layout, LayoutImage};
 pub use location::{BadLocation, Location, Transport};
 pub use region::{Region, RegionReader};
+pub use source::{BlobSource, Inflated};
+pub use writer::{OutputImage, Slot, Writer};

@@ -21,6 +21,15 @@ impl Region {
         Self { file, offset, size }
     }
 
+    /// The part of it from `at` on.
+    pub(super) fn part(&self, at: u64, size: u64) -> Self {
+        Self {
+            file: Arc::clone(&self.file),
+            offset: self.offset.saturating_add(at),
+            size,
+        }
+    }
+
     /// In bytes.
     #[must_use]
     pub fn size(&self) -> u64 {

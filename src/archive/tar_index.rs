@@ -17,6 +17,12 @@ const LARGEST_RECORDS: u64 = 1 << 20;
 /// A link to a link to a link …
 const MOST_HOPS: usize = 16;
 
+/// What an error names before there is an entry.
+pub(super) const FIRST: &str = "the first header";
+
+/// What an error says of a tape that ends within an entry.
+pub(super) const CUT: &str = "the archive ends there: it was cut short";
+
 /// Where the bytes come from, in order.
 pub(super) trait Tape {
     /// Reads until `buffer` is full or the tape ends; gives how much was read.
@@ -53,7 +59,7 @@ impl TarIndex {
         let mut scan = Scan {
             tape,
             at: 0,
-            entry: "the first header".to_owned(),
+            entry: FIRST.to_owned(),
         };
         let mut index = Self::default();
         let (mut count, mut names) = (0, 0);
@@ -228,7 +234,7 @@ impl<T: Tape> Scan<'_, T> {
     }
 
     fn cut(&self) -> Problem {
-        Problem::damaged(&*self.entry, "the archive ends there: it was cut short")
+        Problem::damaged(&*self.entry, CUT)
     }
 
     fn too_long(&self) -> Problem {

@@ -34,7 +34,10 @@ pub struct Written {
 pub fn write(folder: &Path, registry: &Host, credential: &Credential) -> Result<Written, ConfigError> {
     let file = place(folder)?;
     let existing = read(&file)?;
-    let merged = merge(existing.as_deref(), registry, credential)?;
+    let merged = merge(existing.as_deref(), registry, credential).map_err(|fault| ConfigError::Content {
+        file: file.clone(),
+        fault,
+    })?;
     let folder_made = make(folder)?;
     write_atomically(&file, merged.text.expose().as_bytes(), 0o600).map_err(ConfigError::Output)?;
     Ok(Written {
@@ -110,6 +113,7 @@ fn make(folder: &Path) -> Result<bool, ConfigError> {
 mod tests {
     use super::*;
     use crate::credential::Source;
+    use crate::docker_config::Fault;
     use crate::secret::Secret;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
@@ -163,7 +167,13 @@ mod tests {
         let clone = tempfile::tempdir().unwrap();
         let file = clone.path().join("config.json");
         fs::write(&file, "{oops").unwrap();
-        assert!(matches!(login(clone.path()), Err(ConfigError::NoJson { line: 1, .. })));
+        assert!(matches!(
+            login(clone.path()),
+            Err(ConfigError::Content {
+                fault: Fault::NoJson { line: 1, .. },
+                ..
+            })
+        ));
         assert_eq!(fs::read(&file).unwrap(), b"{oops");
         fs::write(&file, vec![b' '; 2 << 20]).unwrap();
         assert!(matches!(login(clone.path()), Err(ConfigError::TooLong { .. })));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::credential::Source;
 
-fn merged(existing: &str) -> Result<Merged, ConfigError> {
+fn merged(existing: &str) -> Result<Merged, Fault> {
     merge(
         Some(existing.as_bytes()),
         &Host::parse("crg.apkg.io").unwrap(),
@@ -102,7 +102,9 @@ fn what_docker_would_not_read_is_never_replaced() {
     ] {
         let error = merged(existing).expect_err(existing);
         assert!(error.to_string().contains(fact), "{existing}: {error}");
-        assert!(!error.hint().is_empty());
+        let file = "config.json".into();
+        let hint = ConfigError::Content { file, fault: error }.hint();
+        assert!(!hint.is_empty() && !hint.ends_with('.'), "{hint}");
     }
 }
 

@@ -74,8 +74,8 @@ impl fmt::Display for Note {
 /// fails.
 ///
 /// # Errors
-/// [`ConfigError`] if the text is not what Docker reads; it is never replaced then.
-pub fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Credential) -> Result<Merged, ConfigError> {
+/// [`Fault`] if the text is not what Docker reads; it is never replaced then.
+pub fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Credential) -> Result<Merged, Fault> {
     let mut config = parse(existing.unwrap_or_default())?;
     let key = key(registry);
     let mut notes = Vec::new();
@@ -137,9 +137,9 @@ fn key(registry: &Host) -> &str {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
+fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
     if bytes.starts_with(b"\xef\xbb\xbf") || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err(ConfigError::ByteOrderMark);
+        return Err(Fault::ByteOrderMark);
     }
     // Docker takes an empty file as an empty configuration.
     if bytes.trim_ascii().is_empty() {
@@ -147,8 +147,8 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
     }
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(config)) => Ok(config),
-        Ok(_) => Err(ConfigError::NoObject),
-        Err(error) => Err(ConfigError::NoJson {
+        Ok(_) => Err(Fault::NoObject),
+        Err(error) => Err(Fault::NoJson {
             line: error.line(),
             column: error.column(),
         }),
@@ -160,7 +160,7 @@ fn object<'a>(
     config: &'a mut Map<String, Value>,
     key: &'static str,
     make: bool,
-) -> Result<Option<&'a mut Map<String, Value>>, ConfigError> {
+) -> Result<Option<&'a mut Map<String, Value>>, Fault> {
     if make && config.get(key).is_none_or(Value::is_null) {
         config.insert(key.to_owned(), Value::Object(Map::new()));
     }
@@ -171,8 +171,8 @@ fn object<'a>(
     }
 }
 
-fn wrong(key: &'static str, wanted: &'static str) -> ConfigError {
-    ConfigError::WrongKind { key, wanted }
+fn wrong(key: &'static str, wanted: &'static str) -> Fault {
+    Fault::WrongKind { key, wanted }
 }
 
 /// As Docker prints it: indented by tabs.
@@ -193,9 +193,9 @@ fn printable(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
-/// Why no credential was written. The file that is there is then as it was.
+/// What a text has that Docker does not read as its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigError {
+pub enum Fault {
     /// It begins with a byte order mark, which Docker does not take.
     ByteOrderMark,
     /// It is no JSON.
@@ -213,6 +213,29 @@ pub enum ConfigError {
         key: &'static str,
         /// What Docker reads there.
         wanted: &'static str,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByteOrderMark => f.write_str("it begins with a byte order mark"),
+            Self::NoJson { line, column } => write!(f, "it is no JSON, see line {line}, column {column}"),
+            Self::NoObject => f.write_str("it is no JSON object"),
+            Self::WrongKind { key, wanted } => write!(f, "its `{key}` is not {wanted}"),
+        }
+    }
+}
+
+/// Why no credential was written. The file that is there is then as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// It holds what Docker would not read.
+    Content {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong in it.
+        fault: Fault,
     },
     /// It is longer than any such file.
     TooLong {
@@ -252,10 +275,11 @@ impl ConfigError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::ByteOrderMark => {
-                "save the file as UTF-8 without a byte order mark: Docker itself refuses it".to_owned()
-            }
-            Self::NoJson { .. } | Self::NoObject | Self::WrongKind { .. } => {
+            Self::Content {
+                fault: Fault::ByteOrderMark,
+                ..
+            } => "save the file as UTF-8 without a byte order mark: Docker itself refuses it".to_owned(),
+            Self::Content { .. } => {
                 "mend the file, remove it before the pipe, or set `DOCKER_CONFIG` to another folder".to_owned()
             }
             Self::TooLong { .. } | Self::NoFile { .. } | Self::Reading { .. } => {
@@ -276,15 +300,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ByteOrderMark => f.write_str("the `config.json` in `DOCKER_CONFIG` begins with a byte order mark"),
-            Self::NoJson { line, column } => write!(
-                f,
-                "the `config.json` in `DOCKER_CONFIG` is no JSON: see line {line}, column {column}"
-            ),
-            Self::NoObject => f.write_str("the `config.json` in `DOCKER_CONFIG` is no JSON object"),
-            Self::WrongKind { key, wanted } => {
-                write!(f, "`{key}` of the `config.json` in `DOCKER_CONFIG` is not {wanted}")
-            }
+            Self::Content { file, fault } => write!(f, "`{}` was left alone: {fault}", shown(file)),
             Self::TooLong { file } => write!(f, "`{}` is longer than any Docker configuration", shown(file)),
             Self::Unreadable { file, denied } => {
                 write!(

@@ -149,6 +149,21 @@ impl Registry {
         self.session(&answer, during)
     }
 
+    /// Gives up an upload session.
+    ///
+    /// # Errors
+    /// The refusal; not every registry knows this request, and all drop sessions that nothing comes to.
+    pub async fn cancel_upload(&self, repository: &Repository, upload: Upload, scopes: &Scopes) -> Result<(), Error> {
+        let during = format!("giving up an upload to `{}`", repository.path());
+        let ask = Ask {
+            method: Method::DELETE,
+            target: Target::Address(upload.location),
+            ..Ask::get(String::new(), scopes, LARGEST_ANSWER, during)
+        };
+        self.exchange(ask).await?;
+        Ok(())
+    }
+
     /// Uploads a blob of a known size and digest in one request.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `ACTION: copy`, checked: which images go where.
 
-use super::{Check, OnExisting, derived_target, transport};
+use super::actions::{same_name, transport};
+use super::{Check, OnExisting};
 use crate::credential::{Credential, Source};
 use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split};
 use crate::mistake::Mistake;
@@ -104,7 +105,7 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 impl Check<'_> {
-    pub(super) fn copy(&mut self, namespace: &Namespace) -> Option<Copy> {
+    pub(super) fn copy(&mut self, namespace: &Namespace) -> Copy {
         let items = self.items(namespace);
         let platform = self.platform();
         let on_existing = self.on_existing();
@@ -118,14 +119,14 @@ impl Check<'_> {
             None
         };
         let source_credential = self.source_credential(&items, namespace);
-        Some(Copy {
+        Copy {
             items,
             platform,
             on_existing,
             referrers: super::is_on(referrers.as_deref()),
             shard,
             source_credential,
-        })
+        }
     }
 
     fn items(&mut self, namespace: &Namespace) -> Vec<Item> {
@@ -269,9 +270,8 @@ impl Check<'_> {
                 ));
                 return None;
             }
-            Selection::Matching(..) => tags,
             Selection::One(image) if tags.is_empty() => vec![image.tag.clone().unwrap_or_else(Tag::latest)],
-            Selection::One(_) => tags,
+            Selection::Matching(..) | Selection::One(_) => tags,
         };
         if let Selection::One(image) = &source
             && image.repository == target
@@ -310,7 +310,7 @@ impl Check<'_> {
     }
 
     fn derived(&mut self, variable: &str, text: &str, source: &Selection, namespace: &Namespace) -> Option<Repository> {
-        match derived_target(&source.repository().to_string(), namespace) {
+        match same_name(&source.repository().to_string(), namespace) {
             Ok(repository) => Some(repository),
             Err(bad) => {
                 self.mistake(Mistake::new(

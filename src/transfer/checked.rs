@@ -24,6 +24,12 @@ impl Hasher {
         })
     }
 
+    /// For content whose digest is not known yet.
+    #[must_use]
+    pub fn sha256() -> Self {
+        Self(State::Sha256(sha2::Sha256::new()))
+    }
+
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {

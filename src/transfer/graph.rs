@@ -35,7 +35,7 @@ impl Graph {
     /// # Errors
     /// A manifest that is missing, malformed, or one of too many.
     pub async fn of(origin: &Origin, root: Manifest, access: &Access, concurrency: usize) -> Result<Self, Failure> {
-        let mut known: HashMap<Digest, (Manifest, Vec<Digest>)> = HashMap::new();
+        let mut known: HashMap<Digest, (Manifest, Vec<Descriptor>)> = HashMap::new();
         let mut blobs = Blobs::default();
         let mut level = vec![root.clone()];
         for _ in 0..DEEPEST {
@@ -46,7 +46,7 @@ impl Graph {
                 known.insert(manifest.digest.clone(), (manifest, below));
             }
             let mut seen = HashSet::new();
-            wanted.retain(|digest| !known.contains_key(digest) && seen.insert(digest.clone()));
+            wanted.retain(|entry: &Descriptor| !known.contains_key(&entry.digest) && seen.insert(entry.digest.clone()));
             if wanted.is_empty() {
                 let children = children_first(&root.digest, &known);
                 return Ok(blobs.graph(root, children));
@@ -54,13 +54,35 @@ impl Graph {
             if known.len() + wanted.len() > MOST_MANIFESTS {
                 return Err(too_much(&root, &format!("more than {MOST_MANIFESTS} manifests")));
             }
-            let reads = wanted.iter().map(|digest| origin.manifest(digest, access));
+            let reads = wanted.iter().map(|entry| origin.manifest(entry, access));
             let mut reads = stream::iter(reads).buffered(concurrency);
             while let Some(manifest) = reads.next().await {
                 level.push(manifest?);
             }
         }
         Err(too_much(&root, &format!("indexes nested deeper than {DEEPEST}")))
+    }
+
+    /// Tells of the layers that stay where they are.
+    pub fn tell_of_foreign(&self) {
+        for layer in &self.foreign {
+            tracing::warn!(
+                "the layer {} may not be distributed ({}) and is left where its publisher has it",
+                layer.digest.short(),
+                crate::words::Words::new(&layer.media_type)
+            );
+        }
+    }
+
+    /// Of a manifest that the target has already, with all below it.
+    #[must_use]
+    pub fn bare(root: Manifest) -> Self {
+        Self {
+            root,
+            children: Vec::new(),
+            blobs: Vec::new(),
+            foreign: Vec::new(),
+        }
     }
 
     /// Bytes of all blobs.
@@ -70,16 +92,17 @@ impl Graph {
     }
 }
 
+/// Blobs found so far.
 #[derive(Default)]
 struct Blobs {
     seen: HashSet<Digest>,
-    blobs: Vec<Descriptor>,
+    ours: Vec<Descriptor>,
     foreign: Vec<Descriptor>,
 }
 
 impl Blobs {
     /// Notes a manifest's blobs and gives the manifests below it.
-    fn take(&mut self, manifest: &Manifest) -> Result<Vec<Digest>, Failure> {
+    fn take(&mut self, manifest: &Manifest) -> Result<Vec<Descriptor>, Failure> {
         let damaged = |what: String| {
             Failure::new(
                 Kind::Other,
@@ -88,7 +111,7 @@ impl Blobs {
             )
         };
         let blobs = match manifest.content().map_err(damaged)? {
-            Content::Index(entries) => return Ok(entries.into_iter().map(|entry| entry.digest).collect()),
+            Content::Index(entries) => return Ok(entries),
             Content::Image { config, mut layers } => {
                 layers.insert(0, config);
                 layers
@@ -102,7 +125,7 @@ impl Blobs {
             if blob.is_foreign() {
                 self.foreign.push(blob);
             } else {
-                self.blobs.push(blob);
+                self.ours.push(blob);
             }
         }
         if self.seen.len() > MOST_BLOBS {
@@ -112,18 +135,18 @@ impl Blobs {
     }
 
     fn graph(mut self, root: Manifest, children: Vec<Manifest>) -> Graph {
-        self.blobs.sort_by_key(|blob| blob.size);
+        self.ours.sort_by_key(|blob| blob.size);
         Graph {
             root,
             children,
-            blobs: self.blobs,
+            blobs: self.ours,
             foreign: self.foreign,
         }
     }
 }
 
 /// The manifests below `root` in an order in which each comes after all it points to.
-fn children_first(root: &Digest, known: &HashMap<Digest, (Manifest, Vec<Digest>)>) -> Vec<Manifest> {
+fn children_first(root: &Digest, known: &HashMap<Digest, (Manifest, Vec<Descriptor>)>) -> Vec<Manifest> {
     let mut order = Vec::new();
     let mut done: HashSet<&Digest> = HashSet::new();
     let mut open: Vec<(&Digest, usize)> = vec![(root, 0)];
@@ -133,8 +156,8 @@ fn children_first(root: &Digest, known: &HashMap<Digest, (Manifest, Vec<Digest>)
         };
         if let Some(child) = below.get(next) {
             open.push((digest, next + 1));
-            if !done.contains(child) {
-                open.push((child, 0));
+            if !done.contains(&child.digest) {
+                open.push((&child.digest, 0));
             }
         } else if done.insert(digest) && digest != root {
             order.push(manifest.clone());

@@ -4,6 +4,7 @@
 //! What is moved streams through memory in pieces and is checked against its digest before its last piece goes out.
 
 pub mod checked;
+pub mod download;
 pub mod graph;
 pub mod origin;
 mod upload;
@@ -31,12 +32,16 @@ const LIGHT: usize = 2;
 pub struct Mover<'a> {
     access: &'a Access,
     policy: Policy,
+    concurrency: usize,
     light: usize,
     transfers: Semaphore,
     /// One transfer of a blob to a repository serves all images that need it there.
-    moved: Mutex<HashMap<(Repository, Digest), Arc<Mutex<bool>>>>,
+    moved: Mutex<Moved>,
     bytes: Cell<u64>,
 }
+
+/// Whether a blob has come to a repository; locked while it is on its way.
+type Moved = HashMap<(Repository, Digest), Arc<Mutex<bool>>>;
 
 /// Where an image goes.
 #[derive(Debug, Clone)]
@@ -54,6 +59,7 @@ impl<'a> Mover<'a> {
         Self {
             access,
             policy,
+            concurrency,
             light: concurrency * LIGHT,
             transfers: Semaphore::new(concurrency),
             moved: Mutex::default(),
@@ -72,13 +78,7 @@ impl<'a> Mover<'a> {
     /// # Errors
     /// What stopped it. What has arrived stays, and the next run finds it there.
     pub async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
-        for layer in &graph.foreign {
-            tracing::warn!(
-                "the layer {} may not be distributed ({}) and is left where its publisher has it",
-                layer.digest.short(),
-                crate::words::Words::new(&layer.media_type)
-            );
-        }
+        graph.tell_of_foreign();
         self.blobs(&graph.blobs, origin, to, false).await?;
         // Children first, one after the other where they stand on each other; most images have one level.
         for manifest in &graph.children {

@@ -1,31 +1,116 @@
 //! Where content comes from: a repository of a registry, or an archive.
 
 use crate::access::{Access, Served};
-use crate::failure::Failure;
+use crate::archive::{BlobSource, Layout, Location};
+use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Selector};
 use crate::registry::Manifest;
+use crate::registry::manifest::{self, Descriptor};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::io::Read as _;
+use std::sync::Arc;
 
 /// A source of manifests and blobs.
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// A repository, with the credential that serves it.
     Registry(Served),
+    /// An OCI layout, in a folder or a tar.
+    Layout(Arc<Layout>),
+    /// Blobs at hand, for an image whose manifest is at hand too; and how to name where they are.
+    Blobs(Arc<HashMap<Digest, BlobSource>>, String),
 }
 
 impl Origin {
-    /// Reads a manifest by digest.
+    /// Nothing at hand, where nothing is needed.
+    #[must_use]
+    pub fn nothing(name: &Location) -> Self {
+        Self::Blobs(Arc::default(), format!("`{name}`"))
+    }
+
+    /// Reads a manifest.
     ///
     /// # Errors
     /// The refusal, or wrong bytes.
-    pub async fn manifest(&self, digest: &Digest, access: &Access) -> Result<Manifest, Failure> {
+    pub async fn manifest(&self, entry: &Descriptor, access: &Access) -> Result<Manifest, Failure> {
         match self {
             Self::Registry(served) => {
+                let selector = Selector::Digest(entry.digest.clone());
                 let read = served
                     .registry
-                    .manifest(&served.repository, &Selector::Digest(digest.clone()), &served.scopes)
+                    .manifest(&served.repository, &selector, &served.scopes)
                     .await;
                 read.map_err(|error| access.explain(&error, served, false))
             }
+            Self::Layout(layout) => Ok(layout.manifest(entry)?),
+            Self::Blobs(..) => Err(lacks(&entry.digest, self)),
         }
     }
+
+    /// Reads a small blob whole, a configuration, and checks its digest.
+    ///
+    /// # Errors
+    /// The refusal, wrong bytes, or more than is read whole.
+    pub async fn document(&self, blob: &Descriptor, access: &Access) -> Result<Bytes, Failure> {
+        if let Self::Registry(served) = self {
+            let read = served
+                .registry
+                .small_blob(&served.repository, &blob.digest, &served.scopes)
+                .await;
+            return read.map_err(|error| access.explain(&error, served, false));
+        }
+        let unread = |what: &str| {
+            Failure::new(
+                Kind::Other,
+                format!("the blob {} of {} cannot be read: {what}", blob.digest, self.name()),
+                "have the image saved again",
+            )
+        };
+        if blob.size > manifest::LARGEST as u64 {
+            return Err(unread("it is larger than any configuration"));
+        }
+        let mut bytes = Vec::new();
+        self.file(blob)?
+            .reader()
+            .read_to_end(&mut bytes)
+            .map_err(|error| unread(&error.to_string()))?;
+        if blob.digest.of_same_kind(&bytes) != blob.digest {
+            return Err(unread("its bytes have another digest"));
+        }
+        Ok(bytes.into())
+    }
+
+    /// Where a blob lies in an archive.
+    ///
+    /// # Errors
+    /// It is not there, or with another size.
+    pub fn file(&self, blob: &Descriptor) -> Result<BlobSource, Failure> {
+        match self {
+            Self::Registry(_) => Err(lacks(&blob.digest, self)),
+            Self::Layout(layout) => Ok(layout.blob(blob)?),
+            Self::Blobs(blobs, _) => blobs
+                .get(&blob.digest)
+                .cloned()
+                .ok_or_else(|| lacks(&blob.digest, self)),
+        }
+    }
+
+    /// Its name for a message.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Registry(served) => format!("`{}`", served.repository),
+            Self::Layout(_) => "the layout".to_owned(),
+            Self::Blobs(_, name) => name.clone(),
+        }
+    }
+}
+
+fn lacks(digest: &Digest, origin: &Origin) -> Failure {
+    Failure::new(
+        Kind::NotFound,
+        format!("{} lacks {digest}", origin.name()),
+        "have the image built and saved again",
+    )
 }

@@ -1,18 +1,22 @@
 //! One blob into a registry: a producer reads and checks, a request sends what it gives, both in one task.
 
-use super::checked::Checked;
+use super::checked::{Checked, Hasher};
 use super::origin::Origin;
-use super::{Mover, wrong_bytes};
+use super::{Destination, Mover, wrong_bytes};
 use crate::access::Served;
-use crate::failure::Failure;
+use crate::archive::{BlobSource, Gzip, Layer};
+use crate::failure::{Failure, Kind};
+use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{self, chance};
 use crate::registry::{self, Payload, Problem, Upload};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
-use std::io;
+use std::io::{self, Read};
 use tokio::sync::mpsc::{Sender, channel};
 
+/// Read from a file so many bytes at a time.
+const PIECE: usize = 256 * 1024;
 /// Pieces that wait between producer and request.
 const WAITING: usize = 2;
 
@@ -67,11 +71,193 @@ async fn produce(
 ) -> Result<(), Failure> {
     let result = match origin {
         Origin::Registry(from) => from_registry(mover, blob, from, &to).await,
+        Origin::Layout(_) | Origin::Blobs(..) => from_file(mover, blob, origin, &to).await,
     };
     if result.is_err() {
         let _ = to.send(Err(io::Error::other("the source failed"))).await;
     }
     result
+}
+
+/// Reads a blob of an archive beside the event loop: reading a disk blocks, and hashing takes a core of its own.
+async fn from_file(
+    mover: &Mover<'_>,
+    blob: &Descriptor,
+    origin: &Origin,
+    to: &Sender<Result<Bytes, io::Error>>,
+) -> Result<(), Failure> {
+    let mut reader = origin.file(blob)?.reader();
+    let (wanted, to) = (blob.clone(), to.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut checked = Checked::new(&wanted.digest, wanted.size);
+        loop {
+            let mut piece = BytesMut::zeroed(PIECE);
+            let count = reader.read(&mut piece).map_err(Unread::File)?;
+            if count == 0 {
+                break;
+            }
+            piece.truncate(count);
+            if let Some(before) = checked.push(piece.freeze()).map_err(Unread::Wrong)?
+                && to.blocking_send(Ok(before)).is_err()
+            {
+                return Ok(());
+            }
+        }
+        if let Some(last) = checked.finish().map_err(Unread::Wrong)? {
+            // Nobody to take it means that the request has failed, which says so itself.
+            let _ = to.blocking_send(Ok(last));
+        }
+        Ok(())
+    });
+    match read.await {
+        Ok(Ok(())) => {
+            mover.count(usize::try_from(blob.size).unwrap_or(usize::MAX));
+            Ok(())
+        }
+        Ok(Err(Unread::Wrong(wrong))) => Err(wrong_bytes(blob, &origin.name(), &wrong)),
+        Ok(Err(Unread::File(error))) => Err(unreadable(blob, origin, &error)),
+        Err(error) => Err(unreadable(blob, origin, &io::Error::other(error))),
+    }
+}
+
+/// What a compressed layer became.
+#[derive(Debug, Clone)]
+struct Compressed {
+    digest: Digest,
+    size: u64,
+}
+
+impl Mover<'_> {
+    /// Uploads a plain layer of a docker-archive, compressed on its way; gives digest and size of what it became. Neither
+    /// is known beforehand, so the bytes go into an open session that their digest closes.
+    pub(crate) async fn compressed(
+        &self,
+        layer: &Layer,
+        name: &str,
+        to: &Destination,
+    ) -> Result<(Digest, u64), Failure> {
+        let served = &to.served;
+        let mut tries = 1;
+        loop {
+            let error = match self.compress_once(layer, name, served).await {
+                Ok(compressed) => return Ok((compressed.digest, compressed.size)),
+                Err(Broken::Failed(failure)) => return Err(failure),
+                Err(Broken::Target(error)) => error,
+            };
+            let pause = if may_pass(&error) {
+                self.policy.next(tries, None, chance())
+            } else {
+                None
+            };
+            let Some(pause) = pause else {
+                return Err(self.access.explain(&registry::Error { tries, ..error }, served, true));
+            };
+            tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
+            tokio::time::sleep(pause).await;
+            tries += 1;
+        }
+    }
+
+    async fn compress_once(&self, layer: &Layer, name: &str, to: &Served) -> Result<Compressed, Broken> {
+        let (registry, repository, scopes) = (&to.registry, &to.repository, &to.scopes);
+        let upload = registry
+            .begin_upload(repository, scopes)
+            .await
+            .map_err(Broken::Target)?;
+        let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
+        let payload = Payload {
+            stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
+            size: None,
+        };
+        let mut reader = Gzip::new(layer.content.reader(), layer.diff_id.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut hasher = Hasher::sha256();
+            let mut size = 0;
+            let result = pieces(&mut reader, |piece| {
+                hasher.update(&piece);
+                size += piece.len() as u64;
+                sender.blocking_send(Ok(piece)).is_ok()
+            });
+            if result.is_err() {
+                let _ = sender.blocking_send(Err(io::Error::other("the source failed")));
+            }
+            result.map(|()| Compressed {
+                digest: hasher.finish(),
+                size,
+            })
+        });
+        let (read, appended) = tokio::join!(read, registry.append(repository, upload, payload, scopes));
+        let unread = |error: &io::Error| {
+            Broken::Failed(Failure::new(
+                Kind::Other,
+                format!("a layer of {name} cannot be read: {error}"),
+                "have the image saved again; the archive is damaged",
+            ))
+        };
+        let compressed = read
+            .map_err(|error| unread(&io::Error::other(error)))?
+            .map_err(|error| unread(&error))?;
+        let session = appended.map_err(Broken::Target)?;
+        let nothing = Payload {
+            stream: stream::empty().boxed(),
+            size: Some(0),
+        };
+        registry
+            .put_blob(repository, &compressed.digest, session, nothing, scopes)
+            .await
+            .map_err(Broken::Target)?;
+        self.count(usize::try_from(compressed.size).unwrap_or(usize::MAX));
+        Ok(compressed)
+    }
+
+    /// The digest of bytes that lie in an archive.
+    pub(crate) async fn digest_of(&self, content: &BlobSource, name: &str) -> Result<Digest, Failure> {
+        let mut reader = content.reader();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut hasher = Hasher::sha256();
+            pieces(&mut reader, |piece| {
+                hasher.update(&piece);
+                true
+            })
+            .map(|()| hasher.finish())
+        });
+        read.await
+            .map_err(io::Error::other)
+            .and_then(|read| read)
+            .map_err(|error| {
+                let hint = "have the image saved again; the archive is damaged";
+                Failure::new(Kind::Other, format!("a layer of {name} cannot be read: {error}"), hint)
+            })
+    }
+}
+
+/// Reads to the end, or until nobody takes the pieces any more.
+fn pieces(reader: &mut impl Read, mut take: impl FnMut(Bytes) -> bool) -> io::Result<()> {
+    loop {
+        let mut piece = BytesMut::zeroed(PIECE);
+        let count = reader.read(&mut piece)?;
+        piece.truncate(count);
+        if count == 0 || !take(piece.freeze()) {
+            return Ok(());
+        }
+    }
+}
+
+enum Unread {
+    File(io::Error),
+    Wrong(super::checked::Wrong),
+}
+
+fn unreadable(blob: &Descriptor, origin: &Origin, error: &io::Error) -> Failure {
+    Failure::new(
+        Kind::Other,
+        format!(
+            "the blob {} of {} cannot be read: {error}",
+            blob.digest.short(),
+            origin.name()
+        ),
+        "have the image saved again; the archive may have been cut",
+    )
 }
 
 /// Reads a blob of a registry, going on where it broke off.

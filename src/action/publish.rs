@@ -1,0 +1,277 @@
+//! `push` from an archive or layout: the same promises as from the daemon, without one.
+//!
+//! What has a manifest keeps it, and so its digest. The image of a docker-archive mostly has none: its layers are
+//! compressed on the way and a manifest is made for them; the image ID stays what it is.
+
+use super::one_platform::{missing, root};
+use super::retag::{exists, summary};
+use super::{Run, all, heartbeat};
+use crate::access::Served;
+use crate::archive::{
+    BlobSource, Compression, DockerArchive, DockerImage, Layout, Location, StoredLayer, Transport, manifest_for,
+};
+use crate::console::bytes;
+use crate::failure::{Failure, Failures};
+use crate::image::{Digest, Tag};
+use crate::plan::{TagStep, tag_step};
+use crate::refusal::not_overwritten;
+use crate::registry::manifest::{Content, config_platform};
+use crate::registry::{Access, Manifest, Problem};
+use crate::report::{Outcome, Record};
+use crate::request::Push;
+use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
+use futures_util::stream::{self, StreamExt as _};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What is published.
+enum Image {
+    /// The manifest is known.
+    Whole(Box<Manifest>, Origin),
+    /// The manifest follows from the layers, when they are compressed.
+    Layers(Box<DockerImage>, String),
+}
+
+/// Where each tag points, and what is done to it.
+type Steps = Vec<(Tag, TagStep, Option<Digest>)>;
+
+pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<String, Failures> {
+    let start = Instant::now();
+    let image = open(run, push, from).await?;
+    let (served, steps, there) = plan(run, push, &image).await?;
+    let mover = Mover::new(&run.access, run.policy, run.concurrency);
+    let to = Destination {
+        served,
+        mount_from: None,
+    };
+    let sends = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
+    let sent = match (sends, there, image) {
+        (true, Some(manifest), _) => Ok(Some((Graph::bare(manifest), Origin::nothing(from)))),
+        (true, None, image) => heartbeat(&from.to_string(), || mover.bytes(), send(run, &mover, image, &to))
+            .await
+            .map(Some),
+        (false, ..) => Ok(None),
+    };
+    let sent = sent.inspect_err(|_| {
+        let tag = steps.first().map(|(tag, ..)| tag);
+        record(
+            run,
+            push,
+            &to.served,
+            (0, tag),
+            None,
+            (start, mover.bytes()),
+            Outcome::Failed,
+        );
+    })?;
+    let mut results = Vec::new();
+    for (place, (tag, step, existing)) in steps.iter().enumerate() {
+        let outcome = match (step, &sent) {
+            (TagStep::Set, Some((graph, origin))) => set(run, &mover, graph, tag, origin, &to).await,
+            (TagStep::Same, _) => Ok(Outcome::Same),
+            _ => Ok(Outcome::Skipped),
+        };
+        let digest = match (&outcome, &sent) {
+            (Ok(Outcome::Tagged), Some((graph, _))) => Some(&graph.root.digest),
+            (Ok(_), _) => existing.as_ref(),
+            (Err(_), _) => None,
+        };
+        let moved = if place == 0 { mover.bytes() } else { 0 };
+        record(
+            run,
+            push,
+            &to.served,
+            (place, Some(tag)),
+            digest,
+            (start, moved),
+            *outcome.as_ref().unwrap_or(&Outcome::Failed),
+        );
+        results.push(outcome.map(|outcome| (tag.clone(), outcome)));
+    }
+    let outcomes = all(results)?;
+    let target = match &sent {
+        Some((graph, _)) => format!("`{}` ({})", push.target, graph.root.digest.short()),
+        None => format!("`{}`", push.target),
+    };
+    Ok(format!(
+        "`{from}` → {target} {} ({} moved, {:.1} s)",
+        summary(&outcomes),
+        bytes(mover.bytes()),
+        start.elapsed().as_secs_f64()
+    ))
+}
+
+async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure> {
+    if from.transport != Transport::DockerArchive {
+        let layout = Arc::new(Layout::open(from)?);
+        let chosen = layout.choose(from.name.as_deref())?.descriptor.clone();
+        let origin = Origin::Layout(layout);
+        let whole = origin.manifest(&chosen, &run.access).await?;
+        let root = root(run, &from.to_string(), &origin, whole, push.platform.as_ref()).await?;
+        return Ok(Image::Whole(Box::new(root), origin));
+    }
+    let image = DockerArchive::open(from)?.choose(from.name.as_deref())?;
+    if let (Some(wanted), Some(has)) = (&push.platform, config_platform(&image.config))
+        && !has.satisfies(wanted)
+    {
+        return Err(missing(&from.to_string(), wanted, &[has.to_string()]));
+    }
+    match whole(&image, from) {
+        Some((manifest, origin)) => Ok(Image::Whole(Box::new(manifest), origin)),
+        None => Ok(Image::Layers(Box::new(image), from.to_string())),
+    }
+}
+
+/// An image of a docker-archive whose manifest and stored layers fit together.
+fn whole(image: &DockerImage, from: &Location) -> Option<(Manifest, Origin)> {
+    let manifest = image.manifest.clone()?;
+    manifest
+        .content()
+        .ok()
+        .filter(|content| matches!(content, Content::Image { .. }))?;
+    let mut blobs: HashMap<Digest, BlobSource> = HashMap::new();
+    for layer in &image.layers {
+        blobs.insert(layer.digest.clone()?, layer.content.clone());
+    }
+    blobs.insert(image.config_digest.clone(), BlobSource::Bytes(image.config.clone()));
+    Some((manifest, Origin::Blobs(Arc::new(blobs), format!("`{from}`"))))
+}
+
+/// Settles all tags before anything moves. Gives the manifest of the registry that is this image already, if there is one
+/// that another tag can be set to.
+async fn plan(run: &Run, push: &Push, image: &Image) -> Result<(Served, Steps, Option<Manifest>), Failures> {
+    // A request has at least one tag.
+    let first = push.tags.first().cloned().unwrap_or_else(Tag::latest);
+    let (served, found) = run.access.open(&push.target, &first, Access::PullPush).await?;
+    let others = push.tags.iter().skip(1).map(|tag| run.access.look(&served, tag));
+    let mut manifests = vec![found];
+    manifests.extend(all(stream::iter(others).buffered(run.concurrency).collect().await)?);
+    let mut there = None;
+    let mut steps = Vec::new();
+    for (tag, manifest) in push.tags.iter().zip(manifests) {
+        let same = manifest.as_ref().is_some_and(|manifest| image.is(manifest));
+        let digest = manifest.as_ref().map(|manifest| manifest.digest.clone());
+        steps.push((tag.clone(), tag_step(digest.as_ref(), same, push.on_existing), digest));
+        if same && there.is_none() {
+            there = manifest;
+        }
+    }
+    let refused = steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
+    match Failures::of(
+        refused
+            .map(|(tag, _, existing)| exists(&served, tag, existing.as_ref()))
+            .collect(),
+    ) {
+        Some(failures) => Err(failures),
+        None => Ok((served, steps, there)),
+    }
+}
+
+impl Image {
+    /// Whether a manifest of the registry is this image: the same one, or one of the same configuration.
+    fn is(&self, manifest: &Manifest) -> bool {
+        match self {
+            Self::Whole(root, _) => root.digest == manifest.digest,
+            Self::Layers(image, _) => {
+                matches!(manifest.content(), Ok(Content::Image { config, .. }) if config.digest == image.config_digest)
+            }
+        }
+    }
+}
+
+async fn send(run: &Run, mover: &Mover<'_>, image: Image, to: &Destination) -> Result<(Graph, Origin), Failure> {
+    let (root, origin) = match image {
+        Image::Whole(root, origin) => (*root, origin),
+        Image::Layers(image, name) => layers(mover, *image, name, to).await?,
+    };
+    let graph = Graph::of(&origin, root, &run.access, run.concurrency).await?;
+    mover.bring(&graph, &origin, to).await?;
+    Ok((graph, origin))
+}
+
+/// Uploads the layers of a docker-archive, the plain ones compressed on the way, and makes the manifest for them.
+async fn layers(
+    mover: &Mover<'_>,
+    image: DockerImage,
+    name: String,
+    to: &Destination,
+) -> Result<(Manifest, Origin), Failure> {
+    let mut stored = Vec::new();
+    let mut blobs = HashMap::new();
+    for layer in &image.layers {
+        let (digest, size, compression) = match layer.compression {
+            Compression::None => {
+                // One takes all cores, so they go one after the other.
+                let (digest, size) = mover.compressed(layer, &name, to).await?;
+                (digest, size, Compression::Gzip)
+            }
+            compression => {
+                let digest = mover.digest_of(&layer.content, &name).await?;
+                blobs.insert(digest.clone(), layer.content.clone());
+                (digest, layer.content.size(), compression)
+            }
+        };
+        stored.push(StoredLayer {
+            digest,
+            size,
+            compression,
+        });
+    }
+    blobs.insert(image.config_digest.clone(), BlobSource::Bytes(image.config.clone()));
+    Ok((
+        manifest_for(&image.config, &stored),
+        Origin::Blobs(Arc::new(blobs), name),
+    ))
+}
+
+async fn set(
+    run: &Run,
+    mover: &Mover<'_>,
+    graph: &Graph,
+    tag: &Tag,
+    origin: &Origin,
+    to: &Destination,
+) -> Result<Outcome, Failure> {
+    let error = match mover.tag(graph, tag, origin, to).await {
+        Ok(()) => return Ok(Outcome::Tagged),
+        Err(TagError::Failed(failure)) => return Err(failure),
+        Err(TagError::Refused(error)) => error,
+    };
+    if matches!(error.problem, Problem::Refused { status: 400..=499, .. })
+        && let Ok(Some(existing)) = run.access.look(&to.served, tag).await
+    {
+        if existing.digest == graph.root.digest {
+            return Ok(Outcome::Same);
+        }
+        return Err(not_overwritten(
+            &error,
+            tag,
+            &existing.digest,
+            &run.access.asked(&to.served, true),
+        ));
+    }
+    Err(run.access.explain(&error, &to.served, true))
+}
+
+fn record(
+    run: &Run,
+    push: &Push,
+    served: &Served,
+    (place, tag): (usize, Option<&Tag>),
+    digest: Option<&Digest>,
+    (start, moved): (Instant, u64),
+    outcome: Outcome,
+) {
+    let record = Record {
+        image: 0,
+        repository: push.target.clone(),
+        tag: tag.cloned(),
+        digest: digest.cloned(),
+        bytes: moved,
+        took: start.elapsed(),
+        outcome,
+        credential: served.registry.credential().map(|credential| credential.source),
+    };
+    run.record(place, record);
+}

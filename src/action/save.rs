@@ -1,0 +1,170 @@
+//! `pull` with `TO`: images into an archive or layout, without a daemon. Every blob has its place before the first one moves.
+
+use super::one_platform::root;
+use super::{Run, all, count, heartbeat};
+use crate::access::Served;
+use crate::archive::{Location, OutputImage, Slot, Transport, Writer};
+use crate::console::bytes;
+use crate::failure::{Failure, Failures};
+use crate::image::{Digest, Reference};
+use crate::platform::Platform;
+use crate::registry::Manifest;
+use crate::report::{Outcome, Record};
+use crate::request::Pull;
+use crate::transfer::download::Wanted;
+use crate::transfer::{Graph, Mover, Origin};
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _};
+use std::collections::HashSet;
+use std::time::Instant;
+
+/// An image that was found, and everything below it.
+struct Found {
+    image: Reference,
+    served: Served,
+    graph: Graph,
+}
+
+pub(super) async fn run(
+    run: &Run,
+    pull: &Pull,
+    to: &Location,
+    found: Vec<(usize, Reference, Served, Manifest)>,
+) -> Result<String, Failures> {
+    let start = Instant::now();
+    let wanted = wanted_platform(pull, to);
+    let graphs = found.into_iter().map(|(_, image, served, manifest)| async {
+        let origin = Origin::Registry(served.clone());
+        let root = root(run, &image.to_string(), &origin, manifest, wanted.as_ref()).await?;
+        let graph = Graph::of(&origin, root, &run.access, run.concurrency).await?;
+        Ok(Found { image, served, graph })
+    });
+    let found: Vec<Found> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
+    let written = write(run, to, &found).await;
+    for (number, found) in found.iter().enumerate() {
+        run.record(
+            number,
+            Record {
+                image: number,
+                repository: found.image.repository.clone(),
+                tag: found.image.tag.clone(),
+                digest: Some(found.graph.root.digest.clone()),
+                bytes: written.as_ref().map_or(0, |written| written.of(&found.graph)),
+                took: start.elapsed(),
+                outcome: if written.is_ok() {
+                    Outcome::Pulled
+                } else {
+                    Outcome::Failed
+                },
+                credential: found.served.registry.credential().map(|credential| credential.source),
+            },
+        );
+    }
+    let moved = written?.moved;
+    Ok(format!(
+        "{} in `{to}` ({} moved, {:.1} s)",
+        count(found.len(), "image"),
+        bytes(moved),
+        start.elapsed().as_secs_f64()
+    ))
+}
+
+/// A `docker-archive:` holds one platform an image: the machine's own if none is named.
+fn wanted_platform(pull: &Pull, to: &Location) -> Option<Platform> {
+    let own = || Platform::new(std::env::consts::OS, std::env::consts::ARCH, None);
+    pull.platform
+        .clone()
+        .or_else(|| (to.transport == Transport::DockerArchive).then(own))
+}
+
+/// What was fetched.
+struct Written {
+    fetched: HashSet<Digest>,
+    moved: u64,
+}
+
+impl Written {
+    /// Bytes that were fetched for an image.
+    fn of(&self, graph: &Graph) -> u64 {
+        graph
+            .blobs
+            .iter()
+            .filter(|blob| self.fetched.contains(&blob.digest))
+            .map(|blob| blob.size)
+            .sum()
+    }
+}
+
+async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Failure> {
+    let images: Vec<OutputImage> = found
+        .iter()
+        .map(|of| OutputImage {
+            root: of.graph.root.clone(),
+            below: of.graph.children.clone(),
+            names: names(to, &of.image, found),
+        })
+        .collect();
+    let blobs: Vec<(Digest, u64)> = found
+        .iter()
+        .flat_map(|found| found.graph.blobs.iter().map(|blob| (blob.digest.clone(), blob.size)))
+        .collect();
+    let writer = Writer::create(to, &images, &blobs)?;
+    let mut seen = HashSet::new();
+    let mut fetched = HashSet::new();
+    let mut groups = Vec::new();
+    for found in found {
+        found.graph.tell_of_foreign();
+        let mut wanted = Vec::new();
+        for blob in found.graph.blobs.iter().filter(|blob| seen.insert(blob.digest.clone())) {
+            match writer.blob(&blob.digest)? {
+                Slot::Present(_) if writer.verify(&blob.digest)? => {}
+                Slot::Present(_) => {
+                    if let Slot::Fill(region) = writer.blob(&blob.digest)? {
+                        wanted.push(Wanted {
+                            blob: blob.clone(),
+                            region,
+                        });
+                    }
+                }
+                Slot::Fill(region) => wanted.push(Wanted {
+                    blob: blob.clone(),
+                    region,
+                }),
+            }
+        }
+        fetched.extend(wanted.iter().map(|wanted| wanted.blob.digest.clone()));
+        groups.push((&found.served, wanted));
+    }
+    let mover = Mover::new(&run.access, run.policy, run.concurrency);
+    let seal = |digest: &Digest| writer.seal(digest).map_err(Failure::from);
+    let fetches = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
+    let all_fetched = try_join_all(fetches.map(|(served, wanted)| mover.fetch(wanted, served, &seal)));
+    heartbeat(&to.to_string(), || mover.bytes(), all_fetched).await?;
+    writer.finish()?;
+    Ok(Written {
+        fetched,
+        moved: mover.bytes(),
+    })
+}
+
+/// The names an image has in the output: what `TO` names for a single one; for a docker-archive the full reference; else
+/// the tag, or the full reference where two images share a tag.
+fn names(to: &Location, image: &Reference, found: &[Found]) -> Vec<String> {
+    if let (Some(name), [_]) = (&to.name, found) {
+        return vec![name.clone()];
+    }
+    let Some(tag) = &image.tag else {
+        return Vec::new();
+    };
+    let full = format!("{}:{tag}", image.repository);
+    let shared = found
+        .iter()
+        .filter(|other| other.image.tag.as_ref() == Some(tag))
+        .count()
+        > 1;
+    vec![if to.transport == Transport::DockerArchive || shared {
+        full
+    } else {
+        tag.to_string()
+    }]
+}

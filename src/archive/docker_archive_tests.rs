@@ -1,0 +1,253 @@
+use super::super::fixture::{Image, descriptor, gzip, index, index_json, location, tar};
+use super::super::layout::blob_name;
+use super::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::io::Read as _;
+use std::path::Path;
+
+/// The archive, plain and gzip-compressed.
+fn archives(folder: &Path, bytes: &[u8]) -> [Location; 2] {
+    [("x.tar", bytes.to_vec()), ("x.tar.gz", gzip(bytes))].map(|(name, bytes)| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        location("docker-archive", &path)
+    })
+}
+
+fn read(source: &BlobSource) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    source.reader().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn failure<T: std::fmt::Debug>(result: Result<T, ArchiveError>) -> String {
+    let error = result.expect_err("must fail");
+    format!("{error}; {}", error.hint().unwrap_or_default())
+}
+
+/// What Docker before 25 saves: two images that share their lower layer, which the second has as a link.
+fn old_form(first: &Image, second: &Image) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut file = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, bytes).unwrap();
+    };
+    let config = |image: &Image| format!("{}.json", &image.config_digest().as_str()[7..]);
+    let list = json!([
+        { "Config": config(first), "RepoTags": ["shop/api:1", "api:latest"], "Layers": ["a/layer.tar", "b/layer.tar"] },
+        { "Config": config(second), "RepoTags": null, "Layers": ["c/layer.tar", "d/layer.tar"] },
+    ]);
+    file("a/VERSION", b"1.0");
+    file("a/layer.tar", &first.layer_tars[0]);
+    file("b/layer.tar", &first.layer_tars[1]);
+    file("d/layer.tar", &second.layer_tars[1]);
+    file(&config(first), &first.blobs[0]);
+    file(&config(second), &second.blobs[0]);
+    file("manifest.json", list.to_string().as_bytes());
+    file("repositories", b"{}");
+    let mut link = tar::Header::new_ustar();
+    link.set_entry_type(tar::EntryType::Symlink);
+    archive.append_link(&mut link, "c/layer.tar", "../a/layer.tar").unwrap();
+    archive.into_inner().unwrap()
+}
+
+#[test]
+fn old_engines_archives_with_links_between_layers() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Image::new("x", 2);
+    let mut second = Image::new("y", 2);
+    second.layer_tars[0].clone_from(&first.layer_tars[0]);
+    let diff_ids: Vec<String> = second
+        .layer_tars
+        .iter()
+        .map(|tar| Digest::of(tar).to_string())
+        .collect();
+    second.blobs[0] = json!({ "rootfs": { "diff_ids": diff_ids } }).to_string().into();
+    for location in archives(folder.path(), &old_form(&first, &second)) {
+        let archive = DockerArchive::open(&location).unwrap();
+        for (name, image) in [
+            ("shop/api:1", &first),
+            ("api", &first),
+            ("docker.io/library/api:latest", &first),
+            ("@1", &second),
+        ] {
+            let chosen = archive.choose(Some(name)).expect(name);
+            assert_eq!(
+                (&chosen.config, &chosen.config_digest),
+                (&image.blobs[0], &image.config_digest())
+            );
+            assert_eq!((chosen.layers.len(), chosen.manifest), (2, None));
+            for (layer, tar) in chosen.layers.iter().zip(&image.layer_tars) {
+                assert_eq!(
+                    (&layer.diff_id, layer.compression),
+                    (&Digest::of(tar), Compression::None)
+                );
+                assert_eq!(layer.digest, None);
+                assert_eq!(read(&layer.content), *tar);
+            }
+        }
+        for (name, text) in [
+            (
+                Some("shop/api"),
+                "has no image `shop/api`, but `shop/api:1`, `api:latest`",
+            ),
+            (Some("@2"), "has no image"),
+            (None, "has several images: `shop/api:1`, `@1`"),
+        ] {
+            let said = failure(archive.choose(name));
+            assert!(said.contains(text), "{said}");
+        }
+    }
+}
+
+/// Docker 25 and later; with containerd's store the layers are as in the registry, beside other platforms' manifests.
+#[test]
+fn new_engines_archives_keep_the_manifest_where_it_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, other) = (Image::new("x", 2), Image::new("other platform", 1));
+    let root = index(&[&other.manifest, &image.manifest]);
+    let layers: Vec<String> = image.blobs[1..]
+        .iter()
+        .map(|blob| blob_name(&Digest::of(blob)))
+        .collect();
+    let list = json!([{ "Config": blob_name(&image.config_digest()), "RepoTags": ["api:1"], "Layers": layers }]);
+    let mut files = image.files();
+    files.push((blob_name(&root.digest), root.bytes.to_vec()));
+    files.push(("index.json".to_owned(), index_json(&[(&root, json!({}))])));
+    files.push(("manifest.json".to_owned(), list.to_string().into_bytes()));
+    let entries: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
+    for location in archives(folder.path(), &tar(&entries)) {
+        let chosen = DockerArchive::open(&location).unwrap().choose(None).unwrap();
+        assert_eq!(chosen.manifest.as_ref(), Some(&image.manifest));
+        assert_eq!(chosen.names, ["api:1"]);
+        for (layer, blob) in chosen.layers.iter().zip(&image.blobs[1..]) {
+            assert_eq!(
+                (layer.compression, layer.digest.clone()),
+                (Compression::Gzip, Some(Digest::of(blob)))
+            );
+            assert_eq!(read(&layer.content), *blob);
+        }
+    }
+
+    // Without containerd's store the layers are plain tars and the manifest is made up for the archive.
+    let plain = &image.layer_tars[0];
+    let config = json!({ "rootfs": { "diff_ids": [Digest::of(plain).as_str()] } }).to_string();
+    let manifest =
+        json!({ "config": descriptor("c", config.as_bytes()), "layers": [descriptor("l", plain)] }).to_string();
+    let manifest = Manifest::new(manifest.into(), None).unwrap();
+    let names = [config.as_bytes(), plain, &manifest.bytes].map(|bytes| blob_name(&Digest::of(bytes)));
+    let list = json!([{ "Config": names[0], "RepoTags": ["api:1"], "Layers": [names[1]] }]).to_string();
+    let bytes = tar(&[
+        (&names[0], config.as_bytes()),
+        (&names[1], plain),
+        (&names[2], &manifest.bytes),
+        ("index.json", &index_json(&[(&manifest, json!({}))])),
+        ("manifest.json", list.as_bytes()),
+    ]);
+    for location in archives(folder.path(), &bytes) {
+        let chosen = DockerArchive::open(&location).unwrap().choose(None).unwrap();
+        assert_eq!(chosen.manifest, None);
+        assert_eq!(chosen.layers[0].compression, Compression::None);
+    }
+}
+
+fn one(list: &Value, config: &str, layer: (&str, &[u8])) -> Vec<u8> {
+    tar(&[
+        ("manifest.json", list.to_string().as_bytes()),
+        ("config.json", config.as_bytes()),
+        layer,
+    ])
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let diff_id = Digest::of(b"layer").to_string();
+    let config = json!({ "rootfs": { "diff_ids": [diff_id] } }).to_string();
+    let list = json!([{ "Config": "config.json", "RepoTags": ["a:1"], "Layers": ["layer.tar"] }]);
+    let of_kaniko = format!("sha256:{}", "1".repeat(64));
+    let wrong_name = format!("{}.json", "0".repeat(64));
+    for (bytes, text) in [
+        (one(&list, &config, ("other.tar", b"layer")), "lacks `layer.tar`"),
+        (
+            one(&list, &config, ("layer.tar", b"BZh91AY")),
+            "compressed neither with gzip nor",
+        ),
+        (
+            one(&list, r#"{"rootfs":{"diff_ids":[]}}"#, ("layer.tar", b"")),
+            "it has 1 layers where the configuration has 0",
+        ),
+        (
+            one(&list, r#"{"rootfs":{"diff_ids":["x"]}}"#, ("layer.tar", b"")),
+            "`x` is no digest",
+        ),
+        (one(&list, "{}", ("layer.tar", b"")), "damaged at `config.json`"),
+        (one(&json!([]), "{}", ("layer.tar", b"")), "lists no image"),
+        (
+            one(&json!(null), "{}", ("layer.tar", b"")),
+            "damaged at `manifest.json`",
+        ),
+        (
+            one(&json!([{ "Config": "../../etc/passwd" }]), "{}", ("layer.tar", b"")),
+            "is not safe to use",
+        ),
+        (
+            one(&json!([{ "Config": "/etc/passwd" }]), "{}", ("layer.tar", b"")),
+            "is not safe to use",
+        ),
+        (
+            one(&json!([{ "Config": wrong_name }]), "{}", (&wrong_name, b"{}")),
+            "wrong bytes for sha256:000",
+        ),
+        (
+            one(&json!([{ "Config": of_kaniko }]), "{}", (&of_kaniko, b"{}")),
+            "wrong bytes for sha256:111",
+        ),
+        (tar(&[("repositories", b"{}")]), "it has no `manifest.json`"),
+    ] {
+        for location in archives(folder.path(), &bytes) {
+            let said = failure(DockerArchive::open(&location).and_then(|archive| archive.choose(None)));
+            assert!(said.contains(text), "`{text}` is not in {said}");
+        }
+    }
+    let whole = one(&list, &config, ("layer.tar", &[b'x'; 2000]));
+    for location in archives(folder.path(), &whole[..whole.len() - 2000]) {
+        let said = failure(DockerArchive::open(&location).and_then(|archive| archive.choose(None)));
+        assert!(said.contains("was cut short"), "{said}");
+    }
+}
+
+#[test]
+fn names_mean_what_they_mean_to_docker() {
+    for (name, whole) in [
+        ("api", "docker.io/library/api:latest"),
+        ("api:1", "docker.io/library/api:1"),
+        ("shop/api:1", "docker.io/shop/api:1"),
+        ("localhost/api", "localhost/api:latest"),
+        ("localhost:5000/api:1", "localhost:5000/api:1"),
+        ("docker.io/api:1", "docker.io/library/api:1"),
+    ] {
+        assert_eq!(familiar(name), whole, "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_list_breaks_it(list in "\\PC{0,60}", config in "[a-z./]{0,12}", layers in prop::collection::vec("[a-z./]{0,12}", 0..3), name in "\\PC{0,12}") {
+        let folder = tempfile::tempdir().unwrap();
+        let sound = json!([{ "Config": config, "RepoTags": [name], "Layers": layers }]).to_string();
+        for list in [list, sound] {
+            let path = folder.path().join("x.tar");
+            std::fs::write(&path, tar(&[("manifest.json", list.as_bytes()), ("a", b"{}")])).unwrap();
+            if let Ok(archive) = DockerArchive::open(&location("docker-archive", &path)) {
+                let _ = archive.choose(Some(&name));
+                let _ = archive.choose(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Writes an OCI layout into a folder, or adds to one that is there. Blobs get their name when they are whole; the
+//! `index.json` is replaced last, so that what it names is always there.
+
+use super::error::{ArchiveError, Problem};
+use super::folder::Folder;
+use super::hasher::digest_of;
+use super::layout::{INDEX, blob_name};
+use super::layout_index::{LayoutIndex, MARKER};
+use super::location::Transport;
+use super::region::Region;
+use super::source::{BlobSource, Store as _};
+use super::writer::{Contents, Slot};
+use crate::image::Digest;
+use crate::output_file::create_beside;
+use crate::registry::manifest::LARGEST;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::fs::{self, File, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A layout that is being written.
+#[derive(Debug)]
+pub(super) struct LayoutWriter {
+    path: PathBuf,
+    folder: Folder,
+    made: Vec<PathBuf>,
+    manifests: Vec<(Digest, Bytes)>,
+    index: LayoutIndex,
+    blobs: Mutex<HashMap<Digest, Blob>>,
+    is_finished: bool,
+}
+
+#[derive(Debug)]
+struct Blob {
+    size: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nobody asked yet.
+    Unknown,
+    /// What is there has other bytes.
+    Wrong,
+    /// Being filled, in a file of another name.
+    Part(PathBuf, Region),
+    /// In its place.
+    Whole,
+}
+
+impl LayoutWriter {
+    pub(super) fn create(path: &Path, contents: &Contents<'_>) -> Result<Self, ArchiveError> {
+        let mut made = Vec::new();
+        for digest in contents.digests() {
+            let file = path.join(blob_name(digest));
+            let folder = file.parent().unwrap_or(path);
+            make_folders(folder, &mut made).map_err(|error| Problem::writing(folder, &error).of(path))?;
+        }
+        make_folders(path, &mut made).map_err(|error| Problem::writing(path, &error).of(path))?;
+        let folder = Folder::open(path)?;
+        for file in contents.digests().map(|digest| path.join(blob_name(digest))) {
+            folder.check_holds(file.parent().unwrap_or(path))?;
+        }
+        let mut index = match folder.document(INDEX, LARGEST)? {
+            Some(bytes) => LayoutIndex::parse(&bytes).map_err(|why| Problem::damaged(INDEX, why).of(path))?,
+            None => LayoutIndex::new(),
+        };
+        for image in contents.images {
+            index.add(image, Transport::Oci);
+        }
+        let manifests = contents.manifests.iter();
+        let blobs = contents.blobs.iter().map(|(digest, size)| {
+            let state = State::Unknown;
+            (digest.clone(), Blob { size: *size, state })
+        });
+        Ok(Self {
+            path: path.to_owned(),
+            folder,
+            made,
+            manifests: manifests
+                .map(|manifest| (manifest.digest.clone(), manifest.bytes.clone()))
+                .collect(),
+            index,
+            blobs: Mutex::new(blobs.collect()),
+            is_finished: false,
+        })
+    }
+
+    pub(super) fn blob(&self, digest: &Digest) -> Result<Slot, ArchiveError> {
+        let mut blobs = self.lock();
+        let blob = blobs
+            .get_mut(digest)
+            .ok_or_else(|| self.folder.missing(&blob_name(digest)))?;
+        if let State::Part(_, region) = &blob.state {
+            return Ok(Slot::Fill(region.clone()));
+        }
+        if !matches!(blob.state, State::Wrong)
+            && let Some(BlobSource::Region(region)) = self.folder.find(&blob_name(digest))?
+            && region.size() == blob.size
+        {
+            blob.state = State::Whole;
+            return Ok(Slot::Present(region));
+        }
+        let path = self.path.join(blob_name(digest));
+        let writing = |error: &io::Error| Problem::writing(&path, error).of(&self.path);
+        let (file, beside) = create_beside(&path, 0o644).map_err(|error| writing(&error))?;
+        let prepared = open_to_all(&file).and_then(|()| file.set_len(blob.size));
+        let region = Region::new(Arc::new(file), 0, blob.size);
+        blob.state = State::Part(beside, region.clone());
+        prepared.map_err(|error| writing(&error))?;
+        Ok(Slot::Fill(region))
+    }
+
+    pub(super) fn verify(&self, digest: &Digest) -> Result<bool, ArchiveError> {
+        let Slot::Present(region) = self.blob(digest)? else {
+            return Ok(false);
+        };
+        let path = self.path.join(blob_name(digest));
+        let found = digest_of(region.reader(), digest.algorithm())
+            .map_err(|error| Problem::reading(&path, &error).of(&path))?;
+        let is_right = found == *digest;
+        if !is_right && let Some(blob) = self.lock().get_mut(digest) {
+            blob.state = State::Wrong;
+        }
+        Ok(is_right)
+    }
+
+    pub(super) fn seal(&self, digest: &Digest) -> Result<(), ArchiveError> {
+        let mut blobs = self.lock();
+        let Some(blob) = blobs.get_mut(digest) else {
+            return Err(self.folder.missing(&blob_name(digest)));
+        };
+        if let State::Part(beside, _) = &blob.state {
+            let path = self.path.join(blob_name(digest));
+            fs::rename(beside, &path).map_err(|error| Problem::writing(&path, &error).of(&self.path))?;
+            blob.state = State::Whole;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), ArchiveError> {
+        let unsealed = self
+            .lock()
+            .iter()
+            .find(|(_, blob)| !matches!(blob.state, State::Whole))
+            .map(|(digest, _)| digest.clone());
+        if let Some(digest) = unsealed {
+            return Err(self.folder.missing(&blob_name(&digest)));
+        }
+        for (digest, bytes) in &self.manifests {
+            replace(&self.path.join(blob_name(digest)), bytes).map_err(|problem| problem.of(&self.path))?;
+        }
+        if self.folder.find("oci-layout")?.is_none() {
+            replace(&self.path.join("oci-layout"), MARKER).map_err(|problem| problem.of(&self.path))?;
+        }
+        replace(&self.path.join(INDEX), &self.index.bytes()).map_err(|problem| problem.of(&self.path))?;
+        self.is_finished = true;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Blob>> {
+        // A panic elsewhere leaves no half-changed state behind: each change is one assignment.
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for LayoutWriter {
+    fn drop(&mut self) {
+        // Nothing better can be done with what cannot be removed.
+        for blob in self.lock().values() {
+            if let State::Part(beside, _) = &blob.state {
+                let _ = fs::remove_file(beside);
+            }
+        }
+        if !self.is_finished {
+            // Only those go that hold nothing.
+            for folder in self.made.iter().rev() {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
+/// Makes a folder and those above it; adds the new ones to `made`. They are 0755, whatever the umask is: the step is
+/// another user than the pipe.
+fn make_folders(folder: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
+    let new: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|place| !place.as_os_str().is_empty() && fs::symlink_metadata(place).is_err())
+        .collect();
+    for place in new.into_iter().rev() {
+        fs::create_dir(place)?;
+        made.push(place.to_owned());
+        fs::set_permissions(place, Permissions::from_mode(0o755))?;
+    }
+    if fs::metadata(folder)?.is_dir() {
+        Ok(())
+    } else {
+        Err(ErrorKind::NotADirectory.into())
+    }
+}
+
+/// Puts a file in place at once. It is not synced: a layout outlives its step, not a loss of power.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let writing = |error: &io::Error| Problem::writing(path, error);
+    let (file, beside) = create_beside(path, 0o644).map_err(|error| writing(&error))?;
+    open_to_all(&file)
+        .and_then(|()| file.write_all_at(bytes, 0))
+        .and_then(|()| fs::rename(&beside, path))
+        .map_err(|error| {
+            let _ = fs::remove_file(&beside);
+            writing(&error)
+        })
+}
+
+fn open_to_all(file: &File) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(0o644))
+}

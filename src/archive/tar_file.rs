@@ -1,0 +1,215 @@
+//! A tar on disk, plain or gzip-compressed, as a [`Store`].
+
+use super::error::{ArchiveError, Problem};
+use super::location::Transport;
+use super::region::{Region, RegionReader};
+use super::source::{BlobSource, Inflated, Store, pass, read_whole};
+use super::tar_header::padded;
+use super::tar_index::{CUT, Extent, FIRST, Tape, TarIndex};
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Documents of a gzip-compressed tar up to this size are kept from the one pass over it, in bytes …
+const KEPT: u64 = 64 * 1024;
+/// … as long as they are together no more than this.
+const ALL_KEPT: usize = 2 << 20;
+/// How much of a file's begin tells how it is compressed.
+pub(super) const MAGIC: usize = 6;
+
+/// An opened tar. Its bytes stay in the file.
+#[derive(Debug)]
+pub(super) struct TarFile {
+    path: PathBuf,
+    file: Region,
+    index: TarIndex,
+    inflated: Option<Begins>,
+}
+
+/// What was seen of each file while a gzip-compressed tar went by.
+#[derive(Debug, Default)]
+struct Begins {
+    documents: HashMap<u64, Bytes>,
+    kept: usize,
+    magics: HashMap<u64, [u8; MAGIC]>,
+}
+
+impl TarFile {
+    /// Opens and indexes the tar. A gzip-compressed one is decompressed once for it, in bounded memory.
+    pub(super) fn open(path: &Path, transport: Transport) -> Result<Self, ArchiveError> {
+        let reading = |error: &io::Error| Problem::reading(path, error).of(path);
+        let other = |why| Problem::NotOfKind { transport, why }.of(path);
+        let metadata = fs::metadata(path).map_err(|error| reading(&error))?;
+        if metadata.is_dir() {
+            return Err(other("it is a folder"));
+        }
+        if !metadata.is_file() {
+            return Err(other("it is no file"));
+        }
+        let file = File::open(path).map_err(|error| reading(&error))?;
+        let file = Region::new(Arc::new(file), 0, metadata.len());
+        let mut magic = [0; MAGIC];
+        fill(&mut file.reader(), &mut magic).map_err(|error| reading(&error))?;
+        let (index, inflated) = match magic {
+            _ if metadata.len() == 0 => return Err(other("it is empty")),
+            [0x1f, 0x8b, ..] => {
+                let mut tape = GzipTape {
+                    decoder: MultiGzDecoder::new(file.reader()),
+                    begins: Begins::default(),
+                };
+                (TarIndex::scan(&mut tape), Some(tape.begins))
+            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+                return Err(other("it is compressed with zstd, and only gzip is read here"));
+            }
+            [b'B', b'Z', b'h', ..] => return Err(other("it is compressed with bzip2, and only gzip is read")),
+            [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(other("it is compressed with xz, and only gzip is read")),
+            _ => {
+                let mut tape = FileTape { file: &file, at: 0 };
+                (TarIndex::scan(&mut tape), None)
+            }
+        };
+        let index = index.map_err(|problem| match problem {
+            Problem::Damaged { entry, why } if entry == FIRST && (inflated.is_none() || why != CUT) => {
+                other("it is no tar")
+            }
+            problem => problem.of(path),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            index,
+            inflated,
+        })
+    }
+
+    /// The first bytes of a file, zeros where it is shorter.
+    pub(super) fn magic(&self, name: &str) -> Result<[u8; MAGIC], ArchiveError> {
+        let mut magic = [0; MAGIC];
+        match (self.extent(name)?, &self.inflated) {
+            (Some(extent), Some(begins)) => Ok(begins.magics.get(&extent.offset).copied().unwrap_or(magic)),
+            (Some(extent), None) => {
+                fill(&mut self.source(extent).reader(), &mut magic)
+                    .map_err(|error| Problem::reading(&self.path, &error).of(&self.path))?;
+                Ok(magic)
+            }
+            (None, _) => Err(self.missing(name)),
+        }
+    }
+
+    fn extent(&self, name: &str) -> Result<Option<Extent>, ArchiveError> {
+        self.index.find(name).map_err(|problem| problem.of(&self.path))
+    }
+
+    fn source(&self, extent: Extent) -> BlobSource {
+        match &self.inflated {
+            Some(_) => BlobSource::Inflated(Inflated::new(self.file.clone(), extent.offset, extent.size)),
+            None => BlobSource::Region(self.file.part(extent.offset, extent.size)),
+        }
+    }
+}
+
+impl Store for TarFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn find(&self, name: &str) -> Result<Option<BlobSource>, ArchiveError> {
+        Ok(self.extent(name)?.map(|extent| self.source(extent)))
+    }
+
+    fn missing(&self, name: &str) -> ArchiveError {
+        self.index.missing(name).of(&self.path)
+    }
+
+    fn document(&self, name: &str, largest: usize) -> Result<Option<Bytes>, ArchiveError> {
+        let Some(extent) = self.extent(name)? else {
+            return Ok(None);
+        };
+        let kept = self
+            .inflated
+            .as_ref()
+            .and_then(|begins| begins.documents.get(&extent.offset));
+        match kept {
+            Some(bytes) if bytes.len() as u64 == extent.size && bytes.len() <= largest => Ok(Some(bytes.clone())),
+            _ => read_whole(&self.path, name, &self.source(extent), largest).map(Some),
+        }
+    }
+}
+
+/// Passes over files by moving on.
+struct FileTape<'a> {
+    file: &'a Region,
+    at: u64,
+}
+
+impl Tape for FileTape<'_> {
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = fill(&mut self.file.reader_from(self.at), buffer)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+
+    fn pass(&mut self, _: u64, size: u64) -> io::Result<()> {
+        match self.at.checked_add(size) {
+            Some(end) if end <= self.file.size() => {
+                self.at = end;
+                Ok(())
+            }
+            _ => Err(ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// Passes over files by decompressing them; keeps small documents, so that they cost no second pass.
+struct GzipTape {
+    decoder: MultiGzDecoder<RegionReader>,
+    begins: Begins,
+}
+
+impl Tape for GzipTape {
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        fill(&mut self.decoder, buffer)
+    }
+
+    fn pass(&mut self, offset: u64, size: u64) -> io::Result<()> {
+        if padded(size).is_none() || size == 0 {
+            return Ok(());
+        }
+        let mut magic = [0; MAGIC];
+        let length = usize::try_from(size).map_or(MAGIC, |size| size.min(MAGIC));
+        self.decoder.read_exact(&mut magic[..length])?;
+        self.begins.magics.insert(offset, magic);
+        let left = size - length as u64;
+        let room = ALL_KEPT - self.begins.kept;
+        if matches!(magic[0], b'{' | b'[') && size <= KEPT && usize::try_from(size).is_ok_and(|size| size <= room) {
+            let mut bytes = magic[..length].to_vec();
+            (&mut self.decoder).take(left).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 != size {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            self.begins.kept += bytes.len();
+            self.begins.documents.insert(offset, bytes.into());
+            return Ok(());
+        }
+        pass(&mut self.decoder, left)
+    }
+}
+
+/// Reads until `buffer` is full or the reader ends.
+fn fill(reader: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,188 @@
+//! Lays out a tar before its content is there: an OCI layout, for a docker-archive with Docker's `manifest.json` in it.
+//!
+//! A docker-archive has the form that `docker save` writes since Docker 25: Docker from 1.10 on and skopeo read
+//! `manifest.json`, Docker with containerd's store and every reader of OCI archives read `index.json` and keep the
+//! digest. Compressed layers stay as they are; Docker tells them by their first bytes (zstd: since Docker 23). No
+//! `repositories` file: only Docker before 1.10 needs it.
+
+use super::error::{ArchiveError, Problem};
+use super::layout::{INDEX, blob_name};
+use super::layout_index::{LayoutIndex, MARKER};
+use super::location::{Location, Transport};
+use super::region::Region;
+use super::tar_header::{BLOCK, header, padded};
+use super::writer::{Contents, OutputImage, Slot};
+use crate::image::Digest;
+use crate::output_file::create_beside;
+use crate::registry::manifest::Content;
+use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{self, File, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A tar that is being written beside its place.
+#[derive(Debug)]
+pub(super) struct TarWriter {
+    path: PathBuf,
+    beside: Beside,
+    regions: HashMap<Digest, Region>,
+    unsealed: Mutex<HashSet<Digest>>,
+}
+
+/// The unfinished file; removed unless renamed.
+#[derive(Debug)]
+struct Beside(Option<PathBuf>);
+
+impl TarWriter {
+    pub(super) fn create(location: &Location, contents: &Contents<'_>) -> Result<Self, ArchiveError> {
+        let path = &location.path;
+        let documents = documents(location, contents)?;
+        let writing = |error: &io::Error| Problem::writing(path, error).of(path);
+        if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
+            return Err(writing(&ErrorKind::IsADirectory.into()));
+        }
+        let (file, beside) = create_beside(path, 0o644).map_err(|error| writing(&error))?;
+        let beside = Beside(Some(beside));
+        let regions = lay_out(&Arc::new(file), &documents, &contents.blobs).map_err(|error| writing(&error))?;
+        Ok(Self {
+            path: path.clone(),
+            beside,
+            unsealed: Mutex::new(regions.keys().cloned().collect()),
+            regions,
+        })
+    }
+
+    pub(super) fn blob(&self, digest: &Digest) -> Result<Slot, ArchiveError> {
+        match self.regions.get(digest) {
+            Some(region) => Ok(Slot::Fill(region.clone())),
+            None => Err(self.missing(digest)),
+        }
+    }
+
+    pub(super) fn seal(&self, digest: &Digest) {
+        self.unsealed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(digest);
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), ArchiveError> {
+        let unsealed = self.unsealed.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = unsealed.iter().next().cloned() {
+            return Err(self.missing(&digest));
+        }
+        self.beside
+            .rename(&self.path)
+            .map_err(|error| Problem::writing(&self.path, &error).of(&self.path))
+    }
+
+    fn missing(&self, digest: &Digest) -> ArchiveError {
+        let entry = blob_name(digest);
+        Problem::Missing { entry, cut: false }.of(&self.path)
+    }
+}
+
+impl Beside {
+    fn rename(&mut self, path: &Path) -> io::Result<()> {
+        if let Some(beside) = &self.0 {
+            fs::set_permissions(beside, Permissions::from_mode(0o644))?;
+            fs::rename(beside, path)?;
+            self.0 = None;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Some(beside) = &self.0 {
+            // Nothing better can be done with a file that cannot be removed.
+            let _ = fs::remove_file(beside);
+        }
+    }
+}
+
+/// All but the blobs: names that end with `/` are folders.
+fn documents(location: &Location, contents: &Contents<'_>) -> Result<Vec<(String, Vec<u8>)>, ArchiveError> {
+    let mut index = LayoutIndex::new();
+    for image in contents.images {
+        index.add(image, location.transport);
+    }
+    let mut documents = vec![
+        ("oci-layout".to_owned(), MARKER.to_vec()),
+        (INDEX.to_owned(), index.bytes()),
+    ];
+    if location.transport == Transport::DockerArchive {
+        let why = |why| {
+            let transport = location.transport;
+            Problem::CannotHold { transport, why }.of(&location.path)
+        };
+        let list = contents
+            .images
+            .iter()
+            .map(|image| docker_entry(image, contents).map_err(why));
+        let list = list.collect::<Result<Vec<Value>, _>>()?;
+        documents.push(("manifest.json".to_owned(), Value::Array(list).to_string().into_bytes()));
+    }
+    let folders: BTreeSet<String> = contents
+        .digests()
+        .filter_map(|digest| Some(format!("{}/", blob_name(digest).rsplit_once('/')?.0)))
+        .collect();
+    documents.push(("blobs/".to_owned(), Vec::new()));
+    documents.extend(folders.into_iter().map(|folder| (folder, Vec::new())));
+    for manifest in &contents.manifests {
+        documents.push((blob_name(&manifest.digest), manifest.bytes.to_vec()));
+    }
+    Ok(documents)
+}
+
+/// An image in Docker's `manifest.json`.
+fn docker_entry(image: &OutputImage, contents: &Contents<'_>) -> Result<Value, String> {
+    let Content::Image { config, layers } = image.root.content()? else {
+        return Err("it is an index of several platforms".to_owned());
+    };
+    let place = |digest: &Digest| {
+        let is_there = contents.blobs.iter().any(|(blob, _)| blob == digest);
+        is_there
+            .then(|| blob_name(digest))
+            .ok_or_else(|| format!("its layer {digest} is not in the registry"))
+    };
+    let layers = layers.iter().map(|layer| place(&layer.digest));
+    Ok(json!({
+        "Config": place(&config.digest)?,
+        "RepoTags": image.names,
+        "Layers": layers.collect::<Result<Vec<String>, String>>()?,
+    }))
+}
+
+/// Gives the file its full length and writes all but the blobs.
+fn lay_out(
+    file: &Arc<File>,
+    documents: &[(String, Vec<u8>)],
+    blobs: &[(Digest, u64)],
+) -> io::Result<HashMap<Digest, Region>> {
+    let beyond = || io::Error::from(ErrorKind::FileTooLarge);
+    let mut at: u64 = 0;
+    let after = |at: u64, size: u64| padded(size).and_then(|size| at.checked_add(size)).ok_or_else(beyond);
+    for (name, bytes) in documents {
+        let header = header(name, bytes.len() as u64);
+        file.write_all_at(&header, at)?;
+        at += header.len() as u64;
+        file.write_all_at(bytes, at)?;
+        at = after(at, bytes.len() as u64)?;
+    }
+    let mut regions = HashMap::new();
+    for (digest, size) in blobs {
+        let header = header(&blob_name(digest), *size);
+        file.write_all_at(&header, at)?;
+        at += header.len() as u64;
+        regions.insert(digest.clone(), Region::new(Arc::clone(file), at, *size));
+        at = after(at, *size)?;
+    }
+    // Two blocks of zeros end it, which a hole reads as; so do the ends of blocks.
+    file.set_len(after(at, 2 * BLOCK as u64)?)?;
+    Ok(regions)
+}

@@ -1,0 +1,234 @@
+//! What to do about a refusal: the next step, in lines.
+
+use super::Asked;
+use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_to_api_token};
+use crate::credential::{Credential, Source};
+use crate::image::{Host, Repository, Tag};
+use crate::registry::{Error, Granted, Reach};
+use crate::words::Words;
+
+/// Where Atlassian says what is out of order.
+const STATUS_PAGE: &str = "https://bitbucket.status.atlassian.com";
+/// The advice where a registry counts requests.
+pub(super) const LIMITED: &str = "the registry limits how much may be asked of it; run the step again later, or with a lower \
+                       `CONCURRENCY` and more `RETRIES`";
+
+/// 401: the credential itself.
+pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
+    let Some(credential) = asked.credential else {
+        return no_credential(asked);
+    };
+    let mut lines = Vec::new();
+    match credential.source {
+        Source::BuiltIn => {
+            lines.push(
+                "the built-in credential (`BITBUCKET_PACKAGES_USERNAME`, `BITBUCKET_PACKAGES_TOKEN`) was not accepted"
+                    .to_owned(),
+            );
+            lines.extend(reach_of_built_in(asked));
+        }
+        Source::ApiToken => {
+            let username = Words::new(&credential.username);
+            lines.extend([
+                format!("`ATLASSIAN_API_TOKEN` was not accepted for `{username}`; one of these is the cause:"),
+                "- it has expired or was revoked: tokens live a year at most".to_owned(),
+                "- it was made without scopes, or for another app than Bitbucket".to_owned(),
+                format!("- `{username}` is not the email of the Atlassian account that made it"),
+                "- it was cut when it was copied".to_owned(),
+            ]);
+        }
+        Source::Foreign => lines.push("check `SOURCE_USERNAME` and `SOURCE_PASSWORD`".to_owned()),
+    }
+    lines.extend(way_to_api_token(credential, asked));
+    lines.join("\n")
+}
+
+/// 403: accepted, but not for this.
+pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
+    let Some(credential) = asked.credential else {
+        return no_credential(asked);
+    };
+    let mut lines = Vec::new();
+    if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
+        let needed = if asked.write { "push" } else { "pull" };
+        let granted = match granted.as_str() {
+            "nothing" => granted,
+            actions if actions.contains(needed) || actions.contains('*') => format!("`{granted}`"),
+            _ => format!("only `{granted}`"),
+        };
+        lines.push(format!(
+            "the credential was accepted, and grants {granted} on {}",
+            asked.package()
+        ));
+    }
+    match credential.source {
+        Source::BuiltIn => {
+            lines.extend(reach_of_built_in(asked));
+            if asked.write && asked.has_api_token {
+                // `auto` never writes as a person after a machine was refused.
+                lines.push("to write with your API token instead: `CREDENTIAL: api-token`".to_owned());
+            }
+        }
+        Source::ApiToken => {
+            let (scope, role) = if asked.action_writes {
+                ("write:package:bitbucket", "Write")
+            } else {
+                ("read:package:bitbucket", "Read")
+            };
+            let username = Words::new(&credential.username);
+            lines.extend([
+                "one of these is the cause:".to_owned(),
+                format!("- the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token"),
+                format!(
+                    "- `{username}` lacks the role {role} on the repository that {} is linked to",
+                    asked.package()
+                ),
+            ]);
+        }
+        Source::Foreign => {
+            lines.push("that user has no right to this image there, or the image is not there".to_owned());
+        }
+    }
+    lines.extend(way_to_api_token(credential, asked));
+    lines.join("\n")
+}
+
+fn no_credential(asked: &Asked<'_>) -> String {
+    format!(
+        "`{}` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
+        asked.host()
+    )
+}
+
+fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
+    let own = asked.step.repository.as_deref().map_or_else(
+        || "this repository".to_owned(),
+        |own| format!("this repository, `{own}`"),
+    );
+    [
+        format!("the built-in credential reaches only packages that are linked to {own}"),
+        format!(
+            "if {} is linked to another one, an API token must serve it",
+            asked.package()
+        ),
+    ]
+}
+
+/// How to get at a credential that reaches further; nothing where an API token is there and was not the one refused.
+fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
+    if refused.source == Source::Foreign || (refused.source == Source::BuiltIn && asked.has_api_token) {
+        return Vec::new();
+    }
+    let mut lines = steps_to_api_token(asked.action_writes);
+    if refused.source == Source::BuiltIn {
+        lines.extend(lines_for_api_token());
+    }
+    lines
+}
+
+/// `NAME_UNKNOWN`: packages are made by hand.
+pub(super) fn no_package(asked: &Asked<'_>) -> String {
+    if asked.host() != asked.registry {
+        return "check the image's name".to_owned();
+    }
+    let workspace = workspace(asked);
+    let missing = format!(
+        "check the name: workspace `{workspace}` has no package {}",
+        asked.package()
+    );
+    format!("{missing}\n{}", way_to_package(asked))
+}
+
+/// 404 without a code that tells one from the other.
+pub(super) fn no_tag_or_package(asked: &Asked<'_>) -> String {
+    let missing = "check the name: either the tag is not there, or the package is not";
+    if asked.host() != asked.registry {
+        return missing.to_owned();
+    }
+    format!("{missing}\n{}", way_to_package(asked))
+}
+
+fn workspace<'a>(asked: &Asked<'a>) -> &'a str {
+    asked
+        .repository
+        .and_then(Repository::workspace)
+        .unwrap_or("the workspace")
+}
+
+fn way_to_package(asked: &Asked<'_>) -> String {
+    let workspace = workspace(asked);
+    let mut lines = Vec::new();
+    if let Some(own) = asked.step.workspace.as_deref()
+        && workspace != own
+    {
+        lines.push(format!(
+            "this step's workspace is `{own}`: is `{workspace}` the one you mean?"
+        ));
+    }
+    if asked.action_writes {
+        lines.push("if the name is right: pushing does not make a package, somebody must make it first".to_owned());
+    } else {
+        lines.push("if the name is right: somebody must make the package, and a step push an image to it".to_owned());
+    }
+    lines.extend([
+        format!("  1. With the role Admin on a repository of `{workspace}` open Bitbucket → Create → Package"),
+        format!(
+            "  2. Make one for container images, name it {} and link it to that repository",
+            asked.package()
+        ),
+        "  the workspace needs a Standard or Premium plan that is paid by the month".to_owned(),
+    ]);
+    if asked
+        .credential
+        .is_some_and(|credential| credential.source == Source::BuiltIn)
+    {
+        let [reach, other] = reach_of_built_in(asked);
+        lines.push(format!("if it is there: {reach}"));
+        lines.push(other);
+    }
+    lines.push(format!("Read {PACKAGES_PAGE}"));
+    lines.join("\n")
+}
+
+/// No answer came.
+pub(super) fn unreachable(reach: &Reach, error: &Error, asked: &Asked<'_>) -> String {
+    let host = &error.host;
+    match reach {
+        Reach::UnknownIssuer => "if a company's own authority signed it, give its certificate in `CA_CERTIFICATE` \
+                                 (PEM text or a file)"
+            .to_owned(),
+        Reach::Certificate(_) => format!("the owner of `{host}` must renew or mend its certificate; nothing was sent"),
+        Reach::Tls(_) => format!("is `{host}` the right host and port, and does it speak TLS?"),
+        Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => {
+            format!("check `REGISTRY`, which is `{host}`")
+        }
+        Reach::Name => format!("check the host name `{host}`, and that the step has a network"),
+        Reach::ConnectionRefused | Reach::Timeout | Reach::Broken(_) => {
+            let hint = "run the step again later; if it goes through a proxy, check `HTTPS_PROXY`";
+            if host.is_atlassian() {
+                format!("{hint}; see {STATUS_PAGE}")
+            } else {
+                hint.to_owned()
+            }
+        }
+    }
+}
+
+/// 5xx.
+pub(super) fn server_fault(asked: &Asked<'_>) -> String {
+    let hint = "the fault is the registry's; run the step again later";
+    if asked.host().is_atlassian() {
+        format!("{hint}, and see {STATUS_PAGE}")
+    } else {
+        hint.to_owned()
+    }
+}
+
+/// What to do about a tag that may not be moved.
+#[must_use]
+pub fn immutable(tag: &Tag) -> String {
+    format!(
+        "the workspace may have a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\
+         use a new tag, or write `ON_EXISTING: skip` to leave such tags as they are"
+    )
+}

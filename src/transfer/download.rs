@@ -1,0 +1,415 @@
+//! Blobs out of a registry into regions of files, several at a time, a large one in several pieces at once.
+//!
+//! Where more connections are free than there are blobs left to begin, the largest piece under way is cut in half and its
+//! second half fetched beside the first. So neither one big layer nor a limit per connection is the bound, and where
+//! the network is fast nothing is ever cut. A registry that does not honour ranges is met with one piece a blob.
+
+use super::checked::{Hasher, Wrong};
+use super::{Mover, wrong_bytes};
+use crate::access::Served;
+use crate::archive::Region;
+use crate::failure::{Failure, Kind};
+use crate::image::Digest;
+use crate::registry::manifest::Descriptor;
+use crate::registry::retry::chance;
+use crate::registry::{self, Problem};
+use futures_util::future::try_join_all;
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// A piece is cut only if both halves are at least so large, in bytes: less is not worth a connection.
+const SMALLEST_HALF: u64 = 4 * 1024 * 1024;
+/// A piece is cut only after so long: what is done sooner needs no help.
+const BEFORE_CUTTING: Duration = Duration::from_millis(250);
+/// Read back for the digest so many bytes at a time.
+const READ_BACK: usize = 1024 * 1024;
+
+/// A blob and where it goes.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The blob.
+    pub blob: Descriptor,
+    /// As large as the blob.
+    pub region: Region,
+}
+
+/// All that is under way. Only one thread touches it, never across a wait.
+struct Board<'w> {
+    wanted: &'w [Wanted],
+    blobs: Vec<Progress>,
+    pieces: Vec<Piece>,
+    /// The first blob that has not been begun.
+    next: usize,
+    ranges: bool,
+}
+
+/// How far a blob is.
+struct Progress {
+    hasher: Hasher,
+    /// So many bytes from the start are in the hash.
+    hashed: u64,
+    /// Pieces that are not done.
+    open: usize,
+}
+
+/// Part of a blob that one connection fetches.
+#[derive(Clone, Copy)]
+struct Piece {
+    blob: usize,
+    at: u64,
+    end: u64,
+    begun: Instant,
+    active: bool,
+}
+
+impl Mover<'_> {
+    /// Fetches blobs into their regions and checks every digest; `seal` is told of each that is right.
+    ///
+    /// # Errors
+    /// What stopped it; regions that were not sealed then hold anything.
+    pub async fn fetch(
+        &self,
+        wanted: &[Wanted],
+        from: &Served,
+        seal: &impl Fn(&Digest) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let blobs = wanted.iter().map(|wanted| Progress {
+            hasher: Hasher::of_kind(&wanted.blob.digest),
+            hashed: 0,
+            open: 1,
+        });
+        let board = RefCell::new(Board {
+            wanted,
+            blobs: blobs.collect(),
+            pieces: Vec::new(),
+            next: 0,
+            ranges: true,
+        });
+        let changed = Notify::new();
+        try_join_all((0..self.concurrency).map(|_| self.work(&board, &changed, from, seal))).await?;
+        Ok(())
+    }
+
+    async fn work(
+        &self,
+        board: &RefCell<Board<'_>>,
+        changed: &Notify,
+        from: &Served,
+        seal: &impl Fn(&Digest) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        loop {
+            let taken = board.borrow_mut().take();
+            match taken {
+                Taken::Piece(number) => {
+                    // The semaphore is never closed, so there is always a permit in the end.
+                    let permit = self.transfers.acquire().await;
+                    self.piece(board, number, from).await?;
+                    drop(permit);
+                    changed.notify_waiters();
+                    if let Some(digest) = self.finish(board, number, from).await? {
+                        seal(&digest)?;
+                    }
+                }
+                Taken::Wait(time) => {
+                    let _ = tokio::time::timeout(time, changed.notified()).await;
+                }
+                Taken::Nothing => return Ok(()),
+            }
+        }
+    }
+
+    /// Fetches a piece, going on where it broke off.
+    async fn piece(&self, board: &RefCell<Board<'_>>, number: usize, from: &Served) -> Result<(), Failure> {
+        let blob = board.borrow().blob_of(number).clone();
+        let (mut tries, mut best) = (1, board.borrow().pieces[number].at);
+        loop {
+            let error = match self.read_piece(board, number, from).await {
+                Ok(()) => break,
+                Err(Broken::Registry(error)) => error,
+                Err(Broken::Short { found }) => {
+                    let wrong = Wrong::Size {
+                        expected: blob.size,
+                        found,
+                    };
+                    return Err(wrong_bytes(&blob, &format!("`{}`", from.repository), &wrong));
+                }
+                Err(Broken::File(failure)) => return Err(failure),
+            };
+            let at = board.borrow().pieces[number].at;
+            if at > best {
+                // What makes progress may go on as long as it does.
+                (best, tries) = (at, 1);
+            }
+            let Some(pause) = self.policy.pause(&error.problem, tries, None, chance()) else {
+                return Err(self.access.explain(&registry::Error { tries, ..error }, from, false));
+            };
+            tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
+            tokio::time::sleep(pause).await;
+            tries += 1;
+        }
+        board.borrow_mut().pieces[number].active = false;
+        Ok(())
+    }
+
+    async fn read_piece(&self, board: &RefCell<Board<'_>>, number: usize, from: &Served) -> Result<(), Broken> {
+        let (blob, region, piece) = {
+            let board = board.borrow();
+            let piece = board.pieces[number];
+            let wanted = &board.wanted[piece.blob];
+            (wanted.blob.clone(), wanted.region.clone(), piece)
+        };
+        if piece.at == piece.end {
+            return Ok(());
+        }
+        let end = (piece.end < blob.size).then_some(piece.end);
+        let read = from
+            .registry
+            .read_blob(&from.repository, &blob.digest, (piece.at, end), &from.scopes)
+            .await;
+        let mut read = read.map_err(|error| match error.problem {
+            // Nothing is there from that byte on.
+            Problem::Refused { status: 416, .. } => Broken::Short { found: piece.at },
+            _ => Broken::Registry(error),
+        })?;
+        if read.start != piece.at {
+            board.borrow_mut().ranges = false;
+        }
+        let mut surplus = piece.at - read.start;
+        while let Some(mut bytes) = read.chunk().await.map_err(Broken::Registry)? {
+            let over = surplus.min(bytes.len() as u64);
+            surplus -= over;
+            // `over` is at most the length of bytes in memory.
+            drop(bytes.split_to(usize::try_from(over).unwrap_or(bytes.len())));
+            let at = board.borrow().pieces[number].at;
+            // Another connection may have taken the rest meanwhile.
+            let left = board.borrow().pieces[number].end - at;
+            bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            region
+                .write_at(&bytes, at)
+                .map_err(|error| Broken::File(unwritten(&blob.digest, &error)))?;
+            self.count(bytes.len());
+            if board.borrow_mut().advance(number, &bytes) {
+                return Ok(());
+            }
+        }
+        let found = board.borrow().pieces[number].at;
+        Err(Broken::Short { found })
+    }
+
+    /// When the last piece of a blob is done: what was not hashed on its way is read back, and the digest checked.
+    async fn finish(
+        &self,
+        board: &RefCell<Board<'_>>,
+        number: usize,
+        from: &Served,
+    ) -> Result<Option<Digest>, Failure> {
+        let (wanted, hasher, hashed) = {
+            let mut board = board.borrow_mut();
+            let piece = board.pieces[number];
+            let wanted = board.wanted[piece.blob].clone();
+            let progress = &mut board.blobs[piece.blob];
+            progress.open -= 1;
+            if progress.open > 0 {
+                return Ok(None);
+            }
+            (wanted, progress.hasher.clone(), progress.hashed)
+        };
+        let blob = wanted.blob;
+        let digest = read_back(wanted.region, hasher, hashed).await;
+        let found = digest.map_err(|error| unwritten(&blob.digest, &error))?;
+        if found == blob.digest {
+            return Ok(Some(found));
+        }
+        Err(wrong_bytes(
+            &blob,
+            &format!("`{}`", from.repository),
+            &Wrong::Digest { found },
+        ))
+    }
+}
+
+enum Taken {
+    Piece(usize),
+    /// Nothing to do now, but there may be.
+    Wait(Duration),
+    Nothing,
+}
+
+enum Broken {
+    Registry(registry::Error),
+    /// The body ended although the registry had more to give, by the descriptor.
+    Short {
+        found: u64,
+    },
+    File(Failure),
+}
+
+impl Board<'_> {
+    fn blob_of(&self, number: usize) -> &Descriptor {
+        &self.wanted[self.pieces[number].blob].blob
+    }
+
+    /// The next thing to do for a connection that is free.
+    fn take(&mut self) -> Taken {
+        if self.next < self.wanted.len() {
+            let (blob, size) = (self.next, self.wanted[self.next].blob.size);
+            self.next += 1;
+            return self.begin(blob, 0, size);
+        }
+        let mut longest: Option<usize> = None;
+        let mut soonest: Option<Duration> = None;
+        for (number, piece) in self.pieces.iter().enumerate().filter(|(_, piece)| piece.active) {
+            let young = BEFORE_CUTTING.saturating_sub(piece.begun.elapsed());
+            if piece.end - piece.at < 2 * SMALLEST_HALF || !self.ranges {
+                continue;
+            }
+            if !young.is_zero() {
+                soonest = Some(soonest.map_or(young, |known| known.min(young)));
+                continue;
+            }
+            let left = |piece: &Piece| piece.end - piece.at;
+            if longest.is_none_or(|known| left(piece) > left(&self.pieces[known])) {
+                longest = Some(number);
+            }
+        }
+        match (longest, soonest) {
+            (Some(number), _) => {
+                let piece = &mut self.pieces[number];
+                let middle = piece.at + (piece.end - piece.at) / 2;
+                let (blob, end) = (piece.blob, std::mem::replace(&mut piece.end, middle));
+                self.blobs[blob].open += 1;
+                self.begin(blob, middle, end)
+            }
+            (None, Some(soonest)) => Taken::Wait(soonest),
+            (None, None) => Taken::Nothing,
+        }
+    }
+
+    fn begin(&mut self, blob: usize, at: u64, end: u64) -> Taken {
+        self.pieces.push(Piece {
+            blob,
+            at,
+            end,
+            begun: Instant::now(),
+            active: true,
+        });
+        Taken::Piece(self.pieces.len() - 1)
+    }
+
+    /// Notes bytes that were written; whether the piece is complete.
+    fn advance(&mut self, number: usize, bytes: &[u8]) -> bool {
+        let piece = &mut self.pieces[number];
+        let progress = &mut self.blobs[piece.blob];
+        if progress.hashed == piece.at {
+            progress.hasher.update(bytes);
+            progress.hashed += bytes.len() as u64;
+        }
+        piece.at += bytes.len() as u64;
+        piece.at == piece.end
+    }
+}
+
+/// The digest of a region of which the first `hashed` bytes are in the hash already. Beside the runtime's thread, which
+/// has other blobs to fetch meanwhile.
+async fn read_back(region: Region, mut hasher: Hasher, hashed: u64) -> Result<Digest, std::io::Error> {
+    if hashed == region.size() {
+        return Ok(hasher.finish());
+    }
+    let work = tokio::task::spawn_blocking(move || {
+        let mut buffer = vec![0; READ_BACK];
+        let mut at = hashed;
+        while at < region.size() {
+            let count = region.read_at(&mut buffer, at)?;
+            if count == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            hasher.update(&buffer[..count]);
+            at += count as u64;
+        }
+        Ok(hasher.finish())
+    });
+    work.await.map_err(std::io::Error::other)?
+}
+
+fn unwritten(digest: &Digest, error: &std::io::Error) -> Failure {
+    let hint = if error.kind() == std::io::ErrorKind::StorageFull {
+        "the disk is full"
+    } else {
+        "check the disk that the output is written to"
+    };
+    Failure::new(
+        Kind::Other,
+        format!("the blob {} could not be written: {error}", digest.short()),
+        hint,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::sync::Arc;
+
+    fn wanted(size: u64) -> Wanted {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        file.set_len(size).unwrap();
+        let blob = Descriptor {
+            media_type: String::new(),
+            digest: Digest::of(b""),
+            size,
+            platform: None,
+        };
+        Wanted {
+            blob,
+            region: Region::new(Arc::<File>::clone(&file), 0, size),
+        }
+    }
+
+    fn board(wanted: &[Wanted]) -> Board<'_> {
+        let blobs = wanted.iter().map(|wanted| Progress {
+            hasher: Hasher::of_kind(&wanted.blob.digest),
+            hashed: 0,
+            open: 1,
+        });
+        Board {
+            wanted,
+            blobs: blobs.collect(),
+            pieces: Vec::new(),
+            next: 0,
+            ranges: true,
+        }
+    }
+
+    #[test]
+    fn what_takes_long_is_cut_in_halves_and_nothing_else() {
+        let wanted = [wanted(64 << 20), wanted(1 << 20)];
+        let mut board = board(&wanted);
+        assert!(matches!(board.take(), Taken::Piece(0)));
+        assert!(matches!(board.take(), Taken::Piece(1)));
+        assert!(matches!(board.take(), Taken::Wait(_)), "it may still be quick");
+        board.pieces[0].begun -= BEFORE_CUTTING;
+        assert!(matches!(board.take(), Taken::Piece(2)));
+        assert_eq!(
+            (board.pieces[0].end, board.pieces[2].at, board.pieces[2].end),
+            (32 << 20, 32 << 20, 64 << 20)
+        );
+        assert_eq!(board.blobs[0].open, 2);
+        board.ranges = false;
+        board.pieces[0].begun -= BEFORE_CUTTING;
+        assert!(matches!(board.take(), Taken::Nothing), "a registry without ranges");
+    }
+
+    #[test]
+    fn bytes_are_hashed_in_order_and_the_rest_is_left_for_later() {
+        let wanted = [wanted(64 << 20)];
+        let mut board = board(&wanted);
+        board.take();
+        board.pieces[0].begun -= BEFORE_CUTTING;
+        board.take();
+        assert!(!board.advance(1, b"later"));
+        assert_eq!(board.blobs[0].hashed, 0);
+        assert!(!board.advance(0, b"first"));
+        assert_eq!(board.blobs[0].hashed, 5);
+    }
+}

@@ -1,0 +1,251 @@
+//! Images without a daemon: `pull` with `TO`, `push` from archives and layouts.
+
+use crate::support::emulator::{Answer, Emulator, Setup, on};
+use crate::support::engine::Engine;
+use crate::support::image::{Image, ImageBuilder};
+use crate::support::pipe::Pipe;
+use crate::support::skopeo::Skopeo;
+
+fn start() -> Emulator {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &ImageBuilder::new("base").layers(3, 300_000).build());
+    emulator.put_image("shop/base", "multi", &Image::multi("multi"));
+    emulator.put_image("shop/api", "1", &ImageBuilder::new("api").layers(2, 1000).build());
+    emulator
+}
+
+fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .api_token()
+        .var("ACTION", action)
+        .var("RETRIES", "0")
+}
+
+#[test]
+fn layouts_and_archives_hold_what_the_registry_has() {
+    let emulator = start();
+    for (to, transport) in [("oci:out", "oci"), ("oci-archive:out.tar", "oci-archive")] {
+        for tag in ["1", "multi"] {
+            let outcome = pipe(&emulator, "pull")
+                .var("IMAGES", &format!("base:{tag}"))
+                .var("TO", to)
+                .run()
+                .succeeds();
+            let path = outcome.clone_folder().join(to.split_once(':').unwrap().1);
+            let reference = format!("{transport}:{}:{tag}", path.display());
+            assert_eq!(
+                Skopeo::new()
+                    .run(&["inspect", "--raw", &reference])
+                    .succeeds()
+                    .as_bytes(),
+                &emulator.manifest("shop/base", tag).unwrap()[..],
+                "{to} {tag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_archive_of_several_images_loads_in_docker() {
+    let emulator = start();
+    let outcome = pipe(&emulator, "pull")
+        .list("IMAGES", &["base:1", "base:multi", "api:1"])
+        .var("TO", "docker-archive:images.tar")
+        .run()
+        .succeeds()
+        .says("3 images in `docker-archive:");
+    let engine = Engine::shared();
+    let path = outcome.clone_folder().join("images.tar");
+    engine.docker(&["load", "--input", path.to_str().unwrap()]).succeeds();
+    let id = engine
+        .inspect(&format!("{}/shop/base:1", emulator.host()), "{{.Id}}")
+        .unwrap();
+    let image = ImageBuilder::new("base").layers(3, 300_000).build();
+    assert_eq!(id, image.config_digest());
+}
+
+#[test]
+fn a_layout_is_added_to_and_what_it_has_is_not_fetched_again() {
+    let emulator = start();
+    let folder = tempfile::tempdir().unwrap();
+    let to = format!("oci:{}", folder.path().join("layout").display());
+    pipe(&emulator, "pull")
+        .var("IMAGES", "base:1")
+        .var("TO", &to)
+        .run()
+        .succeeds();
+    emulator.forget_requests();
+    pipe(&emulator, "pull")
+        .var("IMAGES", "base:1 api:1")
+        .var("TO", &to)
+        .run()
+        .succeeds();
+    let blobs = emulator
+        .requests()
+        .iter()
+        .filter(|line| line.contains("/shop/base/blobs/"))
+        .count();
+    assert_eq!(blobs, 0, "{:#?}", emulator.requests());
+    // A blob that has been damaged is fetched anew.
+    let digest = ImageBuilder::new("base").layers(3, 300_000).build().config_digest();
+    let file = folder
+        .path()
+        .join("layout/blobs/sha256")
+        .join(digest.trim_start_matches("sha256:"));
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    pipe(&emulator, "pull")
+        .var("IMAGES", "base:1")
+        .var("TO", &to)
+        .run()
+        .succeeds();
+    assert_ne!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[test]
+fn wrong_bytes_leave_nothing_behind() {
+    let emulator = start();
+    // Of a docker-archive the configuration comes first, for its platform.
+    for (to, text) in [
+        ("oci-archive:out.tar", "has wrong bytes"),
+        ("docker-archive:out.tar", "sent other bytes"),
+        ("oci:out", "has wrong bytes"),
+    ] {
+        emulator.script(
+            on("GET", "/blobs/").signed_in(),
+            1,
+            Answer::new(200).body(vec![b'x'; 300_000]),
+        );
+        let outcome = pipe(&emulator, "pull")
+            .var("IMAGES", "base:1")
+            .var("TO", to)
+            .run()
+            .fails(1)
+            .says(text);
+        let left: Vec<_> = std::fs::read_dir(outcome.clone_folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert!(
+            !left.iter().any(|name| name.to_string_lossy().contains("tar")),
+            "{to}: {left:?}"
+        );
+        assert!(!outcome.clone_folder().join("out/index.json").exists(), "{to}");
+    }
+}
+
+#[test]
+fn what_was_saved_is_pushed_with_the_same_digest() {
+    let emulator = start();
+    for to in ["oci:out", "oci-archive:out.tar"] {
+        for tag in ["1", "multi"] {
+            let saved = pipe(&emulator, "pull")
+                .var("IMAGES", &format!("base:{tag}"))
+                .var("TO", to)
+                .run()
+                .succeeds();
+            let (transport, path) = to.split_once(':').unwrap();
+            let source = format!("{transport}:{}:{tag}", saved.clone_folder().join(path).display());
+            let target = Emulator::start(Setup::shop());
+            let push = || {
+                pipe(&target, "push")
+                    .var("SOURCE", &source)
+                    .var("TARGET", "api")
+                    .var("TAGS", "a b")
+            };
+            push().run().succeeds().says("tagged `a`, `b`");
+            assert_eq!(
+                target.tag("shop/api", "a"),
+                emulator.tag("shop/base", tag),
+                "{to} {tag}"
+            );
+            assert_eq!(
+                target.tag("shop/api", "b"),
+                emulator.tag("shop/base", tag),
+                "{to} {tag}"
+            );
+            target.forget_requests();
+            push().run().succeeds().says("unchanged: `a`, `b`");
+            assert!(
+                !target.requests().iter().any(|line| line.contains("/blobs/")),
+                "{:#?}",
+                target.requests()
+            );
+        }
+    }
+}
+
+#[test]
+fn what_docker_saves_is_compressed_and_keeps_its_image_id() {
+    let emulator = start();
+    let engine = Engine::shared();
+    let image = ImageBuilder::new("saved").layers(2, 700_000).build();
+    engine
+        .docker_reading(&["load"], &image.docker_archive(&["offline/saved:1"]))
+        .succeeds();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("saved.tar");
+    engine
+        .docker(&["save", "--output", path.to_str().unwrap(), "offline/saved:1"])
+        .succeeds();
+    let source = format!("docker-archive:{}", path.display());
+    let push = || {
+        pipe(&emulator, "push")
+            .var("SOURCE", &source)
+            .var("TARGET", "web:saved")
+    };
+    push().run().succeeds().says("tagged `saved`");
+    let first = emulator.tag("shop/web", "saved").unwrap();
+    let id = engine.inspect("offline/saved:1", "{{.Id}}").unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&emulator.manifest("shop/web", "saved").unwrap()).unwrap();
+    assert_eq!(manifest["config"]["digest"], id.as_str());
+    assert!(
+        manifest["layers"][0]["mediaType"].as_str().unwrap().ends_with("gzip"),
+        "{manifest}"
+    );
+    push().run().succeeds().says("unchanged: `saved`");
+    // The same bytes on every run and machine.
+    pipe(&emulator, "push")
+        .var("SOURCE", &source)
+        .var("TARGET", "api:saved")
+        .run()
+        .succeeds();
+    assert_eq!(emulator.tag("shop/api", "saved"), Some(first));
+    engine
+        .docker(&["pull", &format!("{}/shop/web:saved", emulator.host())])
+        .fails_with("");
+}
+
+#[test]
+fn mistakes_of_locations_are_told() {
+    let emulator = start();
+    pipe(&emulator, "pull")
+        .var("IMAGES", "base:1")
+        .var("TO", "out.tar")
+        .run()
+        .fails(2)
+        .no_connection()
+        .says("`TO` is `out.tar`: it names no form of output");
+    pipe(&emulator, "push")
+        .var("SOURCE", "oci:nothing")
+        .var("TARGET", "api")
+        .run()
+        .fails(4)
+        .says("nothing");
+    pipe(&emulator, "push")
+        .var("SOURCE", "oci-archive:x.tar:1")
+        .run()
+        .fails(2)
+        .no_connection()
+        .says("write `TARGET: package`");
+    pipe(&emulator, "pull")
+        .var("IMAGES", "base:multi")
+        .var("TO", "oci:out")
+        .var("PLATFORM", "linux/riscv64")
+        .run()
+        .fails(4)
+        .says("it is there for");
+}

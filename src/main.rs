@@ -52,5 +52,8 @@ fn start() -> anyhow::Result<u8> {
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
-    Ok(runtime.block_on(pipe::run(std::env::vars_os(), &working_folder)))
+    let status = runtime.block_on(pipe::run(std::env::vars_os(), &working_folder));
+    // What still reads or hashes a file beside the event loop is of no use any more, and a stopped step has two seconds.
+    runtime.shutdown_background();
+    Ok(status)
 }

@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build image demo test lint size tools release-check
+.PHONY: build image demo test bench lint size tools release-check
 
 # dockerd and docker-registry live in folders that a plain user's PATH may lack.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -36,6 +36,12 @@ endif
 test: tools
 	$(MAKE) build TARGET=$(HOST)
 	cargo test --locked --no-fail-fast
+
+# Beside skopeo, and crane, regctl and oras where they are on the PATH; about ten minutes. It is the release binary
+# that is measured; the bench itself is built as the tests are.
+bench: tools
+	$(MAKE) build TARGET=$(HOST)
+	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers
 
 # Installs what the build and the tests need and this machine lacks: a C compiler, a Docker Engine (its daemon need not
 # run), Debian's registry, skopeo. `docker` and `dockerd` are looked for apart: either may be there without the other.

@@ -272,3 +272,59 @@ fn a_foreign_credential_goes_to_its_registry_only() {
         .fails(2)
         .says("source and target are the same");
 }
+
+#[test]
+fn referrers_go_along_only_if_asked_for() {
+    for (source_lists, target_lists) in [(true, true), (true, false), (false, true), (false, false)] {
+        let emulator = start(Setup::shop().with(|settings| settings.referrers = source_lists));
+        let image = Image::small("signed");
+        emulator.put_image("shop/base", "signed", &image);
+        let signature = Image::referrer_of(&image, "application/vnd.example.signature");
+        let of_signature = Image::referrer_of(&signature, "application/vnd.example.countersignature");
+        emulator.put_untagged("shop/base", &signature);
+        emulator.put_untagged("shop/base", &of_signature);
+        let fallback = |image: &Image| image.digest().replacen(':', "-", 1);
+        if !source_lists {
+            for (subject, referrer) in [(&image, &signature), (&signature, &of_signature)] {
+                let index = Image::index(vec![referrer.clone()]);
+                emulator.put_image("shop/base", &fallback(subject), &index);
+            }
+        }
+        let cosign = Image::small("cosign");
+        emulator.put_image("shop/base", &format!("{}.sig", fallback(&image)), &cosign);
+
+        let target = Emulator::start(Setup::shop().with(|settings| settings.referrers = target_lists));
+        let source = format!("{}/shop/base:signed", emulator.host());
+        let pipe = || {
+            copy(&target, &source)
+                .var("SOURCE_USERNAME", Setup::EMAIL)
+                .var("SOURCE_PASSWORD", &Setup::api_token())
+        };
+        pipe().run().succeeds();
+        assert_eq!(target.tags("shop/base"), ["signed"]);
+        // Also where the image itself is there already.
+        pipe()
+            .var("REFERRERS", "true")
+            .run()
+            .succeeds()
+            .says("3 referrers along");
+        for manifest in [&signature, &of_signature, &cosign] {
+            assert_eq!(
+                target.manifest("shop/base", &manifest.digest()).as_ref(),
+                Some(manifest.bytes()),
+                "{source_lists} {target_lists}"
+            );
+        }
+        assert_eq!(
+            target.tag("shop/base", &format!("{}.sig", fallback(&image))),
+            Some(cosign.digest())
+        );
+        let listed = target
+            .manifest("shop/base", &fallback(&image))
+            .map(|index| String::from_utf8_lossy(&index).into_owned());
+        assert_eq!(
+            listed.is_some_and(|index| index.contains(&signature.digest())),
+            !target_lists
+        );
+    }
+}

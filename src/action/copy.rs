@@ -176,14 +176,8 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         mount_from: (pair.joined && pair.from.repository != pair.to.repository).then(|| pair.from.repository.clone()),
     };
     let any_to_set = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
-    let graph = if any_to_set {
-        let graph = Graph::of(&origin, root.clone(), &run.access, run.concurrency).await;
-        let graph = match graph {
-            Ok(graph) if pair.from.repository == pair.to.repository && pair.joined => Ok(graph),
-            Ok(graph) => mover.bring(&graph, &origin, &to).await.map(|()| graph),
-            Err(failure) => Err(failure),
-        };
-        match graph {
+    let graph = if any_to_set || copy.referrers {
+        match bring(run, mover, copy, planned, &origin, &to).await {
             Ok(graph) => Some(graph),
             Err(failure) => {
                 record(
@@ -235,6 +229,30 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         tracing::info!("`{}` → `{}`: {}", wanted.source, wanted.target, summary(&outcomes));
         Ok(outcomes)
     }
+}
+
+/// Brings all but the tags: what is below the root, and what refers to it if that is wanted.
+async fn bring(
+    run: &Run,
+    mover: &Mover<'_>,
+    copy: &Copy,
+    planned: &Planned,
+    origin: &Origin,
+    to: &Destination,
+) -> Result<Graph, Failure> {
+    let graph = Graph::of(origin, planned.root.clone(), &run.access, run.concurrency).await?;
+    let from = &planned.pair.from;
+    if from.repository == to.served.repository {
+        return Ok(graph);
+    }
+    mover.bring(&graph, origin, to).await?;
+    if copy.referrers {
+        // The subject before what refers to it, and that before the tag: who pulls by the tag finds it signed.
+        mover.put_root(&graph, origin, to).await?;
+        let count = mover.referrers(&graph, from, to).await?;
+        tracing::info!("`{}`: {} along", planned.wanted.source, super::count(count, "referrer"));
+    }
+    Ok(graph)
 }
 
 async fn set(

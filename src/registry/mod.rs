@@ -158,7 +158,7 @@ impl Registry {
         selector: &Selector,
         manifest: &Manifest,
         scopes: &Scopes,
-    ) -> Result<(), Error> {
+    ) -> Result<Written, Error> {
         let during = format!("writing {}", named(repository, selector));
         let ask = Ask {
             method: Method::PUT,
@@ -175,7 +175,76 @@ impl Registry {
         if let Some(claimed) = claimed_digest(&answer.headers) {
             check(&claimed, &manifest.bytes).map_err(|problem| self.error(during, problem, 1))?;
         }
-        Ok(())
+        Ok(Written {
+            subject_is_known: answer.headers.contains_key("oci-subject"),
+        })
+    }
+
+    /// The manifests whose `subject` is this digest, as descriptors with their annotations: by the referrers API, or where
+    /// a registry lacks it by the tag that stands in for it (OCI distribution specification, "Listing Referrers").
+    ///
+    /// # Errors
+    /// The refusal. That a registry knows no referrers is an empty list.
+    pub async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        scopes: &Scopes,
+    ) -> Result<Vec<serde_json::Value>, Error> {
+        let during = format!("listing what refers to `{}@{subject}`", repository.path());
+        let mut found = Vec::new();
+        let mut page = Target::Path(format!("{}/referrers/{subject}", repository.path()));
+        for _ in 0..MOST_PAGES {
+            let ask = Ask {
+                target: page,
+                accept: Some("application/vnd.oci.image.index.v1+json"),
+                ..Ask::get(String::new(), scopes, manifest::LARGEST, during.clone())
+            };
+            let answer = match self.exchange(ask).await {
+                Ok(answer) => answer,
+                // Registries without the API say so with any of these.
+                Err(Error {
+                    problem:
+                        Problem::Refused {
+                            status: 400 | 404 | 405 | 501,
+                            ..
+                        },
+                    ..
+                }) => return self.referrers_by_tag(repository, subject, scopes).await,
+                Err(error) => return Err(error),
+            };
+            found.extend(entries(&answer.body));
+            let link = answer.headers.get("link").and_then(|value| value.to_str().ok());
+            let next = link.and_then(next_page).and_then(|next| answer.url.join(next).ok());
+            match next.filter(|next| next.origin() == answer.url.origin()) {
+                Some(next) => page = Target::Address(next),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The entries of the index under the fallback tag; none where there is no such tag.
+    ///
+    /// # Errors
+    /// Any refusal but "there is none".
+    pub async fn referrers_by_tag(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        scopes: &Scopes,
+    ) -> Result<Vec<serde_json::Value>, Error> {
+        let Ok(tag) = Tag::parse(&fallback_tag(subject)) else {
+            return Ok(Vec::new());
+        };
+        match self.manifest(repository, &Selector::Tag(tag), scopes).await {
+            Ok(index) => Ok(entries(&index.bytes)),
+            Err(Error {
+                problem: Problem::Refused { status: 404, .. },
+                ..
+            }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Up to `most` tags of a repository, as the registry orders them. One page.
@@ -269,6 +338,31 @@ fn named(repository: &Repository, selector: &Selector) -> String {
         Selector::Tag(tag) => format!("`{}:{tag}`", repository.path()),
         Selector::Digest(digest) => format!("`{}@{digest}`", repository.path()),
     }
+}
+
+/// What a registry says of a manifest that it has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Whether it lists the manifest among the referrers of its `subject` by itself.
+    pub subject_is_known: bool,
+}
+
+/// The tag under which clients keep the list of referrers where a registry does not, and which cosign's tags begin with.
+#[must_use]
+pub fn fallback_tag(subject: &Digest) -> String {
+    let tag = subject.as_str().replacen(':', "-", 1);
+    // The specification cuts the longer digests to what a tag may hold.
+    tag.chars().take(128).collect()
+}
+
+/// The `manifests` of an index, each as it stands there.
+fn entries(index: &[u8]) -> Vec<serde_json::Value> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        #[serde(default)]
+        manifests: Vec<serde_json::Value>,
+    }
+    serde_json::from_slice::<Index>(index).map_or_else(|_| Vec::new(), |index| index.manifests)
 }
 
 /// The target of `<…>; rel="next"`.

@@ -7,6 +7,7 @@ pub mod checked;
 pub mod download;
 pub mod graph;
 pub mod origin;
+mod referrers;
 mod upload;
 
 pub use graph::Graph;
@@ -17,7 +18,7 @@ use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{self, Policy};
-use crate::registry::{self, Code, Manifest, Mount, Problem};
+use crate::registry::{self, Code, Manifest, Mount, Problem, Written};
 use futures_util::stream::{self, StreamExt as _};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -88,6 +89,15 @@ impl<'a> Mover<'a> {
         Ok(())
     }
 
+    /// Writes the root of a graph under its digest.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub async fn put_root(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
+        let selector = Selector::Digest(graph.root.digest.clone());
+        self.put(&graph.root, &selector, graph, origin, to).await.map(|_| ())
+    }
+
     /// Writes the root of a graph under a tag.
     ///
     /// # Errors
@@ -100,7 +110,7 @@ impl<'a> Mover<'a> {
             .put_manifest(&served.repository, &selector, &graph.root, &served.scopes)
             .await
         {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(error) if lacks_blob(&error) => {
                 self.heal(&graph.root, graph, origin, to)
                     .await
@@ -109,7 +119,7 @@ impl<'a> Mover<'a> {
                     .registry
                     .put_manifest(&served.repository, &selector, &graph.root, &served.scopes)
                     .await;
-                again.map_err(TagError::Refused)
+                again.map(|_| ()).map_err(TagError::Refused)
             }
             Err(error) => Err(TagError::Refused(error)),
         }
@@ -122,7 +132,7 @@ impl<'a> Mover<'a> {
         graph: &Graph,
         origin: &Origin,
         to: &Destination,
-    ) -> Result<(), Failure> {
+    ) -> Result<Written, Failure> {
         let served = &to.served;
         let put = async || {
             served
@@ -131,7 +141,7 @@ impl<'a> Mover<'a> {
                 .await
         };
         let error = match put().await {
-            Ok(()) => return Ok(()),
+            Ok(written) => return Ok(written),
             Err(error) => error,
         };
         if lacks_blob(&error) {

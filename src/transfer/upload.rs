@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use tokio::sync::mpsc::{Sender, channel};
 
 /// Read from a file so many bytes at a time.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 /// Pieces that wait between producer and request.
 const WAITING: usize = 2;
 

@@ -1,0 +1,85 @@
+//! Measures crg-pipe beside its peers, as whole processes, against real registries on loopback: `make bench`.
+//!
+//! `CRG_PIPE` names the binary. All rows are measured and `benches/RESULTS.md` is written anew, but for its last part,
+//! which is written by hand. With words as arguments only the rows whose title has one of them run, and are printed.
+
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "no part of the product: it prints, and a broken set-up ends it"
+)]
+
+mod fixture;
+mod limits;
+mod measure;
+mod proxy;
+mod results;
+mod rows;
+mod stage;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod tool;
+
+use stage::Stage;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tool::Tool;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((measure::MEASURE, program)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return measure::measuring(program);
+    }
+    let begun = Instant::now();
+    let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
+    let binary = std::env::var_os("CRG_PIPE").expect("`CRG_PIPE` names no binary: run `make bench`");
+    let binary = PathBuf::from(binary).canonicalize().expect("the binary of `CRG_PIPE`");
+    let peers = Tool::peers(binary);
+    eprintln!("making images, starting registries");
+    let stage = Stage::set();
+    let counter = Cell::new(0);
+    let chosen = rows::all()
+        .into_iter()
+        .filter(|row| words.is_empty() || words.iter().any(|word| row.title().contains(word.as_str())));
+    let mut table = Vec::new();
+    for row in chosen {
+        eprintln!("{:4.0} s  {}", begun.elapsed().as_secs_f64(), row.title());
+        table.push((row, row.run(&stage, &peers, &counter)));
+    }
+    if !words.is_empty() {
+        println!("{}", results::table(&table));
+        return;
+    }
+    eprintln!("{:4.0} s  limits of the machine", begun.elapsed().as_secs_f64());
+    let limits = limits::measure(stage.folder.path());
+    let images: String = stage
+        .images
+        .iter()
+        .map(|image| format!("- `{}`: {}\n", image.name, image.description))
+        .collect();
+    let measured = format!(
+        "{HOW}\n{images}\n## Targets\n\n{}\n## Runs\n\n{}\n## The machine's limits\n\n{}",
+        results::targets(&table, stage.image("big")),
+        results::table(&table),
+        results::limits(&limits)
+    );
+    let versions: Vec<String> = peers.iter().chain(&[Tool::Curl]).filter_map(Tool::version).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/RESULTS.md");
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let text = results::file(&before, &versions, &measured, begun.elapsed());
+    std::fs::write(&path, &text).unwrap();
+    println!("{text}");
+}
+
+/// How to read the numbers.
+const HOW: &str = "\
+Each number is a whole process, from its start to its end, against Debian's docker-registry 2.8 on loopback with token
+authentication; programs take turns, after one run each to warm up. Each run has a new target and an empty home: no
+program knows anything of the run before. Networks: none; 40 ms before each request; 50 MiB/s for each connection. CPU
+is user and system time, peak is the largest resident set of all runs, requests are those that the registries log.
+`curl ×4` moves the same blobs four at a time and computes no digest: the limit of what the registry serves and takes.
+";

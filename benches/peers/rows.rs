@@ -1,0 +1,197 @@
+//! What is measured: operations, images and networks, and the runs of one of them, programs taking turns.
+
+use crate::measure::{Measured, measure};
+use crate::stage::{Network, Requests, SOURCE, Stage, WORKSPACE, layout_has};
+use crate::tool::{ARCHIVE, Job, LAYOUT, Operation, Tool};
+use std::cell::Cell;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// One line of the table for each program.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) operation: Operation,
+    pub(crate) image: &'static str,
+    pub(crate) network: Network,
+    /// Runs of each program, unless the row takes longer than [`PATIENCE`].
+    runs: usize,
+}
+
+/// How long a row may take before its runs are cut to [`FEWEST`].
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Runs of each program at least.
+const FEWEST: usize = 3;
+
+/// What a program needed for a row.
+pub(crate) struct Series {
+    pub(crate) tool: Tool,
+    pub(crate) runs: Vec<Measured>,
+    pub(crate) requests: Vec<Requests>,
+    /// Why there are no runs.
+    pub(crate) missing: Option<String>,
+}
+
+/// All rows.
+pub(crate) fn all() -> Vec<Row> {
+    use Network::{Delayed, Direct, Limited};
+    use Operation::{Across, Copy, PullArchive, PullLayout, PushLayout, Retag, StartUp};
+    [
+        (StartUp, "big", Direct, 20),
+        (Retag, "big", Direct, 10),
+        (Retag, "multi", Delayed, 5),
+        (Copy, "big", Direct, 5),
+        (Copy, "many", Direct, 7),
+        (Copy, "multi", Direct, 7),
+        (Copy, "big", Delayed, 3),
+        (Copy, "many", Delayed, 3),
+        (Copy, "multi", Delayed, 3),
+        (PullLayout, "big", Direct, 7),
+        (PullLayout, "many", Direct, 7),
+        (PullLayout, "multi", Direct, 7),
+        (PullLayout, "many", Delayed, 3),
+        (PullLayout, "big", Limited, 3),
+        (PullArchive, "big", Direct, 5),
+        (PullArchive, "big", Limited, 3),
+        (PushLayout, "big", Direct, 5),
+        (PushLayout, "many", Direct, 5),
+        (PushLayout, "multi", Direct, 5),
+        (PushLayout, "multi", Delayed, 3),
+        (PushLayout, "big", Limited, 3),
+        (Across, "big", Direct, 5),
+        (Across, "many", Direct, 5),
+        (Across, "multi", Direct, 5),
+        (Across, "many", Delayed, 3),
+        (Across, "big", Limited, 3),
+    ]
+    .map(|(operation, image, network, runs)| Row {
+        operation,
+        image,
+        network,
+        runs,
+    })
+    .into()
+}
+
+impl Row {
+    /// For the log and to choose rows by.
+    pub(crate) fn title(&self) -> String {
+        format!("{}, {}, {}", self.operation.name(), self.image, self.network.name())
+    }
+
+    /// Runs it: once each to warm up and to see that the result is right, then in turns.
+    pub(crate) fn run(&self, stage: &Stage, peers: &[Tool], counter: &Cell<u32>) -> Vec<Series> {
+        let bytes_move = matches!(
+            self.operation,
+            Operation::PullLayout | Operation::PushLayout | Operation::Across
+        );
+        let limit = bytes_move.then_some(Tool::Curl);
+        let mut series: Vec<Series> = peers
+            .iter()
+            .chain(&limit)
+            .map(|tool| Series {
+                tool: tool.clone(),
+                runs: Vec::new(),
+                requests: Vec::new(),
+                missing: None,
+            })
+            .collect();
+        for one in &mut series {
+            one.missing = self.once(stage, &one.tool, counter, true).err();
+        }
+        let begun = Instant::now();
+        for round in 0..self.runs {
+            if round >= FEWEST && begun.elapsed() > PATIENCE {
+                break;
+            }
+            for one in series.iter_mut().filter(|one| one.missing.is_none()) {
+                match self.once(stage, &one.tool, counter, false) {
+                    Ok((measured, requests)) => {
+                        one.runs.push(measured);
+                        one.requests.push(requests);
+                    }
+                    Err(missing) => one.missing = Some(missing),
+                }
+            }
+        }
+        series
+    }
+
+    /// One run with a clean target; `check` looks whether the image arrived.
+    fn once(
+        &self,
+        stage: &Stage,
+        tool: &Tool,
+        counter: &Cell<u32>,
+        check: bool,
+    ) -> Result<(Measured, Requests), String> {
+        counter.set(counter.get() + 1);
+        let fresh = format!("t{}", counter.get());
+        let folder = stage.folder.path().join(&fresh);
+        std::fs::create_dir(&folder).unwrap();
+        let repository = format!("{WORKSPACE}/{fresh}");
+        let target = match self.operation {
+            Operation::Across => &stage.far,
+            _ => &stage.near,
+        };
+        let token = match tool {
+            Tool::Curl => stage.token(&repository),
+            _ => String::new(),
+        };
+        let job = Job {
+            image: stage.image(self.image),
+            from: stage.near.host(self.network),
+            to: target.host(self.network),
+            fresh,
+            folder: &folder,
+            token,
+        };
+        let Some(invocation) = tool.invocation(self.operation, &job) else {
+            return Err("has no such operation".to_owned());
+        };
+        let before = stage.requests();
+        let measured = measure(&invocation, &folder);
+        let after = stage.requests();
+        let result = match measured.status {
+            0 if !check || *tool == Tool::Curl || self.arrived(stage, &job) => Ok((
+                measured,
+                Requests {
+                    registry: after.registry - before.registry,
+                    token: after.token - before.token,
+                },
+            )),
+            0 => Err("left no image, or another".to_owned()),
+            2 if matches!(tool, Tool::CrgPipe(_)) => Err("not in this version".to_owned()),
+            status => Err(format!("ended with status {status}")),
+        };
+        if let Err(problem) = &result {
+            let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+            eprintln!(
+                "  {} {problem}: {}",
+                tool.name(),
+                log.lines().last().unwrap_or_default()
+            );
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+        result
+    }
+
+    fn arrived(&self, stage: &Stage, job: &Job) -> bool {
+        let tagged =
+            |side, repository: &str, tag: &str| stage.digest(side, repository, tag).as_ref() == Some(&job.image.digest);
+        match self.operation {
+            Operation::StartUp => true,
+            Operation::Retag => tagged(&stage.near, SOURCE, &job.fresh),
+            Operation::PullLayout => layout_has(&job.folder.join(LAYOUT), job.image),
+            Operation::PullArchive => archive_has(&job.folder.join(ARCHIVE), job),
+            Operation::Across => tagged(&stage.far, &format!("{WORKSPACE}/{}", job.fresh), "1"),
+            Operation::Copy | Operation::PushLayout => tagged(&stage.near, &format!("{WORKSPACE}/{}", job.fresh), "1"),
+        }
+    }
+}
+
+/// Whether an oci-archive has exactly this image.
+fn archive_has(archive: &Path, job: &Job) -> bool {
+    let folder = job.folder.join("unpacked");
+    let unpack = || -> std::io::Result<()> { tar::Archive::new(std::fs::File::open(archive)?).unpack(&folder) };
+    unpack().is_ok() && layout_has(&folder, job.image)
+}

@@ -12,7 +12,7 @@ use std::path::Path;
 use story::{Stage, Variable};
 
 /// A page of a terminal that somebody reads to its end.
-const MOST_LINES: usize = 120;
+const MOST_LINES: usize = 130;
 
 #[derive(Default)]
 struct Page(String);
@@ -23,10 +23,11 @@ impl Stage for Page {
         self.0.push('\n');
     }
 
-    fn run(&mut self, environment: &[Variable], _: &Path) -> u8 {
+    fn run(&mut self, environment: &[Variable], working_folder: &Path) -> u8 {
+        let start = Pipe::new().working_folder(working_folder.to_str().unwrap());
         let pipe = environment
             .iter()
-            .fold(Pipe::new(), |pipe, (name, value)| pipe.var(name, value));
+            .fold(start, |pipe, (name, value)| pipe.var(name, value));
         let outcome = pipe.run();
         self.0.push_str(&outcome.output);
         u8::try_from(outcome.status).unwrap()
@@ -74,20 +75,31 @@ const REFUSALS: [&str; 6] = [
 ];
 
 #[test]
-fn without_a_daemon_it_says_so_and_shows_the_rest() {
+fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
     let text = told("unix:///nonexistent/docker.sock");
     assert_order(
         &text,
         &[
-            "Not run: no Docker daemon at `unix:///nonexistent/docker.sock`",
+            "here is none to use: no Docker daemon at `unix:///nonexistent/docker.sock`",
+            "TO: oci:images",
+            "✔ pull: 1 image in `oci:",
             "✔ retag:",
-            "Not run: `push`",
+            "SOURCE: oci:images:1",
+            "✔ push:",
+            "✔ copy:",
+            "(0 B moved",
+            "✔ login:",
         ],
     );
     assert_order(&text, &REFUSALS);
     assert_order(
         &text,
-        &["What is left", "shop/base  linked to shop/images  1 1.0 stable"],
+        &[
+            "What is left",
+            "shop/base  linked to shop/images  1 1.0 stable",
+            "shop/api   linked to shop/api     0.9.0 1.0.0 latest",
+            "shop/web   linked to shop/api     1\n",
+        ],
     );
     assert_order(&text, &["access token     0 to the registry, 0 to its token server"]);
 }
@@ -98,7 +110,13 @@ fn with_a_daemon_it_pulls_builds_and_pushes() {
     let text = told(&engine.tcp());
     assert_order(
         &text,
-        &["✔ pull: 1 image in the step's Docker daemon", "✔ retag:", "✔ push:"],
+        &[
+            "✔ pull: 1 image in the step's Docker daemon",
+            "✔ retag:",
+            "✔ push:",
+            "✔ copy:",
+            "✔ login:",
+        ],
     );
     assert_order(&text, &REFUSALS);
     assert_order(

@@ -1,7 +1,7 @@
 //! What the documentation shows works as it stands: every YAML example of the README is run by the harness against an
 //! emulator that answers as `crg.apkg.io`.
 
-use crate::support::emulator::{Emulator, Setup};
+use crate::support::emulator::{Emulator, Role, Setup, User};
 use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
@@ -13,6 +13,16 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 
 const COMMIT: &str = "7f9c24e8b1d0a6c35e4f8b2d9a0c1e3f5b7d9e01";
+/// Where Docker Hub's registry really is.
+const DOCKER_HUB: &str = "registry-1.docker.io";
+/// Stands in for buildah: what it "builds" is an archive in the clone.
+const BUILDAH: &str = "#!/bin/sh
+set -e
+case $1 in
+  build) test -f Dockerfile ;;
+  push) exec skopeo --insecure-policy copy --quiet docker-archive:built.tar \"$3\" ;;
+esac
+";
 
 /// A YAML block of the README.
 struct Example {
@@ -32,7 +42,11 @@ impl Example {
         };
         match serde_yaml::from_str(&self.text).unwrap_or_else(|error| panic!("line {}: {error}", self.line)) {
             Value::Mapping(_) => Step::of_file(&self.text),
-            Value::Sequence(items) if items.iter().any(|item| item.get("step").is_some()) => {
+            Value::Sequence(items)
+                if items
+                    .iter()
+                    .any(|item| item.get("step").or(item.get("parallel")).is_some()) =>
+            {
                 Step::of_file(&format!("pipelines:\n  default:\n{}", indented()))
             }
             _ => vec![Step::of_script(&self.text)],
@@ -153,24 +167,35 @@ fn every_example_runs() {
     let setup = Setup::shop()
         .package("shop/tools", "shop/images")
         .package("shop/api-server", "shop/api")
+        .package("shop/node", "shop/images")
+        .package("shop/cache", "shop/images")
+        .package("shop/postgres", "shop/images")
         .behind_proxy("crg.apkg.io", Authority::shared());
     let registry = Emulator::start(setup);
-    forward((engine.bridge(), 443), registry.port()).expect("port 443 of the engine's own bridge");
     let base = Image::multi("examples-base");
     registry.put_image("shop/base", "1.4", &base);
     registry.put_image("shop/tools", "latest", &Image::small("examples-tools"));
     registry.put_image("shop/api", COMMIT, &Image::multi("examples-api"));
+    let hub = docker_hub();
+    let ports = vec![(DOCKER_HUB, hub.port()), ("crg.apkg.io", registry.port())];
+    forward((engine.bridge(), 443), ports).expect("port 443 of the engine's own bridge");
 
     for example in examples() {
         for step in example.steps() {
             let repository = Pipelines::new(&engine)
                 .host("crg.apkg.io")
+                .host(DOCKER_HUB)
                 .carry("CA_CERTIFICATE", &Authority::shared().pem())
                 .variable("BITBUCKET_COMMIT", COMMIT)
                 .variable("BITBUCKET_PACKAGES_USERNAME", Setup::BUILT_IN_USERNAME)
                 .variable("BITBUCKET_PACKAGES_TOKEN", Setup::BUILT_IN_TOKEN)
                 .variable("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
-                .variable("ATLASSIAN_API_TOKEN", &Setup::api_token());
+                .variable("ATLASSIAN_API_TOKEN", &Setup::api_token())
+                .variable("DOCKER_HUB_USERNAME", Setup::EMAIL)
+                .variable("DOCKER_HUB_TOKEN", &Setup::api_token());
+            repository.program("buildah", BUILDAH);
+            let built = Image::small("examples-built").docker_archive(&["api:latest"]);
+            std::fs::write(repository.clone_dir().join("built.tar"), built).unwrap();
             let signs_in = example.text.contains("IMAGES:") || example.text.contains("login");
             let base = if signs_in {
                 "crg.apkg.io/shop/base:1.4"
@@ -193,6 +218,37 @@ fn every_example_runs() {
     assert!(registry.tag("shop/api", "1.4.2").is_some());
     assert!(tested.is_some() && registry.tag("shop/api", "build-41").is_some());
     assert!(registry.tag("shop/api-server", "1.5.0").is_some());
+    assert_eq!(registry.tags("shop/node"), ["20", "20-alpine"]);
+    assert_eq!(registry.tag("shop/node", "20"), hub.tag("library/node", "20"));
+    assert_eq!(registry.tag("shop/cache", "7"), hub.tag("library/redis", "7"));
+    assert_eq!(registry.tag("shop/postgres", "16"), hub.tag("library/postgres", "16"));
+    assert_eq!(registry.tag("shop/api-server", "2.0.0"), tested);
+}
+
+/// Docker Hub: everybody may pull, and a person may sign in.
+fn docker_hub() -> Emulator {
+    let person = User::new(Setup::EMAIL, &Setup::api_token())
+        .package_scopes()
+        .role("library/all", Role::Read);
+    let setup = Setup::new()
+        .package("library/node", "library/all")
+        .package("library/redis", "library/all")
+        .package("library/postgres", "library/all")
+        .user(person)
+        .with(|settings| settings.public = true)
+        .behind_proxy(DOCKER_HUB, Authority::shared());
+    let hub = Emulator::start(setup);
+    for (package, tag) in [
+        ("node", "18"),
+        ("node", "20"),
+        ("node", "20-alpine"),
+        ("redis", "7"),
+        ("postgres", "16"),
+    ] {
+        let image = Image::multi(&format!("examples-{package}-{tag}"));
+        hub.put_image(&format!("library/{package}"), tag, &image);
+    }
+    hub
 }
 
 /// The next step's daemon is empty, but for the pipe's image.
@@ -209,11 +265,20 @@ fn forget_images(engine: &Engine) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Hands connections to a port of loopback, until the process ends.
-fn forward(listen: (IpAddr, u16), port: u16) -> io::Result<()> {
+/// Hands connections to ports of loopback, until the process ends: each to that of the first name that the client's TLS
+/// greeting holds, else to the last one.
+fn forward(listen: (IpAddr, u16), ports: Vec<(&'static str, u16)>) -> io::Result<()> {
     let listener = TcpListener::bind(listen)?;
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
+            let mut greeting = [0; 4096];
+            let greeting = match client.peek(&mut greeting) {
+                Ok(length) => &greeting[..length],
+                Err(_) => continue,
+            };
+            let named = |name: &str| greeting.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+            let port = ports.iter().find(|(name, _)| named(name)).or(ports.last());
+            let &(_, port) = port.expect("a port to forward to");
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else {
                 continue;
             };

@@ -233,6 +233,72 @@ fn login_serves_the_lines_after_it() {
     assert_eq!(file.mode() & 0o777, 0o600);
 }
 
+#[test]
+fn copy_mounts_between_repositories() {
+    let (engine, image) = (engine(), Image::multi("image-copy"));
+    let registry = registry(engine);
+    registry.put_image("shop/base", "1.4", &image);
+    let run = run(
+        &repository(engine),
+        &registry,
+        "
+- pipe: THE_PIPE
+  variables:
+    ACTION: copy
+    IMAGES: ['base:1.*=web']
+    REGISTRY: THE_REGISTRY
+    CA_CERTIFICATE: ca.crt
+    CREDENTIAL: api-token
+",
+    );
+    assert!(run.succeeded().contains("(0 B moved"), "{}", run.log);
+    assert_eq!(registry.tag("shop/web", "1.4"), Some(image.digest()));
+}
+
+#[test]
+fn archives_and_layouts_serve_the_lines_after_it() {
+    let (engine, image) = (engine(), Image::small("image-archive"));
+    let registry = registry(engine);
+    registry.put_image("shop/web", "7", &image);
+    let repository = repository(engine);
+    let run = run(
+        &repository,
+        &registry,
+        "
+- mkdir sub
+- cd sub
+- pipe: THE_PIPE
+  variables:
+    IMAGES: web:7
+    TO: docker-archive:../web.tar
+    REGISTRY: THE_REGISTRY
+    CA_CERTIFICATE: ../ca.crt
+    CREDENTIAL: built-in
+- docker load --input ../web.tar
+- docker image inspect THE_REGISTRY/shop/web:7 > inspected.json
+- pipe: THE_PIPE
+  variables:
+    IMAGES: web:7
+    TO: oci:images
+    REGISTRY: THE_REGISTRY
+    CA_CERTIFICATE: ../ca.crt
+    CREDENTIAL: built-in
+- pipe: THE_PIPE
+  variables:
+    ACTION: push
+    SOURCE: oci:images:7
+    TARGET: api
+    REGISTRY: THE_REGISTRY
+    CA_CERTIFICATE: ../ca.crt
+    CREDENTIAL: built-in
+",
+    );
+    run.succeeded();
+    assert_eq!(registry.tag("shop/api", "latest"), Some(image.digest()), "{}", run.log);
+    let archive = std::fs::metadata(repository.clone_dir().join("web.tar")).unwrap();
+    assert_eq!(archive.mode() & 0o777, 0o644);
+}
+
 /// An empty image has no resolver but the one in the binary.
 #[test]
 fn names_are_resolved_as_the_containers_resolv_conf_says() {

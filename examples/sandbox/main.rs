@@ -57,6 +57,11 @@ impl Stage for Here {
     }
 
     fn run(&mut self, environment: &[Variable], working_folder: &Path) -> u8 {
+        // A path of `SOURCE` is this process's, as every line of a step has a working folder of its own.
+        if let Err(error) = std::env::set_current_dir(working_folder) {
+            println!("`{}` is out of reach: {error}", working_folder.display());
+            return 1;
+        }
         let environment = environment
             .iter()
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));

@@ -44,6 +44,8 @@ struct Story<'a, S> {
 const BUILT: &str = "crg-pipe-sandbox/api:build";
 /// Where the built-in credential reaches: the packages of this repository.
 const OWN: &str = "shop/api";
+/// The packages, and the repository that each is linked to.
+const PACKAGES: [(&str, &str); 3] = [("shop/base", "shop/images"), ("shop/api", OWN), ("shop/web", OWN)];
 
 /// Tells it all. `plain` is without colour. Gives what was not as it should be.
 pub(crate) fn tell(stage: &mut impl Stage, docker_host: Option<&str>, plain: bool) -> anyhow::Result<Vec<String>> {
@@ -66,6 +68,8 @@ pub(crate) fn tell(stage: &mut impl Stage, docker_host: Option<&str>, plain: boo
     story.pull(&daemon);
     story.retag();
     story.push(&daemon)?;
+    story.copy();
+    story.login();
     story.refusals();
     story.summary();
     Ok(story.surprises)
@@ -86,20 +90,19 @@ impl<S: Stage> Story<'_, S> {
     }
 
     fn pull(&mut self, daemon: &Result<Daemon, NoDaemon>) {
-        self.title("1. Pull a private base image into the step's Docker daemon");
-        let variables = [("IMAGES", "base:1")];
         match daemon {
             Ok(daemon) => {
+                self.title("1. Pull a private base image into the step's Docker daemon");
                 self.say(&format!("The daemon is {}.", daemon.name()));
-                self.run("pull", Has::Both, &variables, 0);
+                self.run("pull", Has::Both, &[("IMAGES", "base:1")], 0);
             }
             Err(NoDaemon(why)) => {
-                self.yaml(&variables);
+                self.title("1. Pull a private base image into an OCI layout: no daemon, all platforms");
                 self.say(&format!(
-                    "Not run: {why}.\n\
-                     In a step `services: [docker]` brings the daemon; here, start one or name it in `DOCKER_HOST`.\n\
-                     The image is there for it, as the list above shows."
+                    "Without `TO` it goes into the step's Docker daemon, and here is none to use: {why}.\n\
+                     Start one or name it in `DOCKER_HOST` to see that too; in a step `services: [docker]` brings it."
                 ));
+                self.run("pull", Has::Both, &[("IMAGES", "base:1"), ("TO", "oci:images")], 0);
             }
         }
     }
@@ -112,10 +115,23 @@ impl<S: Stage> Story<'_, S> {
             &[("ACTION", "retag"), ("SOURCE", "base:1"), ("TAGS", "1.0 stable")],
             0,
         );
-        self.expect_same("shop/base", "1", "stable");
+        self.expect_same(("shop/base", "1"), ("shop/base", "stable"));
     }
 
     fn push(&mut self, daemon: &Result<Daemon, NoDaemon>) -> anyhow::Result<()> {
+        let Ok(daemon) = daemon else {
+            self.title("3. Push from that layout, where a builder without a daemon would have put its image");
+            let variables = [
+                ("ACTION", "push"),
+                ("SOURCE", "oci:images:1"),
+                ("TARGET", "api"),
+                ("TAGS", "1.0.0 latest"),
+            ];
+            self.run("push", Has::Both, &variables, 0);
+            self.expect_same(("shop/base", "1"), ("shop/api", "1.0.0"));
+            self.expect_same(("shop/api", "1.0.0"), ("shop/api", "latest"));
+            return Ok(());
+        };
         self.title("3. Push what the step has built");
         let variables = [
             ("ACTION", "push"),
@@ -123,35 +139,44 @@ impl<S: Stage> Story<'_, S> {
             ("TARGET", "api"),
             ("TAGS", "1.0.0 latest"),
         ];
-        let Ok(daemon) = daemon else {
-            self.yaml(&variables);
-            self.say(&format!(
-                "Not run: `push` of this version reads the step's Docker daemon, and there is none to use.\n\
-                 It would push `{BUILT}` as `{host}/shop/api:1.0.0`, and set `latest` in the registry.",
-                host = self.registry.host(),
-            ));
-            return Ok(());
-        };
         let base = format!("{}/shop/base:1", self.registry.host());
         daemon.build(BUILT, &base)?;
         self.say(&format!(
             "Before it, the step has run `docker build -t {BUILT} .`, with `FROM {base}`."
         ));
         self.run("push", Has::Both, &variables, 0);
-        self.expect_same("shop/api", "1.0.0", "latest");
+        self.expect_same(("shop/api", "1.0.0"), ("shop/api", "latest"));
         // The daemon is the user's: it keeps nothing of this.
         daemon.remove(BUILT)?;
         daemon.remove(&base)
     }
 
+    fn copy(&mut self) {
+        self.title("4. Copy it to another repository: layers are mounted, no byte of them moves");
+        let variables = [("ACTION", "copy"), ("SOURCE", "base:1"), ("TARGET", "web")];
+        let moved = self.run("copy", Has::Both, &variables, 0);
+        if moved > 0 {
+            self.surprises.push(format!("copy moved {moved} bytes of layers"));
+        }
+        self.expect_same(("shop/base", "1"), ("shop/web", "1"));
+    }
+
+    fn login(&mut self) {
+        self.title("5. Let later lines of the step sign in: only where Docker itself must");
+        self.run("login", Has::Both, &[("ACTION", "login")], 0);
+        if !self.clone.path().join(".docker/config.json").is_file() {
+            self.surprises.push("login wrote no `config.json`".to_owned());
+        }
+    }
+
     fn refusals(&mut self) {
         let retag = |source| [("ACTION", "retag"), ("SOURCE", source), ("TAGS", "next")];
-        self.title("4. Refused: `ATLASSIAN_API_TOKEN` holds a repository access token");
+        self.title("6. Refused: `ATLASSIAN_API_TOKEN` holds a repository access token");
         self.run("access token", Has::AccessToken, &retag("base:1"), 3);
-        self.title("5. Refused: nobody has made the package");
-        self.run("missing package", Has::Both, &retag("worker:1"), 4);
-        self.title("6. Refused: another repository's package, and the workspace has no API token");
-        self.run("other repository", Has::BuiltIn, &retag("base:1"), 3);
+        self.title("7. Refused: nobody has made the package; the same lines with `SOURCE: worker:1`");
+        self.run_unshown("missing package", Has::Both, &retag("worker:1"), 4);
+        self.title("8. Refused: another repository's package, `base:1` again, and the workspace has no API token");
+        self.run_unshown("other repository", Has::BuiltIn, &retag("base:1"), 3);
     }
 
     fn summary(&mut self) {
@@ -189,9 +214,14 @@ impl<S: Stage> Story<'_, S> {
         self.say("");
     }
 
-    /// Shows the lines that a user writes, runs the pipe, and counts what it asked for.
-    fn run(&mut self, name: &str, has: Has, variables: &[(&str, &str)], expected: u8) {
+    /// Shows the lines that a user writes, and runs the pipe.
+    fn run(&mut self, name: &str, has: Has, variables: &[(&str, &str)], expected: u8) -> u64 {
         self.yaml(variables);
+        self.run_unshown(name, has, variables, expected)
+    }
+
+    /// Runs the pipe, and counts what it asked for. Gives how many bytes of blobs moved.
+    fn run_unshown(&mut self, name: &str, has: Has, variables: &[(&str, &str)], expected: u8) -> u64 {
         let environment = self.environment(has, variables);
         let status = self.stage.run(&environment, self.clone.path());
         if status != expected {
@@ -207,6 +237,7 @@ impl<S: Stage> Story<'_, S> {
                 _ => registry += 1,
             }
         }
+        let moved = self.registry.blob_bytes_sent() + self.registry.blob_bytes_received();
         self.registry.forget_requests();
         let daemon = if daemon == 0 {
             String::new()
@@ -216,6 +247,7 @@ impl<S: Stage> Story<'_, S> {
         self.runs.push(format!(
             "  {name:<17}{registry} to the registry, {token} to its token server{daemon}"
         ));
+        moved
     }
 
     fn environment(&self, has: Has, variables: &[(&str, &str)]) -> Vec<Variable> {
@@ -246,7 +278,7 @@ impl<S: Stage> Story<'_, S> {
     }
 
     fn holdings(&mut self) {
-        for (package, repository) in [("shop/base", "shop/images"), ("shop/api", OWN)] {
+        for (package, repository) in PACKAGES {
             let tags = self.registry.tags(package);
             let tags = if tags.is_empty() {
                 "no tags".to_owned()
@@ -257,11 +289,14 @@ impl<S: Stage> Story<'_, S> {
         }
     }
 
-    fn expect_same(&mut self, package: &str, one: &str, other: &str) {
-        let digests = (self.registry.tag(package, one), self.registry.tag(package, other));
+    /// Two `(package, tag)` must name one image.
+    fn expect_same(&mut self, one: (&str, &str), other: (&str, &str)) {
+        let digests = (self.registry.tag(one.0, one.1), self.registry.tag(other.0, other.1));
         if digests.0.is_none() || digests.0 != digests.1 {
-            self.surprises
-                .push(format!("`{package}:{one}` and `{package}:{other}` are not one image"));
+            self.surprises.push(format!(
+                "`{}:{}` and `{}:{}` are not one image",
+                one.0, one.1, other.0, other.1
+            ));
         }
     }
 }

@@ -78,6 +78,9 @@ pub struct PipeEntry {
 pub struct Step {
     /// Its lines.
     pub script: Vec<Line>,
+    /// Its number from 0 in its parallel group, and how many the group has.
+    #[serde(skip)]
+    pub parallel: Option<(usize, usize)>,
 }
 
 impl Step {
@@ -85,22 +88,28 @@ impl Step {
     pub fn of_file(text: &str) -> Vec<Self> {
         let file: Value = serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}"));
         let items = file["pipelines"]["default"].as_sequence().expect("a default pipeline");
-        let parallel = |item: &Value| match &item["parallel"] {
-            Value::Sequence(items) => items.clone(),
-            Value::Mapping(group) => group["steps"].as_sequence().expect("parallel steps").clone(),
-            _ => vec![item.clone()],
+        let step = |item: &Value, parallel| {
+            let step: Self = serde_yaml::from_value(item["step"].clone()).unwrap_or_else(|error| panic!("{error}"));
+            Self { parallel, ..step }
+        };
+        let of_group = |group: &[Value]| -> Vec<Self> {
+            let place = |number| Some((number, group.len()));
+            group.iter().enumerate().map(|(n, item)| step(item, place(n))).collect()
         };
         items
             .iter()
-            .flat_map(parallel)
-            .map(|item| serde_yaml::from_value(item["step"].clone()).unwrap_or_else(|error| panic!("{error}")))
+            .flat_map(|item| match &item["parallel"] {
+                Value::Sequence(group) => of_group(group),
+                Value::Mapping(group) => of_group(group["steps"].as_sequence().expect("parallel steps")),
+                _ => vec![step(item, None)],
+            })
             .collect()
     }
 
     /// A step with these script lines, as YAML list items (`- pipe: …`).
     pub fn of_script(lines: &str) -> Self {
         let script = serde_yaml::from_str(lines).unwrap_or_else(|error| panic!("{error} in:\n{lines}"));
-        Self { script }
+        Self { script, parallel: None }
     }
 }
 
@@ -222,6 +231,18 @@ impl Pipelines {
         fs::write(path, content).unwrap();
     }
 
+    /// A program that the step's image has: a stand-in for one that this machine lacks.
+    pub fn program(&self, name: &str, script: &str) {
+        fs::create_dir_all(self.programs()).unwrap();
+        let path = self.programs().join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn programs(&self) -> PathBuf {
+        self.agent.path().join("bin")
+    }
+
     /// Runs a step to its end. No secret of the step may be in its log.
     pub fn run(&self, step: &Step) -> StepRun {
         let run = self.execute(step);
@@ -230,17 +251,24 @@ impl Pipelines {
     }
 
     fn execute(&self, step: &Step) -> StepRun {
+        let machine = std::env::var_os("PATH").expect("a PATH");
+        let folders = [self.programs()].into_iter().chain(std::env::split_paths(&machine));
         let mut command = Command::new("sh");
         command
             .args(["-c", &self.script(step)])
             .current_dir(&self.clone)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").expect("a PATH"))
+            .env("PATH", std::env::join_paths(folders).expect("folders of a PATH"))
             .env("HOME", self.agent.path())
             // The builder that every Debian client has; BuildKit is the same to a pipe.
             .env("DOCKER_BUILDKIT", "0")
             .envs(&self.variables)
             .stdin(Stdio::null());
+        if let Some((number, count)) = step.parallel {
+            command
+                .env("BITBUCKET_PARALLEL_STEP", number.to_string())
+                .env("BITBUCKET_PARALLEL_STEP_COUNT", count.to_string());
+        }
         let output = command.output().expect("`sh` runs");
         StepRun {
             status: output.status.code(),
@@ -267,7 +295,7 @@ impl Pipelines {
     fn script(&self, step: &Step) -> String {
         let lines = step.script.iter().map(|line| match line {
             Line::Shell(line) => line.clone(),
-            Line::Pipe(entry) => self.docker_line(entry),
+            Line::Pipe(entry) => self.docker_line(step, entry),
         });
         ["exec 2>&1".to_owned(), "set -e".to_owned()]
             .into_iter()
@@ -276,8 +304,13 @@ impl Pipelines {
             .join("\n")
     }
 
+    /// Whether a step has this variable.
+    fn has(&self, step: &Step, name: &str) -> bool {
+        self.variables.contains_key(name) || (step.parallel.is_some() && name.starts_with("BITBUCKET_PARALLEL_STEP"))
+    }
+
     /// The line that Pipelines types into the step's shell for a pipe.
-    fn docker_line(&self, entry: &PipeEntry) -> String {
+    fn docker_line(&self, step: &Step, entry: &PipeEntry) -> String {
         let (image, storage_name, defaults) = resolve(&entry.pipe);
         let build = self.clone.display();
         let ssh = self.agent.path().join("ssh");
@@ -302,7 +335,7 @@ impl Pipelines {
                     env("BITBUCKET_PIPE_SHARED_STORAGE_DIR", &shared.display().to_string());
                     env(name, &storage.display().to_string());
                 }
-                _ if self.variables.contains_key(name) => env(name, &format!("${name}")),
+                _ if self.has(step, name) => env(name, &format!("${name}")),
                 _ => {}
             }
         }

@@ -4,13 +4,8 @@ use super::*;
 
 /// A repository whose `docker` prints its arguments instead, one a line.
 fn printing() -> Pipelines {
-    let mut repository = Pipelines::at("tcp://127.0.0.1:2375", "172.29.0.1", "tcp://host.docker.internal:2375");
-    let bin = repository.agent.path().join("bin");
-    fs::create_dir(&bin).unwrap();
-    fs::write(bin.join("docker"), "#!/bin/sh\nprintf '%s\\n' \"$@\"\n").unwrap();
-    fs::set_permissions(bin.join("docker"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    repository.variables.insert("PATH".to_owned(), path);
+    let repository = Pipelines::at("tcp://127.0.0.1:2375", "172.29.0.1", "tcp://host.docker.internal:2375");
+    repository.program("docker", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
     repository
 }
 
@@ -102,4 +97,24 @@ fn steps_are_read_from_a_whole_file() {
     assert_eq!(steps.len(), 3);
     assert_eq!(steps[1].script, [Line::Shell("echo 1".to_owned())]);
     assert!(matches!(&steps[2].script[0], Line::Pipe(entry) if entry.pipe == "a/b:1"));
+}
+
+#[test]
+fn steps_of_a_parallel_group_know_their_place() {
+    let steps = Step::of_file(
+        "pipelines:\n  default:\n    - parallel:\n        - step: &one\n            script: [echo 1]\n        - step: *one\n    \
+         - step: *one\n",
+    );
+    let places: Vec<_> = steps.iter().map(|step| step.parallel).collect();
+    assert_eq!(places, [Some((0, 2)), Some((1, 2)), None]);
+
+    let script = Step::of_script("- pipe: docker://crgpipe/crg-pipe:0.1.0");
+    let parallel = Some((1, 2));
+    let run = printing().execute(&Step { parallel, ..script });
+    for wanted in [
+        "--env=BITBUCKET_PARALLEL_STEP=1\n",
+        "--env=BITBUCKET_PARALLEL_STEP_COUNT=2\n",
+    ] {
+        assert!(run.succeeded().contains(wanted), "{}", run.log);
+    }
 }

@@ -106,12 +106,15 @@ pub(super) enum Identity {
     User(String),
     /// By user name.
     BuiltIn(String),
+    /// Without a credential, where the registry is public.
+    Anyone,
 }
 
 impl Identity {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::User(name) | Self::BuiltIn(name) => name,
+            Self::Anyone => "",
         }
     }
 }
@@ -194,6 +197,7 @@ impl Accounts {
     pub(super) fn may(&self, identity: &Identity, package: &str, action: Action) -> bool {
         let repository = self.packages.get(package);
         match identity {
+            Identity::Anyone => action == Action::Pull,
             Identity::BuiltIn(name) => {
                 let own = self.built_in.iter().find(|credential| credential.username == *name);
                 own.is_some_and(|own| repository.is_none_or(|linked| *linked == own.repository))

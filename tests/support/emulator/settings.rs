@@ -49,6 +49,8 @@ pub struct Settings {
     pub tells_lifetime: bool,
     /// Whether the token endpoint takes POST (OAuth 2) too; else 405.
     pub oauth2: bool,
+    /// Whether the token endpoint lets everybody pull who shows no credential, as Docker Hub's does.
+    pub public: bool,
     /// Several repositories in one token.
     pub combined: Combined,
     /// The token endpoint's answer, or the registry's with Basic, to a credential that nobody has.
@@ -86,6 +88,7 @@ impl Default for Settings {
             token_lifetime: 300,
             tells_lifetime: true,
             oauth2: true,
+            public: false,
             combined: Combined::Granted,
             unknown_credential: Answer::error(401, "UNAUTHORIZED", "unauthorized"),
             denied: Answer::error(403, "DENIED", "requested access to the resource is denied"),

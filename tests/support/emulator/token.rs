@@ -128,7 +128,10 @@ pub(super) fn answer(state: &mut State, asked: &Asked) -> Answer {
         }
         _ => return Answer::new(405),
     };
-    let identity = credential.and_then(|(name, secret)| state.accounts.identify(&name, &secret));
+    let identity = match credential {
+        Some((name, secret)) => state.accounts.identify(&name, &secret),
+        None => state.settings.public.then_some(Identity::Anyone),
+    };
     let Some(identity) = identity else {
         return state.settings.unknown_credential.clone();
     };

@@ -25,6 +25,7 @@ mod tool;
 
 use stage::Stage;
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tool::Tool;
@@ -56,11 +57,10 @@ fn main() {
     }
     eprintln!("{:4.0} s  limits of the machine", begun.elapsed().as_secs_f64());
     let limits = limits::measure(stage.folder.path());
-    let images: String = stage
-        .images
-        .iter()
-        .map(|image| format!("- `{}`: {}\n", image.name, image.description))
-        .collect();
+    let images = stage.images.iter().fold(String::new(), |mut list, image| {
+        let _ = writeln!(list, "- `{}`: {}", image.name, image.description);
+        list
+    });
     let measured = format!(
         "{HOW}\n{images}\n## Targets\n\n{}\n## Runs\n\n{}\n## The machine's limits\n\n{}",
         results::targets(&table, stage.image("big")),

@@ -1,18 +1,17 @@
 //! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
 
 use super::one_platform::root;
-use super::retag::{exists, summary};
+use super::tags::{exists, put_graph, summary};
 use super::{Run, all, count};
 use crate::access::Pair;
 use crate::console::bytes;
 use crate::failure::{Failure, Failures, Kind};
 use crate::image::{Digest, Reference, Repository, Selector, Tag};
 use crate::plan::{TagStep, tag_step};
-use crate::refusal::not_overwritten;
-use crate::registry::{Manifest, Problem};
+use crate::registry::Manifest;
 use crate::report::{Outcome, Record};
-use crate::request::{Copy, OnExisting, Selection};
-use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
+use crate::request::{Copy, Selection};
+use crate::transfer::{Destination, Graph, Mover, Origin};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::Instant;
 
@@ -199,7 +198,7 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
     let mut failures = Vec::new();
     for (tag, step, existing) in steps {
         let outcome = match (step, &graph) {
-            (TagStep::Set, Some(graph)) => set(run, mover, graph, tag, &origin, &to, copy.on_existing).await,
+            (TagStep::Set, Some(graph)) => put_graph(run, mover, graph, tag, &origin, &to).await,
             (TagStep::Same, _) => Ok(Outcome::Same),
             _ => Ok(Outcome::Skipped),
         };
@@ -253,37 +252,6 @@ async fn bring(
         tracing::info!("`{}`: {} along", planned.wanted.source, super::count(count, "referrer"));
     }
     Ok(graph)
-}
-
-async fn set(
-    run: &Run,
-    mover: &Mover<'_>,
-    graph: &Graph,
-    tag: &Tag,
-    origin: &Origin,
-    to: &Destination,
-    on_existing: OnExisting,
-) -> Result<Outcome, Failure> {
-    let error = match mover.tag(graph, tag, origin, to).await {
-        Ok(()) => return Ok(Outcome::Tagged),
-        Err(TagError::Failed(failure)) => return Err(failure),
-        Err(TagError::Refused(error)) => error,
-    };
-    let served = &to.served;
-    if matches!(error.problem, Problem::Refused { status: 400..=499, .. })
-        && let Ok(Some(existing)) = served
-            .registry
-            .digest(&served.repository, &Selector::Tag(tag.clone()), &served.scopes)
-            .await
-    {
-        if existing == graph.root.digest {
-            return Ok(Outcome::Same);
-        }
-        if on_existing == OnExisting::Overwrite {
-            return Err(not_overwritten(&error, tag, &existing, &run.access.asked(served, true)));
-        }
-    }
-    Err(run.access.explain(&error, served, true))
 }
 
 fn record(

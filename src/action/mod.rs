@@ -9,6 +9,7 @@ mod pull;
 mod push;
 mod retag;
 mod save;
+mod tags;
 
 use crate::access::Access;
 use crate::console::bytes;

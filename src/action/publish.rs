@@ -4,7 +4,7 @@
 //! compressed on the way and a manifest is made for them; the image ID stays what it is.
 
 use super::one_platform::{missing, root};
-use super::retag::{exists, summary};
+use super::tags::{exists, put_graph, summary};
 use super::{Run, all, heartbeat};
 use crate::access::Served;
 use crate::archive::{
@@ -14,12 +14,11 @@ use crate::console::bytes;
 use crate::failure::{Failure, Failures};
 use crate::image::{Digest, Tag};
 use crate::plan::{TagStep, tag_step};
-use crate::refusal::not_overwritten;
 use crate::registry::manifest::{Content, config_platform};
-use crate::registry::{Access, Manifest, Problem};
+use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
 use crate::request::Push;
-use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
+use crate::transfer::{Destination, Graph, Mover, Origin};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,7 +67,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     let mut results = Vec::new();
     for (place, (tag, step, existing)) in steps.iter().enumerate() {
         let outcome = match (step, &sent) {
-            (TagStep::Set, Some((graph, origin))) => set(run, &mover, graph, tag, origin, &to).await,
+            (TagStep::Set, Some((graph, origin))) => put_graph(run, &mover, graph, tag, origin, &to).await,
             (TagStep::Same, _) => Ok(Outcome::Same),
             _ => Ok(Outcome::Skipped),
         };
@@ -223,35 +222,6 @@ async fn layers(
         manifest_for(&image.config, &stored),
         Origin::Blobs(Arc::new(blobs), name),
     ))
-}
-
-async fn set(
-    run: &Run,
-    mover: &Mover<'_>,
-    graph: &Graph,
-    tag: &Tag,
-    origin: &Origin,
-    to: &Destination,
-) -> Result<Outcome, Failure> {
-    let error = match mover.tag(graph, tag, origin, to).await {
-        Ok(()) => return Ok(Outcome::Tagged),
-        Err(TagError::Failed(failure)) => return Err(failure),
-        Err(TagError::Refused(error)) => error,
-    };
-    if matches!(error.problem, Problem::Refused { status: 400..=499, .. })
-        && let Ok(Some(existing)) = run.access.look(&to.served, tag).await
-    {
-        if existing.digest == graph.root.digest {
-            return Ok(Outcome::Same);
-        }
-        return Err(not_overwritten(
-            &error,
-            tag,
-            &existing.digest,
-            &run.access.asked(&to.served, true),
-        ));
-    }
-    Err(run.access.explain(&error, &to.served, true))
 }
 
 fn record(

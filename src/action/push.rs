@@ -2,7 +2,7 @@
 
 use super::daemon::{Heartbeat, auth, connect, retried};
 use super::publish;
-use super::retag::{exists, put, summary};
+use super::tags::{exists, put, summary};
 use super::{Loan, Run, all};
 use crate::access::Served;
 use crate::console::bytes;

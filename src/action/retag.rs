@@ -1,12 +1,12 @@
 //! `retag`: gives an image of the registry more tags. One manifest is read and written again, byte for byte; no layer moves.
 
-use super::{Run, all, count};
+use super::tags::{exists, put, summary};
+use super::{Run, all};
 use crate::access::Served;
-use crate::failure::{Failure, Failures, Kind};
+use crate::failure::{Failure, Failures};
 use crate::image::{Digest, Selector, Tag};
 use crate::plan::{TagStep, tag_step};
-use crate::refusal::not_overwritten;
-use crate::registry::{Access, Manifest, Problem};
+use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
 use crate::request::{OnExisting, Retag};
 use futures_util::stream::{self, StreamExt as _};
@@ -66,19 +66,6 @@ async fn plan(
     }
 }
 
-/// The failure of `ON_EXISTING: fail`.
-pub(super) fn exists(served: &Served, tag: &Tag, existing: Option<&Digest>) -> Failure {
-    let now = existing.map_or_else(String::new, |digest| format!(" ({})", digest.short()));
-    Failure::new(
-        Kind::Refused,
-        format!(
-            "the tag `{}:{tag}` is there already, as another image{now}",
-            served.repository
-        ),
-        "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would go on",
-    )
-}
-
 async fn set(
     run: &Run,
     served: &Served,
@@ -116,62 +103,4 @@ async fn set(
     };
     run.record(place, record);
     result.map(|outcome| (tag, outcome))
-}
-
-/// Writes a tag at once. Only if that is refused is it asked where the tag points: a tag that is right already is right,
-/// also where a rule makes it immutable.
-pub(super) async fn put(run: &Run, served: &Served, manifest: &Manifest, tag: &Tag) -> Result<Outcome, Failure> {
-    let selector = Selector::Tag(tag.clone());
-    let Err(error) = served
-        .registry
-        .put_manifest(&served.repository, &selector, manifest, &served.scopes)
-        .await
-    else {
-        return Ok(Outcome::Tagged);
-    };
-    if !matches!(error.problem, Problem::Refused { status: 400..=499, .. }) {
-        return Err(run.access.explain(&error, served, true));
-    }
-    match served
-        .registry
-        .digest(&served.repository, &selector, &served.scopes)
-        .await
-    {
-        Ok(Some(existing)) if existing == manifest.digest => {
-            tracing::info!(
-                "`{}:{tag}` has this digest already and may not be written again",
-                served.repository
-            );
-            Ok(Outcome::Same)
-        }
-        Ok(Some(existing)) => Err(not_overwritten(&error, tag, &existing, &run.access.asked(served, true))),
-        Ok(None) | Err(_) => Err(run.access.explain(&error, served, true)),
-    }
-}
-
-/// What became of the tags: tagged 1.4.2, latest; unchanged: 1; left alone: 2.
-pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
-    let of = |wanted: &[Outcome]| {
-        outcomes
-            .iter()
-            .filter(|(_, outcome)| wanted.contains(outcome))
-            .map(|(tag, _)| format!("`{tag}`"))
-            .collect::<Vec<_>>()
-    };
-    let parts = [
-        ("pushed as", of(&[Outcome::Pushed])),
-        ("tagged", of(&[Outcome::Tagged])),
-        ("unchanged:", of(&[Outcome::Same])),
-        ("left alone:", of(&[Outcome::Skipped])),
-    ];
-    let said: Vec<String> = parts
-        .iter()
-        .filter(|(_, tags)| !tags.is_empty())
-        .map(|(word, tags)| format!("{word} {}", tags.join(", ")))
-        .collect();
-    if said.is_empty() {
-        count(0, "tag")
-    } else {
-        said.join("; ")
-    }
 }

@@ -1,6 +1,6 @@
 //! The harness is proven with a `docker` that prints its arguments: no daemon, but a real shell.
 
-use super::*;
+use super::{Line, Pipelines, Step};
 
 /// A repository whose `docker` prints its arguments instead, one a line.
 fn printing() -> Pipelines {

@@ -1,0 +1,110 @@
+//! What `retag`, `push` and `copy` share of tags: setting one, what a refusal means, and how the outcome is told.
+
+use super::Run;
+use super::count;
+use crate::access::Served;
+use crate::failure::{Failure, Kind};
+use crate::image::{Digest, Selector, Tag};
+use crate::refusal::not_overwritten;
+use crate::registry::{self, Manifest, Problem};
+use crate::report::Outcome;
+use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
+
+/// Writes a tag at once. Only if that is refused is it asked where the tag points: a tag that is right already is right,
+/// also where a rule makes it immutable.
+pub(super) async fn put(run: &Run, served: &Served, manifest: &Manifest, tag: &Tag) -> Result<Outcome, Failure> {
+    let selector = Selector::Tag(tag.clone());
+    let put = served
+        .registry
+        .put_manifest(&served.repository, &selector, manifest, &served.scopes)
+        .await;
+    match put {
+        Ok(_) => Ok(Outcome::Tagged),
+        Err(error) => refused(run, served, tag, &manifest.digest, error).await,
+    }
+}
+
+/// Writes a tag over a graph that has been brought to its destination.
+pub(super) async fn put_graph(
+    run: &Run,
+    mover: &Mover<'_>,
+    graph: &Graph,
+    tag: &Tag,
+    origin: &Origin,
+    to: &Destination,
+) -> Result<Outcome, Failure> {
+    match mover.tag(graph, tag, origin, to).await {
+        Ok(()) => Ok(Outcome::Tagged),
+        Err(TagError::Failed(failure)) => Err(failure),
+        Err(TagError::Refused(error)) => refused(run, &to.served, tag, &graph.root.digest, error).await,
+    }
+}
+
+/// What a refused write of a tag is: success where the tag is right, else a failure that knows where it points.
+async fn refused(
+    run: &Run,
+    served: &Served,
+    tag: &Tag,
+    wanted: &Digest,
+    error: registry::Error,
+) -> Result<Outcome, Failure> {
+    if !matches!(error.problem, Problem::Refused { status: 400..=499, .. }) {
+        return Err(run.access.explain(&error, served, true));
+    }
+    let selector = Selector::Tag(tag.clone());
+    match served
+        .registry
+        .digest(&served.repository, &selector, &served.scopes)
+        .await
+    {
+        Ok(Some(existing)) if existing == *wanted => {
+            tracing::info!(
+                "`{}:{tag}` has this digest already and may not be written again",
+                served.repository
+            );
+            Ok(Outcome::Same)
+        }
+        Ok(Some(existing)) => Err(not_overwritten(&error, tag, &existing, &run.access.asked(served, true))),
+        Ok(None) | Err(_) => Err(run.access.explain(&error, served, true)),
+    }
+}
+
+/// The failure of `ON_EXISTING: fail`.
+pub(super) fn exists(served: &Served, tag: &Tag, existing: Option<&Digest>) -> Failure {
+    let now = existing.map_or_else(String::new, |digest| format!(" ({})", digest.short()));
+    Failure::new(
+        Kind::Refused,
+        format!(
+            "the tag `{}:{tag}` is there already, as another image{now}",
+            served.repository
+        ),
+        "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would go on",
+    )
+}
+
+/// What became of the tags: tagged 1.4.2, latest; unchanged: 1; left alone: 2.
+pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
+    let of = |wanted: &[Outcome]| {
+        outcomes
+            .iter()
+            .filter(|(_, outcome)| wanted.contains(outcome))
+            .map(|(tag, _)| format!("`{tag}`"))
+            .collect::<Vec<_>>()
+    };
+    let parts = [
+        ("pushed as", of(&[Outcome::Pushed])),
+        ("tagged", of(&[Outcome::Tagged])),
+        ("unchanged:", of(&[Outcome::Same])),
+        ("left alone:", of(&[Outcome::Skipped])),
+    ];
+    let said: Vec<String> = parts
+        .iter()
+        .filter(|(_, tags)| !tags.is_empty())
+        .map(|(word, tags)| format!("{word} {}", tags.join(", ")))
+        .collect();
+    if said.is_empty() {
+        count(0, "tag")
+    } else {
+        said.join("; ")
+    }
+}

@@ -176,6 +176,10 @@ fn every_example_runs() {
     registry.put_image("shop/base", "1.4", &base);
     registry.put_image("shop/tools", "latest", &Image::small("examples-tools"));
     registry.put_image("shop/api", COMMIT, &Image::multi("examples-api"));
+    let signed = Image::multi("examples-signed");
+    registry.put_image("shop/api", "2.0.0", &signed);
+    let signature = format!("{}.sig", signed.digest().replace(':', "-"));
+    registry.put_image("shop/api", &signature, &Image::small("examples-signature"));
     let hub = docker_hub();
     let ports = vec![(DOCKER_HUB, hub.port()), ("crg.apkg.io", registry.port())];
     forward((engine.bridge(), 443), ports).expect("port 443 of the engine's own bridge");
@@ -222,7 +226,8 @@ fn every_example_runs() {
     assert_eq!(registry.tag("shop/node", "20"), hub.tag("library/node", "20"));
     assert_eq!(registry.tag("shop/cache", "7"), hub.tag("library/redis", "7"));
     assert_eq!(registry.tag("shop/postgres", "16"), hub.tag("library/postgres", "16"));
-    assert_eq!(registry.tag("shop/api-server", "2.0.0"), tested);
+    assert_eq!(registry.tag("shop/api-server", "2.0.0"), Some(signed.digest()));
+    assert!(registry.tag("shop/api-server", &signature).is_some());
 }
 
 /// Docker Hub: everybody may pull, and a person may sign in.

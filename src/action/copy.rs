@@ -103,7 +103,8 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
     let all = found.into_iter().flatten().enumerate();
     let mine = all.filter(|(number, _)| copy.shard.is_none_or(|shard| shard.takes(*number)));
     let wanted: Vec<Wanted> = mine
-        .map(|(number, (source, target, tags))| Wanted {
+        .enumerate()
+        .map(|(number, (_, (source, target, tags)))| Wanted {
             number,
             source,
             target,
@@ -175,9 +176,13 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         mount_from: (pair.joined && pair.from.repository != pair.to.repository).then(|| pair.from.repository.clone()),
     };
     let any_to_set = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
+    let mut moved = 0;
     let graph = if any_to_set || copy.referrers {
         match bring(run, mover, copy, planned, &origin, &to).await {
-            Ok(graph) => Some(graph),
+            Ok((graph, bytes)) => {
+                moved = bytes;
+                Some(graph)
+            }
             Err(failure) => {
                 record(
                     run,
@@ -207,7 +212,6 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
             Ok(_) => Some(&root.digest),
             Err(_) => None,
         };
-        let size = graph.as_ref().map_or(0, Graph::size);
         record(
             run,
             planned,
@@ -215,14 +219,19 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
             digest,
             start,
             *outcome.as_ref().unwrap_or(&Outcome::Failed),
-            size,
+            // Told once, with the first tag.
+            std::mem::take(&mut moved),
         );
         match outcome {
             Ok(outcome) => outcomes.push((tag.clone(), outcome)),
             Err(failure) => failures.push(failure),
         }
     }
-    if let Some(failure) = failures.into_iter().next() {
+    let mut failures = failures.into_iter();
+    if let Some(failure) = failures.next() {
+        for other in failures {
+            tracing::error!("{other}");
+        }
         Err(failure)
     } else {
         tracing::info!("`{}` → `{}`: {}", wanted.source, wanted.target, summary(&outcomes));
@@ -238,20 +247,20 @@ async fn bring(
     planned: &Planned,
     origin: &Origin,
     to: &Destination,
-) -> Result<Graph, Failure> {
+) -> Result<(Graph, u64), Failure> {
     let graph = Graph::of(origin, planned.root.clone(), &run.access, run.concurrency).await?;
     let from = &planned.pair.from;
     if from.repository == to.served.repository {
-        return Ok(graph);
+        return Ok((graph, 0));
     }
-    mover.bring(&graph, origin, to).await?;
+    let moved = mover.bring(&graph, origin, to).await?;
     if copy.referrers {
         // The subject before what refers to it, and that before the tag: who pulls by the tag finds it signed.
         mover.put_root(&graph, origin, to).await?;
         let count = mover.referrers(&graph, from, to).await?;
         tracing::info!("`{}`: {} along", planned.wanted.source, super::count(count, "referrer"));
     }
-    Ok(graph)
+    Ok((graph, moved))
 }
 
 fn record(
@@ -261,7 +270,7 @@ fn record(
     digest: Option<&Digest>,
     start: Instant,
     outcome: Outcome,
-    size: u64,
+    moved: u64,
 ) {
     // An image's tags are set one after the other, in the order asked for.
     run.record(
@@ -271,7 +280,7 @@ fn record(
             repository: planned.wanted.target.clone(),
             tag: tag.cloned(),
             digest: digest.cloned(),
-            bytes: if outcome == Outcome::Tagged { size } else { 0 },
+            bytes: moved,
             took: start.elapsed(),
             outcome,
             credential: planned

@@ -6,7 +6,7 @@ use crate::access::Served;
 use crate::archive::{Location, OutputImage, Slot, Transport, Writer};
 use crate::console::bytes;
 use crate::failure::{Failure, Failures};
-use crate::image::{Digest, Reference};
+use crate::image::{Digest, Reference, split};
 use crate::platform::Platform;
 use crate::registry::Manifest;
 use crate::report::{Outcome, Record};
@@ -151,7 +151,13 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Fai
 /// the tag, or the full reference where two images share a tag.
 fn names(to: &Location, image: &Reference, found: &[Found]) -> Vec<String> {
     if let (Some(name), [_]) = (&to.name, found) {
-        return vec![name.clone()];
+        // `docker load` takes no name without a tag.
+        let needs_tag = to.transport == Transport::DockerArchive && split(name).is_ok_and(|(_, tag, _)| tag.is_none());
+        return vec![if needs_tag {
+            format!("{name}:latest")
+        } else {
+            name.clone()
+        }];
     }
     let Some(tag) = &image.tag else {
         return Vec::new();

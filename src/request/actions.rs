@@ -17,7 +17,7 @@ impl Check<'_> {
         match written.trim().to_ascii_lowercase().as_str() {
             "pull" => self.pull(namespace, step).map(Action::Pull),
             "retag" => self.retag(namespace).map(Action::Retag),
-            "push" => self.push(namespace).map(Action::Push),
+            "push" => self.push(namespace, step).map(Action::Push),
             "copy" => Some(Action::Copy(self.copy(namespace))),
             "login" => self.login(step).map(Action::Login),
             _ => {
@@ -69,7 +69,11 @@ impl Check<'_> {
             Ok(Some(mut location)) => {
                 let path = location.path.display().to_string();
                 location.path = self.output_path("TO", &path, step)?;
-                return Some(Destination::Archive(location));
+                if location.name.is_none() || self.variables.images.len() < 2 {
+                    return Some(Destination::Archive(location));
+                }
+                let cure = "leave the name out: each image keeps its tag";
+                Mistake::new("TO", written, "it names one image, and `IMAGES` are several", cure)
             }
             Ok(None) => Mistake::new(
                 "TO",
@@ -140,7 +144,7 @@ impl Check<'_> {
         }
     }
 
-    fn push(&mut self, namespace: &Namespace) -> Option<Push> {
+    fn push(&mut self, namespace: &Namespace, step: &Step) -> Option<Push> {
         let on_existing = self.on_existing();
         let platform = self.platform();
         let mut tags = self.tags();
@@ -154,7 +158,7 @@ impl Check<'_> {
             self.daemon();
             return None;
         };
-        let (source, name) = self.push_source(&written)?;
+        let (source, name) = self.push_source(&written, step)?;
         let parts = name.as_deref().map_or(Ok((None, None)), daemon_name);
         let (name_part, source_tag) = match (parts, &source) {
             (Ok(parts), _) => parts,
@@ -194,9 +198,10 @@ impl Check<'_> {
     }
 
     /// `SOURCE` of `push`, and the image's name, as far as it has one.
-    fn push_source(&mut self, written: &str) -> Option<(Source, Option<String>)> {
+    fn push_source(&mut self, written: &str, step: &Step) -> Option<(Source, Option<String>)> {
         let mistake = match Location::parse(written) {
-            Ok(Some(location)) => {
+            Ok(Some(mut location)) => {
+                location.path = step.working_folder.join(&location.path);
                 let name = archive_name(&location);
                 return Some((Source::Archive(location), name));
             }

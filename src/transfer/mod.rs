@@ -16,7 +16,7 @@ pub use origin::Origin;
 use crate::access::{Access, Served};
 use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Repository, Selector, Tag};
-use crate::registry::manifest::Descriptor;
+use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{self, Policy};
 use crate::registry::{self, Code, Manifest, Mount, Problem, Written};
 use futures_util::stream::{self, StreamExt as _};
@@ -34,7 +34,7 @@ pub struct Mover<'a> {
     access: &'a Access,
     policy: Policy,
     concurrency: usize,
-    light: usize,
+    light: Semaphore,
     transfers: Semaphore,
     /// One transfer of a blob to a repository serves all images that need it there.
     moved: Mutex<Moved>,
@@ -61,7 +61,7 @@ impl<'a> Mover<'a> {
             access,
             policy,
             concurrency,
-            light: concurrency * LIGHT,
+            light: Semaphore::new(concurrency * LIGHT),
             transfers: Semaphore::new(concurrency),
             moved: Mutex::default(),
             bytes: Cell::new(0),
@@ -75,18 +75,30 @@ impl<'a> Mover<'a> {
     }
 
     /// Brings everything below the root of a graph to its destination; the root itself is the caller's, with its tags.
+    /// Gives the bytes of the blobs that were moved for it.
     ///
     /// # Errors
     /// What stopped it. What has arrived stays, and the next run finds it there.
-    pub async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
+    pub async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<u64, Failure> {
         graph.tell_of_foreign();
-        self.blobs(&graph.blobs, origin, to, false).await?;
-        // Children first, one after the other where they stand on each other; most images have one level.
-        for manifest in &graph.children {
+        let moved = self.blobs(&graph.blobs, origin, to, false).await?;
+        // Images stand on nothing but blobs; indexes below the root, which are rare, on what comes before them.
+        let (indexes, images): (Vec<_>, Vec<_>) = graph
+            .children
+            .iter()
+            .partition(|child| matches!(child.content(), Ok(Content::Index(_))));
+        let put = async |manifest: &Manifest| {
             let selector = Selector::Digest(manifest.digest.clone());
-            self.put(manifest, &selector, graph, origin, to).await?;
+            self.put(manifest, &selector, graph, origin, to).await
+        };
+        let mut puts = stream::iter(images).map(&put).buffer_unordered(self.concurrency);
+        while let Some(written) = puts.next().await {
+            written?;
         }
-        Ok(())
+        for index in indexes {
+            put(index).await?;
+        }
+        Ok(moved)
     }
 
     /// Writes the root of a graph under its digest.
@@ -159,45 +171,51 @@ impl<'a> Mover<'a> {
             to.served.repository
         );
         let one = Graph::of_one(manifest, graph);
-        self.blobs(&one, origin, to, true).await
+        self.blobs(&one, origin, to, true).await.map(|_| ())
     }
 
-    async fn blobs(&self, blobs: &[Descriptor], origin: &Origin, to: &Destination, force: bool) -> Result<(), Failure> {
-        let mut under_way = stream::iter(blobs)
-            .map(|blob| self.once(blob, origin, to, force))
-            .buffer_unordered(self.light);
-        let mut failure = None;
+    async fn blobs(
+        &self,
+        blobs: &[Descriptor],
+        origin: &Origin,
+        to: &Destination,
+        force: bool,
+    ) -> Result<u64, Failure> {
+        let under_way = stream::iter(blobs).map(|blob| self.once(blob, origin, to, force));
+        let mut under_way = under_way.buffer_unordered(self.concurrency * LIGHT);
+        let mut bytes = 0;
         while let Some(moved) = under_way.next().await {
-            if let Err(error) = moved {
-                failure = Some(error);
-                break;
-            }
+            bytes += moved?;
         }
-        failure.map_or(Ok(()), Err)
+        Ok(bytes)
     }
 
     /// Moves a blob unless it has been moved to that repository in this run.
-    async fn once(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<(), Failure> {
+    async fn once(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<u64, Failure> {
         let key = (to.served.repository.clone(), blob.digest.clone());
         let slot = Arc::clone(self.moved.lock().await.entry(key).or_default());
         let mut done = slot.lock().await;
-        if !*done || force {
-            self.one(blob, origin, to, force).await?;
-            *done = true;
+        if *done && !force {
+            return Ok(0);
         }
-        Ok(())
+        let moved = self.one(blob, origin, to, force).await?;
+        *done = true;
+        Ok(if moved { blob.size } else { 0 })
     }
 
-    async fn one(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<(), Failure> {
+    /// Whether the blob's bytes had to move.
+    async fn one(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<bool, Failure> {
         let served = &to.served;
         let mut session = None;
+        // Neither semaphore is ever closed, so there is always a permit in the end.
+        let light = self.light.acquire().await;
         match &to.mount_from {
             Some(from) if !force => match served
                 .registry
                 .mount(&served.repository, &blob.digest, from, &served.scopes)
                 .await
             {
-                Ok(Mount::Done) => return Ok(()),
+                Ok(Mount::Done) => return Ok(false),
                 Ok(Mount::Session(upload)) => session = Some(upload),
                 // Registries refuse mounts with 403, 404 or 405; none of these says anything about an upload.
                 Err(error) => tracing::debug!("no mount: {error}"),
@@ -208,12 +226,12 @@ impl<'a> Mover<'a> {
                     .has_blob(&served.repository, &blob.digest, &served.scopes)
                     .await;
                 if there.map_err(|error| self.access.explain(&error, served, true))? {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             _ => {}
         }
-        // The semaphore is never closed, so there is always a permit in the end.
+        drop(light);
         let _permit = self.transfers.acquire().await;
         let mut tries = 1;
         loop {
@@ -224,7 +242,7 @@ impl<'a> Mover<'a> {
                 begun.map_err(|error| self.access.explain(&error, served, true))?
             };
             let failure = match upload::carry(self, blob, origin, served, upload).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
             };
@@ -259,7 +277,6 @@ pub enum TagError {
 impl Graph {
     /// The blobs of one manifest of the graph.
     fn of_one(manifest: &Manifest, graph: &Graph) -> Vec<Descriptor> {
-        use crate::registry::manifest::Content;
         let digests: Vec<Digest> = match manifest.content() {
             Ok(Content::Image { config, layers }) => {
                 std::iter::once(config).chain(layers).map(|blob| blob.digest).collect()

@@ -240,7 +240,15 @@ impl Check<'_> {
                 format!("no target follows from it: {bad}"),
                 "write `TARGET: package`",
             ),
-            None => Mistake::new("SOURCE", source, "it names no target", "write `TARGET: package`"),
+            None => {
+                let is_archive = matches!(Location::parse(source), Ok(Some(_)));
+                let problem = if is_archive {
+                    "it names no target"
+                } else {
+                    "it is an image ID, which names no target"
+                };
+                Mistake::new("SOURCE", source, problem, "write `TARGET: package`")
+            }
         };
         self.mistake(mistake);
         None

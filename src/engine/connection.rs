@@ -75,13 +75,11 @@ impl Connection {
         let start = Instant::now();
         let answer = tokio::time::timeout(self.timeout, request.send()).await;
         let milliseconds = start.elapsed().as_millis();
-        match &answer {
-            Ok(Ok(response)) => tracing::debug!(
-                "Docker daemon: {method} {path} → {} ({milliseconds} ms)",
-                response.status().as_u16()
-            ),
-            _ => tracing::debug!("Docker daemon: {method} {path} → no answer ({milliseconds} ms)"),
-        }
+        let said = match &answer {
+            Ok(Ok(response)) => response.status().as_u16().to_string(),
+            Ok(Err(_)) | Err(_) => "no answer".to_owned(),
+        };
+        tracing::debug!("Docker daemon: {method} {path} → {said} ({milliseconds} ms)");
         match answer {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.transport(&error, asked)),

@@ -1,7 +1,9 @@
 //! How a run fails, for the user: what happened, what to do, and the exit status that scripts can rely on.
 
+use crate::docker_config::ConfigError;
 use crate::engine;
 use crate::mistake::Mistake;
+use crate::output_file::OutputError;
 use std::fmt;
 
 /// What kind of thing went wrong; decides the exit status.
@@ -182,6 +184,18 @@ impl From<engine::Error> for Failure {
             message: error.message(),
             hint: error.hint(),
         }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Kind::Other, error.to_string(), error.hint())
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        Self::new(Kind::Other, error.to_string(), error.hint())
     }
 }
 

@@ -53,7 +53,7 @@ fn start() -> anyhow::Result<u8> {
         .build()
         .context("the runtime could not be started")?;
     let status = runtime.block_on(pipe::run(std::env::vars_os(), &working_folder));
-    // What still reads or hashes a file beside the event loop is of no use any more, and a stopped step has two seconds.
+    // What still reads a disk or waits for a name server must not hold the end of a run, least of all a stopped one.
     runtime.shutdown_background();
     Ok(status)
 }

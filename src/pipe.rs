@@ -1,7 +1,7 @@
 //! The pipe from environment to exit status: the stages in order, and what is printed and written at the end.
 
 use crate::access::Access;
-use crate::action::Run;
+use crate::action::{GIVING_BACK_AT_THE_END, Run};
 use crate::console;
 use crate::credential::{Given, Pair, Settled, Source, Unsettled, expiry, settle};
 use crate::failure::{Failure, Failures, Kind};
@@ -61,7 +61,7 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         result = run.carry_out(&request.action) => Ok(result),
         stopped = stop_signal() => Err(stopped),
     };
-    run.give_back().await;
+    run.give_back(GIVING_BACK_AT_THE_END).await;
     let records = run.records();
     match result {
         Ok(Ok(summary)) => match write_outputs(&action, &request.outputs, &records) {

@@ -122,7 +122,7 @@ pub fn json(action: &str, status: u8, records: &[Record], failures: Option<&Fail
             hint: failures.first().hint.as_deref().map(redact),
         }
     });
-    interrupted_or(action, status, records, error)
+    document(action, status, records, error)
 }
 
 /// The report of a run that a signal ended.
@@ -133,10 +133,10 @@ pub fn interrupted(action: &str, status: u8, records: &[Record], message: &str) 
         message: redact(message),
         hint: None,
     };
-    interrupted_or(action, status, records, Some(error))
+    document(action, status, records, Some(error))
 }
 
-fn interrupted_or(action: &str, status: u8, records: &[Record], error: Option<Fault>) -> Vec<u8> {
+fn document(action: &str, status: u8, records: &[Record], error: Option<Fault>) -> Vec<u8> {
     let images = records.iter().map(|record| Image {
         reference: record.reference(),
         digest: record.digest.as_ref().map(Digest::as_str),

@@ -137,7 +137,7 @@ pub struct Variables {
     pub tags: Vec<String>,
     /// Texts that no variable could be made of.
     pub mistakes: Vec<Mistake>,
-    /// Names of ours that are set, and names that look like them with the one meant.
+    /// Names of ours that are set.
     pub set: Vec<&'static str>,
     /// Names that look like one of ours, with that one.
     pub near_misses: Vec<(String, &'static str)>,

@@ -1,6 +1,6 @@
 //! Credentials that cannot work end the run with status 3 before any connection is opened; those that may are tried.
 
-use crate::support::emulator::{AccessTokenKind, Emulator, Setup, access_token, api_token};
+use crate::support::emulator::{AccessTokenKind, Answer, Emulator, Setup, User, access_token, api_token, on};
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 
@@ -204,4 +204,27 @@ fn the_version_and_stray_arguments() {
         .run()
         .fails(2)
         .says("the pipe takes none");
+}
+
+#[test]
+fn an_image_that_can_be_read_needs_no_grant() {
+    let stranger = User::new(Setup::EMAIL, &Setup::api_token()).package_scopes();
+    let emulator = Emulator::start(Setup::new().package("shop/base", "shop/images").user(stranger));
+    let image = Image::multi("public");
+    emulator.put_image("shop/base", "1", &image);
+    // A public image: served, although the token grants nothing.
+    let public = Answer::new(200)
+        .header("Content-Type", image.media_type())
+        .body(image.bytes().clone());
+    emulator.script(on("GET", "/manifests/1").signed_in(), 1, public);
+    Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .api_token()
+        .var("IMAGES", "base:1")
+        .var("TO", "oci:out")
+        .var("PLATFORM", "linux/riscv64")
+        .run()
+        .fails(4)
+        .says("it is there for");
 }

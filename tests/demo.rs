@@ -126,8 +126,10 @@ fn with_a_daemon_it_pulls_builds_and_pushes() {
     let left = engine
         .docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])
         .output;
-    assert!(
-        !left.contains("crg-pipe-sandbox") && !left.contains("/shop/base:1\n"),
-        "{left}"
-    );
+    // Other tests use the daemon too; the demo's registry is the one that its own lines name.
+    let host = text
+        .split('`')
+        .find(|part| part.starts_with("localhost:"))
+        .expect("the registry's name");
+    assert!(!left.contains("crg-pipe-sandbox") && !left.contains(host), "{left}");
 }

@@ -5,6 +5,7 @@ use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::Pipe;
 use crate::support::skopeo::Skopeo;
+use std::io::Write as _;
 
 fn start() -> Emulator {
     let emulator = Emulator::start(Setup::shop());
@@ -248,4 +249,88 @@ fn mistakes_of_locations_are_told() {
         .run()
         .fails(4)
         .says("it is there for");
+}
+
+#[test]
+fn a_blob_that_cannot_be_had_is_asked_for_as_often_as_retries_says() {
+    let emulator = start();
+    let target = Emulator::start(Setup::shop());
+    let asked = |emulator: &Emulator| {
+        let mut blobs: Vec<String> = emulator.requests();
+        blobs.retain(|line| line.starts_with("GET") && line.contains("/blobs/"));
+        blobs.sort();
+        let each: Vec<usize> = blobs.chunk_by(|a, b| a == b).map(<[String]>::len).collect();
+        each
+    };
+    emulator.script(on("GET", "/blobs/").signed_in(), 1000, Answer::new(503));
+    pipe(&emulator, "pull")
+        .var("IMAGES", "base:1")
+        .var("TO", "oci:out")
+        .var("CONCURRENCY", "1")
+        .var("RETRIES", "1")
+        .run()
+        .fails(6)
+        .says("(tried 2 times)");
+    assert_eq!(asked(&emulator), [2]);
+    emulator.forget_requests();
+    pipe(&target, "copy")
+        .var("SOURCE", &format!("{}/shop/base:1", emulator.host()))
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .var("CONCURRENCY", "1")
+        .var("RETRIES", "1")
+        .run()
+        .fails(6);
+    assert!(
+        asked(&emulator).iter().all(|times| *times == 2),
+        "{:?}",
+        asked(&emulator)
+    );
+}
+
+#[test]
+fn a_signal_ends_the_reading_of_an_archive_at_once() {
+    let emulator = start();
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    // One file of 64 GiB of zeros, in members of 4 MiB: more than is read in a while.
+    let mut header = [0; 512];
+    header[..5].copy_from_slice(b"zeros");
+    header[124] = 0x80;
+    header[128..136].copy_from_slice(&(64_u64 << 30).to_be_bytes());
+    header[148..156].fill(b' ');
+    header[156] = b'0';
+    let sum: u64 = header.iter().map(|byte| u64::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut archive = gzip(&header);
+    let member = gzip(&vec![0; 4 << 20]);
+    for _ in 0..(16 << 10) {
+        archive.extend(&member);
+    }
+    let running = pipe(&emulator, "push")
+        .file("image.tar.gz", archive)
+        .var("SOURCE", "docker-archive:image.tar.gz")
+        .var("TARGET", "api:2")
+        .var("DEBUG", "true")
+        .start()
+        .until("DEBUG: crg-pipe");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let sent = std::time::Instant::now();
+    running.signal("TERM").wait().fails(143).says("stopped by SIGTERM");
+    assert!(sent.elapsed().as_secs_f64() < 2.0, "{:?}", sent.elapsed());
+}
+
+#[test]
+fn debug_tells_what_is_asked_of_the_daemon() {
+    let emulator = start();
+    pipe(&emulator, "pull")
+        .var("IMAGES", "base:1")
+        .docker_host("tcp://127.0.0.1:1")
+        .var("DEBUG", "true")
+        .run()
+        .fails(6)
+        .says("DEBUG: Docker daemon: GET /_ping");
 }

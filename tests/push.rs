@@ -303,6 +303,60 @@ fn a_signal_in_the_middle_puts_the_name_back() {
 }
 
 #[test]
+fn a_signal_while_the_name_is_put_back_loses_nothing() {
+    let emulator = Emulator::start(Setup::shop());
+    build("api:push-signal-back", "push signal back");
+    let name = format!("{}/shop/api:1", emulator.host());
+    let former = build(&name, "push signal back, former");
+    // The first putting back waits at the gate until the run has ended; the second one passes.
+    let back = format!("/images/{}/tag?", former.config_digest());
+    let (arrived, arrival) = channel();
+    let (ended, end) = channel::<()>();
+    let end = Mutex::new(Some(end));
+    let gate = Gate::before(&Engine::shared().tcp(), move |line| {
+        let first = line.contains(&back).then(|| end.lock().unwrap().take()).flatten();
+        if let Some(end) = first {
+            arrived.send(()).unwrap();
+            let _ = end.recv();
+        }
+    });
+    let running = push(&emulator, "api:push-signal-back")
+        .docker_host(&gate.tcp())
+        .built_in()
+        .var("TAGS", "1")
+        .start();
+    arrival.recv().unwrap();
+    let outcome = running.signal("TERM").wait().fails(143);
+    assert_eq!(id(&name), Some(former.config_digest()), "{}", outcome.plain());
+    let last = outcome.last_line();
+    assert!(last.contains("stopped by SIGTERM, only `"), "{last}");
+    drop(ended);
+}
+
+#[test]
+fn a_pushed_tag_is_told_also_where_the_next_step_fails() {
+    let emulator = Emulator::start(Setup::shop());
+    build("api:push-unread", "push unread");
+    emulator.script(
+        on("GET", "/manifests/sha256").signed_in(),
+        1,
+        Answer::error(403, "DENIED", "not now"),
+    );
+    let outcome = push(&emulator, "api:push-unread")
+        .built_in()
+        .var("TAGS", "1.0 latest")
+        .var("REPORT", "report.json")
+        .run()
+        .says("not now");
+    let last = outcome.last_line();
+    assert!(
+        last.starts_with("✖ push: only `") && last.contains("/shop/api:1.0` was done"),
+        "{last}"
+    );
+    assert_eq!(outcome.report.as_ref().unwrap()["images"][0]["outcome"], "pushed");
+}
+
+#[test]
 fn a_missing_image_is_told_with_names_near_it() {
     let emulator = Emulator::start(Setup::shop());
     build("api:push-near-1", "push near");

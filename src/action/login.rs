@@ -2,9 +2,9 @@
 
 use super::Run;
 use crate::credential::Source;
-use crate::docker_config::{self, ConfigError, build_contexts};
-use crate::failure::{Failure, Kind};
-use crate::output_file::{OutputError, shell_word, shown};
+use crate::docker_config::{self, build_contexts};
+use crate::failure::Failure;
+use crate::output_file::{shell_word, shown};
 use crate::request::Login;
 use std::path::Path;
 
@@ -59,17 +59,5 @@ fn warn_of_contexts(run: &Run, folder: &Path) {
             shown(below),
             shown(&exposing.context.join(".dockerignore"))
         );
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::new(Kind::Other, error.to_string(), error.hint())
-    }
-}
-
-impl From<OutputError> for Failure {
-    fn from(error: OutputError) -> Self {
-        Self::new(Kind::Other, error.to_string(), error.hint())
     }
 }

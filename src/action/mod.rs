@@ -13,19 +13,19 @@ mod tags;
 
 use crate::access::Access;
 use crate::console::bytes;
-use crate::engine::Engine;
+use crate::engine::{Engine, Untagged};
 use crate::failure::{Failure, Failures};
 use crate::image::{Repository, Tag};
 use crate::registry::retry::Policy;
 use crate::report::Record;
 use crate::request::{Action, Request, Step};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A transfer says how far it is so often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Bounds the putting back of a name in the daemon after a signal: Pipelines gives a stopped step little time.
-const GIVING_BACK: Duration = Duration::from_millis(1500);
+/// Bounds the putting back of a name in the daemon at the end of a run: Pipelines gives a stopped step little time.
+pub const GIVING_BACK_AT_THE_END: Duration = Duration::from_millis(1500);
 
 /// One run of the pipe: how the world is reached, and what has been done so far.
 #[derive(Debug)]
@@ -88,24 +88,33 @@ impl Run {
         records.into_iter().map(|(_, record)| record).collect()
     }
 
-    /// Gives the daemon's names that were borrowed back to what they were. Does nothing a second time.
-    pub async fn give_back(&self) {
-        let loans = std::mem::take(&mut *self.loans.lock().unwrap_or_else(PoisonError::into_inner));
-        for loan in loans {
+    /// Gives the daemon's names that were borrowed back to what they were, each within a time. Broken off, it begins
+    /// with the same name when it is called again; after its end it does nothing.
+    pub async fn give_back(&self, within: Duration) {
+        let first = || self.loans().first().cloned();
+        while let Some(loan) = first() {
             let name = format!("{}:{}", loan.repository, loan.tag);
             let given_back = async {
                 match &loan.before {
-                    Some(before) => loan.engine.tag(before, &loan.repository, &loan.tag).await,
-                    None => loan.engine.untag(&loan.repository, &loan.tag).await.map(|_| ()),
+                    Some(before) => loan
+                        .engine
+                        .tag(before, &loan.repository, &loan.tag)
+                        .await
+                        .map(|()| None),
+                    None => loan.engine.untag(&loan.repository, &loan.tag).await.map(Some),
                 }
             };
-            match tokio::time::timeout(GIVING_BACK, given_back).await {
-                Ok(Ok(())) => tracing::debug!("the daemon's `{name}` is as it was"),
+            match tokio::time::timeout(within, given_back).await {
+                Ok(Ok(Some(Untagged::KeptLast))) => {
+                    tracing::info!("the Docker daemon keeps the name `{name}`: its image has no other");
+                }
+                Ok(Ok(_)) => tracing::debug!("the daemon's `{name}` is as it was"),
                 Ok(Err(error)) => {
                     tracing::warn!("the daemon's name `{name}` could not be put back: {}", error.message());
                 }
                 Err(_) => tracing::warn!("the daemon's name `{name}` could not be put back in time"),
             }
+            self.loans().remove(0);
         }
     }
 
@@ -116,7 +125,11 @@ impl Run {
     }
 
     fn borrow(&self, loan: Loan) {
-        self.loans.lock().unwrap_or_else(PoisonError::into_inner).push(loan);
+        self.loans().push(loan);
+    }
+
+    fn loans(&self) -> MutexGuard<'_, Vec<Loan>> {
+        self.loans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,7 +8,8 @@ use super::tags::{exists, put_graph, summary};
 use super::{Run, all, heartbeat};
 use crate::access::Served;
 use crate::archive::{
-    BlobSource, Compression, DockerArchive, DockerImage, Layout, Location, StoredLayer, Transport, manifest_for,
+    ArchiveError, BlobSource, Compression, DockerArchive, DockerImage, Layout, Location, StoredLayer, Transport,
+    manifest_for,
 };
 use crate::console::bytes;
 use crate::failure::{Failure, Failures};
@@ -21,6 +22,7 @@ use crate::request::Push;
 use crate::transfer::{Destination, Graph, Mover, Origin};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,9 +74,10 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
             _ => Ok(Outcome::Skipped),
         };
         let digest = match (&outcome, &sent) {
-            (Ok(Outcome::Tagged), Some((graph, _))) => Some(&graph.root.digest),
-            (Ok(_), _) => existing.as_ref(),
             (Err(_), _) => None,
+            // What is the same now may have been another before.
+            (Ok(_), Some((graph, _))) if *step == TagStep::Set => Some(&graph.root.digest),
+            (Ok(_), _) => existing.as_ref(),
         };
         let moved = if place == 0 { mover.bytes() } else { 0 };
         record(
@@ -103,14 +106,14 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
 
 async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure> {
     if from.transport != Transport::DockerArchive {
-        let layout = Arc::new(Layout::open(from)?);
+        let layout = Arc::new(beside(from, Layout::open).await?);
         let chosen = layout.choose(from.name.as_deref())?.descriptor.clone();
         let origin = Origin::Layout(layout);
         let whole = origin.manifest(&chosen, &run.access).await?;
         let root = root(run, &from.to_string(), &origin, whole, push.platform.as_ref()).await?;
         return Ok(Image::Whole(Box::new(root), origin));
     }
-    let image = DockerArchive::open(from)?.choose(from.name.as_deref())?;
+    let image = beside(from, |from| DockerArchive::open(from)?.choose(from.name.as_deref())).await?;
     if let (Some(wanted), Some(has)) = (&push.platform, config_platform(&image.config))
         && !has.satisfies(wanted)
     {
@@ -119,6 +122,18 @@ async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure>
     match whole(&image, from) {
         Some((manifest, origin)) => Ok(Image::Whole(Box::new(manifest), origin)),
         None => Ok(Image::Layers(Box::new(image), from.to_string())),
+    }
+}
+
+/// Opens an archive beside the event loop: a gzip-compressed one is read from end to end for it.
+async fn beside<T: Send + 'static>(
+    from: &Location,
+    open: impl FnOnce(&Location) -> Result<T, ArchiveError> + Send + 'static,
+) -> Result<T, Failure> {
+    let location = from.clone();
+    match tokio::task::spawn_blocking(move || open(&location)).await {
+        Ok(opened) => Ok(opened?),
+        Err(error) => Err(ArchiveError::reading(&from.path, &io::Error::other(error)).into()),
     }
 }
 

@@ -28,13 +28,20 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     let engine = connect(run, daemon).await?;
     let local = find(&engine, push, name).await?;
     let (served, plan) = plan(run, push, &local).await?;
-    let set: Vec<(&Tag, Option<&Digest>)> = plan.with(TagStep::Set).collect();
-    let moved = match (&plan.there, set.as_slice()) {
-        (None, [(first, existing), ..]) => Some(send(run, &engine, push, &served, &local, first, *existing).await?),
+    let set = || {
+        plan.tags
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, step, _))| *step == TagStep::Set)
+    };
+    let moved = match (&plan.there, set().next()) {
+        (None, Some((place, (tag, _, existing)))) => {
+            Some(send(run, &engine, push, &served, &local, place, tag, existing.as_ref()).await?)
+        }
         _ => None,
     };
     let manifest = match (&moved, &plan.there) {
-        (Some(moved), _) if set.len() > 1 => Some(read_back(run, &served, &moved.digest).await?),
+        (Some(moved), _) if set().count() > 1 => Some(read_back(run, &served, &moved.digest).await?),
         (Some(_), _) => None,
         (None, there) => there.clone(),
     };
@@ -78,7 +85,6 @@ struct Moved {
     tag: Tag,
     digest: Digest,
     bytes: u64,
-    took: Duration,
 }
 
 async fn find(engine: &Engine, push: &Push, name: &str) -> Result<LocalImage, Failure> {
@@ -145,13 +151,16 @@ async fn plan(run: &Run, push: &Push, local: &LocalImage) -> Result<(Served, Pus
     }
 }
 
-/// Has the daemon push the image as `target:tag`, a name that it has only for the time of the push.
+/// Has the daemon push the image as `target:tag`, a name that it has only for the time of the push, and records what came
+/// of it: what follows may fail, and the tag is then set all the same.
+#[allow(clippy::too_many_arguments, reason = "one tag's whole story")]
 async fn send(
     run: &Run,
     engine: &Engine,
     push: &Push,
     served: &Served,
     local: &LocalImage,
+    place: usize,
     tag: &Tag,
     existing: Option<&Digest>,
 ) -> Result<Moved, Failure> {
@@ -186,19 +195,20 @@ async fn send(
             .await
     })
     .await;
-    run.give_back().await;
+    let (outcome, bytes) = (
+        pushed.as_ref().map_or(Outcome::Failed, |_| Outcome::Pushed),
+        heartbeat.moved,
+    );
+    let record = record(served, tag, pushed.as_ref().ok(), bytes, start.elapsed(), outcome);
+    run.record(place, record);
+    run.give_back(run.timeout).await;
     match pushed {
         Ok(digest) => Ok(Moved {
             tag: tag.clone(),
             digest,
-            bytes: heartbeat.moved,
-            took: start.elapsed(),
+            bytes,
         }),
-        Err(error) => {
-            let record = record(served, tag, None, heartbeat.moved, start.elapsed(), Outcome::Failed);
-            run.record(0, record);
-            Err(refused(run, served, error, tag, existing).await)
-        }
+        Err(error) => Err(refused(run, served, error, tag, existing).await),
     }
 }
 
@@ -248,32 +258,21 @@ async fn settle(
     digest: Option<&Digest>,
 ) -> Result<(Tag, Outcome), Failure> {
     let start = Instant::now();
-    let mut amount = 0;
-    let mut took = None;
     let result = match (step, moved, manifest) {
-        (TagStep::Set, Some(moved), _) if moved.tag == *tag => {
-            (amount, took) = (moved.bytes, Some(moved.took));
-            Ok(Outcome::Pushed)
-        }
+        // `send` has recorded it.
+        (TagStep::Set, Some(moved), _) if moved.tag == *tag => return Ok((tag.clone(), Outcome::Pushed)),
         (TagStep::Set, _, Some(manifest)) => put(run, served, manifest, tag).await,
         (TagStep::Same, ..) => Ok(Outcome::Same),
         _ => Ok(Outcome::Skipped),
     };
     let outcome = *result.as_ref().unwrap_or(&Outcome::Failed);
-    let now = match outcome {
-        Outcome::Skipped | Outcome::Same => existing,
-        Outcome::Failed => None,
-        _ => digest,
+    let now = match (step, outcome) {
+        (_, Outcome::Failed) => None,
+        // What is the same now may have been another before.
+        (TagStep::Set, _) => digest,
+        _ => existing,
     };
-    let record = record(
-        served,
-        tag,
-        now,
-        amount,
-        took.unwrap_or_else(|| start.elapsed()),
-        outcome,
-    );
-    run.record(place, record);
+    run.record(place, record(served, tag, now, 0, start.elapsed(), outcome));
     result.map(|outcome| (tag.clone(), outcome))
 }
 

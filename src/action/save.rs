@@ -3,7 +3,7 @@
 use super::one_platform::root;
 use super::{Run, all, count, heartbeat};
 use crate::access::Served;
-use crate::archive::{Location, OutputImage, Slot, Transport, Writer};
+use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer};
 use crate::console::bytes;
 use crate::failure::{Failure, Failures};
 use crate::image::{Digest, Reference, split};
@@ -16,6 +16,7 @@ use crate::transfer::{Graph, Mover, Origin};
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashSet;
+use std::io;
 use std::time::Instant;
 
 /// An image that was found, and everything below it.
@@ -116,20 +117,17 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Fai
         found.graph.tell_of_foreign();
         let mut wanted = Vec::new();
         for blob in found.graph.blobs.iter().filter(|blob| seen.insert(blob.digest.clone())) {
-            match writer.blob(&blob.digest)? {
-                Slot::Present(_) if writer.verify(&blob.digest)? => {}
-                Slot::Present(_) => {
-                    if let Slot::Fill(region) = writer.blob(&blob.digest)? {
-                        wanted.push(Wanted {
-                            blob: blob.clone(),
-                            region,
-                        });
-                    }
+            if let Slot::Present(region) = writer.blob(&blob.digest)? {
+                if has_digest(region, &blob.digest, to).await? {
+                    continue;
                 }
-                Slot::Fill(region) => wanted.push(Wanted {
+                writer.distrust(&blob.digest);
+            }
+            if let Slot::Fill(region) = writer.blob(&blob.digest)? {
+                wanted.push(Wanted {
                     blob: blob.clone(),
                     region,
-                }),
+                });
             }
         }
         fetched.extend(wanted.iter().map(|wanted| wanted.blob.digest.clone()));
@@ -145,6 +143,15 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Fai
         fetched,
         moved: mover.bytes(),
     })
+}
+
+/// Whether what is there has the bytes of its name, found out beside the event loop.
+async fn has_digest(region: Region, digest: &Digest, of: &Location) -> Result<bool, ArchiveError> {
+    let algorithm = digest.algorithm();
+    let found = tokio::task::spawn_blocking(move || region.digest(algorithm)).await;
+    let found = found.map_err(io::Error::other).and_then(|found| found);
+    let found = found.map_err(|error| ArchiveError::reading(&of.path, &error))?;
+    Ok(found == *digest)
 }
 
 /// The names an image has in the output: what `TO` names for a single one; for a docker-archive the full reference; else

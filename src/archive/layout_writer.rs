@@ -3,7 +3,6 @@
 
 use super::error::{ArchiveError, Problem};
 use super::folder::Folder;
-use super::hasher::digest_of;
 use super::layout::{INDEX, blob_name};
 use super::layout_index::{LayoutIndex, MARKER};
 use super::location::Transport;
@@ -114,18 +113,12 @@ impl LayoutWriter {
         Ok(Slot::Fill(region))
     }
 
-    pub(super) fn verify(&self, digest: &Digest) -> Result<bool, ArchiveError> {
-        let Slot::Present(region) = self.blob(digest)? else {
-            return Ok(false);
-        };
-        let path = self.path.join(blob_name(digest));
-        let found = digest_of(region.reader(), digest.algorithm())
-            .map_err(|error| Problem::reading(&path, &error).of(&path))?;
-        let is_right = found == *digest;
-        if !is_right && let Some(blob) = self.lock().get_mut(digest) {
+    pub(super) fn distrust(&self, digest: &Digest) {
+        if let Some(blob) = self.lock().get_mut(digest)
+            && matches!(blob.state, State::Whole)
+        {
             blob.state = State::Wrong;
         }
-        Ok(is_right)
     }
 
     pub(super) fn seal(&self, digest: &Digest) -> Result<(), ArchiveError> {

@@ -1,6 +1,8 @@
 //! A part of a file that holds one blob: read and written at any offset, by several at a time. With all sizes known
 //! beforehand a tar is written as parallel as a folder.
 
+use super::hasher::digest_of;
+use crate::image::{Algorithm, Digest};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt as _;
@@ -85,6 +87,14 @@ impl Region {
             region: self.clone(),
             at,
         }
+    }
+
+    /// The digest of all of it. It reads the whole region, which blocks.
+    ///
+    /// # Errors
+    /// The system's, or `UnexpectedEof` where the file is shorter than the region.
+    pub fn digest(&self, algorithm: Algorithm) -> io::Result<Digest> {
+        digest_of(self.reader(), algorithm)
     }
 
     fn place(&self, at: u64) -> io::Result<u64> {

@@ -27,7 +27,8 @@ pub struct OutputImage {
 pub enum Slot {
     /// To be filled with the blob's bytes, checked against its digest and sealed.
     Fill(Region),
-    /// Already there, by name and size; [`Writer::verify`] looks at the bytes.
+    /// Already there, by name and size; whether its bytes have the digest is to be seen, and if not, told by
+    /// [`Writer::distrust`].
     Present(Region),
 }
 
@@ -77,15 +78,11 @@ impl Writer {
         }
     }
 
-    /// Whether the bytes of a blob that was already there have its digest. If not, the blob counts as missing from then
-    /// on: [`Self::blob`] gives a place to fill.
-    ///
-    /// # Errors
-    /// [`ArchiveError`]: the bytes cannot be read.
-    pub fn verify(&self, digest: &Digest) -> Result<bool, ArchiveError> {
-        match &self.0 {
-            Form::Layout(layout) => layout.verify(digest),
-            Form::Tar(_) => Ok(false),
+    /// Says that a blob that was already there has other bytes than its digest says. It counts as missing from then on:
+    /// [`Self::blob`] gives a place to fill.
+    pub fn distrust(&self, digest: &Digest) {
+        if let Form::Layout(layout) = &self.0 {
+            layout.distrust(digest);
         }
     }
 

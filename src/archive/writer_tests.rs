@@ -294,7 +294,15 @@ fn blobs_that_are_there_are_not_written_again_unless_wrong() {
     std::fs::write(name(2), "short").unwrap();
     let writer = Writer::create(&location, &[image.output(&["2"])], &image.sizes()).unwrap();
     let digests: Vec<Digest> = image.blobs.iter().map(|blob| Digest::of(blob)).collect();
-    let verified: Vec<bool> = digests.iter().map(|digest| writer.verify(digest).unwrap()).collect();
+    let verify = |digest: &Digest| match writer.blob(digest).unwrap() {
+        Slot::Present(region) if region.digest(digest.algorithm()).unwrap() == *digest => true,
+        Slot::Present(_) => {
+            writer.distrust(digest);
+            false
+        }
+        Slot::Fill(_) => false,
+    };
+    let verified: Vec<bool> = digests.iter().map(verify).collect();
     assert_eq!(verified, [true, false, false, true]);
     for (digest, is_there) in digests.iter().zip(verified) {
         assert_eq!(matches!(writer.blob(digest).unwrap(), Slot::Present(_)), is_there);

@@ -7,7 +7,7 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 use std::error::Error as _;
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest answer that is read whole, in bytes. A list of some thousand images is under it.
 const LONGEST_ANSWER: usize = 4 << 20;
@@ -68,12 +68,19 @@ impl Connection {
         headers: HeaderMap,
         asked: &str,
     ) -> Result<Response, Error> {
-        tracing::debug!(%method, path, "Docker daemon");
         let request = self
             .client
-            .request(method, format!("{}{path}", self.address.base()))
+            .request(method.clone(), format!("{}{path}", self.address.base()))
             .headers(headers);
-        match tokio::time::timeout(self.timeout, request.send()).await {
+        let start = Instant::now();
+        let answer = tokio::time::timeout(self.timeout, request.send()).await;
+        let milliseconds = start.elapsed().as_millis();
+        let said = match &answer {
+            Ok(Ok(response)) => response.status().as_u16().to_string(),
+            Ok(Err(_)) | Err(_) => "no answer".to_owned(),
+        };
+        tracing::debug!("Docker daemon: {method} {path} → {said} ({milliseconds} ms)");
+        match answer {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.transport(&error, asked)),
             Err(_) => Err(stalled(asked, self.timeout)),

@@ -115,14 +115,12 @@ impl Engine {
                 minimum: Words::new(&version.oldest).to_string(),
             });
         }
-        let engine = Self {
+        Ok(Self {
             connection,
             api: newest.min(NEWEST),
             version: Words::new(&version.daemon).to_string(),
             platform: Platform::new(&version.os, &version.architecture, None),
-        };
-        tracing::debug!(address = %engine.address(), version = engine.version, api = ?engine.api, "Docker daemon");
-        Ok(engine)
+        })
     }
 
     /// Where the daemon is.

@@ -2,7 +2,9 @@
 
 use super::challenge::{BadChallenge, Challenge};
 use super::error::{self, Error, Problem};
-use super::network::{self, Incoming, Known, Outgoing, Payload, asked_pause, read, read_refusal, speaks_plain_http};
+use super::network::{
+    self, Incoming, Known, Outgoing, Payload, asked_pause, distrust_address, read, speaks_plain_http,
+};
 use super::scope::{Granted, Scopes};
 use super::token::{self, Token};
 use super::{Registry, retry};
@@ -150,14 +152,19 @@ impl Registry {
             let Some(known) = state.known() else {
                 return Err((Problem::Protocol("nothing is known of the registry".to_owned()), None));
             };
-            let (authorization, token) = self.authorization(&known.challenge, ask.scopes).await?;
             let outgoing = ask
                 .outgoing(known.scheme, &self.0.host)
                 .map_err(|problem| (problem, None))?;
-            let authorization = authorization.filter(|_| self.is_own(&outgoing.url, known.scheme));
+            let is_own = self.is_own(&outgoing.url, known.scheme);
+            let (authorization, token) = if is_own {
+                self.authorization(&known.challenge, ask.scopes).await?
+            } else {
+                (None, None)
+            };
             let sent = self.0.network.send(&outgoing, authorization.as_ref()).await;
             let Incoming { response, same_origin } = sent.map_err(|problem| (problem, None))?;
-            if response.status().as_u16() != 401 || !same_origin {
+            // A challenge of another host is none of the registry's.
+            if response.status().as_u16() != 401 || !same_origin || !is_own {
                 return self.settle(response, token.map(|(token, _)| token)).await;
             }
             let challenge = self.challenge(response.headers());
@@ -257,7 +264,7 @@ impl Registry {
             return Ok(response);
         }
         let pause = asked_pause(response.headers());
-        let (code, words) = error::read_body(&read_refusal(response).await);
+        let (code, words) = error::read_body(&self.0.network.read_refusal(response).await);
         let granted = token.map_or(Granted::Unknown, |token| token.granted);
         Err((
             Problem::Refused {
@@ -288,7 +295,13 @@ impl<'a> Ask<'a> {
 
     fn outgoing(&self, scheme: &str, host: &Host) -> Result<Outgoing, Problem> {
         let url = match &self.target {
-            Target::Address(url) => url.clone(),
+            Target::Address(url) => match distrust_address(url, host) {
+                None => url.clone(),
+                Some(why) => {
+                    let to = network::shown(url);
+                    return Err(Problem::Redirect { to, why });
+                }
+            },
             Target::Path(path) => {
                 let text = format!("{scheme}://{}/v2/{path}", host.api());
                 Url::parse(&text).map_err(|error| Problem::Protocol(format!("`{text}` is no URL ({error})")))?
@@ -304,3 +317,7 @@ impl<'a> Ask<'a> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@
 
 use crate::image::Digest;
 use crate::platform::Platform;
+use crate::words::Words;
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -92,8 +93,8 @@ impl Manifest {
     /// # Errors
     /// The bytes are no JSON object of a manifest's form.
     pub fn new(bytes: Bytes, content_type: Option<&str>) -> Result<Self, String> {
-        let document: Document =
-            serde_json::from_slice(&bytes).map_err(|error| format!("the manifest is no JSON of its form ({error})"))?;
+        let document: Document = serde_json::from_slice(&bytes)
+            .map_err(|error| format!("the manifest is no JSON of its form ({})", said(&error)))?;
         let named = content_type
             .map(|text| text.split(';').next().unwrap_or(text).trim())
             .filter(|text| {
@@ -131,7 +132,7 @@ impl Manifest {
     /// # Errors
     /// It claims to be both an index and an image, or a descriptor in it is malformed.
     pub fn content(&self) -> Result<Content, String> {
-        let document: Document = serde_json::from_slice(&self.bytes).map_err(|error| error.to_string())?;
+        let document: Document = serde_json::from_slice(&self.bytes).map_err(|error| said(&error))?;
         match (document.manifests, document.config) {
             (Some(manifests), None) => Ok(Content::Index(
                 manifests
@@ -194,7 +195,7 @@ impl Descriptor {
     }
 
     fn checked(raw: RawDescriptor) -> Result<Self, String> {
-        let digest = Digest::parse(&raw.digest).map_err(|bad| bad.to_string())?;
+        let digest = Digest::parse(&raw.digest).map_err(|bad| said(&bad))?;
         let platform = raw.platform.and_then(RawPlatform::stated);
         Ok(Self {
             media_type: raw.media_type,
@@ -203,6 +204,11 @@ impl Descriptor {
             platform,
         })
     }
+}
+
+/// What is wrong, which may repeat the manifest's own text.
+fn said(error: &dyn std::error::Error) -> String {
+    Words::new(&error.to_string()).to_string()
 }
 
 /// The entry of an index that serves `wanted`: the first whose platform satisfies it.
@@ -230,4 +236,23 @@ pub fn platforms(entries: &[Descriptor]) -> Vec<String> {
 #[must_use]
 pub fn config_platform(config: &[u8]) -> Option<Platform> {
     serde_json::from_slice::<RawPlatform>(config).ok()?.stated()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_forges_no_line_and_fills_no_log() {
+        let long = "x".repeat(1_000_000);
+        for json in [
+            r#"{"config": {"digest": "sha256:\u001b[31m\nERROR: forged", "size": 1}}"#.to_owned(),
+            format!(r#"{{"layers": [], "config": {{"digest": "{long}", "size": 1}}}}"#),
+            format!(r#"{{"manifests": "{long}"}}"#),
+        ] {
+            let what = Manifest::new(Bytes::from(json), None).and_then(|manifest| manifest.content());
+            let what = what.expect_err("no manifest");
+            assert!(what.len() < 1000 && !what.contains(char::is_control), "{what}");
+        }
+    }
 }

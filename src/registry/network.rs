@@ -20,6 +20,18 @@ const LONGEST_STORING: Duration = Duration::from_secs(300);
 /// Largest body of a refusal that is read, in bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
+/// Parameters of the registry protocol and of token requests whose values are no secrets.
+const PLAIN_PARAMETERS: [&str; 8] = [
+    "artifactType",
+    "digest",
+    "from",
+    "last",
+    "mount",
+    "n",
+    "scope",
+    "service",
+];
+
 /// Limits and trust of a run.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -199,12 +211,6 @@ impl Network {
         payload: Payload,
     ) -> Result<Response, Problem> {
         let url = &outgoing.url;
-        if !matches!(url.scheme(), "https") && !is_loopback(url) {
-            return Err(Problem::Redirect {
-                to: shown(url),
-                why: "it is not `https`",
-            });
-        }
         let mut request = self
             .client(if is_loopback(url) {
                 Use::DirectUpload
@@ -247,6 +253,22 @@ impl Network {
             ),
         }
         answer.map_err(|error| Problem::Unreachable(retry::reach(&error)))
+    }
+
+    /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
+    /// all the same.
+    pub(super) async fn read_refusal(&self, mut response: Response) -> Bytes {
+        let mut body = BytesMut::new();
+        let reading = async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                body.extend_from_slice(&chunk[..chunk.len().min(LARGEST_REFUSAL - body.len())]);
+                if body.len() == LARGEST_REFUSAL {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(self.settings.timeout, reading).await;
+        body.freeze()
     }
 
     fn client(&self, usage: Use) -> Result<&Client, Problem> {
@@ -376,35 +398,26 @@ pub(super) async fn read_chunk(response: &mut Response) -> Result<Option<Bytes>,
         .map_err(|error| Problem::Unreachable(retry::reach(&error)))
 }
 
-/// Reads the body of a refusal as far as it is looked at; a broken one is a refusal all the same.
-pub(super) async fn read_refusal(mut response: Response) -> Bytes {
-    let mut body = BytesMut::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk[..chunk.len().min(LARGEST_REFUSAL - body.len())]);
-        if body.len() == LARGEST_REFUSAL {
-            break;
-        }
-    }
-    body.freeze()
-}
-
 /// The server's wish for the next try.
 pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("retry-after")?.to_str().ok()?;
     retry::retry_after(value, std::time::SystemTime::now())
 }
 
-/// A URL without user name, password and query values: signed storage URLs carry secrets in their query.
+/// A URL without user name, password and the values of its query, but for those that the protocol defines: storage has
+/// URLs that are passwords themselves (`X-Amz-Signature`, `sig`, `verify`), and upload sessions keep their state there.
 pub(super) fn shown(url: &Url) -> Words {
     let mut shown = url.clone();
     let _ = shown.set_password(None);
     let _ = shown.set_username("");
-    let foreign_query = url
-        .query()
-        .is_some_and(|query| query.to_ascii_lowercase().contains("sig"));
-    if foreign_query {
-        shown.set_query(Some("..."));
-    }
+    let query = url.query().map(|query| {
+        let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
+            Some((name, _)) if !PLAIN_PARAMETERS.contains(&name) => format!("{name}=..."),
+            _ => parameter.to_owned(),
+        });
+        parameters.collect::<Vec<_>>().join("&")
+    });
+    shown.set_query(query.as_deref());
     Words::new(shown.as_str())
 }
 
@@ -441,6 +454,16 @@ fn distrust_redirect(asked: &Origin, method: &Method, status: StatusCode, target
         return Some("what is written goes to the registry itself only");
     }
     None
+}
+
+/// Why an address that a registry gave, for an upload, is not used; `None` if it is. It may be another host's, but a
+/// registry elsewhere has no business with what listens beside the pipe.
+pub(super) fn distrust_address(address: &Url, registry: &Host) -> Option<&'static str> {
+    match (address.scheme(), is_loopback(address), registry.is_loopback()) {
+        ("https", false, _) | ("https" | "http", true, true) => None,
+        (_, true, false) => Some("it is on the machine that the pipe runs on"),
+        _ => Some("it is not `https`"),
+    }
 }
 
 /// Whether a failed first connection to loopback means that the registry speaks plain HTTP. A certificate means that it
@@ -516,13 +539,36 @@ mod tests {
     }
 
     #[test]
+    fn an_address_for_an_upload_leads_to_no_strange_place() {
+        for (registry, address, used) in [
+            ("crg.apkg.io", "https://crg.apkg.io/v2/u", true),
+            ("crg.apkg.io", "https://storage.example.org/u", true),
+            ("crg.apkg.io", "http://storage.example.org/u", false),
+            ("crg.apkg.io", "http://localhost:2375/containers/create", false),
+            ("crg.apkg.io", "https://127.0.0.1/u", false),
+            ("crg.apkg.io", "file:///etc/passwd", false),
+            ("localhost:5000", "http://localhost:5000/v2/u", true),
+            ("localhost:5000", "http://127.0.0.1:9000/u", true),
+            ("localhost:5000", "http://10.0.0.1/u", false),
+        ] {
+            let why = distrust_address(&Url::parse(address).unwrap(), &Host::parse(registry).unwrap());
+            assert_eq!(why.is_none(), used, "{registry} {address}: {why:?}");
+        }
+    }
+
+    #[test]
     fn no_secret_of_a_url_is_shown() {
         for (url, text) in [
-            ("https://user:pass@example.org/a?b=c", "https://example.org/a?b=c"),
+            ("https://user:pass@example.org/a?n=5", "https://example.org/a?n=5"),
             (
-                "https://s3.example.org/a?X-Amz-Signature=abc",
-                "https://s3.example.org/a?...",
+                "https://s3.example.org/a?X-Amz-Signature=abc&digest=sha256:1",
+                "https://s3.example.org/a?X-Amz-Signature=...&digest=sha256:1",
             ),
+            (
+                "https://cdn.example.org/a?verify=1-abc%3D",
+                "https://cdn.example.org/a?verify=...",
+            ),
+            ("https://crg.apkg.io/u?_state=abc", "https://crg.apkg.io/u?_state=..."),
         ] {
             assert_eq!(shown(&Url::parse(url).unwrap()).as_str(), text);
         }

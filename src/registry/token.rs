@@ -3,7 +3,7 @@
 //! "Docker Registry v2 authentication": GET on the realm with `service` and `scope`, Basic where there is a credential.
 
 use super::error::{Problem, read_body};
-use super::network::{Network, Outgoing, asked_pause, read, read_refusal};
+use super::network::{Network, Outgoing, asked_pause, read};
 use super::scope::{Granted, Scopes};
 use crate::credential::Credential;
 use crate::secret::Secret;
@@ -148,7 +148,7 @@ async fn request(
     if !response.status().is_success() {
         let status = response.status().as_u16();
         let pause = asked_pause(response.headers());
-        let (_, words) = read_body(&read_refusal(response).await);
+        let (_, words) = read_body(&network.read_refusal(response).await);
         return Err((Problem::SignIn { status, words }, pause));
     }
     let body = read(response, LARGEST).await.map_err(|problem| (problem, None))?;

@@ -127,6 +127,7 @@ impl Mover<'_> {
             let error = match self.read_piece(board, number, from).await {
                 Ok(()) => break,
                 Err(Broken::Registry(error)) => error,
+                Err(Broken::Unopened(error)) => return Err(self.access.explain(&error, from, false)),
                 Err(Broken::Short { found }) => {
                     let wrong = Wrong::Size {
                         expected: blob.size,
@@ -170,7 +171,7 @@ impl Mover<'_> {
         let mut read = read.map_err(|error| match error.problem {
             // Nothing is there from that byte on.
             Problem::Refused { status: 416, .. } => Broken::Short { found: piece.at },
-            _ => Broken::Registry(error),
+            _ => Broken::Unopened(error),
         })?;
         if read.start != piece.at {
             board.borrow_mut().ranges = false;
@@ -237,7 +238,10 @@ enum Taken {
 }
 
 enum Broken {
+    /// Amid the bytes.
     Registry(registry::Error),
+    /// Before the first byte, after all tries that a request has.
+    Unopened(registry::Error),
     /// The body ended although the registry had more to give, by the descriptor.
     Short {
         found: u64,

@@ -275,6 +275,7 @@ async fn from_registry(
             Ok(Flow::Gone) => return Ok(()),
             Ok(Flow::Ended) => break,
             Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository), &wrong)),
+            Ok(Flow::Unopened(error)) => return Err(mover.access.explain(&error, from, false)),
             Err(error) => error,
         };
         if checked.passed() > best {
@@ -312,6 +313,8 @@ enum Flow {
     Gone,
     /// They are not the blob's.
     Wrong(super::checked::Wrong),
+    /// None came, after all tries that a request has.
+    Unopened(registry::Error),
 }
 
 async fn read_on(
@@ -325,10 +328,14 @@ async fn read_on(
         return Ok(Flow::Ended);
     }
     let start = checked.passed();
-    let mut read = from
+    let opened = from
         .registry
         .read_blob(&from.repository, &blob.digest, (start, None), &from.scopes)
-        .await?;
+        .await;
+    let mut read = match opened {
+        Ok(read) => read,
+        Err(error) => return Ok(Flow::Unopened(error)),
+    };
     // A registry that ignores ranges begins anew; what has passed is passed over.
     let mut surplus = start - read.start;
     while let Some(mut bytes) = read.chunk().await? {

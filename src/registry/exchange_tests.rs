@@ -1,0 +1,133 @@
+//! Whom a registry's answers may send us to, against scripted servers on real sockets.
+
+use crate::credential::{Credential, Source};
+use crate::image::{Digest, Host, Repository};
+use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings};
+use crate::secret::Secret;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Heads of requests that came.
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Answers each request by its head with what `answer` gives, one request a connection.
+async fn serve(answer: impl Fn(&str, u16) -> String + Send + Sync + 'static) -> (u16, Log) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let log = Log::default();
+    let written = Arc::clone(&log);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let Some(head) = head(&mut socket).await else { continue };
+            let answer = answer(&head, port);
+            written.lock().unwrap().push(head);
+            let _ = socket.write_all(answer.as_bytes()).await;
+            if answer.contains("Content-Length: 99999") {
+                // Said more than is sent: silence.
+                std::mem::forget(socket);
+            }
+        }
+    });
+    (port, log)
+}
+
+/// The head of a plain HTTP request; none of TLS.
+async fn head(socket: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let byte = socket.read_u8().await.ok()?;
+        if head.is_empty() && byte == 0x16 {
+            return None;
+        }
+        head.push(byte);
+    }
+    String::from_utf8(head).ok()
+}
+
+fn answer(status: u16, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
+}
+
+fn challenge(port: u16) -> String {
+    let realm = format!("WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"x\"\r\n");
+    answer(401, &realm, "")
+}
+
+fn registry(port: u16) -> Registry {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let network = Network::new(Settings {
+        extra_roots: Vec::new(),
+        timeout: Duration::from_secs(1),
+        retries: 0,
+    });
+    let credential = Credential {
+        source: Source::ApiToken,
+        username: "ada@example.com".to_owned(),
+        token: Secret::new("a-secret"),
+    };
+    let host = Host::parse(&format!("127.0.0.1:{port}")).unwrap();
+    Registry::new(&network, &host, Some(credential))
+}
+
+#[tokio::test]
+async fn a_challenge_of_another_host_gets_no_credential() {
+    let (elsewhere, asked) = serve(|head, port| {
+        if head.contains("/token") {
+            answer(200, "", r#"{"token": "stolen"}"#)
+        } else {
+            challenge(port)
+        }
+    })
+    .await;
+    let (port, _) = serve(move |head, port| {
+        if head.starts_with("GET /token") {
+            answer(200, "", r#"{"token": "t"}"#)
+        } else if head.to_lowercase().contains("authorization: bearer t\r\n") {
+            answer(202, &format!("Location: http://127.0.0.1:{elsewhere}/upload\r\n"), "")
+        } else {
+            challenge(port)
+        }
+    })
+    .await;
+    let registry = registry(port);
+    let host = Host::parse(&format!("127.0.0.1:{port}")).unwrap();
+    let repository = Repository::new(host, "shop/api").unwrap();
+    let scopes = Scopes::of(&repository, Access::PullPush);
+    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
+    registry.cancel_upload(&repository, upload, &scopes).await.unwrap_err();
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    assert!(asked[0].starts_with("DELETE /upload"), "{asked:#?}");
+    assert!(!asked[0].to_lowercase().contains("authorization"), "{asked:#?}");
+}
+
+#[tokio::test]
+async fn a_refusal_that_never_ends_does_not_hold_an_upload() {
+    let (port, _) = serve(|head, _| {
+        if head.starts_with("PUT") {
+            "HTTP/1.1 403 x\r\nContent-Length: 99999\r\n\r\nno".to_owned()
+        } else {
+            answer(202, "Location: /upload\r\n", "")
+        }
+    })
+    .await;
+    let registry = registry(port);
+    let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
+    let scopes = Scopes::of(&repository, Access::PullPush);
+    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
+    let body = Payload {
+        stream: stream::once(async { Ok(Bytes::from_static(b"x")) }).boxed(),
+        size: Some(1),
+    };
+    let digest = Digest::of(b"x");
+    let put = registry.put_blob(&repository, &digest, upload, body, &scopes);
+    let refused = tokio::time::timeout(Duration::from_secs(10), put)
+        .await
+        .expect("an end");
+    assert!(refused.unwrap_err().to_string().contains("403"));
+}

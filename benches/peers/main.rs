@@ -36,6 +36,7 @@ fn main() {
         return measure::measuring(program);
     }
     let begun = Instant::now();
+    let load = results::load();
     let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
     let binary = std::env::var_os("CRG_PIPE").expect("`CRG_PIPE` names no binary: run `make bench`");
     let binary = PathBuf::from(binary).canonicalize().expect("the binary of `CRG_PIPE`");
@@ -70,7 +71,7 @@ fn main() {
     let versions: Vec<String> = peers.iter().chain(&[Tool::Curl]).filter_map(Tool::version).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/RESULTS.md");
     let before = std::fs::read_to_string(&path).unwrap_or_default();
-    let text = results::file(&before, &versions, &measured, begun.elapsed());
+    let text = results::file(&before, &versions, &measured, (load, begun.elapsed()));
     std::fs::write(&path, &text).unwrap();
     println!("{text}");
 }
@@ -80,6 +81,7 @@ const HOW: &str = "\
 Each number is a whole process, from its start to its end, against Debian's docker-registry 2.8 on loopback with token
 authentication; programs take turns, after one run each to warm up. Each run has a new target and an empty home: no
 program knows anything of the run before. Networks: none; 40 ms before each request; 50 MiB/s for each connection. CPU
-is user and system time, peak is the largest resident set of all runs, requests are those that the registries log.
+is user and system time. Peak is the largest resident set of all runs; what starts the programs has 5 MiB itself, below
+which the kernel's account does not go. Requests are those that the registries log, with those that are answered by 401.
 `curl ×4` moves the same blobs four at a time and computes no digest: the limit of what the registry serves and takes.
 ";

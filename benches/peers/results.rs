@@ -171,7 +171,7 @@ pub(crate) fn targets(table: &Table, big: &Fixture) -> String {
 }
 
 /// The whole file; `before` is what is there, whose end is kept.
-pub(crate) fn file(before: &str, versions: &[String], measured: &str, took: Duration) -> String {
+pub(crate) fn file(before: &str, versions: &[String], measured: &str, (load, took): (f64, Duration)) -> String {
     let by_hand = before.find(BY_HAND).map_or(BY_HAND, |at| &before[at..]);
     let date = time::OffsetDateTime::now_utc().date();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -184,11 +184,25 @@ pub(crate) fn file(before: &str, versions: &[String], measured: &str, took: Dura
     versions.dedup();
     format!(
         "# Results of `make bench`\n\n\
-         {date}, {cores} cores ({processor}), shared by programs and registries; {:.0} minutes. {}.\n\n\
+         {date}, {cores} cores ({processor}), shared by programs and registries, {:.0} minutes. Load before the first run,\n\
+         by others: {load:.1}{}.\n\
+         {}.\n\n\
          {measured}\n{by_hand}",
         took.as_secs_f64() / 60.0,
+        if load > 0.5 {
+            " – too much to trust the times; the ratios suffer less"
+        } else {
+            ""
+        },
         versions.join("; ")
     )
+}
+
+/// How many processes wanted a core in the last minute.
+pub(crate) fn load() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = text.split(' ').next().unwrap_or_default();
+    first.parse().unwrap_or(0.0)
 }
 
 /// The limits of the machine.

@@ -13,6 +13,7 @@ pub mod credential;
 pub mod docker_config;
 pub mod engine;
 pub mod failure;
+pub mod hasher;
 pub mod image;
 pub mod mistake;
 pub mod output_file;

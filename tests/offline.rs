@@ -2,7 +2,7 @@
 
 use crate::support::emulator::{Answer, Emulator, Setup, on};
 use crate::support::engine::Engine;
-use crate::support::image::{Image, ImageBuilder};
+use crate::support::image::{Image, ImageBuilder, digest};
 use crate::support::pipe::Pipe;
 use crate::support::skopeo::Skopeo;
 use std::io::Write as _;
@@ -333,4 +333,34 @@ fn debug_tells_what_is_asked_of_the_daemon() {
         .run()
         .fails(6)
         .says("DEBUG: Docker daemon: GET /_ping");
+}
+
+#[test]
+fn an_image_of_manifests_without_end_is_refused() {
+    let emulator = start();
+    let mut pipe = pipe(&emulator, "push");
+    let mut entries = Vec::new();
+    for number in 0..17 {
+        let manifest = format!(r#"{{"number": {number}, "pad": "{}"}}"#, "x".repeat(4_000_000));
+        let digest = digest(manifest.as_bytes());
+        entries.push(format!(
+            r#"{{"mediaType": "x/y", "digest": "{digest}", "size": {}}}"#,
+            manifest.len()
+        ));
+        pipe = pipe.file(&format!("layout/blobs/{}", digest.replace(':', "/")), manifest);
+    }
+    let index = format!(r#"{{"manifests": [{}]}}"#, entries.join(","));
+    let digest = digest(index.as_bytes());
+    let list = format!(
+        r#"{{"manifests": [{{"digest": "{digest}", "size": {}}}]}}"#,
+        index.len()
+    );
+    pipe.file(&format!("layout/blobs/{}", digest.replace(':', "/")), index)
+        .file("layout/index.json", list)
+        .var("SOURCE", "oci:layout")
+        .var("TARGET", "api:9")
+        .run()
+        .fails(1)
+        .says("bytes of manifests");
+    assert_eq!(emulator.tag("shop/api", "9"), None);
 }

@@ -4,7 +4,7 @@
 //! byte (a sync flush), so that the pieces joined are one deflate stream in one gzip member (RFC 1951, RFC 1952), as pigz
 //! does it. The bytes depend on the input and this program only, not on the number of cores or on timing.
 
-use super::hasher::Hasher;
+use crate::hasher::Hasher;
 use crate::image::Digest;
 use flate2::{Compress, Compression as Level, Crc, FlushCompress};
 use std::fmt;

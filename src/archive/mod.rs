@@ -19,7 +19,6 @@ mod error;
 mod fixture;
 mod folder;
 mod gzip;
-mod hasher;
 mod layout;
 mod layout_index;
 mod layout_writer;

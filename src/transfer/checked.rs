@@ -1,52 +1,8 @@
 //! Bytes on their way, checked against the digest that they are to have.
 
-use crate::image::{Algorithm, Digest};
+use crate::hasher::Hasher;
+use crate::image::Digest;
 use bytes::Bytes;
-use sha2::Digest as _;
-
-/// A running hash of the kind that a digest names.
-#[derive(Clone)]
-pub struct Hasher(State);
-
-#[derive(Clone)]
-enum State {
-    Sha256(sha2::Sha256),
-    Sha512(sha2::Sha512),
-}
-
-impl Hasher {
-    /// For content of this digest.
-    #[must_use]
-    pub fn of_kind(digest: &Digest) -> Self {
-        Self(match digest.algorithm() {
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
-        })
-    }
-
-    /// For content whose digest is not known yet.
-    #[must_use]
-    pub fn sha256() -> Self {
-        Self(State::Sha256(sha2::Sha256::new()))
-    }
-
-    /// Takes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
-            State::Sha256(state) => state.update(bytes),
-            State::Sha512(state) => state.update(bytes),
-        }
-    }
-
-    /// The digest of all bytes so far.
-    #[must_use]
-    pub fn finish(self) -> Digest {
-        match self.0 {
-            State::Sha256(state) => Digest::from_sha256(&state.finalize()),
-            State::Sha512(state) => Digest::from_sha512(&state.finalize()),
-        }
-    }
-}
 
 /// Lets bytes pass one piece late, so that the last piece goes only when the digest of all is known to be right.
 pub struct Checked {
@@ -141,6 +97,7 @@ impl Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::Digest as _;
 
     fn through(digest: &Digest, size: u64, pieces: &[&'static str]) -> Result<String, Wrong> {
         let mut checked = Checked::new(digest, size);

@@ -4,11 +4,12 @@
 //! second half fetched beside the first. So neither one big layer nor a limit per connection is the bound, and where
 //! the network is fast nothing is ever cut. A registry that does not honour ranges is met with one piece a blob.
 
-use super::checked::{Hasher, Wrong};
+use super::checked::Wrong;
 use super::{Mover, wrong_bytes};
 use crate::access::Served;
 use crate::archive::Region;
 use crate::failure::{Failure, Kind};
+use crate::hasher::Hasher;
 use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::chance;

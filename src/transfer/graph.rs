@@ -13,6 +13,8 @@ use std::collections::{HashMap, HashSet};
 const DEEPEST: usize = 16;
 /// Most manifests of one image. The largest public indexes have some hundred.
 const MOST_MANIFESTS: usize = 10_000;
+/// Most bytes of all manifests of one image, which are held in memory.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// Most blobs of one image.
 const MOST_BLOBS: usize = 100_000;
 
@@ -37,6 +39,7 @@ impl Graph {
     pub async fn of(origin: &Origin, root: Manifest, access: &Access, concurrency: usize) -> Result<Self, Failure> {
         let mut known: HashMap<Digest, (Manifest, Vec<Descriptor>)> = HashMap::new();
         let mut blobs = Blobs::default();
+        let mut bytes = root.bytes.len();
         let mut level = vec![root.clone()];
         for _ in 0..DEEPEST {
             let mut wanted = Vec::new();
@@ -57,7 +60,12 @@ impl Graph {
             let reads = wanted.iter().map(|entry| origin.manifest(entry, access));
             let mut reads = stream::iter(reads).buffered(concurrency);
             while let Some(manifest) = reads.next().await {
-                level.push(manifest?);
+                let manifest = manifest?;
+                bytes += manifest.bytes.len();
+                if bytes > MOST_BYTES {
+                    return Err(too_much(&root, &format!("more than {MOST_BYTES} bytes of manifests")));
+                }
+                level.push(manifest);
             }
         }
         Err(too_much(&root, &format!("indexes nested deeper than {DEEPEST}")))

@@ -1,11 +1,12 @@
 //! One blob into a registry: a producer reads and checks, a request sends what it gives, both in one task.
 
-use super::checked::{Checked, Hasher};
+use super::checked::Checked;
 use super::origin::Origin;
 use super::{Destination, Mover, wrong_bytes};
 use crate::access::Served;
 use crate::archive::{BlobSource, Gzip, Layer};
 use crate::failure::{Failure, Kind};
+use crate::hasher::Hasher;
 use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{self, chance};

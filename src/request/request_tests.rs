@@ -289,11 +289,11 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             vec![("ACTION", "push"), ("SOURCE", "sha256:0123456789abcdef")],
-            "`SOURCE` is `sha256:0123456789abcdef`: it names no target; write `TARGET: package`",
+            "`SOURCE` is `sha256:0123456789abcdef`: it is an image ID, which names no target; write `TARGET: package`",
         ),
         (
             vec![("ACTION", "push"), ("SOURCE", "0123456789ab")],
-            "`SOURCE` is `0123456789ab`: it names no target; write `TARGET: package`",
+            "`SOURCE` is `0123456789ab`: it is an image ID, which names no target; write `TARGET: package`",
         ),
         (
             vec![("ACTION", "push"), ("SOURCE", "ghcr.io/acme/API:1")],

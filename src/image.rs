@@ -185,12 +185,6 @@ impl Repository {
             .split_once('/')
             .map_or(self.path.as_str(), |(_, package)| package)
     }
-
-    /// Whether the path is deeper than `workspace/package`, which Bitbucket documents nowhere.
-    #[must_use]
-    pub fn is_nested(&self) -> bool {
-        self.path.matches('/').count() > 1
-    }
 }
 
 impl fmt::Display for Repository {

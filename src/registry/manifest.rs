@@ -160,17 +160,6 @@ impl Manifest {
             )),
         }
     }
-
-    /// Bytes of layers and configuration that an image takes; 0 for an index.
-    #[must_use]
-    pub fn image_size(&self) -> u64 {
-        match self.content() {
-            Ok(Content::Image { config, layers }) => layers
-                .iter()
-                .fold(config.size, |sum, layer| sum.saturating_add(layer.size)),
-            _ => 0,
-        }
-    }
 }
 
 impl RawPlatform {

@@ -328,3 +328,22 @@ fn referrers_go_along_only_if_asked_for() {
         );
     }
 }
+
+#[test]
+fn half_a_list_of_tags_does_not_pass_for_a_whole_one() {
+    let emulator = start(Setup::shop());
+    let elsewhere = Answer::new(200)
+        .header(
+            "Link",
+            "<http://elsewhere.example/v2/shop/base/tags/list?last=1>; rel=\"next\"",
+        )
+        .header("Content-Type", "application/json")
+        .body(r#"{"name":"shop/base","tags":["1"]}"#);
+    emulator.script(on("GET", "/tags/list").signed_in(), 1, elsewhere);
+    copy(&emulator, "base:*")
+        .var("TARGET", "web")
+        .run()
+        .fails(1)
+        .says("the next page of a list must be on the registry itself");
+    assert_eq!(emulator.tags("shop/web"), Vec::<String>::new());
+}

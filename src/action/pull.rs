@@ -231,7 +231,12 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
         outcome,
         credential: served.registry.credential().map(|credential| credential.source),
     };
-    let outcome = result.as_ref().map_or(Outcome::Failed, |(outcome, _)| *outcome);
+    let outcome = match &result {
+        // Nothing was fetched, but the daemon is another than before.
+        Ok((Outcome::Present, true)) => Outcome::Tagged,
+        Ok((outcome, _)) => *outcome,
+        Err(_) => Outcome::Failed,
+    };
     run.record(0, record(outcome));
     let (outcome, newly_tagged) = result?;
     match (outcome, newly_tagged) {

@@ -37,6 +37,14 @@ impl Address {
             Some(text) => text,
         };
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        if rest.split_once('@').is_some_and(|(user, _)| user.contains(':')) && scheme != "unix" {
+            // A password, which no message may show.
+            return Err(Mistake::unshown(
+                VARIABLE,
+                "it holds a user name or password, which a Docker daemon does not take",
+                "write `tcp://host:2375`",
+            ));
+        }
         match scheme {
             "unix" => unix(text, rest),
             "tcp" | "http" => tcp(text, rest),
@@ -169,6 +177,18 @@ mod tests {
                 Ok(meant.to_owned()),
                 "{written:?}"
             );
+        }
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        for written in [
+            "ssh://me:hunter2@build",
+            "https://me:hunter2@docker:2376",
+            "tcp://me:hunter2@docker",
+        ] {
+            let mistake = Address::parse(Some(written)).expect_err(written);
+            assert!(!mistake.to_string().contains("hunter2"), "{mistake}");
         }
     }
 

@@ -22,8 +22,9 @@ pub use scope::{Access, Granted, Scopes};
 
 use crate::credential::Credential;
 use crate::image::{Digest, Host, Repository, Selector, Tag};
+use crate::words::Words;
 use bytes::Bytes;
-use exchange::{Ask, Target};
+use exchange::{Answer, Ask, Target};
 use network::HostState;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Url};
@@ -214,9 +215,7 @@ impl Registry {
                 Err(error) => return Err(error),
             };
             found.extend(entries(&answer.body));
-            let link = answer.headers.get("link").and_then(|value| value.to_str().ok());
-            let next = link.and_then(next_page).and_then(|next| answer.url.join(next).ok());
-            match next.filter(|next| next.origin() == answer.url.origin()) {
+            match self.next_page(&answer, &during)? {
                 Some(next) => page = Target::Address(next),
                 None => break,
             }
@@ -299,8 +298,13 @@ impl Registry {
             ..Ask::get(String::new(), scopes, LARGEST_LIST, during.clone())
         };
         let answer = self.exchange(ask).await?;
-        let list: List = serde_json::from_slice(&answer.body)
-            .map_err(|_| self.error(during, Problem::Protocol("the list is no list of tags".to_owned()), 1))?;
+        let list: List = serde_json::from_slice(&answer.body).map_err(|_| {
+            self.error(
+                during.clone(),
+                Problem::Protocol("the list is no list of tags".to_owned()),
+                1,
+            )
+        })?;
         // A tag that is no tag can neither be copied nor suggested.
         let tags = list
             .tags
@@ -308,9 +312,28 @@ impl Registry {
             .iter()
             .filter_map(|tag| Tag::parse(tag).ok())
             .collect();
-        let link = answer.headers.get("link").and_then(|value| value.to_str().ok());
-        let next = link.and_then(next_page).and_then(|next| answer.url.join(next).ok());
-        Ok((tags, next.filter(|next| next.origin() == answer.url.origin())))
+        Ok((tags, self.next_page(&answer, &during)?))
+    }
+
+    /// Where the next page of a list is. A page elsewhere is an error and not the end: half a list would pass for a whole one.
+    fn next_page(&self, answer: &Answer, during: &str) -> Result<Option<Url>, Error> {
+        let Some(link) = answer
+            .headers
+            .get("link")
+            .and_then(|value| value.to_str().ok())
+            .and_then(next_page)
+        else {
+            return Ok(None);
+        };
+        let next = answer.url.join(link).ok();
+        if let Some(next) = next.filter(|next| next.origin() == answer.url.origin()) {
+            return Ok(Some(next));
+        }
+        let problem = Problem::Redirect {
+            to: Words::new(link),
+            why: "the next page of a list must be on the registry itself",
+        };
+        Err(self.error(during.to_owned(), problem, 1))
     }
 
     /// Reads a small blob whole (a configuration) and checks its digest.

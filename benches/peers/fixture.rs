@@ -131,9 +131,9 @@ impl Fixture {
             blobs,
         };
         let description = format!(
-            "{} blobs, {} MB in all, the largest {:.1} MB",
+            "{} blobs, {:.1} MB in all, the largest {:.2} MB",
             fixture.blobs.len(),
-            fixture.size() / 1_000_000,
+            mega(fixture.size()),
             mega(fixture.blobs[0].1)
         );
         Self { description, ..fixture }

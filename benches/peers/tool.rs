@@ -96,7 +96,7 @@ impl Tool {
         }
     }
 
-    /// The first line that it says of its version.
+    /// The first line that it says of its version, without what stands in brackets.
     pub(crate) fn version(&self) -> Option<String> {
         let arguments = self.version_arguments();
         let output = Command::new(&arguments[0]).args(&arguments[1..]).output().ok()?;
@@ -104,7 +104,8 @@ impl Tool {
         let line = text
             .lines()
             .find(|line| line.contains(|letter: char| letter.is_ascii_digit()))?;
-        Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
+        let short = line.split(" (").next().unwrap_or(line);
+        Some(short.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// How it is told, or nothing where it has no such operation.

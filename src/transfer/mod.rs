@@ -27,6 +27,9 @@ use tokio::sync::{Mutex, Semaphore};
 
 /// Requests without a body of weight (mounts, looks) are so many times as many at a time as transfers: they wait, they do not load.
 const LIGHT: usize = 2;
+/// Blobs above so many bytes count as large. Each holds some 1.5 MiB of buffers on its way, so half as many of them go at a
+/// time as of others.
+const LARGE: u64 = 1024 * 1024;
 
 /// Moves content into repositories of one registry, and knows what it has moved there.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub struct Mover<'a> {
     concurrency: usize,
     light: Semaphore,
     transfers: Semaphore,
+    large: Semaphore,
     /// One transfer of a blob to a repository serves all images that need it there.
     moved: Mutex<Moved>,
     bytes: Cell<u64>,
@@ -63,6 +67,7 @@ impl<'a> Mover<'a> {
             concurrency,
             light: Semaphore::new(concurrency * LIGHT),
             transfers: Semaphore::new(concurrency),
+            large: Semaphore::new(concurrency.div_ceil(2)),
             moved: Mutex::default(),
             bytes: Cell::new(0),
         }
@@ -233,6 +238,10 @@ impl<'a> Mover<'a> {
         }
         drop(light);
         let _permit = self.transfers.acquire().await;
+        let _large = match blob.size {
+            LARGE.. => Some(self.large.acquire().await),
+            _ => None,
+        };
         let mut tries = 1;
         loop {
             let upload = if let Some(upload) = session.take() {

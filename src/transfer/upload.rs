@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{Sender, channel};
 /// Read from a file so many bytes at a time.
 const PIECE: usize = 64 * 1024;
 /// Pieces that wait between producer and request.
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 /// What broke an upload off.
 pub(super) enum Broken {
@@ -92,7 +92,12 @@ async fn from_file(
     let read = tokio::task::spawn_blocking(move || {
         let mut checked = Checked::new(&wanted.digest, wanted.size);
         loop {
-            let mut piece = BytesMut::zeroed(PIECE);
+            let left = usize::try_from(wanted.size - checked.passed()).unwrap_or(PIECE);
+            // The end is known: no buffer is made to read nothing.
+            if left == 0 {
+                break;
+            }
+            let mut piece = BytesMut::zeroed(PIECE.min(left));
             let count = reader.read(&mut piece).map_err(Unread::File)?;
             if count == 0 {
                 break;
@@ -339,7 +344,12 @@ async fn read_on(
     };
     // A registry that ignores ranges begins anew; what has passed is passed over.
     let mut surplus = start - read.start;
-    while let Some(mut bytes) = read.chunk().await? {
+    loop {
+        // Room first, so that no piece waits outside the channel.
+        let Ok(room) = to.reserve().await else {
+            return Ok(Flow::Gone);
+        };
+        let Some(mut bytes) = read.chunk().await? else { break };
         let over = surplus.min(bytes.len() as u64);
         surplus -= over;
         // `over` is at most the length of bytes in memory.
@@ -351,9 +361,7 @@ async fn read_on(
             Ok(None) => {}
             Ok(Some(before)) => {
                 mover.count(before.len());
-                if to.send(Ok(before)).await.is_err() {
-                    return Ok(Flow::Gone);
-                }
+                room.send(Ok(before));
             }
             Err(wrong) => return Ok(Flow::Wrong(wrong)),
         }

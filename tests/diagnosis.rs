@@ -94,6 +94,28 @@ fn the_missing_scope_of_a_push_is_named_whatever_form_tokens_have() {
 }
 
 #[test]
+fn where_a_tag_may_be_immutable_a_missing_scope_comes_first() {
+    let emulator = shop(ada(&[READ], Role::Write));
+    emulator.put_image("shop/api", "2", &Image::small("other"));
+    emulator.settings(|settings| settings.token_form = TokenForm::Opaque);
+    let moved = || retag(&emulator).api_token();
+    moved()
+        .run()
+        .fails(3)
+        .api_calls(1)
+        .says("hint: Bitbucket says: this token has the scope `read:package:bitbucket`; `write:package:bitbucket` is missing")
+        .says("if there is no such rule: ");
+    // With the scope, the rule and the role are both left.
+    emulator.accounts(|accounts| accounts.add_user(ada(&[READ, WRITE], Role::Read)));
+    moved()
+        .run()
+        .fails(5)
+        .api_calls(1)
+        .says("if there is no such rule: ")
+        .never_says("Bitbucket says");
+}
+
+#[test]
 fn both_scopes_leave_the_role() {
     let emulator = shop(ada(&[READ, WRITE], Role::Read));
     retag(&emulator)
@@ -101,8 +123,8 @@ fn both_scopes_leave_the_role() {
         .run()
         .fails(5)
         .api_calls(1)
-        .says("so it is the role: `ada@example.com` needs the role Write on the repository")
-        .says("that `api` is linked to")
+        .says("hint: Bitbucket says: this token has both package scopes, so it is the role")
+        .says("`ada@example.com` needs Write on the repository that `api` is linked to")
         .never_says(GUESSES)
         .never_says("Create API token with scopes");
     let emulator = shop(ada(&[READ], Role::None));
@@ -111,7 +133,26 @@ fn both_scopes_leave_the_role() {
         .run()
         .fails(3)
         .api_calls(1)
-        .says("this token has the package scope, so it is the role: `ada@example.com` needs the role Read");
+        .says("hint: Bitbucket says: this token has the package scope, so it is the role")
+        .says("`ada@example.com` needs Read on the repository that `api` is linked to");
+}
+
+#[test]
+fn a_scope_that_another_credential_needs_not_is_no_cause() {
+    // The built-in credential writes to its own repository's package, the API token only reads another one's.
+    let emulator = shop(ada(&[READ], Role::None));
+    retag(&emulator)
+        .var("ACTION", "copy")
+        .var("SOURCE", "base:1")
+        .var("TARGET", "api")
+        .built_in()
+        .api_token()
+        .run()
+        .fails(3)
+        .api_calls(1)
+        .says("hint: Bitbucket says: this token has the scope that reads packages, so it is the role")
+        .says("`ada@example.com` needs Read, or Write to push, on the repository that `base` is linked to")
+        .never_says(WRITE);
 }
 
 #[test]

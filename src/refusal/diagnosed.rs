@@ -1,6 +1,7 @@
 //! A refusal of the API token with what Bitbucket knows of that token: the cause in place of guesses at it.
 
 use super::hint::STATUS_PAGE;
+use crate::bitbucket::diagnosis::READ_PACKAGE;
 use crate::bitbucket::{Diagnosis, Doubt, Refused};
 use crate::failure::{Failure, Kind};
 use crate::words::Words;
@@ -72,6 +73,11 @@ fn finding(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
                 "Bitbucket says: this is {kind}{scopes}; access tokens have no scope for packages"
             )))
         }
+        // A token that may read was refused a read: that it may not write besides is not the cause. The action may write
+        // with the built-in credential.
+        Diagnosis::Lacks { missing, .. } if doubt.refused == Refused::Read && !missing.contains(&READ_PACKAGE) => {
+            Some(role("the scope that reads packages", doubt))
+        }
         Diagnosis::Lacks { scopes, missing } => {
             let verb = if missing.len() == 1 { "is" } else { "are" };
             let missing = missing
@@ -92,29 +98,14 @@ fn finding(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
         }
         // Token and role may be in order, and the rule be the cause.
         Diagnosis::Sufficient { .. } if doubt.may_be_a_rule => None,
-        Diagnosis::Sufficient { needed } if doubt.was_accepted() => {
-            let role = if doubt.needs_push { "Write" } else { "Read" };
-            let has = if needed.len() == 1 {
+        Diagnosis::Sufficient { needed } if doubt.was_accepted() => Some(role(
+            if needed.len() == 1 {
                 "the package scope"
             } else {
                 "both package scopes"
-            };
-            Some(Finding {
-                kind: (doubt.refused == Refused::Write).then_some(Kind::Refused),
-                lines: vec![
-                    format!(
-                        "Bitbucket says: this token has {has}, so it is the role: `{username}` needs the role {role} on the \
-                         repository"
-                    ),
-                    format!(
-                        "that {} is linked to; an admin of it gives the role, or take the token of a user who has it",
-                        doubt.package
-                    ),
-                ],
-                is_cause: true,
-                needs_no_token: true,
-            })
-        }
+            },
+            doubt,
+        )),
         Diagnosis::Sufficient { .. } => Some(Finding {
             lines: vec![
                 format!(
@@ -128,6 +119,26 @@ fn finding(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
         Diagnosis::Known => Some(cause(format!(
             "Bitbucket accepts this token for `{username}`: it has not expired, so see whether it has the scopes for packages"
         ))),
+    }
+}
+
+/// The role is the cause: the token has the scopes for what was refused.
+fn role(has: &str, doubt: &Doubt) -> Finding {
+    let role = match (doubt.refused, doubt.needs_push) {
+        (Refused::Write, _) => "Write",
+        (_, true) => "Read, or Write to push,",
+        (_, false) => "Read",
+    };
+    let Doubt { username, package, .. } = doubt;
+    Finding {
+        kind: (doubt.refused == Refused::Write).then_some(Kind::Refused),
+        lines: vec![
+            format!("Bitbucket says: this token has {has}, so it is the role"),
+            format!("`{username}` needs {role} on the repository that {package} is linked to"),
+            "an admin of that repository gives the role; or take the token of a user who has it".to_owned(),
+        ],
+        is_cause: true,
+        needs_no_token: true,
     }
 }
 

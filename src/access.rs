@@ -3,9 +3,10 @@
 //! `auto` asks with the built-in credential first and with the API token where that one is turned away. A refused write
 //! never comes here: what a person's token may do is not tried because a machine's may not.
 
+use crate::bitbucket;
 use crate::credential::{Credential, Settled, Source};
 use crate::engine;
-use crate::failure::Failure;
+use crate::failure::{Failure, Failures};
 use crate::image::{Digest, Host, Reference, Repository, Selector, Tag};
 use crate::refusal::{self, Asked, all_turned_away, not_granted, turns_away, with_suggestions};
 use crate::registry::{self, Code, Error, Granted, Manifest, Network, Problem, Registry, Scopes};
@@ -341,6 +342,24 @@ impl Access {
             has_api_token: self.has_api_token(),
             registry: &self.registry,
             step: &self.step,
+        }
+    }
+
+    /// The failures of a run that has ended, with what Bitbucket knows of an API token that was refused. One request at
+    /// most, and only to the service that made the token: for a strange `REGISTRY` Bitbucket is not asked.
+    pub async fn diagnose(&self, failures: Failures) -> Failures {
+        let in_doubt = |failure: &Failure| failure.doubt.is_some();
+        let is_api_token = |credential: &&Credential| credential.source == Source::ApiToken;
+        let stands_for_bitbucket = self.registry.is_atlassian() || self.registry.is_loopback();
+        if !stands_for_bitbucket || !failures.iter().any(in_doubt) {
+            return failures;
+        }
+        let Some(api_token) = self.own.iter().filter_map(Registry::credential).find(is_api_token) else {
+            return failures;
+        };
+        match bitbucket::ask(&self.network, api_token, self.writes).await {
+            Some(diagnosis) => failures.map(|failure| refusal::diagnosed(failure, &diagnosis)),
+            None => failures,
         }
     }
 

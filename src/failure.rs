@@ -1,5 +1,6 @@
 //! How a run fails, for the user: what happened, what to do, and the exit status that scripts can rely on.
 
+use crate::bitbucket::Doubt;
 use crate::docker_config::ConfigError;
 use crate::engine;
 use crate::mistake::Mistake;
@@ -72,6 +73,8 @@ pub struct Failure {
     pub message: String,
     /// What to do about it, on one or more lines.
     pub hint: Option<String>,
+    /// What is open about the API token that was refused, and Bitbucket may know.
+    pub doubt: Option<Doubt>,
 }
 
 impl Failure {
@@ -81,6 +84,7 @@ impl Failure {
             kind,
             message: message.into(),
             hint: Some(hint.into()),
+            doubt: None,
         }
     }
 }
@@ -122,6 +126,12 @@ impl Failures {
         self.0.iter()
     }
 
+    /// Each of them, made into another.
+    #[must_use]
+    pub fn map(self, change: impl FnMut(Failure) -> Failure) -> Self {
+        Self(self.0.into_iter().map(change).collect())
+    }
+
     /// The one that decides the exit status.
     #[must_use]
     pub fn first(&self) -> &Failure {
@@ -130,6 +140,7 @@ impl Failures {
             kind: Kind::Other,
             message: String::new(),
             hint: None,
+            doubt: None,
         };
         self.0.iter().min_by_key(|failure| failure.kind.rank()).unwrap_or(NONE)
     }
@@ -153,6 +164,7 @@ impl From<Vec<Mistake>> for Failures {
             kind: Kind::Variables,
             message: mistake.to_string(),
             hint: None,
+            doubt: None,
         });
         Self(failures.collect())
     }
@@ -183,6 +195,7 @@ impl From<engine::Error> for Failure {
             kind,
             message: error.message(),
             hint: error.hint(),
+            doubt: None,
         }
     }
 }
@@ -208,6 +221,7 @@ mod tests {
             kind,
             message: kind.word().to_owned(),
             hint: None,
+            doubt: None,
         }
     }
 

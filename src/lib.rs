@@ -8,6 +8,7 @@
 pub mod access;
 pub mod action;
 pub mod archive;
+pub mod bitbucket;
 pub mod console;
 pub mod credential;
 pub mod docker_config;

@@ -3,10 +3,13 @@
 //! What Bitbucket's registry says and when is known only in part (no public text has its bodies); so the words of the
 //! registry are always shown, and a cause is named as certain only where it is.
 
+mod diagnosed;
 mod hint;
 
+pub use diagnosed::diagnosed;
 pub use hint::immutable;
 
+use crate::bitbucket::{Doubt, Refused};
 use crate::credential::{Credential, Source};
 use crate::engine;
 use crate::failure::{Failure, Kind};
@@ -79,11 +82,7 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
         } => refused(fact, (*status, code.as_ref()), granted, words, asked),
         Problem::SignIn { status: 500.., .. } => Failure::new(Kind::Unreachable, fact, hint::server_fault(asked)),
         Problem::SignIn { status: 429, .. } => Failure::new(Kind::Refused, fact, hint::LIMITED),
-        Problem::SignIn { .. } => Failure::new(
-            Kind::Credential,
-            signed(&fact, asked.credential),
-            hint::not_accepted(asked),
-        ),
+        Problem::SignIn { .. } => not_accepted(&signed(&fact, asked.credential), asked),
         Problem::Unreachable(reach) => Failure::new(Kind::Unreachable, fact, hint::unreachable(reach, error, asked)),
         Problem::UntrustedRealm { .. } => Failure::new(
             Kind::Other,
@@ -120,7 +119,7 @@ pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Fa
     };
     let message = error.message();
     match refusal {
-        engine::Refusal::Unauthorized => Failure::new(Kind::Credential, message, hint::not_accepted(asked)),
+        engine::Refusal::Unauthorized => not_accepted(&message, asked),
         engine::Refusal::Denied => denied(&message, granted, asked),
         engine::Refusal::NameUnknown => Failure::new(Kind::NotFound, message, hint::no_package(asked)),
         engine::Refusal::ManifestUnknown | engine::Refusal::Immutable | engine::Refusal::TooManyRequests => {
@@ -145,11 +144,7 @@ fn refused(
         // Docker's own registry answers 401 where the token lacks the action: a sign-in that granted something, be it
         // nothing on this repository, was accepted.
         (_, Some(Code::Unauthorized)) | (401, _) if *granted != Granted::Unknown => denied(&fact, granted, asked),
-        (_, Some(Code::Unauthorized)) | (401, _) => Failure::new(
-            Kind::Credential,
-            signed(&fact, asked.credential),
-            hint::not_accepted(asked),
-        ),
+        (_, Some(Code::Unauthorized)) | (401, _) => not_accepted(&signed(&fact, asked.credential), asked),
         (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(Kind::Refused, fact, hint::LIMITED),
         (404, Some(Code::ManifestUnknown)) => Failure::new(
             Kind::NotFound,
@@ -223,9 +218,12 @@ pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Aske
             let denied = denied(&message, granted, asked);
             let hint = format!(
                 "{immutable}\nif there is no such rule: {}",
-                denied.hint.unwrap_or_default()
+                denied.hint.as_deref().unwrap_or_default()
             );
-            Failure::new(Kind::Refused, message, hint)
+            Failure {
+                doubt: denied.doubt.map(Doubt::or_a_rule),
+                ..Failure::new(Kind::Refused, message, hint)
+            }
         }
         _ => Failure::new(Kind::Refused, message, immutable),
     }
@@ -282,11 +280,39 @@ fn named(credential: &Credential) -> String {
     }
 }
 
+/// 401: the credential itself.
+fn not_accepted(fact: &str, asked: &Asked<'_>) -> Failure {
+    Failure {
+        doubt: doubt(Refused::SignIn, asked),
+        ..Failure::new(Kind::Credential, fact, hint::not_accepted(asked))
+    }
+}
+
 /// 403: accepted, but not for this.
 fn denied(fact: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
     // Another credential cures what cannot even be read; a refused write is a matter of roles.
     let kind = if asked.write { Kind::Refused } else { Kind::Credential };
-    Failure::new(kind, signed(fact, asked.credential), hint::denied(granted, asked))
+    Failure {
+        doubt: doubt(if asked.write { Refused::Write } else { Refused::Read }, asked),
+        ..Failure::new(kind, signed(fact, asked.credential), hint::denied(granted, asked))
+    }
+}
+
+/// What is open about the API token, if it was the one refused.
+fn doubt(refused: Refused, asked: &Asked<'_>) -> Option<Doubt> {
+    let credential = asked.credential.filter(|of| of.source == Source::ApiToken)?;
+    Some(Doubt {
+        refused,
+        needs_push: asked.action_writes,
+        may_be_a_rule: false,
+        username: Words::new(&credential.username),
+        package: asked.package(),
+        causes: match refused {
+            Refused::SignIn => hint::causes_of_no_sign_in(credential),
+            Refused::Read | Refused::Write => hint::causes_of_denial(credential, asked),
+        },
+        cure: hint::way_to_api_token(credential, asked),
+    })
 }
 
 #[cfg(test)]

@@ -71,12 +71,16 @@ impl Run {
     /// # Errors
     /// All that went wrong. What was done nevertheless stands in [`Run::records`].
     pub async fn carry_out(&self, action: &Action) -> Result<String, Failures> {
-        match action {
+        let result = match action {
             Action::Pull(pull) => pull::run(self, pull).await,
             Action::Retag(retag) => retag::run(self, retag).await,
             Action::Push(push) => push::run(self, push).await,
             Action::Copy(copy) => copy::run(self, copy).await,
             Action::Login(login) => login::run(self, login).await.map_err(Failures::from),
+        };
+        match result {
+            Ok(summary) => Ok(summary),
+            Err(failures) => Err(self.access.diagnose(failures).await),
         }
     }
 

@@ -5,6 +5,7 @@ use super::publish;
 use super::tags::{exists, put, summary};
 use super::{Loan, Run, all};
 use crate::access::Served;
+use crate::bitbucket::Doubt;
 use crate::console::bytes;
 use crate::engine::{self, Engine, LocalImage};
 use crate::failure::{Failure, Failures, Kind};
@@ -234,7 +235,10 @@ async fn refused(run: &Run, served: &Served, error: engine::Error, tag: &Tag, ex
         Some(hint) => format!("{immutable}\nif there is no such rule: {hint}"),
         None => immutable,
     };
-    Failure::new(Kind::Refused, failure.message, hint)
+    Failure {
+        doubt: failure.doubt.map(Doubt::or_a_rule),
+        ..Failure::new(Kind::Refused, failure.message, hint)
+    }
 }
 
 async fn read_back(run: &Run, served: &Served, digest: &Digest) -> Result<Manifest, Failure> {

@@ -242,6 +242,7 @@ impl From<ArchiveError> for Failure {
             kind,
             message: error.to_string(),
             hint: error.hint(),
+            doubt: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::registry::{Error, Granted, Reach};
 use crate::words::Words;
 
 /// Where Atlassian says what is out of order.
-const STATUS_PAGE: &str = "https://bitbucket.status.atlassian.com";
+pub(super) const STATUS_PAGE: &str = "https://bitbucket.status.atlassian.com";
 /// The advice where a registry counts requests.
 pub(super) const LIMITED: &str = "the registry limits how much may be asked of it; run the step again later, or with a lower \
                        `CONCURRENCY` and more `RETRIES`";
@@ -27,16 +27,7 @@ pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
             );
             lines.extend(reach_of_built_in(asked));
         }
-        Source::ApiToken => {
-            let username = Words::new(&credential.username);
-            lines.extend([
-                format!("`ATLASSIAN_API_TOKEN` was not accepted for `{username}`; one of these is the cause:"),
-                "- it has expired or was revoked: tokens live a year at most".to_owned(),
-                "- it was made without scopes, or for another app than Bitbucket".to_owned(),
-                format!("- `{username}` is not the email of the Atlassian account that made it"),
-                "- it was cut when it was copied".to_owned(),
-            ]);
-        }
+        Source::ApiToken => lines.extend(causes_of_no_sign_in(credential)),
         Source::Foreign => lines.push("check `SOURCE_USERNAME` and `SOURCE_PASSWORD`".to_owned()),
     }
     lines.extend(way_to_api_token(credential, asked));
@@ -69,28 +60,43 @@ pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
                 lines.push("to write with your API token instead: `CREDENTIAL: api-token`".to_owned());
             }
         }
-        Source::ApiToken => {
-            let (scope, role) = if asked.action_writes {
-                ("write:package:bitbucket", "Write")
-            } else {
-                ("read:package:bitbucket", "Read")
-            };
-            let username = Words::new(&credential.username);
-            lines.extend([
-                "one of these is the cause:".to_owned(),
-                format!("- the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token"),
-                format!(
-                    "- `{username}` lacks the role {role} on the repository that {} is linked to",
-                    asked.package()
-                ),
-            ]);
-        }
+        Source::ApiToken => lines.extend(causes_of_denial(credential, asked)),
         Source::Foreign => {
             lines.push("that user has no right to this image there, or the image is not there".to_owned());
         }
     }
     lines.extend(way_to_api_token(credential, asked));
     lines.join("\n")
+}
+
+/// Why an API token may not be accepted at all.
+pub(super) fn causes_of_no_sign_in(credential: &Credential) -> Vec<String> {
+    let username = Words::new(&credential.username);
+    vec![
+        format!("`ATLASSIAN_API_TOKEN` was not accepted for `{username}`; one of these is the cause:"),
+        "- it has expired or was revoked: tokens live a year at most".to_owned(),
+        "- it was made without scopes, or for another app than Bitbucket".to_owned(),
+        format!("- `{username}` is not the email of the Atlassian account that made it"),
+        "- it was cut when it was copied".to_owned(),
+    ]
+}
+
+/// Why an API token that is accepted may not do what was asked.
+pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Vec<String> {
+    let (scope, role) = if asked.action_writes {
+        ("write:package:bitbucket", "Write")
+    } else {
+        ("read:package:bitbucket", "Read")
+    };
+    let username = Words::new(&credential.username);
+    vec![
+        "one of these is the cause:".to_owned(),
+        format!("- the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token"),
+        format!(
+            "- `{username}` lacks the role {role} on the repository that {} is linked to",
+            asked.package()
+        ),
+    ]
 }
 
 fn no_credential(asked: &Asked<'_>) -> String {
@@ -115,7 +121,7 @@ fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
 }
 
 /// How to get at a credential that reaches further; nothing where an API token is there and was not the one refused.
-fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
+pub(super) fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
     if refused.source == Source::Foreign || (refused.source == Source::BuiltIn && asked.has_api_token) {
         return Vec::new();
     }

@@ -19,6 +19,7 @@ pub use error::{Code, Error, Problem, Reach};
 pub use manifest::Manifest;
 pub use network::{Network, Payload, Settings};
 pub use scope::{Access, Granted, Scopes};
+pub(crate) use token::{basic, bearer};
 
 use crate::credential::Credential;
 use crate::image::{Digest, Host, Repository, Selector, Tag};

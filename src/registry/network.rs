@@ -171,6 +171,34 @@ impl Network {
         })
     }
 
+    /// Sends a GET to another service than a registry, over the same TLS trust and proxies: one try, no redirect, the
+    /// first 64 KiB of the body. Any status is an answer.
+    ///
+    /// # Errors
+    /// No answer within `patience`.
+    pub(crate) async fn get_once(
+        &self,
+        url: &Url,
+        authorization: &HeaderValue,
+        patience: Duration,
+    ) -> Result<(u16, HeaderMap, Bytes), Problem> {
+        let outgoing = Outgoing {
+            method: Method::GET,
+            url: url.clone(),
+            accept: Some("application/json"),
+            content_type: None,
+            range: None,
+            body: None,
+        };
+        let exchange = async {
+            let response = self.send_to(url, &outgoing, Some(authorization)).await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            Ok((status, headers, read_refusal(response).await))
+        };
+        let answered = tokio::time::timeout(patience, exchange).await;
+        answered.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)))
+    }
+
     async fn send_to(
         &self,
         url: &Url,

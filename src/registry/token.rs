@@ -87,7 +87,7 @@ impl Tokens {
 }
 
 /// `Authorization: Basic`, marked so that no debug output shows it.
-pub(super) fn basic(credential: &Credential) -> Result<HeaderValue, Problem> {
+pub(crate) fn basic(credential: &Credential) -> Result<HeaderValue, Problem> {
     header(&format!(
         "Basic {}",
         STANDARD.encode(format!("{}:{}", credential.username, credential.token.expose()))
@@ -95,7 +95,7 @@ pub(super) fn basic(credential: &Credential) -> Result<HeaderValue, Problem> {
 }
 
 /// `Authorization: Bearer`, marked so that no debug output shows it.
-pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, Problem> {
+pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, Problem> {
     header(&format!("Bearer {}", token.expose()))
 }
 

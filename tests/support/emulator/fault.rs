@@ -10,6 +10,8 @@ pub enum Fault {
     Answer(Answer),
     /// The connection is reset (RST) before a byte of an answer.
     Reset,
+    /// No answer, and the connection stays open.
+    Silence,
 }
 
 impl From<Answer> for Fault {

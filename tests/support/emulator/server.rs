@@ -212,14 +212,19 @@ async fn handle(
     let answer = {
         let mut state = shared.state();
         match state.script.take(&asked) {
-            Some(Fault::Answer(answer)) => answer,
+            Some(Fault::Answer(answer)) => Some(answer),
             Some(Fault::Reset) => {
                 drop(state);
                 shared.journal.add(entry);
                 return Err(Reset);
             }
-            None => respond(&mut state, &shared.origin, service, &asked),
+            Some(Fault::Silence) => None,
+            None => Some(respond(&mut state, &shared.origin, service, &asked)),
         }
+    };
+    let Some(answer) = answer else {
+        shared.journal.add(entry);
+        return std::future::pending().await;
     };
     entry.status = answer.status;
     entry.sent = if asked.method == hyper::Method::HEAD {

@@ -6,6 +6,7 @@ mod archives;
 mod copy;
 mod credentials;
 mod demo;
+mod discovery;
 mod examples;
 mod files;
 mod image;

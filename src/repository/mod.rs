@@ -8,6 +8,7 @@ pub mod pipelines;
 mod substitution;
 pub mod walk;
 pub mod yaml;
+mod yaml_size;
 
 use crate::image::{BadReference, Host, Namespace, Reference, Tag, split_host};
 use crate::output_file::shown;

@@ -1,7 +1,9 @@
 //! What compose files and `bitbucket-pipelines.yml` have in common: YAML with anchors and merge keys, in which the line of a
 //! value must be searched for, since the parser does not tell it.
 
+use super::yaml_size::Left;
 use serde::Deserialize as _;
+use serde::de::DeserializeSeed as _;
 use serde_yaml::Value;
 use std::collections::HashMap;
 use std::fmt;
@@ -29,12 +31,17 @@ const MOST_VALUES: usize = 2000;
 /// The documents of a text, merge keys applied.
 pub(super) fn documents(text: &str) -> Result<Vec<Value>, BadYaml> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let bad = |error: serde_yaml::Error| BadYaml {
+        line: error.location().map(|location| location.line()),
+        message: error.to_string(),
+    };
+    let left = Left::default();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        left.deserialize(document).map_err(bad)?;
+    }
     let mut documents = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let mut value = Value::deserialize(document).map_err(|error| BadYaml {
-            line: error.location().map(|location| location.line()),
-            message: error.to_string(),
-        })?;
+        let mut value = Value::deserialize(document).map_err(bad)?;
         // A merge key of another kind than a mapping stays as it is.
         let _ = value.apply_merge();
         documents.push(value);
@@ -120,6 +127,19 @@ mod tests {
         assert_eq!(found(&["d", "d", "d"]), [None, None, None]);
         assert_eq!(found(&["absent", ""]), [None, None]);
         assert_eq!(lines(text, &["name"], &["a:1"]), [Some(9)]);
+    }
+
+    #[test]
+    fn aliases_do_not_fill_the_memory() {
+        let leaf = format!("a: &a [{}]\n", "x,".repeat(50_000));
+        let few = documents(&format!(
+            "{leaf}b: [*a, *a]\nc: !tag {{d: *a, e: -1, f: 1.5, g: true, h: null}}\n"
+        ));
+        assert_eq!(few.map(|documents| documents.len()), Ok(1));
+        let many = documents(&format!("{leaf}b: [{}]\n", "*a,".repeat(50_000))).unwrap_err();
+        assert!(many.message.contains("unfold to more than 500000 values"), "{many}");
+        let long = format!("a: &a '{}'\nb: [{}]\n", "x".repeat(400_000), "*a,".repeat(5000));
+        assert!(documents(&long).is_err());
     }
 
     #[test]

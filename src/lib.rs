@@ -24,6 +24,7 @@ pub mod platform;
 pub mod refusal;
 pub mod registry;
 pub mod report;
+pub mod repository;
 pub mod request;
 pub mod secret;
 pub mod transfer;

@@ -7,6 +7,7 @@ mod copy;
 mod credentials;
 mod demo;
 mod diagnosis;
+mod discovery;
 mod examples;
 mod files;
 mod image;

@@ -2,6 +2,7 @@
 
 mod copy;
 mod daemon;
+mod discovery;
 mod login;
 mod one_platform;
 mod publish;

@@ -1,6 +1,7 @@
 //! `pull`: brings images into the step's Docker daemon. All are found in the registry before the first one moves.
 
 use super::daemon::{Heartbeat, auth, connect, retried};
+use super::discovery;
 use super::one_platform::missing;
 use super::save;
 use super::{Run, all, count};
@@ -29,6 +30,9 @@ struct Planned {
 }
 
 pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
+    if let Some(discovered) = &pull.discovered {
+        discovery::announce(discovered);
+    }
     let start = Instant::now();
     let found = find(run, &pull.images);
     let daemon = match &pull.to {

@@ -1,17 +1,10 @@
 //! Whether an image build of this clone would take a folder in: a `config.json` in a build context ends up in an image by
 //! one `COPY . .`, and an image is shared.
 
-use super::dockerignore::Ignore;
-use std::collections::VecDeque;
+use crate::repository::{dockerfile, ignore::Ignore, walk::walk};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Deepest folder looked into, below the clone.
-const DEEPEST: usize = 6;
-/// Most entries looked at.
-const MOST_ENTRIES: usize = 20_000;
-/// Folders with nothing of the user's own.
-const SKIPPED: [&str; 3] = [".git", "node_modules", "vendor"];
 /// Longest `.dockerignore` that is read, in bytes.
 const LONGEST_IGNORE: u64 = 1 << 20;
 
@@ -35,9 +28,11 @@ pub fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
     if !folder.starts_with(&clone) {
         return Vec::new();
     }
-    let mut found: Vec<Exposing> = dockerfiles(&clone)
+    let mut found: Vec<Exposing> = walk(&clone, dockerfile::is_name)
+        .files
         .into_iter()
         .filter_map(|dockerfile| {
+            let dockerfile = clone.join(dockerfile);
             let own = dockerfile.parent().unwrap_or(&clone);
             let context = [own, &clone]
                 .into_iter()
@@ -70,40 +65,6 @@ fn read(path: &Path) -> Option<String> {
         return None;
     }
     Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
-}
-
-/// Breadth first, so that the limits cut off what is deepest. Links are not followed.
-fn dockerfiles(clone: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut seen = 0;
-    let mut folders = VecDeque::from([(clone.to_owned(), 0)]);
-    while let Some((folder, depth)) = folders.pop_front() {
-        let Ok(entries) = fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            seen += 1;
-            if seen > MOST_ENTRIES {
-                return found;
-            }
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() && depth < DEEPEST && !SKIPPED.contains(&&*name) => {
-                    folders.push_back((entry.path(), depth + 1));
-                }
-                Ok(kind) if !kind.is_dir() && is_dockerfile(&name) => found.push(entry.path()),
-                _ => {}
-            }
-        }
-    }
-    found
-}
-
-fn is_dockerfile(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    !name.ends_with(".dockerignore")
-        && (name == "dockerfile" || name.starts_with("dockerfile.") || name.ends_with(".dockerfile"))
 }
 
 #[cfg(test)]
@@ -168,11 +129,11 @@ mod tests {
                 vec![],
             ),
             (
-                &[("1/2/3/4/5/6/Dockerfile", "")],
+                &[("1/2/3/4/5/6/7/8/Dockerfile", "")],
                 ".docker",
-                vec![pair("1/2/3/4/5/6/Dockerfile", "")],
+                vec![pair("1/2/3/4/5/6/7/8/Dockerfile", "")],
             ),
-            (&[("1/2/3/4/5/6/7/Dockerfile", "")], ".docker", vec![]),
+            (&[("1/2/3/4/5/6/7/8/9/Dockerfile", "")], ".docker", vec![]),
         ] {
             assert_eq!(found(files, folder), expected, "{files:?}");
         }

@@ -2,7 +2,6 @@
 //! registry; and whether an image build would take that file in.
 
 pub mod build_contexts;
-mod dockerignore;
 mod file;
 
 pub use file::{Written, write};

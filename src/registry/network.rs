@@ -193,7 +193,7 @@ impl Network {
         let exchange = async {
             let response = self.send_to(url, &outgoing, Some(authorization)).await?;
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            Ok((status, headers, read_refusal(response).await))
+            Ok((status, headers, self.read_refusal(response).await))
         };
         let answered = tokio::time::timeout(patience, exchange).await;
         answered.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)))

@@ -47,16 +47,21 @@ impl Check<'_> {
                 Err(bad) => self.mistake(Mistake::new("IMAGES", text, bad.to_string(), bad.hint())),
             }
         }
-        if self.variables.images.is_empty() {
-            self.mistake(Mistake::unshown(
-                "IMAGES",
-                "`pull` needs the images to bring into the step's Docker daemon",
-                "write `IMAGES: 'base:1 tools:2'` or a list; other registries' images with their host",
-            ));
-        }
+        let discovered = if self.variables.images.is_empty() {
+            let discovered = self.discovered(namespace, step);
+            images.extend(discovered.images.iter().map(|(image, _)| image.clone()));
+            Some(discovered)
+        } else {
+            None
+        };
         let platform = self.platform();
         let to = self.destination(step)?;
-        Some(Pull { images, platform, to })
+        Some(Pull {
+            images,
+            discovered,
+            platform,
+            to,
+        })
     }
 
     /// `TO`: the daemon, unless an archive is named.

@@ -2,6 +2,7 @@
 
 mod actions;
 mod copy;
+mod discovery;
 mod paths;
 mod values;
 
@@ -14,6 +15,7 @@ use crate::image::{Host, Namespace, Reference, Repository, Tag};
 use crate::mistake::Mistake;
 use crate::platform::Platform;
 use crate::registry;
+use crate::repository::Discovered;
 use crate::variables::Variables;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -73,6 +75,8 @@ pub enum Action {
 pub struct Pull {
     /// The images, each once.
     pub images: Vec<Reference>,
+    /// Where the images were found, if `IMAGES` did not name them.
+    pub discovered: Option<Discovered>,
     /// Which platform, if not the daemon's, or all.
     pub platform: Option<Platform>,
     /// Where to.

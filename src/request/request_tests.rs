@@ -204,6 +204,28 @@ fn a_target_that_is_written_counts() {
 }
 
 #[test]
+fn pull_without_images_takes_those_that_the_clone_names() {
+    let clone = tempfile::tempdir().unwrap();
+    let dockerfile = "FROM crg.apkg.io/shop/base:1\nFROM node:20\nFROM crg.apkg.io/shop/tools\n";
+    std::fs::write(clone.path().join("Dockerfile"), dockerfile).unwrap();
+    let folder = clone.path().to_str().unwrap();
+    for images in ["", " , "] {
+        let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder), ("IMAGES", images)]);
+        assert_eq!(
+            texts(&pull.images),
+            ["crg.apkg.io/shop/base:1", "crg.apkg.io/shop/tools:latest"]
+        );
+        let discovered = pull.discovered.unwrap();
+        assert_eq!(texts(&discovered.images[1].1), ["Dockerfile:3"]);
+    }
+    let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder), ("IMAGES", "other:1")]);
+    assert_eq!((pull.images.len(), pull.discovered), (1, None));
+    // Without a clone folder it is the working folder.
+    let request = Request::check(&variables(&[]), clone.path()).unwrap();
+    assert!(matches!(request.action, Action::Pull(pull) if pull.images.len() == 2));
+}
+
+#[test]
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn every_mistake_names_variable_value_and_cure() {
     let retag = |pairs: &[(&'static str, &'static str)]| {
@@ -218,7 +240,9 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             vec![],
-            "`IMAGES`: `pull` needs the images to bring into the step's Docker daemon; write `IMAGES: 'base:1",
+            "`IMAGES`: `pull` needs images, and there is no Dockerfile and no compose file in `/clone` to find them in; write \
+             `IMAGES: 'base:1 tools:2'` or a list, or name images with their host where they are used, as in `FROM \
+             crg.apkg.io/",
         ),
         (
             vec![("IMAGES", "packages.atlassian.net/shop/base:1")],

@@ -1,9 +1,10 @@
 //! What a `.dockerignore` keeps out of a build context, by Docker's rules ("Dockerignore files" in Docker's build
-//! documentation): patterns in order, the last that matches decides, and what is in an ignored folder is ignored.
+//! documentation): patterns in order, the last that matches decides, and what is in an ignored folder is ignored. A
+//! `.gitignore` is read into the same rules.
 
 /// The rules of one file.
 #[derive(Debug, Default)]
-pub(super) struct Ignore {
+pub(crate) struct Ignore {
     rules: Vec<Rule>,
 }
 
@@ -30,7 +31,7 @@ enum Token {
 }
 
 impl Ignore {
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let rules = text
             .lines()
@@ -50,8 +51,25 @@ impl Ignore {
         Self { rules }
     }
 
+    /// The rules of a `.gitignore` at the top of a clone, for a folder or for a file: a pattern without `/` fits at any depth,
+    /// one with `/` at its end fits folders only (gitignore(5)).
+    pub(super) fn of_git(text: &str, for_folders: bool) -> Self {
+        let mut rules = String::new();
+        for line in text.trim_start_matches('\u{feff}').lines() {
+            let line = line.trim_end();
+            let (mark, pattern) = line.strip_prefix('!').map_or(("", line), |rest| ("!", rest));
+            let bare = pattern.trim_end_matches('/');
+            if bare.is_empty() || line.starts_with('#') || (bare.len() < pattern.len() && !for_folders) {
+                continue;
+            }
+            let anywhere = if bare.contains('/') { "" } else { "**/" };
+            rules.extend([mark, anywhere, &bare.replace("[!", "[^"), "\n"]);
+        }
+        Self::parse(&rules)
+    }
+
     /// Whether the context is built without `path`, which is relative to it, with `/` between its parts.
-    pub(super) fn covers(&self, path: &str) -> bool {
+    pub(crate) fn covers(&self, path: &str) -> bool {
         let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
         let paths: Vec<Vec<char>> = parents.chain([path]).map(|path| path.chars().collect()).collect();
         let mut covered = false;
@@ -210,6 +228,29 @@ mod tests {
             ("/", CONFIG, false),
         ] {
             assert_eq!(Ignore::parse(text).covers(path), covered, "{text:?} for {path}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_git_fit_at_any_depth() {
+        for (text, path, folder, covered) in [
+            ("dist", "a/dist", true, true),
+            ("dist", "a/dist", false, true),
+            ("dist/", "a/dist", true, true),
+            ("dist/", "dist", false, false),
+            ("/dist", "dist", true, true),
+            ("/dist", "a/dist", true, false),
+            ("a/b", "a/b", true, true),
+            ("a/b", "c/a/b", true, false),
+            ("*.yml", "x/compose.yml", false, true),
+            ("*.yml\n!compose.yml", "x/compose.yml", false, false),
+            ("# dist\n\n/", "dist", true, false),
+            ("\u{feff}dist\r\n", "dist", true, true),
+            ("[!a]b", "xb", true, true),
+            ("docs/**", "docs/a", true, true),
+        ] {
+            let covers = Ignore::of_git(text, folder).covers(path);
+            assert_eq!(covers, covered, "{text:?} for {path}");
         }
     }
 

@@ -1,0 +1,176 @@
+use super::*;
+use proptest::prelude::*;
+
+fn found(text: &str) -> Vec<(Option<usize>, Problem)> {
+    let found = findings(Path::new(FILE), text, &Host::bitbucket()).unwrap();
+    found.into_iter().map(|one| (one.place.line, one.problem)).collect()
+}
+
+const WRONG: Problem = Problem::WrongHost("no such registry exists");
+
+fn access_token(username: &str) -> Problem {
+    Problem::AccessToken(username.to_owned())
+}
+
+#[test]
+fn images_are_judged_in_any_nesting() {
+    let text = "image:
+  name: packages.atlassian.net/shop/base:1
+  username: x-token-auth
+  password: $ACCESS_TOKEN
+definitions:
+  services:
+    docker: {image: 'docker:dind'}
+    db:
+      image: crg.apkg.io/shop/db:1
+    cache:
+      image:
+        name: crg.apkg.io/shop/cache:1
+        username: $BITBUCKET_PACKAGES_USERNAME
+        password: $BITBUCKET_PACKAGES_TOKEN
+  steps:
+    - step: &build
+        name: Build
+        image:
+          username: abc123@bots.bitbucket.org
+          password: $TOKEN
+          name: crg.apkg.io/shop/build:1
+        script:
+          - image: crg.apkg.io/shop/no:1
+          - pipe: a/b:1
+            variables:
+              image: crg.apkg.io/shop/no:2
+pipelines:
+  default:
+    - step: *build
+    - step:
+        <<: *build
+        name: Again
+    - parallel:
+        - step:
+            image: crg.apkg.io/shop/test:1
+            script: [make]
+        - step:
+            image: {name: crg.apkg.io/shop/good:1, username: $ATLASSIAN_ACCOUNT_EMAIL, password: $ATLASSIAN_API_TOKEN}
+            script: [make]
+  branches:
+    '**':
+      - stage:
+          steps:
+            - step:
+                image: node:20
+                script: [make]
+  custom:
+    image:
+      - variables: [{name: V}]
+      - step:
+          image: crg.apkg.io/shop/deploy:1   # private
+          script: [make]
+  pull-requests:
+    '**':
+      - step:
+          image: {name: crg.apkg.io/shop/pr:1, username: me@example.com, password: $BITBUCKET_PACKAGES_TOKEN}
+          script: [make]
+";
+    assert_eq!(
+        found(text),
+        [
+            (Some(2), WRONG),
+            (Some(2), access_token("x-token-auth")),
+            (Some(9), Problem::NoCredential),
+            (Some(12), Problem::BuiltIn("BITBUCKET_PACKAGES_USERNAME")),
+            (Some(21), access_token("abc123@bots.bitbucket.org")),
+            (Some(35), Problem::NoCredential),
+            (Some(51), Problem::NoCredential),
+            (Some(56), Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN")),
+        ]
+    );
+}
+
+#[test]
+fn imports_and_templates_are_tolerated() {
+    for text in [
+        "",
+        "pipelines:\n  custom:\n    shared: {import: 'shared:main:build'}\n",
+        "pipelines:\n  default:\n    - step:\n        image: ${{ parameters.image }}\n        script: ['${{ x }}']\n",
+        "image: atlassian/default-image:4\n",
+        "image: {run-as-user: 1000}\nclone: {depth: 1}\n",
+        "image: $IMAGE\n",
+        "image: [crg.apkg.io/shop/base:1]\n",
+        "image: crg.apkg.io.example.com/shop/base:1\n",
+    ] {
+        assert_eq!(found(text), [], "{text}");
+    }
+    assert_eq!(
+        found("image: crg.apkg.io/$BITBUCKET_WORKSPACE/base:${{ tag }}\n"),
+        [(Some(1), Problem::NoCredential)]
+    );
+    assert_eq!(
+        findings(Path::new(FILE), "image: a\n  b: c\n", &Host::bitbucket())
+            .unwrap_err()
+            .line,
+        Some(2)
+    );
+}
+
+#[test]
+fn messages_say_what_to_write() {
+    const HINT: &str = "write `image: {name: crg.apkg.io/shop/base:1, username: $ATLASSIAN_ACCOUNT_EMAIL, password: \
+                        $ATLASSIAN_API_TOKEN}` with secured variables of the repository or workspace, and an API token \
+                        with the scope `read:package:bitbucket`; a pipe cannot help here, since this image is pulled \
+                        before the step runs";
+    for (host, problem, message) in [
+        (
+            "packages.atlassian.net",
+            WRONG,
+            "`image: packages.atlassian.net/shop/base:1` is not in Bitbucket's container registry: no such registry exists",
+        ),
+        (
+            "crg.apkg.io",
+            access_token("x-token-auth"),
+            "`image: crg.apkg.io/shop/base:1` signs in as `x-token-auth`, but no access token works in the container registry",
+        ),
+        (
+            "crg.apkg.io",
+            Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"),
+            "`image: crg.apkg.io/shop/base:1` signs in with `$BITBUCKET_PACKAGES_TOKEN`, which is not there yet when the \
+             image is pulled",
+        ),
+        (
+            "crg.apkg.io",
+            Problem::NoCredential,
+            "`image: crg.apkg.io/shop/base:1` has no username and password, so it cannot be pulled",
+        ),
+    ] {
+        let finding = Finding {
+            place: Place {
+                file: PathBuf::from(FILE),
+                line: Some(3),
+            },
+            image: format!("{host}/shop/base:1"),
+            problem,
+        };
+        assert_eq!(finding.message(), message);
+        assert_eq!(finding.hint(), HINT);
+    }
+}
+
+#[test]
+fn the_clones_file_is_looked_over() {
+    let clone = tempfile::tempdir().unwrap();
+    let look = || look_over(clone.path(), &Host::bitbucket());
+    assert_eq!(look(), Ok(Vec::new()));
+    std::fs::write(clone.path().join(FILE), "image: crg.apkg.io/shop/base:1\n").unwrap();
+    assert_eq!(look().unwrap()[0].place.to_string(), "bitbucket-pipelines.yml:1");
+    std::fs::write(clone.path().join(FILE), "image: [\n").unwrap();
+    let unread = look().unwrap_err().to_string();
+    assert!(unread.starts_with("bitbucket-pipelines.yml:"), "{unread}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,60}", image in "[a-z.$/:{}@]{0,30}") {
+        let _ = findings(Path::new(FILE), &text, &Host::bitbucket());
+        let _ = findings(Path::new(FILE), &format!("image: crg.apkg.io/{image}\n"), &Host::bitbucket());
+    }
+}

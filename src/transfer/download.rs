@@ -23,6 +23,8 @@ use tokio::sync::Notify;
 const SMALLEST_HALF: u64 = 4 * 1024 * 1024;
 /// A piece is cut only after so long: what is done sooner needs no help.
 const BEFORE_CUTTING: Duration = Duration::from_millis(250);
+/// A piece is cut only if it would take so much longer still.
+const WORTH_CUTTING: Duration = Duration::from_millis(500);
 /// Read back for the digest so many bytes at a time.
 const READ_BACK: usize = 1024 * 1024;
 
@@ -58,10 +60,26 @@ struct Progress {
 #[derive(Clone, Copy)]
 struct Piece {
     blob: usize,
+    /// Where it began.
+    start: u64,
     at: u64,
     end: u64,
     begun: Instant,
     active: bool,
+}
+
+impl Piece {
+    /// Bytes still to fetch.
+    const fn left(&self) -> u64 {
+        self.end - self.at
+    }
+
+    /// Whether it would take long enough still, at its pace so far, for a second connection to be worth its while.
+    fn is_slow(&self) -> bool {
+        let fetched = self.at - self.start;
+        let elapsed = self.begun.elapsed().as_millis();
+        u128::from(self.left()) * elapsed > u128::from(fetched) * WORTH_CUTTING.as_millis()
+    }
 }
 
 impl Mover<'_> {
@@ -266,15 +284,15 @@ impl Board<'_> {
         let mut soonest: Option<Duration> = None;
         for (number, piece) in self.pieces.iter().enumerate().filter(|(_, piece)| piece.active) {
             let young = BEFORE_CUTTING.saturating_sub(piece.begun.elapsed());
-            if piece.end - piece.at < 2 * SMALLEST_HALF || !self.ranges {
+            if piece.left() < 2 * SMALLEST_HALF || !self.ranges {
                 continue;
             }
             if !young.is_zero() {
                 soonest = Some(soonest.map_or(young, |known| known.min(young)));
-                continue;
-            }
-            let left = |piece: &Piece| piece.end - piece.at;
-            if longest.is_none_or(|known| left(piece) > left(&self.pieces[known])) {
+            } else if !piece.is_slow() {
+                // It may yet become slow.
+                soonest = Some(soonest.map_or(BEFORE_CUTTING, |known| known.min(BEFORE_CUTTING)));
+            } else if longest.is_none_or(|known| piece.left() > self.pieces[known].left()) {
                 longest = Some(number);
             }
         }
@@ -294,6 +312,7 @@ impl Board<'_> {
     fn begin(&mut self, blob: usize, at: u64, end: u64) -> Taken {
         self.pieces.push(Piece {
             blob,
+            start: at,
             at,
             end,
             begun: Instant::now(),
@@ -403,6 +422,18 @@ mod tests {
         board.ranges = false;
         board.pieces[0].begun -= BEFORE_CUTTING;
         assert!(matches!(board.take(), Taken::Nothing), "a registry without ranges");
+    }
+
+    #[test]
+    fn what_is_quick_is_not_cut() {
+        let wanted = [wanted(64 << 20)];
+        let mut board = board(&wanted);
+        board.take();
+        board.pieces[0].begun -= BEFORE_CUTTING;
+        board.pieces[0].at = 48 << 20;
+        assert!(matches!(board.take(), Taken::Wait(_)), "the rest takes some 80 ms");
+        board.pieces[0].at = 8 << 20;
+        assert!(matches!(board.take(), Taken::Piece(1)), "the rest takes over a second");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::output_file::{check_writable, write_atomically};
 use crate::registry::Network;
 use crate::report;
 use crate::request::{Outputs, Request, is_on};
-use crate::variables::Variables;
+use crate::variables::{ACTIONS, Variables};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::SystemTime;
@@ -27,23 +27,17 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
     console::start(is_on(variables.scalars.debug.as_deref()), colour);
     tracing::debug!("crg-pipe {}", env!("CARGO_PKG_VERSION"));
 
-    let action = variables
-        .scalars
-        .action
-        .as_deref()
-        .unwrap_or("pull")
-        .trim()
-        .to_ascii_lowercase();
-    warn_of_names(&variables, &action);
+    let action = action_name(&variables);
+    warn_of_names(&variables, action);
     let (request, settled) = match check(&variables, working_folder) {
         Ok(checked) => checked,
         Err(failures) => {
             let outputs = Request::outputs(&variables, working_folder);
-            return fail(&action, &outputs, &[], &failures, colour);
+            return fail(action, &outputs, &[], &failures, colour);
         }
     };
     if let Err(failures) = check_outputs(&request.outputs) {
-        return fail(&action, &Outputs::default(), &[], &failures, colour);
+        return fail(action, &Outputs::default(), &[], &failures, colour);
     }
     warn_of_expiry(&request, &settled);
     let network = Network::new(request.network.clone());
@@ -64,20 +58,20 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
     run.give_back(GIVING_BACK_AT_THE_END).await;
     let records = run.records();
     match result {
-        Ok(Ok(summary)) => match write_outputs(&action, &request.outputs, &records) {
+        Ok(Ok(summary)) => match write_outputs(action, &request.outputs, &records) {
             Ok(()) => {
                 console::success(&format!("{action}: {summary}"), colour);
                 0
             }
-            Err(failure) => fail(&action, &Outputs::default(), &records, &failure.into(), colour),
+            Err(failure) => fail(action, &Outputs::default(), &records, &failure.into(), colour),
         },
-        Ok(Err(failures)) => fail(&action, &request.outputs, &records, &failures, colour),
+        Ok(Err(failures)) => fail(action, &request.outputs, &records, &failures, colour),
         Err((name, status)) => {
             let message = format!("stopped by {name}");
             if let Some(path) = &request.outputs.report {
                 warn_if_unwritten(write_atomically(
                     path,
-                    &report::interrupted(&action, status, &records, &message),
+                    &report::interrupted(action, status, &records, &message),
                     READABLE,
                 ));
             }
@@ -88,6 +82,13 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
             status
         }
     }
+}
+
+/// The action for log and report. What is no action is not repeated there: the mistake that it is shows it, escaped.
+fn action_name(variables: &Variables) -> &'static str {
+    let written = variables.scalars.action.as_deref().unwrap_or("pull").trim();
+    let known = ACTIONS.into_iter().find(|action| action.eq_ignore_ascii_case(written));
+    known.unwrap_or("no action")
 }
 
 /// Both checks, so that all mistakes are told at once: what is asked for, and with which credential.
@@ -163,7 +164,7 @@ fn warn_of_names(variables: &Variables, action: &str) {
             crate::words::Words::new(written)
         );
     }
-    if !crate::variables::ACTIONS.contains(&action) {
+    if !ACTIONS.contains(&action) {
         return;
     }
     for (name, actions) in variables.unused_by(action) {

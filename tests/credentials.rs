@@ -228,3 +228,20 @@ fn an_image_that_can_be_read_needs_no_grant() {
         .fails(4)
         .says("it is there for");
 }
+
+#[test]
+fn a_variable_forges_no_line() {
+    let outcome = Pipe::new()
+        .workspace("shop")
+        .api_token()
+        .var("ACTION", "x\n✔ pull: all is well")
+        .run()
+        .fails(2);
+    let last = outcome.last_line();
+    assert_eq!(last, "✖ no action: nothing was changed (exit status 2: variables)");
+    assert!(
+        !outcome.plain().lines().any(|line| line.starts_with('✔')),
+        "{}",
+        outcome.output
+    );
+}

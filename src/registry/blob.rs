@@ -4,7 +4,8 @@
 
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, Target};
-use super::network::{Payload, read_chunk};
+use super::network::read_chunk;
+use super::payload::Payload;
 use super::{Registry, Scopes};
 use crate::image::{Digest, Repository};
 use bytes::Bytes;

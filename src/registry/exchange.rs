@@ -2,9 +2,8 @@
 
 use super::challenge::{BadChallenge, Challenge};
 use super::error::{self, Error, Problem};
-use super::network::{
-    self, Incoming, Known, Outgoing, Payload, asked_pause, distrust_address, read, speaks_plain_http,
-};
+use super::network::{self, Incoming, Known, Outgoing, asked_pause, distrust_address, read, speaks_plain_http};
+use super::payload::Payload;
 use super::scope::{Granted, Scopes};
 use super::token::{self, Token};
 use super::{Registry, retry};

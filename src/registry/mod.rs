@@ -10,6 +10,7 @@ pub mod error;
 mod exchange;
 pub mod manifest;
 mod network;
+mod payload;
 pub mod retry;
 pub mod scope;
 mod token;
@@ -17,7 +18,8 @@ mod token;
 pub use blob::{BlobRead, Mount, Upload};
 pub use error::{Code, Error, Problem, Reach};
 pub use manifest::Manifest;
-pub use network::{Network, Payload, Settings};
+pub use network::{Network, Settings};
+pub use payload::Payload;
 pub use scope::{Access, Granted, Scopes};
 pub(crate) use token::{basic, bearer};
 

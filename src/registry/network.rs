@@ -2,11 +2,11 @@
 
 use super::challenge::Challenge;
 use super::error::{Problem, Reach};
+use super::payload::{Payload, Watch};
 use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
 use crate::words::Words;
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Certificate, Client, Method, Response, StatusCode, Url};
 use std::collections::HashMap;
@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 
 /// Most redirects that one request follows.
 const MOST_REDIRECTS: usize = 5;
-/// How long a registry may take to store a blob that it has whole.
-const LONGEST_STORING: Duration = Duration::from_secs(300);
 /// Largest body of a refusal that is read, in bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
 
@@ -87,22 +85,6 @@ pub(super) struct Outgoing {
     /// First byte, and the one after the last.
     pub(super) range: Option<(u64, Option<u64>)>,
     pub(super) body: Option<Bytes>,
-}
-
-/// A body that is made while it is sent.
-pub struct Payload {
-    /// The bytes; an error in place of them breaks the request off.
-    pub stream: BoxStream<'static, Result<Bytes, std::io::Error>>,
-    /// How many there will be; unknown for what is compressed on the way.
-    pub size: Option<u64>,
-}
-
-impl std::fmt::Debug for Payload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Payload")
-            .field("size", &self.size)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What came back.
@@ -346,54 +328,6 @@ enum Use {
 fn is_loopback(url: &Url) -> bool {
     url.host_str()
         .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
-}
-
-/// Watches a body on its way out.
-struct Watch(Arc<Mutex<Watched>>);
-
-struct Watched {
-    last: Instant,
-    over: bool,
-}
-
-impl Watch {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Watched {
-            last: Instant::now(),
-            over: false,
-        })))
-    }
-
-    fn over(
-        &self,
-        stream: BoxStream<'static, Result<Bytes, std::io::Error>>,
-    ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
-        let watched = Arc::clone(&self.0);
-        let at_end = Arc::clone(&self.0);
-        stream
-            .inspect(move |_| watched.lock().unwrap_or_else(PoisonError::into_inner).last = Instant::now())
-            .chain(
-                futures_util::stream::once(
-                    async move { at_end.lock().unwrap_or_else(PoisonError::into_inner).over = true },
-                )
-                .filter_map(async |()| None),
-            )
-    }
-
-    /// Ends when nothing was taken of the body for `limit`. A body that is all sent may take long to be stored.
-    async fn stalled(&self, limit: Duration) {
-        loop {
-            let (last, over) = {
-                let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                (watched.last, watched.over)
-            };
-            let end = last + if over { limit.max(LONGEST_STORING) } else { limit };
-            if Instant::now() >= end {
-                return;
-            }
-            tokio::time::sleep_until(end.into()).await;
-        }
-    }
 }
 
 /// Reads a body of at most `limit` bytes.

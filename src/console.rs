@@ -44,6 +44,11 @@ pub fn hide_pair(username: &str, token: &Secret) {
     hide_texts(forms(&format!("{username}:{}", token.expose())));
 }
 
+/// Hides a token of a realm: it travels in one form only, and a run may have one for each repository.
+pub fn hide_bearer(token: &Secret) {
+    hide_texts([token.expose().to_owned()]);
+}
+
 /// The text with every hidden one replaced.
 #[must_use]
 pub fn redact(text: &str) -> String {

@@ -141,7 +141,7 @@ impl OutputError {
                 format!("put this line before the pipe: `- mkdir -p {folder} && chmod 777 {folder}`")
             }
             Problem::NotAFile => "name a file, not a folder or a device".to_owned(),
-            Problem::ReadOnly => "name a file in the clone folder".to_owned(),
+            Problem::ReadOnly => "name a place in the clone folder that may be written".to_owned(),
             Problem::NoSpace => "free space earlier in the step, or use a larger `size` of step".to_owned(),
             Problem::Other(_) => "name a file in the clone folder, which the step and the pipe share".to_owned(),
         }

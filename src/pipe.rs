@@ -14,13 +14,15 @@ use crate::variables::{ACTIONS, Variables};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::SystemTime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Files that others read: all may.
 const READABLE: u32 = 0o644;
 
 /// Runs the pipe and gives its exit status. `working_folder` is where relative paths start.
 pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, working_folder: &Path) -> u8 {
+    // First of all: the process 1 of a container ignores a signal that it has no handler for.
+    let stop = StopSignals::listen();
     let variables = Variables::read(environment);
     let colour = variables.scalars.no_color.is_none();
     hide_secrets(&variables);
@@ -53,7 +55,7 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
 
     let result = tokio::select! {
         result = run.carry_out(&request.action) => Ok(result),
-        stopped = stop_signal() => Err(stopped),
+        stopped = stop.arrive() => Err(stopped),
     };
     run.give_back(GIVING_BACK_AT_THE_END).await;
     let records = run.records();
@@ -186,15 +188,24 @@ fn warn_of_expiry(request: &Request, settled: &Settled) {
     }
 }
 
-async fn stop_signal() -> (&'static str, u8) {
-    // Handlers can only be missing where the system has no signals; then none will come.
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => ("SIGTERM", 143),
-        _ = interrupt.recv() => ("SIGINT", 130),
+/// What Pipelines sends to stop a step, and a terminal to stop a command. `None` where the system has no signals.
+struct StopSignals(Option<(Signal, Signal)>);
+
+impl StopSignals {
+    fn listen() -> Self {
+        let terminate = signal(SignalKind::terminate()).ok();
+        Self(terminate.zip(signal(SignalKind::interrupt()).ok()))
+    }
+
+    /// The name and the exit status of the first one.
+    async fn arrive(self) -> (&'static str, u8) {
+        let Some((mut terminate, mut interrupt)) = self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => ("SIGTERM", 143),
+            _ = interrupt.recv() => ("SIGINT", 130),
+        }
     }
 }
 

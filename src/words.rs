@@ -1,5 +1,6 @@
 //! What others say: texts of registries, token servers and daemons, made fit to stand in a line of ours.
 
+use crate::console::redact;
 use std::fmt;
 
 /// Longest text that is repeated, in characters.
@@ -13,6 +14,8 @@ impl Words {
     /// Takes a text as it came. Its lines are joined by `; `.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        // Before it is cut: half of a credential that was sent back is a secret that no later redaction knows.
+        let text = redact(text);
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let mut characters = lines
             .enumerate()

@@ -5,6 +5,7 @@
 use super::error::{Problem, read_body};
 use super::network::{Network, Outgoing, asked_pause, read};
 use super::scope::{Granted, Scopes};
+use crate::console::hide_bearer;
 use crate::credential::Credential;
 use crate::secret::Secret;
 use crate::words::Words;
@@ -172,9 +173,12 @@ async fn request(
         .filter(|seconds| *seconds > 0)
         .unwrap_or(USUAL_SECONDS)
         .min(86_400);
+    let granted = Granted::of_token(&token, scopes);
+    let bearer = Secret::new(token);
+    hide_bearer(&bearer);
     Ok(Token {
-        granted: Granted::of_token(&token, scopes),
-        bearer: Secret::new(token),
+        granted,
+        bearer,
         until: asked
             + Duration::from_secs(seconds)
                 .saturating_sub(MARGIN)

@@ -51,6 +51,7 @@ impl<'a> Outcome<'a> {
             .or(status.signal().map(|signal| 128 + signal))
             .unwrap_or(-1);
         secrets.assert_absent("the output", &output);
+        assert_tidy(&output);
         for (path, bytes) in files_below(folder.path()) {
             let is_login = path.file_name().is_some_and(|name| name == LOGIN_FILE);
             if !is_login && before.get(&path) != Some(&bytes) {
@@ -230,6 +231,22 @@ impl Secrets {
         for (form, what) in &self.0 {
             assert!(!text.contains(form), "a secret ({what}) is in {place}:\n{text}");
         }
+    }
+}
+
+/// Nothing steers a terminal but the colours of our own lines, from the mark or level to the end.
+fn assert_tidy(output: &str) {
+    for line in output.lines() {
+        let coloured = line
+            .strip_prefix("\u{1b}[")
+            .and_then(|rest| rest.split_once('m'))
+            .filter(|(code, _)| ["2", "31", "32", "33", "34"].contains(code))
+            .and_then(|(_, rest)| rest.strip_suffix("\u{1b}[0m"));
+        let odd = coloured
+            .unwrap_or(line)
+            .chars()
+            .find(|character| character.is_control());
+        assert_eq!(odd, None, "in the line {line:?} of:\n{output}");
     }
 }
 

@@ -102,6 +102,13 @@ impl<'a> Pipe<'a> {
         self.var(name, value)
     }
 
+    /// A text that may appear nowhere: a secret that is part of a value, or that the run is given by others.
+    #[must_use]
+    pub fn hidden(mut self, text: &str) -> Self {
+        self.secrets.add(None, text);
+        self
+    }
+
     /// The workspace of the step's repository, `WORKSPACE/api`, in all variables that name it.
     #[must_use]
     pub fn workspace(self, workspace: &str) -> Self {
@@ -293,15 +300,23 @@ impl<'a> Running<'a> {
         self
     }
 
-    /// Sends a signal (`TERM`, `INT`).
+    /// Sends a signal (`TERM`, `INT`); none to a process that has ended.
     #[must_use]
-    pub fn signal(self, name: &str) -> Self {
+    pub fn signal(mut self, name: &str) -> Self {
+        if self.has_ended() {
+            return self;
+        }
         // The shell's own `kill`: a small Debian has no other.
         let sent = Command::new("sh")
             .args(["-c", &format!("kill -{name} {}", self.process.0.id())])
             .status();
         assert!(sent.unwrap().success(), "kill -{name}");
         self
+    }
+
+    /// Whether the process is there no more.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.0.try_wait().unwrap().is_some()
     }
 
     /// Waits for the end.

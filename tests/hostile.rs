@@ -1,0 +1,203 @@
+//! Registries, proxies and images that mean harm: they forge no line of the log and learn or leak no secret.
+
+use crate::support::emulator::{Answer, Emulator, Setup, on};
+use crate::support::image::Image;
+use crate::support::outcome::Outcome;
+use crate::support::pipe::Pipe;
+use crate::support::pki::Authority;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+/// What would be a line of ours, and what would hide one.
+const FORGED: &str = "no\n\u{1b}[32m✔ pull: 1 image\u{1b}[0m\r\u{1b}[2K\u{7}\u{202e}INFO: done\u{2028}x";
+
+fn shop() -> Emulator {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &Image::small("hostile"));
+    emulator
+}
+
+fn pull(emulator: &Emulator) -> Pipe<'_> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .api_token()
+        .var("IMAGES", "base:1")
+        .var("TO", "oci:out")
+        .var("RETRIES", "0")
+        .var("DEBUG", "true")
+        .var("REPORT", "report.json")
+}
+
+/// No line but the last looks like a last line, and none holds a text that moves what stands around it.
+fn tells_no_lie(outcome: &Outcome<'_>) {
+    let plain = outcome.plain();
+    let lines: Vec<&str> = plain.lines().collect();
+    let forged = |line: &&&str| line.starts_with('✔') || line.starts_with("INFO: done");
+    assert_eq!(lines[..lines.len() - 1].iter().find(forged), None, "{}", outcome.output);
+    assert!(
+        !outcome.output.contains(['\u{202e}', '\u{2028}', '\r', '\u{7}']),
+        "{:?}",
+        outcome.output
+    );
+}
+
+#[test]
+fn words_of_others_forge_no_line() {
+    let denied = || Answer::error_about(403, FORGED, FORGED, &json!(FORGED));
+    for (place, method, path, answer) in [
+        ("an error's code, message and detail", "GET", "/manifests/", denied()),
+        ("a refused blob", "GET", "/blobs/", denied()),
+        (
+            "a plain error page",
+            "GET",
+            "/manifests/",
+            Answer::new(500).body(FORGED),
+        ),
+        (
+            "a token server's refusal",
+            "GET",
+            "/token",
+            Answer::new(401).json(&json!({ "details": FORGED, "errors": [{ "message": FORGED }] })),
+        ),
+        (
+            "an artifact's type",
+            "GET",
+            "/manifests/",
+            Answer::new(200)
+                .header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+                .json(&json!({ "schemaVersion": 2, "mediaType": FORGED, "config": FORGED })),
+        ),
+        (
+            "a header",
+            "GET",
+            "/manifests/",
+            Answer::new(307).header("Location", "https://elsewhere.example/✔%0A%1b[32m\u{85}"),
+        ),
+        (
+            "a challenge",
+            "GET",
+            "/manifests/",
+            Answer::new(401).header(
+                "WWW-Authenticate",
+                "Bearer realm=\"http://x\u{9}✔/%0a\u{9b}32m\",service=\"\u{9b}\"",
+            ),
+        ),
+    ] {
+        let emulator = shop();
+        emulator.script(on(method, path).signed_in(), 100, answer.clone());
+        let unsigned = matches!(answer.status, 401 | 307);
+        if unsigned {
+            emulator.script(on(method, path), 100, answer);
+        }
+        let outcome = pull(&emulator).run();
+        assert_ne!(outcome.status, 0, "{place}: {}", outcome.output);
+        tells_no_lie(&outcome);
+    }
+}
+
+#[test]
+fn names_in_an_image_forge_no_line() {
+    let emulator = shop();
+    let layer = json!({
+        "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "digest": Image::small("hostile").digest(),
+        "size": 12,
+        "urls": [FORGED],
+        "annotations": { "org.opencontainers.image.title": FORGED },
+    });
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": FORGED,
+        "config": { "mediaType": FORGED, "digest": FORGED, "size": 2 },
+        "layers": [layer],
+    });
+    let answer = Answer::new(200)
+        .header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+        .body(manifest.to_string());
+    emulator.script(on("GET", "/manifests/").signed_in(), 100, answer);
+    let outcome = pull(&emulator).run();
+    assert_ne!(outcome.status, 0, "{}", outcome.output);
+    tells_no_lie(&outcome);
+}
+
+/// What a registry repeats of a request is cut at a bound; half a secret is one that no search for the whole finds.
+#[test]
+fn a_credential_that_is_sent_back_is_hidden_wherever_its_text_is_cut() {
+    let basic = STANDARD.encode(format!("{}:{}", Setup::EMAIL, Setup::api_token()));
+    for before in [0, 200, 300, 340, 370, 385, 395, 399] {
+        let padding = "x".repeat(before);
+        let emulator = shop();
+        for echo in [&basic, &Setup::api_token()] {
+            let message = format!("{padding}{echo} is not welcome");
+            emulator.script(
+                on("GET", "/token").signed_in(),
+                1,
+                Answer::new(401).json(&json!({ "details": message })),
+            );
+            pull(&emulator).run().fails(3);
+        }
+    }
+}
+
+#[test]
+fn a_token_of_the_realm_that_is_sent_back_is_hidden() {
+    for before in [0, 380] {
+        let emulator = shop();
+        let token = "a-bearer-token-that-nobody-else-may-see-0123456789";
+        emulator.script(
+            on("GET", "/token"),
+            1,
+            Answer::new(200).json(&json!({ "token": token })),
+        );
+        let message = format!("{}{token} grants nothing", "x".repeat(before));
+        emulator.script(
+            on("GET", "/manifests/").signed_in(),
+            1,
+            Answer::error(403, "DENIED", &message),
+        );
+        pull(&emulator).hidden(token).run().fails(3).says("***");
+    }
+}
+
+#[test]
+fn a_proxys_password_is_a_secret_too() {
+    let emulator = Emulator::start(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared()));
+    emulator.put_image("shop/base", "1", &Image::small("hostile"));
+    let (written, password) = ("open%2Fsesame%40proxy%2077", "open/sesame@proxy 77");
+    let there = emulator.proxy().replace("http://", &format!("http://robot:{written}@"));
+    let run = |proxy: &str| {
+        pull(&emulator)
+            .hidden(password)
+            .hidden(written)
+            .hidden(&STANDARD.encode(format!("robot:{password}")))
+            .var("HTTPS_PROXY", proxy)
+            .unset("REGISTRY")
+            .run()
+    };
+    let outcome = run(&there).succeeds();
+    let asked = outcome.journal();
+    let scheme = asked.iter().find_map(|entry| entry.authorization.as_deref());
+    assert_eq!(scheme, Some("Basic"), "{asked:#?}");
+    // A proxy that is not there, and one that is no address.
+    for proxy in [
+        format!("http://robot:{written}@127.0.0.1:9"),
+        format!("http://robot:{password}@:x"),
+    ] {
+        let outcome = run(&proxy);
+        assert_ne!(outcome.status, 0, "{}", outcome.output);
+    }
+}
+
+#[test]
+fn a_proxy_that_wants_a_password_is_named() {
+    let emulator = Emulator::start(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared()));
+    // A proxy that leads nowhere answers every CONNECT with 502: this one knows no `elsewhere.apkg.io`.
+    pull(&emulator)
+        .var("REGISTRY", "elsewhere.apkg.io")
+        .run()
+        .fails(6)
+        .says("HTTPS_PROXY");
+}

@@ -14,6 +14,7 @@ pub mod credential;
 pub mod docker_config;
 pub mod engine;
 pub mod failure;
+pub mod fault;
 pub mod hasher;
 pub mod image;
 pub mod mistake;

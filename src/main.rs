@@ -1,30 +1,11 @@
 //! The edge of the process: environment in, exit status out.
 
 use anyhow::Context as _;
-use crg_pipe::{console, pipe};
+use crg_pipe::{console, fault, pipe};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(|place| format!(" at {}:{}", place.file(), place.line()))
-            .unwrap_or_default();
-        let payload = panic.payload();
-        let text = payload
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let what = text.unwrap_or("no message").replace(['\n', '\r'], " ");
-        console::failure(
-            &format!(
-                "a fault of crg-pipe {}{place}: {what}; please report this line",
-                env!("CARGO_PKG_VERSION")
-            ),
-            true,
-        );
-        std::process::exit(1);
-    }));
+    fault::tell_of_panics();
     match start() {
         Ok(status) => ExitCode::from(status),
         Err(error) => {

@@ -201,3 +201,77 @@ fn a_proxy_that_wants_a_password_is_named() {
         .fails(6)
         .says("HTTPS_PROXY");
 }
+
+#[test]
+fn a_host_of_no_proxy_is_not_asked_of_the_proxy() {
+    let emulator = Emulator::start(Setup::shop().behind_proxy("registry.invalid", Authority::shared()));
+    emulator.put_image("shop/base", "1", &Image::small("hostile"));
+    let run = |exempt: &str| {
+        let pipe = pull(&emulator).var("CREDENTIAL", "api-token").var("NO_PROXY", exempt);
+        pipe.var("IMAGES", "registry.invalid/shop/base:1").run()
+    };
+    run("localhost").succeeds();
+    for exempt in ["registry.invalid", ".invalid", "example.com, registry.invalid"] {
+        run(exempt)
+            .fails(6)
+            .no_connection()
+            .says("its name could not be resolved");
+    }
+}
+
+#[test]
+fn another_host_gets_no_credential_by_redirect_nor_by_its_own_challenge() {
+    for status in [301, 302, 303, 307, 308] {
+        let (emulator, other) = (shop(), shop());
+        let base = Image::small("hostile");
+        let blob = base.blobs()[1].digest();
+        let there = format!("{}/v2/shop/base/blobs/{blob}", other.origin());
+        let redirect = Answer::new(status).header("Location", &there);
+        emulator.script(on("GET", &blob).signed_in(), 1, redirect);
+        // What it leads to asks for a sign-in, as the other emulator does for everything.
+        let outcome = pull(&emulator).run();
+        let journal = other.journal();
+        assert!(!journal.is_empty(), "{status}: {}", outcome.output);
+        let given: Vec<_> = journal
+            .iter()
+            .filter_map(|entry| entry.authorization.as_ref())
+            .collect();
+        assert!(
+            given.is_empty(),
+            "{status}: {given:?} to another host\n{}",
+            outcome.output
+        );
+    }
+    // A manifest is never fetched from elsewhere with the credential either.
+    let (emulator, other) = (shop(), shop());
+    let there = format!("{}/v2/shop/base/manifests/1", other.origin());
+    emulator.script(
+        on("GET", "/manifests/1").signed_in(),
+        1,
+        Answer::new(307).header("Location", &there),
+    );
+    pull(&emulator).run();
+    assert!(other.journal().iter().all(|entry| entry.authorization.is_none()));
+}
+
+#[test]
+fn a_realm_that_may_not_have_the_credential_is_told_and_not_asked() {
+    let emulator = shop();
+    for realm in [
+        "http://example.com/token",
+        "https://10.0.0.1/token",
+        "https://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        "https://crg.apkg.io@127.0.0.1/token",
+    ] {
+        let challenge = format!("Bearer realm=\"{realm}\",service=\"x\"");
+        emulator.script(
+            on("GET", "/manifests/"),
+            1,
+            Answer::new(401).header("WWW-Authenticate", &challenge),
+        );
+        let outcome = pull(&emulator).run();
+        assert_ne!(outcome.status, 0, "{realm}: {}", outcome.output);
+        assert_eq!(outcome.journal().len(), 1, "{realm}: {:#?}", outcome.journal());
+    }
+}

@@ -1,15 +1,14 @@
 //! Bytes on their way, checked against the digest that they are to have.
 
-use crate::hasher::Hasher;
 use crate::image::Digest;
 use bytes::Bytes;
 
-/// Lets bytes pass but the last piece, which goes only when the digest of all is known to be right.
+/// Lets bytes pass but the last piece, which goes only when the digest of all is known to be right. Whoever brings the
+/// bytes hashes them, on the thread that suits it.
 pub struct Checked {
     digest: Digest,
     size: u64,
     passed: u64,
-    hasher: Hasher,
     held: Option<Bytes>,
 }
 
@@ -47,7 +46,6 @@ impl Checked {
             digest: digest.clone(),
             size,
             passed: 0,
-            hasher: Hasher::of_kind(digest),
             held: None,
         }
     }
@@ -70,25 +68,23 @@ impl Checked {
                 found: self.passed,
             });
         }
-        self.hasher.update(&bytes);
         if self.passed < self.size {
             return Ok(Some(bytes));
         }
         Ok(self.held.replace(bytes))
     }
 
-    /// Gives the last bytes.
+    /// Gives the last bytes. `found` is the digest of all that came.
     ///
     /// # Errors
     /// All of them together are wrong.
-    pub fn finish(self) -> Result<Option<Bytes>, Wrong> {
+    pub fn finish(self, found: Digest) -> Result<Option<Bytes>, Wrong> {
         if self.passed != self.size {
             return Err(Wrong::Size {
                 expected: self.size,
                 found: self.passed,
             });
         }
-        let found = self.hasher.finish();
         if found == self.digest {
             Ok(self.held)
         } else {
@@ -115,7 +111,7 @@ mod tests {
             pieces.is_empty() || all as u64 != size || passed.len() < all,
             "the last piece waits"
         );
-        if let Some(bytes) = checked.finish()? {
+        if let Some(bytes) = checked.finish(digest.of_same_kind(pieces.concat().as_bytes()))? {
             passed.push_str(std::str::from_utf8(&bytes).unwrap());
         }
         Ok(passed)

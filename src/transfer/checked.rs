@@ -1,14 +1,15 @@
 //! Bytes on their way, checked against the digest that they are to have.
 
+use crate::hasher::Hasher;
 use crate::image::Digest;
 use bytes::Bytes;
 
-/// Lets bytes pass but the last piece, which goes only when the digest of all is known to be right. Whoever brings the
-/// bytes hashes them, on the thread that suits it.
+/// Lets bytes pass but the last piece, which goes only when the digest of all is known to be right.
 pub struct Checked {
     digest: Digest,
     size: u64,
     passed: u64,
+    hasher: Hasher,
     held: Option<Bytes>,
 }
 
@@ -46,6 +47,7 @@ impl Checked {
             digest: digest.clone(),
             size,
             passed: 0,
+            hasher: Hasher::of_kind(digest),
             held: None,
         }
     }
@@ -68,23 +70,25 @@ impl Checked {
                 found: self.passed,
             });
         }
+        self.hasher.update(&bytes);
         if self.passed < self.size {
             return Ok(Some(bytes));
         }
         Ok(self.held.replace(bytes))
     }
 
-    /// Gives the last bytes. `found` is the digest of all that came.
+    /// Gives the last bytes.
     ///
     /// # Errors
     /// All of them together are wrong.
-    pub fn finish(self, found: Digest) -> Result<Option<Bytes>, Wrong> {
+    pub fn finish(self) -> Result<Option<Bytes>, Wrong> {
         if self.passed != self.size {
             return Err(Wrong::Size {
                 expected: self.size,
                 found: self.passed,
             });
         }
+        let found = self.hasher.finish();
         if found == self.digest {
             Ok(self.held)
         } else {
@@ -111,7 +115,7 @@ mod tests {
             pieces.is_empty() || all as u64 != size || passed.len() < all,
             "the last piece waits"
         );
-        if let Some(bytes) = checked.finish(digest.of_same_kind(pieces.concat().as_bytes()))? {
+        if let Some(bytes) = checked.finish()? {
             passed.push_str(std::str::from_utf8(&bytes).unwrap());
         }
         Ok(passed)

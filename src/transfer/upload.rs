@@ -1,7 +1,6 @@
 //! One blob into a registry: a producer reads and checks, a request sends what it gives, both in one task.
 
 use super::checked::Checked;
-use super::hashing::Running;
 use super::origin::Origin;
 use super::{Destination, Mover, wrong_bytes};
 use crate::access::Served;
@@ -92,7 +91,6 @@ async fn from_file(
     let (wanted, to) = (blob.clone(), to.clone());
     let read = tokio::task::spawn_blocking(move || {
         let mut checked = Checked::new(&wanted.digest, wanted.size);
-        let mut hasher = Hasher::of_kind(&wanted.digest);
         loop {
             let left = usize::try_from(wanted.size - checked.passed()).unwrap_or(PIECE);
             // The end is known: no buffer is made to read nothing.
@@ -105,14 +103,13 @@ async fn from_file(
                 break;
             }
             piece.truncate(count);
-            hasher.update(&piece);
             if let Some(before) = checked.push(piece.freeze()).map_err(Unread::Wrong)?
                 && to.blocking_send(Ok(before)).is_err()
             {
                 return Ok(());
             }
         }
-        if let Some(last) = checked.finish(hasher.finish()).map_err(Unread::Wrong)? {
+        if let Some(last) = checked.finish().map_err(Unread::Wrong)? {
             // Nobody to take it means that the request has failed, which says so itself.
             let _ = to.blocking_send(Ok(last));
         }
@@ -277,11 +274,10 @@ async fn from_registry(
     to: &Sender<Result<Bytes, io::Error>>,
 ) -> Result<(), Failure> {
     let mut checked = Checked::new(&blob.digest, blob.size);
-    let mut running = Running::of_kind(&blob.digest);
     let mut tries = 1;
     let mut best = 0;
     loop {
-        let error = match read_on(mover, blob, from, (&mut checked, &mut running), to).await {
+        let error = match read_on(mover, blob, from, &mut checked, to).await {
             Ok(Flow::Gone) => return Ok(()),
             Ok(Flow::Ended) => break,
             Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository), &wrong)),
@@ -304,8 +300,7 @@ async fn from_registry(
         tokio::time::sleep(pause).await;
         tries += 1;
     }
-    let found = mover.hashing.finish(running).await.finish();
-    match checked.finish(found) {
+    match checked.finish() {
         Ok(last) => {
             if let Some(last) = last {
                 mover.count(last.len());
@@ -332,7 +327,7 @@ async fn read_on(
     mover: &Mover<'_>,
     blob: &Descriptor,
     from: &Served,
-    (checked, running): (&mut Checked, &mut Running),
+    checked: &mut Checked,
     to: &Sender<Result<Bytes, io::Error>>,
 ) -> Result<Flow, registry::Error> {
     if checked.passed() == blob.size {
@@ -362,7 +357,6 @@ async fn read_on(
         if bytes.is_empty() {
             continue;
         }
-        mover.hashing.update(running, bytes.clone());
         match checked.push(bytes) {
             Ok(None) => {}
             Ok(Some(before)) => {

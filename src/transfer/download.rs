@@ -5,6 +5,7 @@
 //! the network is fast nothing is ever cut. A registry that does not honour ranges is met with one piece a blob.
 
 use super::checked::Wrong;
+use super::hashing::{Hashing, Running};
 use super::{Mover, wrong_bytes};
 use crate::access::Served;
 use crate::archive::Region;
@@ -14,6 +15,7 @@ use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::chance;
 use crate::registry::{self, Problem};
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -26,7 +28,7 @@ const BEFORE_CUTTING: Duration = Duration::from_millis(250);
 /// A piece is cut only if it would take so much longer still.
 const WORTH_CUTTING: Duration = Duration::from_millis(500);
 /// Read back for the digest so many bytes at a time.
-const READ_BACK: usize = 1024 * 1024;
+const READ_BACK: usize = 256 * 1024;
 
 /// A blob and where it goes.
 #[derive(Debug, Clone)]
@@ -49,7 +51,8 @@ struct Board<'w> {
 
 /// How far a blob is.
 struct Progress {
-    hasher: Hasher,
+    /// `None` when the last piece is done.
+    running: Option<Running>,
     /// So many bytes from the start are in the hash.
     hashed: u64,
     /// Pieces that are not done.
@@ -94,7 +97,7 @@ impl Mover<'_> {
         seal: &impl Fn(&Digest) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let blobs = wanted.iter().map(|wanted| Progress {
-            hasher: Hasher::of_kind(&wanted.blob.digest),
+            running: Some(Running::of_kind(&wanted.blob.digest)),
             hashed: 0,
             open: 1,
         });
@@ -209,7 +212,7 @@ impl Mover<'_> {
                 .write_at(&bytes, at)
                 .map_err(|error| Broken::File(unwritten(&blob.digest, &error)))?;
             self.count(bytes.len());
-            if board.borrow_mut().advance(number, &bytes) {
+            if board.borrow_mut().advance(number, bytes, &self.hashing) {
                 return Ok(());
             }
         }
@@ -224,18 +227,19 @@ impl Mover<'_> {
         number: usize,
         from: &Served,
     ) -> Result<Option<Digest>, Failure> {
-        let (wanted, hasher, hashed) = {
+        let (wanted, running, hashed) = {
             let mut board = board.borrow_mut();
             let piece = board.pieces[number];
             let wanted = board.wanted[piece.blob].clone();
             let progress = &mut board.blobs[piece.blob];
             progress.open -= 1;
-            if progress.open > 0 {
+            let Some(running) = progress.running.take_if(|_| progress.open == 0) else {
                 return Ok(None);
-            }
-            (wanted, progress.hasher.clone(), progress.hashed)
+            };
+            (wanted, running, progress.hashed)
         };
         let blob = wanted.blob;
+        let hasher = self.hashing.finish(running).await;
         let digest = read_back(wanted.region, hasher, hashed).await;
         let found = digest.map_err(|error| unwritten(&blob.digest, &error))?;
         if found == blob.digest {
@@ -322,14 +326,17 @@ impl Board<'_> {
     }
 
     /// Notes bytes that were written; whether the piece is complete.
-    fn advance(&mut self, number: usize, bytes: &[u8]) -> bool {
+    fn advance(&mut self, number: usize, bytes: Bytes, hashing: &Hashing) -> bool {
         let piece = &mut self.pieces[number];
         let progress = &mut self.blobs[piece.blob];
-        if progress.hashed == piece.at {
-            progress.hasher.update(bytes);
-            progress.hashed += bytes.len() as u64;
+        let length = bytes.len() as u64;
+        if progress.hashed == piece.at
+            && let Some(running) = &mut progress.running
+        {
+            hashing.update(running, bytes);
+            progress.hashed += length;
         }
-        piece.at += bytes.len() as u64;
+        piece.at += length;
         piece.at == piece.end
     }
 }
@@ -392,7 +399,7 @@ mod tests {
 
     fn board(wanted: &[Wanted]) -> Board<'_> {
         let blobs = wanted.iter().map(|wanted| Progress {
-            hasher: Hasher::of_kind(&wanted.blob.digest),
+            running: Some(Running::of_kind(&wanted.blob.digest)),
             hashed: 0,
             open: 1,
         });
@@ -443,9 +450,10 @@ mod tests {
         board.take();
         board.pieces[0].begun -= BEFORE_CUTTING;
         board.take();
-        assert!(!board.advance(1, b"later"));
+        let hashing = Hashing::default();
+        assert!(!board.advance(1, Bytes::from_static(b"later"), &hashing));
         assert_eq!(board.blobs[0].hashed, 0);
-        assert!(!board.advance(0, b"first"));
+        assert!(!board.advance(0, Bytes::from_static(b"first"), &hashing));
         assert_eq!(board.blobs[0].hashed, 5);
     }
 }

@@ -6,6 +6,7 @@
 pub mod checked;
 pub mod download;
 pub mod graph;
+mod hashing;
 pub mod origin;
 mod referrers;
 mod upload;
@@ -20,6 +21,7 @@ use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{self, Policy};
 use crate::registry::{self, Code, Manifest, Mount, Problem, Written};
 use futures_util::stream::{self, StreamExt as _};
+use hashing::Hashing;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub struct Mover<'a> {
     /// One transfer of a blob to a repository serves all images that need it there.
     moved: Mutex<Moved>,
     bytes: Cell<u64>,
+    hashing: Hashing,
 }
 
 /// Whether a blob has come to a repository; locked while it is on its way.
@@ -70,6 +73,7 @@ impl<'a> Mover<'a> {
             large: Semaphore::new(concurrency.div_ceil(2)),
             moved: Mutex::default(),
             bytes: Cell::new(0),
+            hashing: Hashing::default(),
         }
     }
 

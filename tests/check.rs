@@ -34,7 +34,11 @@ fn check(emulator: &Emulator) -> Pipe<'_> {
 /// Nothing but reads, and uploads that were opened and given up.
 fn left_nothing_behind(emulator: &Emulator, outcome: &Outcome<'_>) {
     let (mut opened, mut cancelled) = (0, 0);
-    for entry in outcome.journal().iter().filter(|entry| entry.service == Service::Registry) {
+    for entry in outcome
+        .journal()
+        .iter()
+        .filter(|entry| entry.service == Service::Registry)
+    {
         match entry.method.as_str() {
             "GET" | "HEAD" => {}
             "POST" if entry.path.contains("/blobs/uploads/") => opened += usize::from(entry.status == 202),
@@ -61,7 +65,11 @@ fn has_rows<const N: usize>(outcome: &Outcome<'_>, expected: [&str; N]) {
     let table = table(outcome);
     assert_eq!(table.len(), N, "{}", outcome.output);
     for (row, begin) in table.iter().zip(expected) {
-        assert!(row.starts_with(begin), "`{row}` does not begin `{begin}`:\n{}", outcome.output);
+        assert!(
+            row.starts_with(begin),
+            "`{row}` does not begin `{begin}`:\n{}",
+            outcome.output
+        );
     }
 }
 
@@ -96,10 +104,14 @@ fn everything_in_order_is_one_table() {
             &format!("✔ {realm}"),
             &image("base"),
             &image("api"),
-            &format!("✔ target {host}/shop/api:2 the package is there; may be pushed to with the built-in credential; the token \
-                      grants `pull,push`; there is no `2` yet"),
-            &format!("✔ target {host}/shop/base the package is there; may be pushed to with the API token; the token grants \
-                      `pull,push`"),
+            &format!(
+                "✔ target {host}/shop/api:2 the package is there; may be pushed to with the built-in credential; the token \
+                      grants `pull,push`; there is no `2` yet"
+            ),
+            &format!(
+                "✔ target {host}/shop/base the package is there; may be pushed to with the API token; the token grants \
+                      `pull,push`"
+            ),
             "✔ pipelines bitbucket-pipelines.yml no `image` of a step or service that cannot be pulled",
         ],
     );
@@ -189,16 +201,27 @@ fn an_access_token_fails_its_row_and_the_rest_goes_on() {
         ],
     );
     let outcome = outcome
-        .says("ERROR: `ATLASSIAN_API_TOKEN` holds an access token, which does not work in Bitbucket's container registry")
+        .says(
+            "ERROR: `ATLASSIAN_API_TOKEN` holds an access token, which does not work in Bitbucket's container registry",
+        )
         .says("hint: It begins with `ATCT`")
         .says("the built-in credential reaches only packages that are linked to this repository")
         .says("✖ check: 2 of 7 facts failed, nothing was changed (exit status 3: credential)");
-    let api: Vec<_> = outcome.journal().into_iter().filter(|entry| entry.service == Service::Api).collect();
+    let api: Vec<_> = outcome
+        .journal()
+        .into_iter()
+        .filter(|entry| entry.service == Service::Api)
+        .collect();
     assert_eq!(api[0].authorization.as_deref(), Some("Bearer"));
     let report = outcome.report.as_ref().unwrap();
     assert_eq!(report["status"], 3);
     assert_eq!(report["checks"][1]["outcome"], "failed");
-    assert!(report["checks"][1]["hint"].as_str().unwrap().contains("Create API token with scopes"));
+    assert!(
+        report["checks"][1]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("Create API token with scopes")
+    );
 
     // Alone, it leaves nothing to sign in with.
     let outcome = check(&emulator)
@@ -227,7 +250,10 @@ fn an_access_token_fails_its_row_and_the_rest_goes_on() {
 fn foreign_tokens_and_the_built_in_one_are_never_sent_to_bitbucket() {
     let emulator = started(Setup::shop());
     let github = format!("ghp_{}", "0123456789abcdef01234567890123456789");
-    for (api_token, kind) in [(github.as_str(), "a GitHub token"), ("dckr_pat_0123456789abcdefghijklmnopq", "a Docker Hub token")] {
+    for (api_token, kind) in [
+        (github.as_str(), "a GitHub token"),
+        ("dckr_pat_0123456789abcdefghijklmnopq", "a Docker Hub token"),
+    ] {
         let outcome = check(&emulator)
             .built_in()
             .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
@@ -236,9 +262,15 @@ fn foreign_tokens_and_the_built_in_one_are_never_sent_to_bitbucket() {
             .run()
             .fails(3)
             .api_calls(0)
-            .says(&format!("`ATLASSIAN_API_TOKEN` holds {kind}; the registry did not get it"))
+            .says(&format!(
+                "`ATLASSIAN_API_TOKEN` holds {kind}; the registry did not get it"
+            ))
             .says("It was not sent anywhere");
-        assert!(!table(&outcome).iter().any(|row| row.contains(" scopes ")), "{}", outcome.output);
+        assert!(
+            !table(&outcome).iter().any(|row| row.contains(" scopes ")),
+            "{}",
+            outcome.output
+        );
     }
     // An API token in the built-in one's variable goes to the registry alone.
     check(&emulator)
@@ -254,7 +286,8 @@ fn foreign_tokens_and_the_built_in_one_are_never_sent_to_bitbucket() {
 
 #[test]
 fn an_api_token_without_scopes_is_told_so() {
-    let emulator = started(Setup::shop().user(User::new(Setup::EMAIL, &Setup::api_token()).role("shop/api", Role::Write)));
+    let emulator =
+        started(Setup::shop().user(User::new(Setup::EMAIL, &Setup::api_token()).role("shop/api", Role::Write)));
     let outcome = check(&emulator)
         .api_token()
         .var("IMAGES", "api:1")
@@ -366,8 +399,17 @@ fn what_is_missing_is_told_as_the_other_actions_tell_it() {
 fn an_index_with_a_manifest_missing_is_found_out() {
     let emulator = started(Setup::shop());
     let child = Image::multi("check-base").children()[1].digest();
-    emulator.script(on("GET", &format!("/manifests/{child}$")), 1, Answer::error(404, "MANIFEST_UNKNOWN", "gone"));
-    check(&emulator).api_token().var("IMAGES", "base:1").run().fails(4).says("✖ image");
+    emulator.script(
+        on("GET", &format!("/manifests/{child}$")),
+        1,
+        Answer::error(404, "MANIFEST_UNKNOWN", "gone"),
+    );
+    check(&emulator)
+        .api_token()
+        .var("IMAGES", "base:1")
+        .run()
+        .fails(4)
+        .says("✖ image");
 }
 
 #[test]
@@ -421,7 +463,13 @@ fn no_registry_is_told_apart_from_one_that_is_silent() {
 
 #[test]
 fn of_several_failures_the_first_to_mend_gives_the_status() {
-    let setup = || Setup::shop().user(User::new(Setup::EMAIL, &Setup::api_token()).scopes(&[READ, WRITE]).role("shop/api", Role::Read));
+    let setup = || {
+        Setup::shop().user(
+            User::new(Setup::EMAIL, &Setup::api_token())
+                .scopes(&[READ, WRITE])
+                .role("shop/api", Role::Read),
+        )
+    };
     let emulator = started(setup());
     let tried = |images: &str| check(&emulator).api_token().var("IMAGES", images).var("TARGET", "api");
     // A role (5) before a missing tag (4).
@@ -431,7 +479,10 @@ fn of_several_failures_the_first_to_mend_gives_the_status() {
     // A step's image of another host (4) before a registry that is silent (6).
     emulator.script(on("GET", "^/v2/$"), 1, Answer::new(503));
     tried("api:1")
-        .file("bitbucket-pipelines.yml", "image: {name: packages.atlassian.net/shop/a, username: a, password: b}\n")
+        .file(
+            "bitbucket-pipelines.yml",
+            "image: {name: packages.atlassian.net/shop/a, username: a, password: b}\n",
+        )
         .run()
         .fails(4)
         .says("✖ registry")
@@ -442,7 +493,8 @@ fn of_several_failures_the_first_to_mend_gives_the_status() {
 fn images_of_steps_that_cannot_be_pulled_are_told_with_their_lines() {
     let emulator = started(Setup::shop());
     let host = emulator.host();
-    let own = |user: &str, password: &str| format!("{{name: {host}/shop/build:1, username: {user}, password: {password}}}");
+    let own =
+        |user: &str, password: &str| format!("{{name: {host}/shop/build:1, username: {user}, password: {password}}}");
     let text = format!(
         "image: {}\npipelines:\n  default:\n    - step:\n        image: {}\n        script:\n          - pipe: x/y:1\n            \
          variables:\n              image: {host}/shop/no:1\n    - step:\n        image: {host}/shop/bare:1\n        script: []\n",
@@ -495,7 +547,12 @@ fn a_token_that_ends_soon_fails_a_scheduled_run() {
         let day = time::OffsetDateTime::from(std::time::SystemTime::now()).date() + time::Duration::days(days);
         format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day())
     };
-    for (days, status, mark) in [(40, 0, "✔ expiry"), (20, 0, "⚠ expiry"), (3, 3, "✖ expiry"), (-3, 3, "✖ expiry")] {
+    for (days, status, mark) in [
+        (40, 0, "✔ expiry"),
+        (20, 0, "⚠ expiry"),
+        (3, 3, "✖ expiry"),
+        (-3, 3, "✖ expiry"),
+    ] {
         check(&emulator)
             .api_token()
             .var("TOKEN_EXPIRES_ON", &day(days))
@@ -539,7 +596,11 @@ fn a_credential_that_is_not_accepted_fails_though_another_one_serves() {
         .succeeds()
         .api_calls(0)
         .says("not looked at: `CREDENTIAL` is `built-in`");
-    check(&emulator).run().fails(3).says("✖ credential  none").says("there is no credential");
+    check(&emulator)
+        .run()
+        .fails(3)
+        .says("✖ credential  none")
+        .says("there is no credential");
 }
 
 #[test]
@@ -574,14 +635,18 @@ fn a_session_that_cannot_be_given_up_is_told() {
         .var("TARGET", "api")
         .run()
         .succeeds()
-        .says("⚠ target")
-        .says("stays open: the registry would not let it be given up");
+        .says("✔ target")
+        .says("; the registry keeps the empty upload session of this try until it drops it");
 }
 
 #[test]
 fn a_registry_that_is_not_ours_is_checked_alike() {
     let email = "ada@example.com";
-    let tokens = TokenServer::start().user(email, &api_token("ada"), &[("shop/base", "pull"), ("shop/api", "pull,push")]);
+    let tokens = TokenServer::start().user(
+        email,
+        &api_token("ada"),
+        &[("shop/base", "pull"), ("shop/api", "pull,push")],
+    );
     let registry = Distribution::setup().token(&tokens).recorded().start();
     let tried = || {
         Pipe::new()
@@ -604,7 +669,9 @@ fn a_registry_that_is_not_ours_is_checked_alike() {
             "– expiry",
             &format!("✔ registry {host}"),
             &format!("✖ image {host}/shop/base:1 is not there"),
-            &format!("✔ target {host}/shop/api the package is there; may be pushed to with the API token; the token grants `pull,push`"),
+            &format!(
+                "✔ target {host}/shop/api the package is there; may be pushed to with the API token; the token grants `pull,push`"
+            ),
             &format!("✖ target {host}/shop/base may not be pushed to"),
             "– pipelines",
         ],
@@ -612,6 +679,27 @@ fn a_registry_that_is_not_ours_is_checked_alike() {
     for line in registry.recorder().requests() {
         assert!(!line.starts_with("PUT") && !line.starts_with("PATCH"), "{line}");
     }
+    // This registry lets nobody give up a session whose token may not delete.
+    outcome.says("; the registry keeps the empty upload session of this try until it drops it");
+    let registry = Distribution::setup().htpasswd(email).recorded().start();
+    Pipe::new()
+        .workspace("shop")
+        .distribution(&registry)
+        .var("ACTION", "check")
+        .var("BITBUCKET_PACKAGES_USERNAME", email)
+        .var("BITBUCKET_PACKAGES_TOKEN", Distribution::PASSWORD)
+        .var("TARGET", "api")
+        .run()
+        .succeeds()
+        .says("takes user name and password with each request")
+        .never_says("the registry keeps the empty upload session");
+    let requests = registry.recorder().requests();
+    assert!(
+        requests
+            .iter()
+            .any(|line| line.starts_with("DELETE ") && line.ends_with(" 204")),
+        "{requests:#?}"
+    );
     let registry = Distribution::setup().start();
     Pipe::new()
         .workspace("shop")

@@ -30,15 +30,36 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 use time::{Date, OffsetDateTime};
 
-/// Why something of the registry was not looked at.
-type NotTried = &'static str;
+/// What came of looking at something.
+enum Tried<T> {
+    Done(Result<T, Failure>),
+    /// It was not looked at, for this reason.
+    Not(&'static str),
+}
+
+impl<T> Tried<T> {
+    fn found(&self) -> Option<&T> {
+        match self {
+            Self::Done(found) => found.as_ref().ok(),
+            Self::Not(_) => None,
+        }
+    }
+
+    fn failure(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Done(found) => found.as_mut().err(),
+            Self::Not(_) => None,
+        }
+    }
+}
 
 /// What the registry says, each as far as it was tried.
 struct Seen {
     greeting: Result<SignIn, Failure>,
     took: Duration,
-    images: Vec<(Result<Result<image::Found, Failure>, NotTried>, Duration)>,
-    targets: Vec<Result<Result<target::Found, Failure>, NotTried>>,
+    /// Each with the time that it took.
+    images: Vec<(Tried<image::Found>, Duration)>,
+    targets: Vec<Tried<target::Found>>,
     signed_in: Vec<(Source, SignedIn)>,
 }
 
@@ -67,8 +88,8 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
     if let Some(diagnosis) = &diagnosis {
         seen.explain(diagnosis);
     }
-    for (number, (image, (found, took))) in checkup.images.iter().zip(&seen.images).enumerate() {
-        run.record(0, record(number, image, found, *took));
+    for (number, (image, (tried, took))) in checkup.images.iter().zip(&seen.images).enumerate() {
+        run.record(0, record(number, image, tried.found(), *took));
     }
     let today = OffsetDateTime::from(SystemTime::now()).date();
     let rows = rows(run, checkup, survey, answer.as_ref(), &seen, today);
@@ -91,15 +112,15 @@ async fn look(run: &Run, checkup: &Checkup, survey: &Survey) -> Seen {
     let images = stream::iter(&checkup.images).map(|image| async move {
         let start = Instant::now();
         let found = match blocked.filter(|_| image.repository.host() == access.registry()) {
-            Some(why) => Err(why),
-            None => Ok(image::look(access, image).await),
+            Some(why) => Tried::Not(why),
+            None => Tried::Done(image::look(access, image).await),
         };
         (found, start.elapsed())
     });
     let targets = stream::iter(&checkup.targets).map(|(repository, tag)| async move {
         match blocked {
-            Some(why) => Err(why),
-            None => Ok(target::look(access, repository, tag.as_ref()).await),
+            Some(why) => Tried::Not(why),
+            None => Tried::Done(target::look(access, repository, tag.as_ref()).await),
         }
     });
     let (images, targets): (Vec<_>, Vec<_>) = tokio::join!(
@@ -133,30 +154,21 @@ impl Seen {
     fn has_served(&self, source: Source, checkup: &Checkup, registry: &Host) -> bool {
         let images = checkup.images.iter().zip(&self.images);
         let of_registry = images.filter(|(image, _)| image.repository.host() == registry);
-        let images = of_registry.filter_map(|(_, (found, _))| found.as_ref().ok()?.as_ref().ok()?.source);
-        let targets = self
-            .targets
-            .iter()
-            .filter_map(|found| found.as_ref().ok()?.as_ref().ok()?.source);
+        let images = of_registry.filter_map(|(_, (tried, _))| tried.found()?.source);
+        let targets = self.targets.iter().filter_map(|tried| tried.found()?.source);
         images.chain(targets).any(|served| served == source)
     }
 
     /// Whether no image and no target was refused.
     fn is_all_granted(&self) -> bool {
-        let images = self.images.iter().all(|(found, _)| matches!(found, Ok(Ok(_))));
-        images && self.targets.iter().all(|found| matches!(found, Ok(Ok(_))))
+        let images = self.images.iter().all(|(tried, _)| tried.found().is_some());
+        images && self.targets.iter().all(|tried| tried.found().is_some())
     }
 
     /// Puts what Bitbucket says of the API token into what was refused to it.
     fn explain(&mut self, diagnosis: &Diagnosis) {
-        let images = self
-            .images
-            .iter_mut()
-            .filter_map(|(found, _)| found.as_mut().ok()?.as_mut().err());
-        let targets = self
-            .targets
-            .iter_mut()
-            .filter_map(|found| found.as_mut().ok()?.as_mut().err());
+        let images = self.images.iter_mut().filter_map(|(tried, _)| tried.failure());
+        let targets = self.targets.iter_mut().filter_map(Tried::failure);
         let credentials = self.signed_in.iter_mut().filter_map(|(_, signed_in)| match signed_in {
             SignedIn::Refused(failure) => Some(failure),
             _ => None,
@@ -171,7 +183,8 @@ impl Seen {
 fn rows(run: &Run, checkup: &Checkup, survey: &Survey, answer: Option<&Answer>, seen: &Seen, today: Date) -> Vec<Row> {
     let registry = run.access.registry();
     let clone = run.step.clone_or_working_folder();
-    let is_built_in = |found: &Result<Result<target::Found, Failure>, NotTried>| matches!(found, Ok(Ok(found)) if found.source == Some(Source::BuiltIn));
+    let is_built_in =
+        |tried: &Tried<target::Found>| tried.found().and_then(|found| found.source) == Some(Source::BuiltIn);
     let mut rows = credential::rows(&Known {
         survey,
         signed_in: &seen.signed_in,
@@ -182,19 +195,19 @@ fn rows(run: &Run, checkup: &Checkup, survey: &Survey, answer: Option<&Answer>, 
         today,
     });
     rows.push(greeting(registry, seen));
-    for (image, (found, _)) in checkup.images.iter().zip(&seen.images) {
-        rows.push(match found {
-            Ok(found) => image::row(image, places(checkup, image), found),
-            Err(why) => Row::new("image", image.to_string(), Mark::Information, *why),
+    for (image, (tried, _)) in checkup.images.iter().zip(&seen.images) {
+        rows.push(match tried {
+            Tried::Done(found) => image::row(image, places(checkup, image), found),
+            Tried::Not(why) => Row::new("image", image.to_string(), Mark::Information, *why),
         });
     }
     if let Some(discovered) = &checkup.discovered {
         rows.extend(files::discovery(discovered, &nothing(discovered, clone, registry)));
     }
-    for ((repository, tag), found) in checkup.targets.iter().zip(&seen.targets) {
-        rows.push(match found {
-            Ok(found) => target::row(repository, tag.as_ref(), found),
-            Err(why) => Row::new("target", repository.to_string(), Mark::Information, *why),
+    for ((repository, tag), tried) in checkup.targets.iter().zip(&seen.targets) {
+        rows.push(match tried {
+            Tried::Done(found) => target::row(repository, tag.as_ref(), found),
+            Tried::Not(why) => Row::new("target", repository.to_string(), Mark::Information, *why),
         });
     }
     let is_there = clone.join(pipelines::FILE).exists();
@@ -217,7 +230,11 @@ fn greeting(registry: &Host, seen: &Seen) -> Row {
             return Row::failed("registry", registry.to_string(), detail, failure.clone());
         }
     };
-    let detail = format!("answers in {:.1} s; {answers}", seen.took.as_secs_f64());
+    let took = match seen.took {
+        took if took < Duration::from_secs(1) => format!("{} ms", took.as_millis()),
+        took => format!("{:.1} s", took.as_secs_f64()),
+    };
+    let detail = format!("answers in {took}; {answers}");
     Row::new("registry", registry.to_string(), Mark::Good, detail)
 }
 
@@ -227,13 +244,7 @@ fn places(checkup: &Checkup, image: &Reference) -> Option<String> {
     images.find(|(of, _)| of == image).map(|(_, places)| named(places))
 }
 
-fn record(
-    number: usize,
-    image: &Reference,
-    found: &Result<Result<image::Found, Failure>, NotTried>,
-    took: Duration,
-) -> Record {
-    let found = found.as_ref().ok().and_then(|found| found.as_ref().ok());
+fn record(number: usize, image: &Reference, found: Option<&image::Found>, took: Duration) -> Record {
     Record {
         image: number,
         repository: image.repository.clone(),

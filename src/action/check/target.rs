@@ -26,7 +26,7 @@ pub(super) struct Found {
 pub(super) enum Push {
     /// The registry opened an upload session, and dropped it when it was told to.
     Allowed,
-    /// It opened one and would not drop it; all registries do in time.
+    /// It opened one and would not drop it: Docker's own wants the right to delete for that. All do in time.
     AllowedAndOpen,
     /// It is not known: neither a yes nor a refusal.
     Unknown(String),
@@ -87,19 +87,21 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Fou
         (Some(tag), None) => format!("; there is no `{tag}` yet"),
         (None, _) => String::new(),
     };
-    let row = |mark, push: &str| {
-        let detail = format!("the package is there; {push} {credential}; {granted}{tag}");
-        Row::new("target", subject.clone(), mark, detail)
+    let (mark, push, note) = match &found.push {
+        Push::Allowed => (Mark::Good, "may be pushed to", ""),
+        Push::AllowedAndOpen => (
+            Mark::Good,
+            "may be pushed to",
+            "; the registry keeps the empty upload session of this try until it drops it",
+        ),
+        Push::Unknown(_) => (Mark::Warning, "whether it may be pushed to is not known,", ""),
     };
-    match &found.push {
-        Push::Allowed => row(Mark::Good, "may be pushed to"),
-        Push::AllowedAndOpen => row(Mark::Warning, "may be pushed to").with_warnings(vec![(
-            format!("an upload session of `{repository}` stays open: the registry would not let it be given up"),
-            Some("nothing is in it, and registries drop such sessions in time".to_owned()),
-        )]),
-        Push::Unknown(why) => row(Mark::Warning, "whether it may be pushed to is not known,")
-            .with_warnings(vec![(why.clone(), Some("a push will tell".to_owned()))]),
-    }
+    let detail = format!("the package is there; {push} {credential}; {granted}{tag}{note}");
+    let warnings = match &found.push {
+        Push::Unknown(why) => vec![(why.clone(), Some("a push will tell".to_owned()))],
+        Push::Allowed | Push::AllowedAndOpen => Vec::new(),
+    };
+    Row::new("target", subject, mark, detail).with_warnings(warnings)
 }
 
 #[cfg(test)]
@@ -138,9 +140,9 @@ mod tests {
                 None,
                 None,
                 Push::AllowedAndOpen,
-                Mark::Warning,
+                Mark::Good,
                 "the package is there; may be pushed to with the API token; what the token grants is not told; there is \
-                 no `1` yet"
+                 no `1` yet; the registry keeps the empty upload session of this try until it drops it"
                     .to_owned(),
             ),
             (

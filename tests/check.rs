@@ -4,7 +4,7 @@ use crate::support::distribution::Distribution;
 use crate::support::emulator::{
     AccessTokenKind, Answer, Emulator, Role, Service, Setup, SignIn, TokenForm, User, access_token, api_token, on,
 };
-use crate::support::image::Image;
+use crate::support::image::{Image, ImageBuilder};
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
@@ -711,4 +711,47 @@ fn a_registry_that_is_not_ours_is_checked_alike() {
         .succeeds()
         .says("asks for no sign-in")
         .says("the registry asks for none");
+}
+
+#[test]
+fn the_table_in_the_readme_is_a_real_one() {
+    let emulator = Emulator::start(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared()));
+    let platform = |architecture| {
+        ImageBuilder::new(architecture)
+            .platform("linux", architecture, None)
+            .layers(2, 2 * 1024 * 1024)
+            .build()
+    };
+    let image = Image::index(vec![platform("amd64"), platform("arm64")]);
+    emulator.put_image("shop/base", "1.4", &image);
+    emulator.put_image("shop/api", "1.4.1", &Image::small("check-readme"));
+    let in_99_days = time::OffsetDateTime::from(std::time::SystemTime::now()).date() + time::Duration::days(99);
+    let pipelines = "image:\n  name: crg.apkg.io/shop/build:3\n  username: $BITBUCKET_PACKAGES_USERNAME\n  \
+                     password: $BITBUCKET_PACKAGES_TOKEN\npipelines: {}\n";
+    let outcome = check(&emulator)
+        .api_token()
+        .built_in()
+        .var("TARGET", "api")
+        .var("TOKEN_EXPIRES_ON", &in_99_days.to_string())
+        .file(
+            "Dockerfile",
+            "FROM crg.apkg.io/shop/base:1.4\nCOPY --from=crg.apkg.io/shop/api:1.4 /api /\n",
+        )
+        .file("bitbucket-pipelines.yml", pipelines)
+        .run()
+        .fails(4);
+    // Times differ from run to run.
+    let same = |text: &str| {
+        let text = regex::Regex::new(r"\d+ ms").unwrap().replace_all(text, "31 ms");
+        let text = regex::Regex::new(r"\d{4}-\d\d-\d\d, in 99 days")
+            .unwrap()
+            .replace_all(&text, "2027-03-01, in 99 days");
+        text.into_owned()
+    };
+    let readme = include_str!("../README.md");
+    let shown = readme
+        .split("```text\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    assert_eq!(same(&outcome.plain()), same(shown.expect("a block of text")));
 }

@@ -9,7 +9,7 @@ use crate::engine;
 use crate::failure::{Failure, Failures};
 use crate::image::{Digest, Host, Reference, Repository, Selector, Tag};
 use crate::refusal::{self, Asked, all_turned_away, not_granted, turns_away, with_suggestions};
-use crate::registry::{self, Code, Error, Granted, Manifest, Network, Problem, Registry, Scopes};
+use crate::registry::{self, Code, Error, Granted, Manifest, Network, Problem, Registry, Scopes, SignIn};
 use crate::request::Step;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -266,26 +266,75 @@ impl Access {
     /// # Errors
     /// The refusal. Any other fault is left for the push itself to meet.
     pub async fn try_write(&self, served: &Served) -> Result<(), Failure> {
+        if served.registry.granted(&served.scopes).await != Granted::Unknown {
+            return Ok(());
+        }
+        match self.try_upload(served).await {
+            Ok(_) => Ok(()),
+            Err(error) if turns_away(&error) => Err(self.explain(&error, served, true)),
+            Err(error) => {
+                tracing::debug!(
+                    "whether `{}` may be written to is not known: {error}",
+                    served.repository
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens an upload session and gives it up again; says whether the registry let it be given up.
+    ///
+    /// # Errors
+    /// The session was refused.
+    pub async fn try_upload(&self, served: &Served) -> Result<bool, Error> {
         let Served {
             repository,
             registry,
             scopes,
         } = served;
-        if registry.granted(scopes).await != Granted::Unknown {
-            return Ok(());
-        }
-        let session = match registry.begin_upload(repository, scopes).await {
-            Ok(session) => session,
-            Err(error) if turns_away(&error) => return Err(self.explain(&error, served, true)),
-            Err(error) => {
-                tracing::debug!("whether `{repository}` may be written to is not known: {error}");
-                return Ok(());
-            }
-        };
-        if let Err(error) = registry.cancel_upload(repository, session, scopes).await {
+        let session = registry.begin_upload(repository, scopes).await?;
+        let cancelled = registry.cancel_upload(repository, session, scopes).await;
+        if let Err(error) = &cancelled {
             tracing::debug!("an upload session stays open: {error}");
         }
-        Ok(())
+        Ok(cancelled.is_ok())
+    }
+
+    /// Whether the registry answers, and how it wants to be signed in to. No credential is sent.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn greet(&self) -> Result<SignIn, Failure> {
+        let greeted = Registry::new(&self.network, &self.registry, None).greet().await;
+        greeted.map_err(|error| match &error.problem {
+            Problem::Refused { status: 400..=499, .. } => Failure::new(
+                crate::failure::Kind::Other,
+                error.to_string(),
+                format!("is `{}` a container registry? Check `REGISTRY`", self.registry),
+            ),
+            _ => refusal::explain(&error, &self.asked_of(None, None, false)),
+        })
+    }
+
+    /// Signs in with one source's credential, and asks for no repository.
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub async fn sign_in_with(&self, source: Source) -> Result<(), Failure> {
+        let of_source = |registry: &&Registry| registry.credential().is_some_and(|own| own.source == source);
+        let Some(registry) = self.own.iter().find(of_source) else {
+            return Err(self.turned_away(Vec::new(), self.registry.as_str()));
+        };
+        let signed_in = registry.sign_in().await;
+        signed_in.map_err(|error| refusal::explain(&error, &self.asked_of(None, registry.credential(), false)))
+    }
+
+    /// What Bitbucket says of an API token; `None` for nothing, and where `REGISTRY` is no host that Bitbucket's tokens are for.
+    pub async fn ask_bitbucket(&self, credential: &Credential) -> Option<bitbucket::Answer> {
+        if !self.stands_for_bitbucket() {
+            return None;
+        }
+        bitbucket::who_is(&self.network, credential).await
     }
 
     /// Signs in without asking for a repository, with the first credential that is accepted.
@@ -350,8 +399,7 @@ impl Access {
     pub async fn diagnose(&self, failures: Failures) -> Failures {
         let in_doubt = |failure: &Failure| failure.doubt.is_some();
         let is_api_token = |credential: &&Credential| credential.source == Source::ApiToken;
-        let stands_for_bitbucket = self.registry.is_atlassian() || self.registry.is_loopback();
-        if !stands_for_bitbucket || !failures.iter().any(in_doubt) {
+        if !self.stands_for_bitbucket() || !failures.iter().any(in_doubt) {
             return failures;
         }
         let Some(api_token) = self.own.iter().filter_map(Registry::credential).find(is_api_token) else {
@@ -363,10 +411,20 @@ impl Access {
         }
     }
 
+    fn stands_for_bitbucket(&self) -> bool {
+        self.registry.is_atlassian() || self.registry.is_loopback()
+    }
+
     /// `REGISTRY`.
     #[must_use]
     pub fn registry(&self) -> &Host {
         &self.registry
+    }
+
+    /// Whether the action needs the right to write.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.writes
     }
 
     /// Whether an API token is among the credentials that may serve.

@@ -3,15 +3,16 @@
 use crate::access::Access;
 use crate::action::{GIVING_BACK_AT_THE_END, Run};
 use crate::console;
-use crate::credential::{Given, Pair, Settled, Source, Unsettled, expiry, settle};
+use crate::credential::{Given, Pair, Settled, Source, Survey, Unsettled, expiry, settle, survey};
 use crate::failure::{Failure, Failures, Kind};
 use crate::mistake::Mistake;
 use crate::output_file::{check_writable, write_atomically};
 use crate::registry::Network;
 use crate::report;
-use crate::request::{Outputs, Request, is_on};
+use crate::request::{Action, Outputs, Request, is_on};
 use crate::variables::{ACTIONS, Variables};
 use std::ffi::OsString;
+use std::fmt;
 use std::path::Path;
 use std::time::SystemTime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,17 +32,19 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
 
     let action = action_name(&variables);
     warn_of_names(&variables, action);
-    let (request, settled) = match check(&variables, working_folder) {
+    let (request, settled, survey) = match check(&variables, working_folder) {
         Ok(checked) => checked,
         Err(failures) => {
             let outputs = Request::outputs(&variables, working_folder);
-            return fail(action, &outputs, &[], &failures, colour);
+            return fail(action, &outputs, &Done::default(), &failures, colour);
         }
     };
     if let Err(failures) = check_outputs(&request.outputs) {
-        return fail(action, &Outputs::default(), &[], &failures, colour);
+        return fail(action, &Outputs::default(), &Done::default(), &failures, colour);
     }
-    warn_of_expiry(&request, &settled);
+    if survey.is_none() {
+        warn_of_credentials(&request, &settled);
+    }
     let network = Network::new(request.network.clone());
     let access = Access::new(
         network,
@@ -51,36 +54,36 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         request.action.writes(),
     )
     .with_foreign(request.action.source_credential());
-    let run = Run::new(&request, access);
+    let run = Run::new(&request, access).with_survey(survey);
 
     let result = tokio::select! {
         result = run.carry_out(&request.action) => Ok(result),
         stopped = stop.arrive() => Err(stopped),
     };
     run.give_back(GIVING_BACK_AT_THE_END).await;
-    let records = run.records();
+    let done = Done {
+        records: run.records(),
+        facts: run.facts(),
+    };
     match result {
-        Ok(Ok(summary)) => match write_outputs(action, &request.outputs, &records) {
+        Ok(Ok(summary)) => match write_outputs(action, &request.outputs, &done) {
             Ok(()) => {
                 console::success(&format!("{action}: {summary}"), colour);
                 0
             }
-            Err(failure) => fail(action, &Outputs::default(), &records, &failure.into(), colour),
+            Err(failure) => fail(action, &Outputs::default(), &done, &failure.into(), colour),
         },
-        Ok(Err(failures)) => fail(action, &request.outputs, &records, &failures, colour),
+        Ok(Err(failures)) => fail(action, &request.outputs, &done, &failures, colour),
         Err((name, status)) => {
             let message = format!("stopped by {name}");
             if let Some(path) = &request.outputs.report {
                 warn_if_unwritten(write_atomically(
                     path,
-                    &report::interrupted(action, status, &records, &message),
+                    &report::interrupted(action, status, &done.records, &message),
                     READABLE,
                 ));
             }
-            console::failure(
-                &format!("{action}: {message}, {} (exit status {status})", done(&records)),
-                colour,
-            );
+            console::failure(&format!("{action}: {message}, {done} (exit status {status})"), colour);
             status
         }
     }
@@ -93,8 +96,9 @@ fn action_name(variables: &Variables) -> &'static str {
     known.unwrap_or("no action")
 }
 
-/// Both checks, so that all mistakes are told at once: what is asked for, and with which credential.
-fn check(variables: &Variables, working_folder: &Path) -> Result<(Request, Settled), Failures> {
+/// Both checks, so that all mistakes are told at once: what is asked for, and with which credential. For the action `check`
+/// a credential that cannot work does not end the run, but is told in the survey.
+fn check(variables: &Variables, working_folder: &Path) -> Result<(Request, Settled, Option<Survey>), Failures> {
     let request = Request::check(variables, working_folder);
     let scalars = &variables.scalars;
     let (registry, choice, needs_push) = match &request {
@@ -106,7 +110,7 @@ fn check(variables: &Variables, working_folder: &Path) -> Result<(Request, Settl
         // Its mistakes end the run; the credential is looked over for more of them.
         Err(_) => (crate::image::Host::bitbucket(), None, false),
     };
-    let settled = settle(&Given {
+    let given = Given {
         choice,
         allow_unsupported: is_on(scalars.allow_unsupported_token.as_deref()),
         built_in: Pair {
@@ -120,17 +124,23 @@ fn check(variables: &Variables, working_folder: &Path) -> Result<(Request, Settl
         registry: &registry,
         in_pipe: scalars.bitbucket_pipe_storage_dir.is_some(),
         needs_push,
-    });
+    };
+    let settled = match &request {
+        Ok(Request {
+            action: Action::Check(_),
+            ..
+        }) => survey(&given)
+            .map(|survey| (survey.settled.clone(), Some(survey)))
+            .map_err(Unsettled::Mistakes),
+        _ => settle(&given).map(|settled| (settled, None)),
+    };
     match (request, settled) {
-        (Ok(request), Ok(settled)) => {
-            for warning in &settled.warnings {
-                tracing::warn!("{warning}");
-            }
+        (Ok(request), Ok((settled, survey))) => {
             for credential in &settled.candidates {
                 // As it is sent: form and white space may differ from the variable's.
                 console::hide_pair(&credential.username, &credential.token);
             }
-            Ok((request, settled))
+            Ok((request, settled, survey))
         }
         (Err(mut mistakes), Err(Unsettled::Mistakes(more))) => {
             mistakes.extend(more);
@@ -174,7 +184,11 @@ fn warn_of_names(variables: &Variables, action: &str) {
     }
 }
 
-fn warn_of_expiry(request: &Request, settled: &Settled) {
+/// What is odd about the credentials, and whether the API token ends soon.
+fn warn_of_credentials(request: &Request, settled: &Settled) {
+    for warning in &settled.warnings {
+        tracing::warn!("{warning}");
+    }
     let uses_api_token = settled
         .candidates
         .iter()
@@ -218,39 +232,40 @@ fn check_outputs(outputs: &Outputs) -> Result<(), Failures> {
     Failures::of(failures.collect()).map_or(Ok(()), Err)
 }
 
-fn write_outputs(action: &str, outputs: &Outputs, records: &[report::Record]) -> Result<(), Failure> {
+fn write_outputs(action: &str, outputs: &Outputs, done: &Done) -> Result<(), Failure> {
     if let Some(path) = &outputs.env {
-        write_atomically(path, &report::env(records), READABLE)?;
+        write_atomically(path, &report::env(&done.records), READABLE)?;
     }
     if let Some(path) = &outputs.report {
-        write_atomically(path, &report::json(action, 0, records, None), READABLE)?;
+        write_atomically(
+            path,
+            &report::json(action, 0, &done.records, &done.facts, None),
+            READABLE,
+        )?;
     }
     Ok(())
 }
 
 /// Prints every failure with its advice, writes the report, prints the last line.
-fn fail(action: &str, outputs: &Outputs, records: &[report::Record], failures: &Failures, colour: bool) -> u8 {
+fn fail(action: &str, outputs: &Outputs, done: &Done, failures: &Failures, colour: bool) -> u8 {
     let status = failures.status();
-    let mut last_hint = None;
+    let mut told = Vec::new();
     for failure in failures.iter() {
         tracing::error!("{failure}");
-        if let Some(hint) = failure.hint.as_deref().filter(|hint| last_hint != Some(*hint)) {
+        if let Some(hint) = failure.hint.as_deref().filter(|hint| !told.contains(hint)) {
             console::detail(&format!("hint: {hint}"));
-            last_hint = Some(hint);
+            told.push(hint);
         }
     }
     if let Some(path) = &outputs.report {
         warn_if_unwritten(write_atomically(
             path,
-            &report::json(action, status, records, Some(failures)),
+            &report::json(action, status, &done.records, &done.facts, Some(failures)),
             READABLE,
         ));
     }
     let kind = failures.first().kind.word();
-    console::failure(
-        &format!("{action}: {} (exit status {status}: {kind})", done(records)),
-        colour,
-    );
+    console::failure(&format!("{action}: {done} (exit status {status}: {kind})"), colour);
     status
 }
 
@@ -260,17 +275,32 @@ fn warn_if_unwritten(result: Result<(), crate::output_file::OutputError>) {
     }
 }
 
-/// What was done before a run ended badly.
-fn done(records: &[report::Record]) -> String {
-    let done: Vec<String> = records
-        .iter()
-        .filter(|record| record.changed())
-        .map(|record| format!("`{}`", record.reference()))
-        .collect();
-    if done.is_empty() {
-        "nothing was changed".to_owned()
-    } else {
-        format!("only {} was done", done.join(", "))
+/// What a run has done when it ends.
+#[derive(Debug, Default)]
+struct Done {
+    records: Vec<report::Record>,
+    /// The rows of `check`.
+    facts: Vec<report::Fact>,
+}
+
+impl fmt::Display for Done {
+    /// What was done before a run ended badly.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed = self.facts.iter().filter(|fact| fact.outcome == "failed").count();
+        if failed > 0 {
+            return write!(f, "{failed} of {} facts failed, nothing was changed", self.facts.len());
+        }
+        let done: Vec<String> = self
+            .records
+            .iter()
+            .filter(|record| record.changed())
+            .map(|record| format!("`{}`", record.reference()))
+            .collect();
+        if done.is_empty() {
+            f.write_str("nothing was changed")
+        } else {
+            write!(f, "only {} was done", done.join(", "))
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Outcome {
     Same,
     /// The tag points elsewhere and was left alone (`ON_EXISTING: skip`).
     Skipped,
+    /// It is there, and nothing was done with it (`check`).
+    Checked,
     /// It failed.
     Failed,
 }
@@ -36,13 +38,14 @@ impl Outcome {
             Self::Pushed => "pushed",
             Self::Same => "same",
             Self::Skipped => "skipped",
+            Self::Checked => "checked",
             Self::Failed => "failed",
         }
     }
 
     /// Whether the tag now names the run's image.
     const fn is_set(self) -> bool {
-        !matches!(self, Self::Skipped | Self::Failed)
+        !matches!(self, Self::Skipped | Self::Checked | Self::Failed)
     }
 }
 
@@ -85,12 +88,29 @@ impl Record {
     }
 }
 
+/// One row of `check`, as the report has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// What kind of fact: `credential`, `scopes`, `expiry`, `registry`, `image`, `target` or `pipelines`.
+    pub name: &'static str,
+    /// What it is about.
+    pub subject: String,
+    /// `good`, `failed`, `warning` or `information`.
+    pub outcome: &'static str,
+    /// What was found; of a failure its message.
+    pub detail: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
 #[derive(Serialize)]
 struct Report<'a> {
     schema: u32,
     action: &'a str,
     status: u8,
     images: Vec<Image<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<Fact>,
     error: Option<Fault>,
 }
 
@@ -113,7 +133,7 @@ struct Fault {
 
 /// The JSON report (`schema: 1`), with a line end.
 #[must_use]
-pub fn json(action: &str, status: u8, records: &[Record], failures: Option<&Failures>) -> Vec<u8> {
+pub fn json(action: &str, status: u8, records: &[Record], facts: &[Fact], failures: Option<&Failures>) -> Vec<u8> {
     let error = failures.map(|failures| {
         let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
         Fault {
@@ -122,7 +142,7 @@ pub fn json(action: &str, status: u8, records: &[Record], failures: Option<&Fail
             hint: failures.first().hint.as_deref().map(redact),
         }
     });
-    document(action, status, records, error)
+    document(action, status, records, facts, error)
 }
 
 /// The report of a run that a signal ended.
@@ -133,10 +153,16 @@ pub fn interrupted(action: &str, status: u8, records: &[Record], message: &str) 
         message: redact(message),
         hint: None,
     };
-    document(action, status, records, Some(error))
+    document(action, status, records, &[], Some(error))
 }
 
-fn document(action: &str, status: u8, records: &[Record], error: Option<Fault>) -> Vec<u8> {
+fn document(action: &str, status: u8, records: &[Record], facts: &[Fact], error: Option<Fault>) -> Vec<u8> {
+    let checks = facts.iter().map(|fact| Fact {
+        subject: redact(&fact.subject),
+        detail: redact(&fact.detail),
+        hint: fact.hint.as_deref().map(redact),
+        ..*fact
+    });
     let images = records.iter().map(|record| Image {
         reference: record.reference(),
         digest: record.digest.as_ref().map(Digest::as_str),
@@ -150,6 +176,7 @@ fn document(action: &str, status: u8, records: &[Record], error: Option<Fault>) 
         action,
         status,
         images: images.collect(),
+        checks: checks.collect(),
         error,
     };
     // Texts, numbers and lists of them: there is nothing in it that serde_json refuses.
@@ -243,7 +270,7 @@ mod tests {
             Failure::new(Kind::NotFound, "no tag", "look again"),
             Failure::new(Kind::Credential, "no right", "make a token"),
         ]);
-        let bytes = json("pull", 3, &[record(0, "1", Outcome::Failed)], failures.as_ref());
+        let bytes = json("pull", 3, &[record(0, "1", Outcome::Failed)], &[], failures.as_ref());
         let report: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(report["schema"], 1);
         assert_eq!(report["status"], 3);
@@ -254,7 +281,8 @@ mod tests {
         assert_eq!(report["error"]["kind"], "credential");
         assert_eq!(report["error"]["message"], "no tag\nno right");
         assert_eq!(report["error"]["hint"], "make a token");
-        let fine: serde_json::Value = serde_json::from_slice(&json("pull", 0, &[], None)).unwrap();
+        let fine: serde_json::Value = serde_json::from_slice(&json("pull", 0, &[], &[], None)).unwrap();
+        assert!(fine.get("checks").is_none());
         assert_eq!(fine["error"], serde_json::Value::Null);
     }
 }

@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 /// The actions of this version, as `ACTION` names them.
-pub const ACTIONS: [&str; 5] = ["pull", "retag", "push", "copy", "login"];
+pub const ACTIONS: [&str; 6] = ["pull", "retag", "push", "copy", "login", "check"];
 
 /// Every variable of the pipe that a user may set, with the actions that use it.
 pub const NAMES: [(&str, &[&str]); 28] = [
     ("ACTION", &ACTIONS),
-    ("IMAGES", &["pull", "copy"]),
+    ("IMAGES", &["pull", "copy", "check"]),
     ("SOURCE", &["retag", "push", "copy"]),
-    ("TARGET", &["push", "copy"]),
+    ("TARGET", &["push", "copy", "check"]),
     ("TAGS", &["retag", "push", "copy"]),
     ("TO", &["pull"]),
     ("PLATFORM", &["pull", "push", "copy"]),
@@ -37,7 +37,7 @@ pub const NAMES: [(&str, &[&str]); 28] = [
     ("REGISTRY", &ACTIONS),
     ("CA_CERTIFICATE", &ACTIONS),
     ("REPORT", &ACTIONS),
-    ("OUTPUT_ENV", &ACTIONS),
+    ("OUTPUT_ENV", &["pull", "retag", "push", "copy", "login"]),
     ("CONCURRENCY", &ACTIONS),
     ("RETRIES", &ACTIONS),
     ("TIMEOUT", &ACTIONS),

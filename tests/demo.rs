@@ -12,7 +12,7 @@ use std::path::Path;
 use story::{Stage, Variable};
 
 /// A page of a terminal that somebody reads to its end.
-const MOST_LINES: usize = 130;
+const MOST_LINES: usize = 140;
 
 #[derive(Default)]
 struct Page(String);
@@ -89,6 +89,8 @@ fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
             "✔ copy:",
             "(0 B moved",
             "✔ login:",
+            "✔ image",
+            "✔ check:",
         ],
     );
     assert_order(&text, &REFUSALS);
@@ -116,6 +118,8 @@ fn with_a_daemon_it_pulls_builds_and_pushes() {
             "✔ push:",
             "✔ copy:",
             "✔ login:",
+            "✔ image",
+            "✔ check:",
         ],
     );
     assert_order(&text, &REFUSALS);

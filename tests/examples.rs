@@ -212,7 +212,8 @@ fn every_example_runs() {
             let run = repository.run(&step);
             assert_eq!(run.status, Some(0), "README, line {}:\n{}", example.line, run.log);
             let pipes = step.script.iter().filter(|line| matches!(line, Line::Pipe(_))).count();
-            let done = run.log.matches('✔').count();
+            let last_lines = ACTIONS.map(|action| run.log.matches(&format!("✔ {action}: ")).count());
+            let done: usize = last_lines.into_iter().sum();
             assert_eq!(done, pipes, "README, line {}:\n{}", example.line, run.log);
             forget_images(&engine);
         }

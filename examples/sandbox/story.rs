@@ -70,6 +70,7 @@ pub(crate) fn tell(stage: &mut impl Stage, docker_host: Option<&str>, plain: boo
     story.push(&daemon)?;
     story.copy();
     story.login();
+    story.check();
     story.refusals();
     story.summary();
     Ok(story.surprises)
@@ -169,13 +170,22 @@ impl<S: Stage> Story<'_, S> {
         }
     }
 
+    fn check(&mut self) {
+        self.title(
+            "6. Know of trouble before a build does: `ACTION: check` tries an image and a target, and changes nothing",
+        );
+        let variables = [("ACTION", "check"), ("IMAGES", "api:1.0.0"), ("TARGET", "web")];
+        // With the built-in credential alone Bitbucket is asked nothing.
+        self.run_unshown("check", Has::BuiltIn, &variables, 0);
+    }
+
     fn refusals(&mut self) {
         let retag = |source| [("ACTION", "retag"), ("SOURCE", source), ("TAGS", "next")];
-        self.title("6. Refused: `ATLASSIAN_API_TOKEN` holds a repository access token");
+        self.title("7. Refused: `ATLASSIAN_API_TOKEN` holds a repository access token");
         self.run("access token", Has::AccessToken, &retag("base:1"), 3);
-        self.title("7. Refused: nobody has made the package; the same lines with `SOURCE: worker:1`");
+        self.title("8. Refused: nobody has made the package; the same lines with `SOURCE: worker:1`");
         self.run_unshown("missing package", Has::Both, &retag("worker:1"), 4);
-        self.title("8. Refused: another repository's package, `base:1` again, and the workspace has no API token");
+        self.title("9. Refused: another repository's package, `base:1` again, and the workspace has no API token");
         self.run_unshown("other repository", Has::BuiltIn, &retag("base:1"), 3);
     }
 

@@ -5,7 +5,7 @@ use crate::repository::{Discovered, Place};
 /// Most places of one image that are named.
 const MOST_PLACES: usize = 6;
 /// Most lines about what was passed over.
-const MOST_PASSED_OVER: usize = 20;
+pub(super) const MOST_PASSED_OVER: usize = 20;
 
 pub(super) fn announce(discovered: &Discovered) {
     for (image, places) in &discovered.images {
@@ -22,7 +22,7 @@ pub(super) fn announce(discovered: &Discovered) {
     }
 }
 
-fn named(places: &[Place]) -> String {
+pub(super) fn named(places: &[Place]) -> String {
     let mut names: Vec<String> = places.iter().take(MOST_PLACES).map(ToString::to_string).collect();
     if places.len() > MOST_PLACES {
         names.push(format!("{} more places", places.len() - MOST_PLACES));

@@ -1,5 +1,6 @@
 //! The actions, one file each, and what they share: the run.
 
+mod check;
 mod copy;
 mod daemon;
 mod discovery;
@@ -14,14 +15,16 @@ mod tags;
 
 use crate::access::Access;
 use crate::console::bytes;
+use crate::credential::Survey;
 use crate::engine::{Engine, Untagged};
 use crate::failure::{Failure, Failures};
 use crate::image::{Repository, Tag};
 use crate::registry::retry::Policy;
-use crate::report::Record;
+use crate::report::{Fact, Record};
 use crate::request::{Action, Request, Step};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use time::Date;
 
 /// A transfer says how far it is so often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -39,6 +42,12 @@ pub struct Run {
     /// Each with the place of its tag among those asked for.
     records: Mutex<Vec<(usize, Record)>>,
     loans: Mutex<Vec<Loan>>,
+    /// `TOKEN_EXPIRES_ON`.
+    expires_on: Option<Date>,
+    /// For `check`: what became of each credential before the run.
+    survey: Option<Survey>,
+    /// The rows of `check`.
+    facts: Mutex<Vec<Fact>>,
 }
 
 /// A name of the daemon that the run needs for itself, and what it was before.
@@ -64,7 +73,16 @@ impl Run {
             step: request.step.clone(),
             records: Mutex::default(),
             loans: Mutex::default(),
+            expires_on: request.expires_on,
+            survey: None,
+            facts: Mutex::default(),
         }
+    }
+
+    /// The same with what `check` tells of the credentials.
+    #[must_use]
+    pub fn with_survey(self, survey: Option<Survey>) -> Self {
+        Self { survey, ..self }
     }
 
     /// Does what was asked and says in a few words what was done.
@@ -78,6 +96,8 @@ impl Run {
             Action::Push(push) => push::run(self, push).await,
             Action::Copy(copy) => copy::run(self, copy).await,
             Action::Login(login) => login::run(self, login).await.map_err(Failures::from),
+            // It asks Bitbucket itself, whatever the registry says.
+            Action::Check(checkup) => return check::run(self, checkup).await,
         };
         match result {
             Ok(summary) => Ok(summary),
@@ -91,6 +111,12 @@ impl Run {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
         records.sort_by_key(|(place, record)| (record.image, *place));
         records.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// The rows of `check`, once they are printed.
+    #[must_use]
+    pub fn facts(&self) -> Vec<Fact> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Gives the daemon's names that were borrowed back to what they were, each within a time. Broken off, it begins

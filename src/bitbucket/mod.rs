@@ -1,7 +1,7 @@
 //! Bitbucket's REST API: what it knows of a token that the registry refused.
 //!
-//! Asked after a refusal only, once in a run, with one short try. No answer is an answer too: the run then ends with
-//! what the registry said. [`diagnosis`] reads the answer and does no I/O.
+//! Asked after a refusal, and by `check`; once in a run, with one short try. No answer is an answer too: the run then ends
+//! with what the registry said. [`diagnosis`] reads the answer and does no I/O.
 
 pub mod diagnosis;
 
@@ -20,9 +20,15 @@ const USER: &str = "https://api.bitbucket.org/2.0/user";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks Bitbucket about an API token, and reads the answer for an action that pushes or does not. `None` if there is
-/// nothing to say: no answer, one that tells nothing, or a credential that Bitbucket's API is not asked about. The
-/// built-in one serves packages alone, and those of other services are none of Bitbucket's business.
+/// nothing to say: no answer, or one that tells nothing.
 pub async fn ask(network: &Network, credential: &Credential, needs_push: bool) -> Option<Diagnosis> {
+    let answer = who_is(network, credential).await?;
+    diagnose(&answer, Kind::of(credential.token.expose()), needs_push)
+}
+
+/// What Bitbucket answers about an API token. `None` without an answer, and for a credential that Bitbucket's API is not
+/// asked about: the built-in one serves packages alone, and those of other services are none of Bitbucket's business.
+pub async fn who_is(network: &Network, credential: &Credential) -> Option<Answer> {
     if credential.source != Source::ApiToken {
         return None;
     }
@@ -36,7 +42,7 @@ pub async fn ask(network: &Network, credential: &Credential, needs_push: bool) -
     };
     let url = Url::parse(USER).ok()?;
     match network.get_once(&url, &authorization.ok()?, PATIENCE).await {
-        Ok((status, headers, body)) => diagnose(&Answer::new(status, &headers, &body), kind, needs_push),
+        Ok((status, headers, body)) => Some(Answer::new(status, &headers, &body)),
         Err(problem) => {
             tracing::debug!("Bitbucket could not be asked about the token: {problem:?}");
             None

@@ -7,9 +7,9 @@ use time::{Date, Month};
 /// The variable's name.
 const VARIABLE: &str = "TOKEN_EXPIRES_ON";
 /// Days before the expiry from which a warning is given.
-const WARNS_FROM: i64 = 30;
+pub const WARNS_FROM: i64 = 30;
 /// Days before the expiry from which the warning says what will break.
-const URGENT_FROM: i64 = 7;
+pub const URGENT_FROM: i64 = 7;
 
 /// Parses `YYYY-MM-DD`.
 ///
@@ -35,13 +35,8 @@ pub fn parse(text: &str) -> Result<Date, Mistake> {
 #[must_use]
 pub fn warning(expires: Date, today: Date) -> Option<String> {
     const CURE: &str = "make a new one, store it in the variable `ATLASSIAN_API_TOKEN` and change `TOKEN_EXPIRES_ON`";
-    let left = (expires - today).whole_days();
-    let date = format!(
-        "{:04}-{:02}-{:02}",
-        expires.year(),
-        u8::from(expires.month()),
-        expires.day()
-    );
+    let left = days_left(expires, today);
+    let date = shown(expires);
     let days = if left == 1 { "day" } else { "days" };
     if left < 0 {
         Some(format!("the API token expired on {date} (`{VARIABLE}`): {CURE}"))
@@ -61,6 +56,18 @@ pub fn warning(expires: Date, today: Date) -> Option<String> {
     } else {
         None
     }
+}
+
+/// Days from `today` to the last one of a token; below 0 once it has passed.
+#[must_use]
+pub fn days_left(expires: Date, today: Date) -> i64 {
+    (expires - today).whole_days()
+}
+
+/// A day as `TOKEN_EXPIRES_ON` has it.
+#[must_use]
+pub fn shown(day: Date) -> String {
+    format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day())
 }
 
 fn parts(text: &str) -> Option<(i32, u8, u8)> {

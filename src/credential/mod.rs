@@ -8,10 +8,12 @@ pub mod advice;
 pub mod expiry;
 pub mod kind;
 mod settle;
+mod survey;
 pub mod value;
 pub mod warning;
 
 pub use settle::{Given, Pair, Settled, Unsettled, settle};
+pub use survey::{Refused, Survey, survey};
 
 use crate::secret::Secret;
 use std::fmt;

@@ -94,22 +94,13 @@ impl std::error::Error for Unsettled {}
 /// [`Unsettled::Refusal`] for a credential that cannot work, even if another one is there: a user who set it means it
 /// to serve. Mistakes come first, for a value of a wrong form tells nothing about its kind.
 pub fn settle(given: &Given<'_>) -> Result<Settled, Unsettled> {
-    let mut found = Found::default();
-    if given.choice.is_none() && !given.registry.is_atlassian() && !given.registry.is_loopback() {
-        found.mistakes.push(strange_host(given.registry));
-    }
-    for (source, pair) in given.looked_at() {
-        found.look_at(source, pair, given.allow_unsupported);
-    }
+    let found = given.found();
     if !found.mistakes.is_empty() {
         return Err(Unsettled::Mistakes(found.mistakes));
     }
     let reason = match found.refused.into_iter().next() {
         Some(reason) => reason,
-        None if found.candidates.is_empty() => Reason::NoCredential {
-            choice: given.choice.unwrap_or_default(),
-            in_pipe: given.in_pipe,
-        },
+        None if found.candidates.is_empty() => given.none(),
         None => {
             return Ok(Settled {
                 candidates: found.candidates,
@@ -117,14 +108,39 @@ pub fn settle(given: &Given<'_>) -> Result<Settled, Unsettled> {
             });
         }
     };
-    Err(Unsettled::Refusal(Box::new(Refusal {
-        alternative: given.alternative(&reason),
-        reason,
-        needs_push: given.needs_push,
-    })))
+    Err(Unsettled::Refusal(Box::new(given.refusal(reason))))
 }
 
 impl<'a> Given<'a> {
+    /// What the sources that may serve come to.
+    pub(super) fn found(&self) -> Found {
+        let mut found = Found::default();
+        if self.choice.is_none() && !self.registry.is_atlassian() && !self.registry.is_loopback() {
+            found.mistakes.push(strange_host(self.registry));
+        }
+        for (source, pair) in self.looked_at() {
+            found.look_at(source, pair, self.allow_unsupported);
+        }
+        found
+    }
+
+    /// The reason where there is no credential at all.
+    pub(super) fn none(&self) -> Reason {
+        Reason::NoCredential {
+            choice: self.choice.unwrap_or_default(),
+            in_pipe: self.in_pipe,
+        }
+    }
+
+    /// A reason with the advice for these variables.
+    pub(super) fn refusal(&self, reason: Reason) -> Refusal {
+        Refusal {
+            alternative: self.alternative(&reason),
+            reason,
+            needs_push: self.needs_push,
+        }
+    }
+
     /// The sources that `CREDENTIAL` lets serve and that hold anything, in order.
     fn looked_at(&self) -> Vec<(Source, Pair<'a>)> {
         let (built_in, mut api_token) = (self.built_in.without_empty(), self.api_token.without_empty());
@@ -160,11 +176,11 @@ impl<'a> Given<'a> {
 
 /// What was found out, source by source.
 #[derive(Default)]
-struct Found {
-    candidates: Vec<Credential>,
-    warnings: Vec<Warning>,
-    mistakes: Vec<Mistake>,
-    refused: Vec<Reason>,
+pub(super) struct Found {
+    pub(super) candidates: Vec<Credential>,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) refused: Vec<Reason>,
 }
 
 impl Found {

@@ -46,6 +46,25 @@ pub enum Warning {
     ApiTokenAsBuiltIn,
 }
 
+impl Warning {
+    /// Which credential it is about.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        match self {
+            Self::KindAllowed { source, .. } => *source,
+            Self::ApiTokenAsBuiltIn => Source::BuiltIn,
+            Self::UsernameAllowed { .. }
+            | Self::ServiceAccount
+            | Self::OldApiToken
+            | Self::UnknownShape
+            | Self::Altered { .. }
+            | Self::CutOff { .. }
+            | Self::NoEmail
+            | Self::GitUsername => Source::ApiToken,
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

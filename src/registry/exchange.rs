@@ -14,6 +14,9 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
 use std::time::Duration;
 
+/// Largest answer to a greeting, in bytes.
+const LARGEST_GREETING: usize = 64 * 1024;
+
 /// A request below `/v2/`, or to an address that the registry gave.
 pub(super) struct Ask<'a> {
     pub(super) method: Method,
@@ -47,6 +50,17 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
+/// How a registry wants to be signed in to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignIn {
+    /// Not at all.
+    Open,
+    /// User name and password with each request.
+    Basic,
+    /// A token of this realm, an address without what may be secret in it.
+    Token(Words),
+}
+
 /// A failed try, and when the server wants the next.
 pub(super) type Failed = (Problem, Option<Duration>);
 
@@ -58,6 +72,29 @@ impl Registry {
             problem,
             tries,
         }
+    }
+
+    /// Whether the registry answers at all, and how it wants to be signed in to: one request without a credential
+    /// (`GET /v2/`), in the place of the one that the first read would have been refused.
+    ///
+    /// # Errors
+    /// No answer, or one that is no registry's.
+    pub async fn greet(&self) -> Result<SignIn, Error> {
+        let scopes = Scopes::none();
+        let ask = Ask::get(String::new(), &scopes, LARGEST_GREETING, "answering".to_owned());
+        self.retried(&ask, async || {
+            let _finding_out = self.0.state.probe.lock().await;
+            if self.0.state.known().is_none() {
+                self.first_attempt(&ask).await?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(match self.0.state.known().map(|known| known.challenge) {
+            Some(Challenge::Bearer { realm, .. }) => SignIn::Token(network::shown(&realm)),
+            Some(Challenge::Basic) => SignIn::Basic,
+            Some(Challenge::Open) | None => SignIn::Open,
+        })
     }
 
     /// Sends until there is a success, a refusal that is an answer, or no more tries; reads the answer whole.

@@ -17,6 +17,7 @@ mod token;
 
 pub use blob::{BlobRead, Mount, Upload};
 pub use error::{Code, Error, Problem, Reach};
+pub use exchange::SignIn;
 pub use manifest::Manifest;
 pub use network::{Network, Settings};
 pub use payload::Payload;

@@ -20,6 +20,7 @@ impl Check<'_> {
             "push" => self.push(namespace, step).map(Action::Push),
             "copy" => Some(Action::Copy(self.copy(namespace))),
             "login" => self.login(step).map(Action::Login),
+            "check" => Some(Action::Check(self.checkup(namespace, step))),
             _ => {
                 self.mistake(Mistake::new(
                     "ACTION",
@@ -33,20 +34,7 @@ impl Check<'_> {
     }
 
     fn pull(&mut self, namespace: &Namespace, step: &Step) -> Option<Pull> {
-        let mut images: Vec<Reference> = Vec::new();
-        for text in &self.variables.images {
-            match Reference::parse(text, namespace) {
-                Ok(mut image) => {
-                    if image.tag.is_none() && image.digest.is_none() {
-                        image.tag = Some(Tag::latest());
-                    }
-                    if !images.contains(&image) {
-                        images.push(image);
-                    }
-                }
-                Err(bad) => self.mistake(Mistake::new("IMAGES", text, bad.to_string(), bad.hint())),
-            }
-        }
+        let mut images = self.images(namespace);
         let discovered = if self.variables.images.is_empty() {
             let discovered = self.discovered(namespace, step);
             images.extend(discovered.images.iter().map(|(image, _)| image.clone()));
@@ -62,6 +50,25 @@ impl Check<'_> {
             platform,
             to,
         })
+    }
+
+    /// `IMAGES`, each once.
+    pub(super) fn images(&mut self, namespace: &Namespace) -> Vec<Reference> {
+        let mut images: Vec<Reference> = Vec::new();
+        for text in &self.variables.images {
+            match Reference::parse(text, namespace) {
+                Ok(mut image) => {
+                    if image.tag.is_none() && image.digest.is_none() {
+                        image.tag = Some(Tag::latest());
+                    }
+                    if !images.contains(&image) {
+                        images.push(image);
+                    }
+                }
+                Err(bad) => self.mistake(Mistake::new("IMAGES", text, bad.to_string(), bad.hint())),
+            }
+        }
+        images
     }
 
     /// `TO`: the daemon, unless an archive is named.
@@ -233,9 +240,8 @@ impl Check<'_> {
             self.output_path("DOCKER_CONFIG", text, step)
                 .map(|folder| Login { folder })
         } else {
-            let base = step.clone_folder.as_ref().unwrap_or(&step.working_folder);
             Some(Login {
-                folder: base.join(".docker"),
+                folder: step.clone_or_working_folder().join(".docker"),
             })
         }
     }
@@ -281,13 +287,14 @@ impl Check<'_> {
     /// `TARGET`: absent, or a repository with an optional tag, or a mistake that has been noted.
     #[allow(clippy::option_option, reason = "absent and mistaken are two answers")]
     pub(super) fn target(&mut self, namespace: &Namespace) -> Option<Option<(Repository, Option<Tag>)>> {
-        let written = self
-            .variables
-            .scalars
-            .target
-            .as_deref()
-            .map(str::trim)
-            .filter(|target| !target.is_empty())?;
+        let scalars = &self.variables.scalars;
+        let written = scalars.target.as_deref().map(str::trim);
+        let written = written.filter(|target| !target.is_empty())?;
+        Some(self.one_target(written, namespace))
+    }
+
+    /// One repository of `TARGET` with an optional tag; `None` for a mistake that has been noted.
+    pub(super) fn one_target(&mut self, written: &str, namespace: &Namespace) -> Option<(Repository, Option<Tag>)> {
         let mistake = match Reference::parse(written, namespace) {
             Err(bad) => Mistake::new("TARGET", written, bad.to_string(), bad.hint()),
             Ok(Reference { digest: Some(_), .. }) => Mistake::new(
@@ -306,10 +313,10 @@ impl Check<'_> {
                 ),
                 "write `package` or `workspace/package` without a host",
             ),
-            Ok(target) => return Some(Some((target.repository, target.tag))),
+            Ok(target) => return Some((target.repository, target.tag)),
         };
         self.mistake(mistake);
-        Some(None)
+        None
     }
 
     pub(super) fn tags(&mut self) -> Vec<Tag> {

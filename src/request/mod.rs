@@ -1,12 +1,14 @@
 //! What is asked for, checked: the variables' meaning, all mistakes found at once. A [`Request`] cannot hold nonsense.
 
 mod actions;
+mod checkup;
 mod copy;
 mod discovery;
 mod paths;
 mod values;
 
 pub use copy::{Copy, Item, Pattern, Selection, Shard};
+pub(crate) use discovery::nothing;
 
 use crate::archive::Location;
 use crate::credential::Choice;
@@ -68,6 +70,8 @@ pub enum Action {
     Copy(Copy),
     /// A Docker `config.json`.
     Login(Login),
+    /// Nothing but a look at everything.
+    Check(Checkup),
 }
 
 /// `ACTION: pull`.
@@ -143,6 +147,17 @@ pub struct Login {
     pub folder: PathBuf,
 }
 
+/// `ACTION: check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkup {
+    /// The images to look for, each once; perhaps none.
+    pub images: Vec<Reference>,
+    /// Where the images were found, if `IMAGES` did not name them.
+    pub discovered: Option<Discovered>,
+    /// Where somebody wants to write, each once, and the tag to set.
+    pub targets: Vec<(Repository, Option<Tag>)>,
+}
+
 /// `REPORT` and `OUTPUT_ENV`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outputs {
@@ -177,6 +192,7 @@ impl Action {
             Self::Push(_) => "push",
             Self::Copy(_) => "copy",
             Self::Login(_) => "login",
+            Self::Check(_) => "check",
         }
     }
 
@@ -189,10 +205,14 @@ impl Action {
         }
     }
 
-    /// Whether it writes to the registry.
+    /// Whether it needs the right to write to the registry. `check` only tries whether it has that.
     #[must_use]
     pub const fn writes(&self) -> bool {
-        matches!(self, Self::Retag(_) | Self::Push(_) | Self::Copy(_))
+        match self {
+            Self::Retag(_) | Self::Push(_) | Self::Copy(_) => true,
+            Self::Check(check) => !check.targets.is_empty(),
+            Self::Pull(_) | Self::Login(_) => false,
+        }
     }
 }
 
@@ -253,6 +273,12 @@ impl Request {
 }
 
 impl Step {
+    /// The clone; where Pipelines names none, the working folder.
+    #[must_use]
+    pub fn clone_or_working_folder(&self) -> &Path {
+        self.clone_folder.as_ref().unwrap_or(&self.working_folder)
+    }
+
     fn of(variables: &Variables, working_folder: &Path) -> Self {
         let scalars = &variables.scalars;
         Self {

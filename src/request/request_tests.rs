@@ -1,6 +1,7 @@
 //! Variables → request or mistakes, as tables.
 
 use super::*;
+use crate::variables::ACTIONS;
 use proptest::prelude::*;
 use std::ffi::OsString;
 
@@ -79,6 +80,8 @@ fn pull_is_what_is_done_if_nothing_else_is_said() {
         ),
         (vec![("ACTION", "push"), ("SOURCE", "a")], "push", true),
         (vec![("ACTION", " Login ")], "login", false),
+        (vec![("ACTION", "check")], "check", false),
+        (vec![("ACTION", "check"), ("TARGET", "api")], "check", true),
     ] {
         let request = good(&action);
         assert_eq!((request.action.name(), request.action.writes()), (name, writes));
@@ -236,7 +239,8 @@ fn every_mistake_names_variable_value_and_cure() {
     for (pairs, mistake) in [
         (
             vec![("ACTION", "mirror")],
-            "`ACTION` is `mirror`: there is no such action; write one of `pull`, `retag`, `push`, `copy`, `login`",
+            "`ACTION` is `mirror`: there is no such action; write one of `pull`, `retag`, `push`, `copy`, `login`, \
+             `check`",
         ),
         (
             vec![],
@@ -488,6 +492,54 @@ fn switches_and_choices_forgive_case_and_space() {
 }
 
 #[test]
+fn check_takes_what_there_is_and_needs_nothing() {
+    let checkup = |pairs: &[(&str, &str)]| match good(&[&[("ACTION", "check")], pairs].concat()).action {
+        Action::Check(checkup) => checkup,
+        other => panic!("{other:?}"),
+    };
+    let targets = |text: &str| {
+        let targets = checkup(&[("IMAGES", "a"), ("TARGET", text)]).targets;
+        let named = targets.into_iter().map(|(target, tag)| match tag {
+            Some(tag) => format!("{target}:{tag}"),
+            None => target.to_string(),
+        });
+        named.collect::<Vec<_>>()
+    };
+    assert_eq!(targets(""), [""; 0]);
+    assert_eq!(
+        targets(" api, web:1\napi "),
+        ["crg.apkg.io/shop/api", "crg.apkg.io/shop/web:1"]
+    );
+    let images = checkup(&[("IMAGES", "base base:latest docker.io/node:20")]);
+    assert_eq!(
+        texts(&images.images),
+        ["crg.apkg.io/shop/base:latest", "docker.io/library/node:20"]
+    );
+    assert_eq!(images.discovered, None);
+    // Nothing found is told by the table.
+    let nothing = checkup(&[]);
+    assert_eq!((nothing.images.len(), nothing.targets.len()), (0, 0));
+    assert_eq!(nothing.discovered, Some(Discovered::default()));
+    // What it does not use is not judged either.
+    let in_pipe = [("BITBUCKET_PIPE_STORAGE_DIR", "/s"), ("BITBUCKET_CLONE_DIR", "/clone")];
+    let unused = [
+        ("ACTION", "check"),
+        ("OUTPUT_ENV", "/elsewhere/x"),
+        ("REPORT", "r.json"),
+    ];
+    let outputs = good(&[&in_pipe[..], &unused].concat()).outputs;
+    assert_eq!(outputs.env, None);
+    assert!(outputs.report.is_some());
+    for bad_target in ["docker.io/a/b", "api@sha256:0", "api:1:2"] {
+        assert_eq!(
+            bad(&[("ACTION", "check"), ("TARGET", bad_target)]).len(),
+            1,
+            "{bad_target}"
+        );
+    }
+}
+
+#[test]
 fn output_paths_start_at_the_working_folder() {
     for (report, path) in [
         ("report.json", "/clone/report.json"),
@@ -663,7 +715,7 @@ fn value() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_variables_break_the_check(
-        action in proptest::sample::select(vec!["pull", "retag", "push", "copy", "login"]),
+        action in proptest::sample::select(ACTIONS.to_vec()),
         set in proptest::collection::btree_map(0..crate::variables::NAMES.len(), value(), 0..12),
         in_pipe: bool,
     ) {
@@ -691,6 +743,10 @@ proptest! {
                     Action::Copy(copy) => prop_assert!(
                         !copy.items.is_empty()
                             && copy.items.iter().all(|item| *item.target.host() == request.registry)
+                    ),
+                    Action::Check(check) => prop_assert!(
+                        request.outputs.env.is_none()
+                            && check.targets.iter().all(|(target, _)| *target.host() == request.registry)
                     ),
                     Action::Login(login) => prop_assert!(!in_pipe || login.folder.starts_with("/clone")),
                 }

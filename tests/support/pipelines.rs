@@ -87,7 +87,14 @@ impl Step {
     /// The steps of the `default` pipeline of a whole `bitbucket-pipelines.yml`, those of parallel groups one by one.
     pub fn of_file(text: &str) -> Vec<Self> {
         let file: Value = serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}"));
-        let items = file["pipelines"]["default"].as_sequence().expect("a default pipeline");
+        let pipelines = &file["pipelines"];
+        let custom = pipelines["custom"]
+            .as_mapping()
+            .and_then(|custom| custom.values().next());
+        let items = pipelines["default"]
+            .as_sequence()
+            .or(custom.and_then(Value::as_sequence));
+        let items = items.expect("a default or a custom pipeline");
         let step = |item: &Value, parallel| {
             let step: Self = serde_yaml::from_value(item["step"].clone()).unwrap_or_else(|error| panic!("{error}"));
             Self { parallel, ..step }

@@ -1,0 +1,158 @@
+//! The rows of what the clone's files say: where images are named that could not be made out, and images of steps and
+//! services that Pipelines cannot pull. Pure.
+
+use super::super::discovery::MOST_PASSED_OVER;
+use super::row::{Mark, Row};
+use crate::failure::{Failure, Kind};
+use crate::repository::pipelines::{FILE, Finding, Problem};
+use crate::repository::{Discovered, PassedOver};
+
+/// Of images that are looked for in Dockerfiles and compose files: what may name more of them. `nothing` is what to say
+/// where there is none.
+pub(super) fn discovery(discovered: &Discovered, nothing: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if discovered.images.is_empty() {
+        let detail = format!("`IMAGES` is not set, and {nothing}");
+        rows.push(Row::new("image", "none", Mark::Information, detail));
+    }
+    let passed_over = &discovered.passed_over;
+    for PassedOver { place, problem } in passed_over.iter().take(MOST_PASSED_OVER) {
+        let detail = format!("passed over: {problem}");
+        rows.push(Row::new("image", place.to_string(), Mark::Warning, detail));
+    }
+    if let Some(more @ 1..) = passed_over.len().checked_sub(MOST_PASSED_OVER) {
+        rows.push(Row::new(
+            "image",
+            "",
+            Mark::Warning,
+            format!("passed over: {more} more"),
+        ));
+    }
+    if discovered.is_cut {
+        let detail = "the repository has more files than are looked at; write `IMAGES` if one is missing";
+        rows.push(Row::new("image", "", Mark::Warning, detail));
+    }
+    rows
+}
+
+/// `bitbucket-pipelines.yml`: `None` if there is no such file.
+pub(super) fn pipelines(looked_over: Option<Result<Vec<Finding>, PassedOver>>) -> Vec<Row> {
+    match looked_over {
+        None => vec![Row::new(
+            "pipelines",
+            FILE,
+            Mark::Information,
+            "there is none in the clone",
+        )],
+        Some(Err(PassedOver { place, problem })) => {
+            vec![Row::new("pipelines", place.to_string(), Mark::Warning, problem)]
+        }
+        Some(Ok(findings)) if findings.is_empty() => {
+            let detail = "no `image` of a step or service that cannot be pulled";
+            vec![Row::new("pipelines", FILE, Mark::Good, detail)]
+        }
+        Some(Ok(findings)) => findings.iter().map(finding).collect(),
+    }
+}
+
+/// What cannot work fails the run. A credential may also come from elsewhere than the file tells, so the rest is to be
+/// looked at.
+fn finding(finding: &Finding) -> Row {
+    let kind = match finding.problem {
+        Problem::AccessToken(_) => Some(Kind::Credential),
+        Problem::WrongHost(_) => Some(Kind::NotFound),
+        Problem::BuiltIn(_) | Problem::NoCredential => None,
+    };
+    let detail = match finding.problem {
+        Problem::AccessToken(_) => "an `image` that signs in with an access token",
+        Problem::WrongHost(_) => "an `image` of a host that has no packages of Bitbucket",
+        Problem::BuiltIn(_) => "an `image` that signs in with the built-in credential",
+        Problem::NoCredential => "an `image` without a credential",
+    };
+    let (place, message) = (finding.place.to_string(), finding.message());
+    let message = format!("{place}: {message}");
+    match kind {
+        Some(kind) => {
+            let failure = Failure::new(kind, message, finding.hint());
+            Row::failed("pipelines", place, detail, failure)
+        }
+        None => {
+            Row::new("pipelines", place, Mark::Warning, detail).with_warnings(vec![(message, Some(finding.hint()))])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::Place;
+    use std::path::PathBuf;
+
+    fn place(file: &str, line: usize) -> Place {
+        Place {
+            file: PathBuf::from(file),
+            line: Some(line),
+        }
+    }
+
+    fn marks(rows: &[Row]) -> Vec<(&str, Mark)> {
+        rows.iter().map(|row| (row.subject.as_str(), row.mark)).collect()
+    }
+
+    #[test]
+    fn what_cannot_work_fails_and_the_rest_is_to_be_looked_at() {
+        let found = |problem| Finding {
+            place: place(FILE, 7),
+            image: "crg.apkg.io/shop/build:1".to_owned(),
+            problem,
+        };
+        for (problem, mark, kind) in [
+            (
+                Problem::AccessToken("x-token-auth".to_owned()),
+                Mark::Failed,
+                Some(Kind::Credential),
+            ),
+            (Problem::WrongHost("no registry"), Mark::Failed, Some(Kind::NotFound)),
+            (Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"), Mark::Warning, None),
+            (Problem::NoCredential, Mark::Warning, None),
+        ] {
+            let rows = pipelines(Some(Ok(vec![found(problem)])));
+            assert_eq!(marks(&rows), [("bitbucket-pipelines.yml:7", mark)]);
+            assert_eq!(rows[0].failure.as_ref().map(|failure| failure.kind), kind);
+            let hint = rows[0].fact().hint.expect("what to write instead");
+            assert!(hint.contains("username: $ATLASSIAN_ACCOUNT_EMAIL") && hint.contains("a pipe cannot help here"));
+        }
+        assert_eq!(marks(&pipelines(Some(Ok(vec![])))), [(FILE, Mark::Good)]);
+        assert_eq!(marks(&pipelines(None)), [(FILE, Mark::Information)]);
+        let unread = PassedOver {
+            place: place(FILE, 3),
+            problem: "no YAML".to_owned(),
+        };
+        assert_eq!(
+            marks(&pipelines(Some(Err(unread)))),
+            [("bitbucket-pipelines.yml:3", Mark::Warning)]
+        );
+    }
+
+    #[test]
+    fn no_image_is_information_and_what_was_passed_over_is_told() {
+        let mut discovered = Discovered::default();
+        let rows = discovery(&discovered, "there is nothing");
+        assert_eq!(marks(&rows), [("none", Mark::Information)]);
+        assert_eq!(rows[0].detail, "`IMAGES` is not set, and there is nothing");
+        discovered.passed_over = (1..=MOST_PASSED_OVER + 2)
+            .map(|line| PassedOver {
+                place: place("Dockerfile", line),
+                problem: "why".to_owned(),
+            })
+            .collect();
+        discovered.is_cut = true;
+        let rows = discovery(&discovered, "there is nothing");
+        assert_eq!(rows.len(), 1 + MOST_PASSED_OVER + 2);
+        assert_eq!(
+            (rows[1].subject.as_str(), rows[1].mark),
+            ("Dockerfile:1", Mark::Warning)
+        );
+        assert_eq!(rows[1 + MOST_PASSED_OVER].detail, "passed over: 2 more");
+    }
+}

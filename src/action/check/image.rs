@@ -1,0 +1,235 @@
+//! What `check` finds out about one image, and its row: its manifest is read, and what tells its platforms and their
+//! sizes; no layer.
+
+use super::row::{Mark, Row, by};
+use crate::access::{Access, Served};
+use crate::console::bytes;
+use crate::credential::Source;
+use crate::failure::{Failure, Kind};
+use crate::image::{Digest, Reference, Selector};
+use crate::registry::manifest::{self, Content, Descriptor};
+use crate::registry::{self, Manifest};
+use futures_util::stream::{self, StreamExt as _};
+
+/// Most platforms of one image whose sizes are read.
+const MOST_SIZES: usize = 16;
+/// Most platforms that a row names.
+const MOST_NAMED: usize = 6;
+/// Manifests of one image that are read at a time.
+const AT_A_TIME: usize = 4;
+
+/// An image that is there and may be pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) digest: Digest,
+    /// What served; `None` for no credential.
+    pub(super) source: Option<Source>,
+    pub(super) shape: Shape,
+}
+
+/// What an image is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Each platform with the compressed bytes of its layers and configuration, as far as they were read.
+    Platforms(Vec<(String, Option<u64>)>),
+    /// Something that has no platform, with the bytes that it points to.
+    Artifact(u64),
+    /// An index that names no platforms, with how many manifests.
+    Index(usize),
+}
+
+/// Looks for an image with the first credential that its repository lets in.
+pub(super) async fn look(access: &Access, image: &Reference) -> Result<Found, Failure> {
+    let (served, manifest) = access.read(image, registry::Access::Pull).await?;
+    let shape = shape(access, &served, image, &manifest).await?;
+    Ok(Found {
+        digest: manifest.digest,
+        source: served.registry.credential().map(|credential| credential.source),
+        shape,
+    })
+}
+
+async fn shape(access: &Access, served: &Served, image: &Reference, manifest: &Manifest) -> Result<Shape, Failure> {
+    let Served {
+        repository,
+        registry,
+        scopes,
+    } = served;
+    match content(image, manifest)? {
+        Content::Image { config, layers } => {
+            let size = size(&config, &layers);
+            if config.size > manifest::LARGEST as u64 || !config.media_type.contains("image") {
+                return Ok(Shape::Artifact(size));
+            }
+            let config = registry.small_blob(repository, &config.digest, scopes).await;
+            let config = config.map_err(|error| access.explain(&error, served, false))?;
+            Ok(match manifest::config_platform(&config) {
+                Some(platform) => Shape::Platforms(vec![(platform.to_string(), Some(size))]),
+                None => Shape::Artifact(size),
+            })
+        }
+        Content::Index(entries) => {
+            // Attestations have no platform.
+            let with_platform: Vec<(String, Digest)> = entries
+                .iter()
+                .filter_map(|entry| Some((entry.platform.as_ref()?.to_string(), entry.digest.clone())))
+                .collect();
+            if with_platform.is_empty() {
+                return Ok(Shape::Index(entries.len()));
+            }
+            let sizes = with_platform.iter().take(MOST_SIZES).map(|(_, digest)| async move {
+                let read = registry
+                    .manifest(repository, &Selector::Digest(digest.clone()), scopes)
+                    .await;
+                let read = read.map_err(|error| access.explain(&error, served, false))?;
+                Ok(match content(image, &read)? {
+                    Content::Image { config, layers } => Some(size(&config, &layers)),
+                    Content::Index(_) | Content::Other(_) => None,
+                })
+            });
+            let sizes: Vec<Result<Option<u64>, Failure>> = stream::iter(sizes).buffered(AT_A_TIME).collect().await;
+            let sizes = sizes.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let sizes = sizes.into_iter().chain(std::iter::repeat(None));
+            let platforms = with_platform.into_iter().zip(sizes);
+            Ok(Shape::Platforms(
+                platforms.map(|((platform, _), size)| (platform, size)).collect(),
+            ))
+        }
+        Content::Other(blobs) => Ok(Shape::Artifact(blobs.iter().map(|blob| blob.size).sum())),
+    }
+}
+
+fn content(image: &Reference, manifest: &Manifest) -> Result<Content, Failure> {
+    manifest.content().map_err(|what| {
+        Failure::new(
+            Kind::Other,
+            format!("the manifest {} of `{image}` is none: {what}", manifest.digest.short()),
+            "push the image again",
+        )
+    })
+}
+
+/// What a daemon fetches for it.
+fn size(config: &Descriptor, layers: &[Descriptor]) -> u64 {
+    let own = layers.iter().filter(|layer| !layer.is_foreign());
+    config
+        .size
+        .saturating_add(own.fold(0, |sum, layer| sum.saturating_add(layer.size)))
+}
+
+/// The row of an image. `named_in` is where the clone names it, if it was found there.
+pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Found, Failure>) -> Row {
+    match found {
+        Ok(found) => {
+            let credential = by(found.source);
+            let named_in = named_in.map_or_else(String::new, |places| format!("; named in {places}"));
+            let detail = format!(
+                "{}; {}; may be pulled {credential}{named_in}",
+                found.digest.short(),
+                words(&found.shape)
+            );
+            Row::new("image", image.to_string(), Mark::Good, detail)
+        }
+        Err(failure) => {
+            let detail = match failure.kind {
+                Kind::Credential | Kind::Refused => "may not be pulled",
+                Kind::NotFound => "is not there",
+                Kind::Unreachable => "could not be asked for",
+                Kind::Variables | Kind::Other => "cannot be used",
+            };
+            let named_in = named_in.map_or_else(String::new, |places| format!("; named in {places}"));
+            Row::failed(
+                "image",
+                image.to_string(),
+                format!("{detail}{named_in}"),
+                failure.clone(),
+            )
+        }
+    }
+}
+
+fn words(shape: &Shape) -> String {
+    match shape {
+        Shape::Platforms(platforms) => {
+            let named = platforms.iter().take(MOST_NAMED).map(|(platform, size)| match size {
+                Some(size) => format!("{platform} {}", bytes(*size)),
+                None => platform.clone(),
+            });
+            let named = named.collect::<Vec<_>>().join(", ");
+            match platforms.len().saturating_sub(MOST_NAMED) {
+                0 => named,
+                more => format!("{named} and {more} more platforms"),
+            }
+        }
+        Shape::Artifact(size) => format!("no platform, {}", bytes(*size)),
+        Shape::Index(manifests) => format!(
+            "an index of {}, no platforms",
+            super::super::count(*manifests, "manifest")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Host, Namespace};
+
+    fn image() -> Reference {
+        let namespace = Namespace {
+            registry: Host::bitbucket(),
+            workspace: Some("shop".to_owned()),
+        };
+        Reference::parse("base:1", &namespace).unwrap()
+    }
+
+    #[test]
+    fn a_row_tells_what_there_is() {
+        let many = (1..=8).map(|n| (format!("linux/{n}"), None)).collect();
+        for (shape, source, text) in [
+            (
+                Shape::Platforms(vec![
+                    ("linux/amd64".to_owned(), Some(2048)),
+                    ("linux/arm64".to_owned(), Some(1024)),
+                ]),
+                Some(Source::BuiltIn),
+                "linux/amd64 2.0 KiB, linux/arm64 1.0 KiB; may be pulled with the built-in credential",
+            ),
+            (
+                Shape::Platforms(many),
+                Some(Source::ApiToken),
+                "linux/1, linux/2, linux/3, linux/4, linux/5, linux/6 and 2 more platforms; may be pulled with the API token",
+            ),
+            (
+                Shape::Artifact(12),
+                None,
+                "no platform, 12 B; may be pulled without a credential",
+            ),
+            (
+                Shape::Index(1),
+                None,
+                "an index of 1 manifest, no platforms; may be pulled without a credential",
+            ),
+        ] {
+            let digest = Digest::of(b"x");
+            let found = Found { digest, source, shape };
+            let row = row(&image(), Some("Dockerfile:3".to_owned()), &Ok(found));
+            let expected = format!("{}; {text}; named in Dockerfile:3", Digest::of(b"x").short());
+            assert_eq!((row.detail.as_str(), row.mark), (expected.as_str(), Mark::Good));
+            assert_eq!(row.subject, "crg.apkg.io/shop/base:1");
+        }
+    }
+
+    #[test]
+    fn a_failed_row_says_of_which_kind() {
+        for (kind, text) in [
+            (Kind::Credential, "may not be pulled"),
+            (Kind::NotFound, "is not there"),
+            (Kind::Unreachable, "could not be asked for"),
+            (Kind::Other, "cannot be used"),
+        ] {
+            let row = row(&image(), None, &Err(Failure::new(kind, "m", "h")));
+            assert_eq!((row.detail.as_str(), row.mark), (text, Mark::Failed));
+            assert_eq!(row.failure.map(|failure| failure.message), Some("m".to_owned()));
+        }
+    }
+}

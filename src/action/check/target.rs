@@ -1,0 +1,174 @@
+//! What `check` finds out about one target, and its row: whether its package is there and may be pushed to. An upload
+//! session is opened and given up again, so that nothing is left behind.
+
+use super::row::{Mark, Row, by};
+use crate::access::Access;
+use crate::credential::Source;
+use crate::failure::{Failure, Kind};
+use crate::image::{Digest, Repository, Tag};
+use crate::refusal::turns_away;
+use crate::registry;
+
+/// A target that may be read, and perhaps written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// What served; `None` for no credential.
+    pub(super) source: Option<Source>,
+    /// What the token grants on it; `None` if it does not tell.
+    pub(super) granted: Option<String>,
+    /// Where the tag that was asked for points now.
+    pub(super) existing: Option<Digest>,
+    pub(super) push: Push,
+}
+
+/// What became of the try to push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Push {
+    /// The registry opened an upload session, and dropped it when it was told to.
+    Allowed,
+    /// It opened one and would not drop it: Docker's own wants the right to delete for that. All do in time.
+    AllowedAndOpen,
+    /// It is not known: neither a yes nor a refusal.
+    Unknown(String),
+}
+
+/// Tries a target with the credential that `push` and `copy` would take.
+pub(super) async fn look(access: &Access, repository: &Repository, tag: Option<&Tag>) -> Result<Found, Failure> {
+    let latest = Tag::latest();
+    let opened = access
+        .open(repository, tag.unwrap_or(&latest), registry::Access::PullPush)
+        .await;
+    let (served, existing) = opened?;
+    let push = match access.try_upload(&served).await {
+        Ok(true) => Push::Allowed,
+        Ok(false) => Push::AllowedAndOpen,
+        Err(error) if turns_away(&error) => return Err(access.explain(&error, &served, true)),
+        Err(error) => {
+            let failure = access.explain(&error, &served, true);
+            if failure.kind == Kind::Unreachable {
+                return Err(failure);
+            }
+            Push::Unknown(failure.message)
+        }
+    };
+    Ok(Found {
+        source: served.registry.credential().map(|credential| credential.source),
+        granted: served.registry.granted(&served.scopes).await.on(repository),
+        existing: existing.filter(|_| tag.is_some()).map(|manifest| manifest.digest),
+        push,
+    })
+}
+
+/// The row of a target.
+pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Found, Failure>) -> Row {
+    let subject = match tag {
+        Some(tag) => format!("{repository}:{tag}"),
+        None => repository.to_string(),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(failure) => {
+            let detail = match failure.kind {
+                Kind::Credential | Kind::Refused => "may not be pushed to",
+                Kind::NotFound => "there is no such package",
+                Kind::Unreachable => "could not be asked for",
+                Kind::Variables | Kind::Other => "cannot be used",
+            };
+            return Row::failed("target", subject, detail, failure.clone());
+        }
+    };
+    let credential = by(found.source);
+    let granted = match &found.granted {
+        Some(granted) => format!("the token grants `{granted}`"),
+        None => "what the token grants is not told".to_owned(),
+    };
+    let tag = match (tag, &found.existing) {
+        (Some(tag), Some(digest)) => format!("; `{tag}` is {} now", digest.short()),
+        (Some(tag), None) => format!("; there is no `{tag}` yet"),
+        (None, _) => String::new(),
+    };
+    let (mark, push, note) = match &found.push {
+        Push::Allowed => (Mark::Good, "may be pushed to", ""),
+        Push::AllowedAndOpen => (
+            Mark::Good,
+            "may be pushed to",
+            "; the registry keeps the empty upload session of this try until it drops it",
+        ),
+        Push::Unknown(_) => (Mark::Warning, "whether it may be pushed to is not known,", ""),
+    };
+    let detail = format!("the package is there; {push} {credential}; {granted}{tag}{note}");
+    let warnings = match &found.push {
+        Push::Unknown(why) => vec![(why.clone(), Some("a push will tell".to_owned()))],
+        Push::Allowed | Push::AllowedAndOpen => Vec::new(),
+    };
+    Row::new("target", subject, mark, detail).with_warnings(warnings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Host;
+
+    fn repository() -> Repository {
+        Repository::new(Host::bitbucket(), "shop/api").unwrap()
+    }
+
+    #[test]
+    fn a_row_tells_what_was_granted_and_where_the_tag_is() {
+        let tag = Tag::parse("1").unwrap();
+        let digest = Digest::of(b"x");
+        let now = format!("; `1` is {} now", digest.short());
+        for (tag, granted, existing, push, mark, text) in [
+            (
+                None,
+                Some("pull,push"),
+                None,
+                Push::Allowed,
+                Mark::Good,
+                "the package is there; may be pushed to with the API token; the token grants `pull,push`".to_owned(),
+            ),
+            (
+                Some(&tag),
+                None,
+                Some(digest),
+                Push::Allowed,
+                Mark::Good,
+                format!("the package is there; may be pushed to with the API token; what the token grants is not told{now}"),
+            ),
+            (
+                Some(&tag),
+                None,
+                None,
+                Push::AllowedAndOpen,
+                Mark::Good,
+                "the package is there; may be pushed to with the API token; what the token grants is not told; there is \
+                 no `1` yet; the registry keeps the empty upload session of this try until it drops it"
+                    .to_owned(),
+            ),
+            (
+                None,
+                None,
+                None,
+                Push::Unknown("why".to_owned()),
+                Mark::Warning,
+                "the package is there; whether it may be pushed to is not known, with the API token; what the token \
+                 grants is not told"
+                    .to_owned(),
+            ),
+        ] {
+            let found = Found {
+                source: Some(Source::ApiToken),
+                granted: granted.map(str::to_owned),
+                existing,
+                push,
+            };
+            let row = row(&repository(), tag, &Ok(found));
+            assert_eq!((row.detail, row.mark), (text, mark));
+        }
+        let missing = row(&repository(), None, &Err(Failure::new(Kind::NotFound, "m", "h")));
+        assert_eq!(
+            (missing.detail.as_str(), missing.mark),
+            ("there is no such package", Mark::Failed)
+        );
+    }
+}

@@ -3,6 +3,7 @@
 use super::answer::Asked;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// Which of the emulator's parts a request was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub struct Entry {
     pub host: Option<String>,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
+    /// The `Range` header.
+    pub range: Option<String>,
+    /// When it came.
+    pub at: Instant,
     /// The answer's status; 0 where the connection was reset.
     pub status: u16,
     /// Bytes of the request's body.
@@ -50,6 +55,8 @@ impl Entry {
             authorization: asked.header("authorization").map(scheme),
             host: asked.header("host").map(str::to_owned),
             user_agent: asked.header("user-agent").map(str::to_owned),
+            range: asked.header("range").map(str::to_owned),
+            at: asked.at,
             status: 0,
             received: asked.body.len() as u64,
             sent: 0,

@@ -9,6 +9,7 @@ mod demo;
 mod diagnosis;
 mod discovery;
 mod examples;
+mod faults;
 mod files;
 mod image;
 mod login;

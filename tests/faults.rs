@@ -69,7 +69,7 @@ fn no_fault_loses_anything() {
     println!("{table}");
     let wrong: Vec<String> = ours
         .iter()
-        .filter_map(|(number, action, cell)| Some(format!("{action:?}, {}", cell.wrong(&cases[*number])?)))
+        .filter_map(|(number, action, cell)| Some(format!("{action:?}, {}", cell.wrong(&cases[*number], *action)?)))
         .collect();
     assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
     if let Some(path) = page {

@@ -102,6 +102,14 @@ impl Point {
         image(self == Self::Upload)
     }
 
+    /// Requests of this kind where nothing goes wrong, for the layer and for the configuration.
+    pub(super) fn usual(self) -> usize {
+        match self {
+            Self::UploadPost | Self::UploadEnd => 2,
+            _ => 1,
+        }
+    }
+
     /// Method and path. A PUT of an upload counts among the bytes only where it brings the layer's.
     pub(super) fn pattern(self, action: Action) -> (&'static str, String) {
         let layer = self.image().blobs()[1].digest();
@@ -139,7 +147,8 @@ pub(super) struct Case {
     pub(super) script: fn() -> Vec<Fault>,
     pub(super) settings: fn(&mut Settings),
     pub(super) opens_after: Duration,
-    pub(super) expected: Expected,
+    expected: Expected,
+    but: Option<(Action, usize, u64)>,
     only: Option<&'static [Action]>,
 }
 
@@ -147,8 +156,10 @@ pub(super) struct Case {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
     pub(super) status: i32,
-    /// Requests of that point.
+    /// Requests of that point, for one blob.
     pub(super) tries: usize,
+    /// At most so many, where it is a matter of luck how many were on their way.
+    pub(super) most: usize,
     /// Most bytes of blobs that cross the wire again.
     pub(super) again: u64,
     /// It takes at least so long.
@@ -166,11 +177,19 @@ impl Case {
             expected: Expected {
                 status: 0,
                 tries,
+                most: tries,
                 again: 0,
                 seconds: 0.0,
             },
+            but: None,
             only: None,
         }
+    }
+
+    /// At most so many tries.
+    pub(super) fn most(mut self, tries: usize) -> Self {
+        self.expected.most = tries;
+        self
     }
 
     /// Up to so many bytes may cross the wire again.
@@ -200,6 +219,25 @@ impl Case {
         self
     }
 
+    /// For this action other tries, and more bytes again.
+    pub(super) fn but(mut self, action: Action, tries: usize, again: u64) -> Self {
+        self.but = Some((action, tries, again));
+        self
+    }
+
+    /// What is to come of it where an action meets it.
+    pub(super) fn expected(&self, action: Action) -> Expected {
+        match self.but {
+            Some((other, tries, again)) if other == action => Expected {
+                tries,
+                most: tries,
+                again,
+                ..self.expected
+            },
+            _ => self.expected,
+        }
+    }
+
     /// Of the actions that meet the point, only these.
     pub(super) fn only(mut self, actions: &'static [Action]) -> Self {
         self.only = Some(actions);
@@ -215,7 +253,12 @@ impl Case {
 
 /// A refusal, as registries word it.
 pub(super) fn busy(status: u16) -> Answer {
-    Answer::error(status, "TOOMANYREQUESTS", "later, please")
+    let code = if status == 429 {
+        "TOOMANYREQUESTS"
+    } else {
+        "UNAVAILABLE"
+    };
+    Answer::error(status, code, "later, please")
 }
 
 /// A refusal with `Retry-After` in seconds.

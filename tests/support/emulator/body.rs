@@ -5,6 +5,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 /// The connection ends here.
@@ -36,11 +38,16 @@ pub(super) async fn read(body: &mut Incoming, most: usize) -> Result<Bytes, Brok
     Ok(read.freeze())
 }
 
+/// Sent so many bytes at a time: what a client does not take is not counted as sent.
+const PIECE: usize = 16 * 1024;
+
 /// The body of an answer.
 pub(super) struct Body {
     bytes: Bytes,
-    sent: bool,
+    at: usize,
     end: End,
+    /// Bytes sent so far.
+    pub sent: Arc<AtomicU64>,
 }
 
 enum End {
@@ -51,35 +58,26 @@ enum End {
 
 impl Body {
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self {
-            bytes,
-            sent: false,
-            end: End::Whole,
-        }
+        Self::new(bytes, End::Whole)
     }
 
     /// These bytes, then a break.
     pub(super) fn broken(bytes: Bytes, how: Break) -> Self {
-        let end = End::Broken { how, flushed: false };
-        Self {
-            bytes,
-            sent: false,
-            end,
-        }
+        Self::new(bytes, End::Broken { how, flushed: false })
     }
 
     /// These bytes over and over.
     pub(super) fn endless(bytes: Bytes) -> Self {
-        Self {
-            bytes,
-            sent: false,
-            end: End::Never,
-        }
+        Self::new(bytes, End::Never)
     }
 
-    /// Of what is sent; of an endless body, of one round.
-    pub(super) fn length(&self) -> u64 {
-        self.bytes.len() as u64
+    fn new(bytes: Bytes, end: End) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            end,
+            sent: Arc::default(),
+        }
     }
 }
 
@@ -91,9 +89,13 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if !self.sent && !self.bytes.is_empty() {
-            self.sent = !matches!(self.end, End::Never);
-            return Poll::Ready(Some(Ok(Frame::data(self.bytes.clone()))));
+        if self.at < self.bytes.len() {
+            let end = (self.at + PIECE).min(self.bytes.len());
+            let piece = self.bytes.slice(self.at..end);
+            let is_round = matches!(self.end, End::Never) && end == self.bytes.len();
+            self.at = if is_round { 0 } else { end };
+            self.sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match &mut self.end {
             End::Whole | End::Never => Poll::Ready(None),
@@ -109,13 +111,12 @@ impl hyper::body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.end, End::Whole) && (self.sent || self.bytes.is_empty())
+        matches!(self.end, End::Whole) && self.at == self.bytes.len()
     }
 
     fn size_hint(&self) -> SizeHint {
         match self.end {
-            End::Whole if !self.sent => SizeHint::with_exact(self.length()),
-            End::Whole => SizeHint::with_exact(0),
+            End::Whole => SizeHint::with_exact((self.bytes.len() - self.at) as u64),
             End::Broken { .. } | End::Never => SizeHint::default(),
         }
     }

@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build image demo test bench lint size tools release-check
+.PHONY: build image demo test bench faults lint size tools release-check
 
 # dockerd and docker-registry live in folders that a plain user's PATH may lack.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -48,6 +48,13 @@ test: tools
 bench: tools
 	$(MAKE) build TARGET=$(HOST)
 	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers
+
+# What the pipe and skopeo make of every fault, written to docs/faults.md; about three minutes.
+ifneq ($(shell id -u),0)
+faults: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
+endif
+faults: tools
+	FAULTS_PAGE=$(CURDIR)/docs/faults.md cargo test --locked --test suite -- --exact faults::no_fault_loses_anything
 
 # Installs what the build and the tests need and this machine lacks: a C compiler, a Docker Engine (its daemon need not
 # run), Debian's registry, skopeo. `docker` and `dockerd` are looked for apart: either may be there without the other.

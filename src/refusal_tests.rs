@@ -66,6 +66,7 @@ fn error(problem: Problem) -> Error {
         during: "reading `shop/base:1`".to_owned(),
         problem,
         tries: 1,
+        asked: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod demo;
 mod diagnosis;
 mod discovery;
 mod examples;
+mod faults;
 mod files;
 mod hostile;
 mod image;

@@ -4,12 +4,11 @@
 
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, Target};
-use super::network::read_chunk;
 use super::payload::Payload;
 use super::{Registry, Scopes};
 use crate::image::{Digest, Repository};
 use bytes::Bytes;
-use reqwest::header::{CONTENT_RANGE, LOCATION};
+use reqwest::header::{CONTENT_RANGE, LOCATION, RANGE};
 use reqwest::{Method, Response, Url};
 
 /// Largest answer to an upload request, in bytes.
@@ -28,6 +27,19 @@ pub enum Mount {
 #[derive(Debug)]
 pub struct Upload {
     location: Url,
+    /// So many bytes the registry says it has; what is sent next goes on from there.
+    pub stored: u64,
+}
+
+/// What became of an upload that broke off.
+#[derive(Debug)]
+pub enum Resumed {
+    /// The session is open and has bytes: the rest can follow.
+    Session(Upload),
+    /// The repository has the blob: only the answer was lost.
+    Done,
+    /// Nothing of it is left; it begins anew.
+    Gone,
 }
 
 /// A blob on its way from a registry.
@@ -46,7 +58,7 @@ impl BlobRead {
     /// # Errors
     /// The connection broke, or nothing came for `TIMEOUT`.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let chunk = read_chunk(&mut self.response).await;
+        let chunk = self.registry.0.network.chunk(&mut self.response).await;
         chunk.map_err(|problem| self.registry.error(self.during.clone(), problem, 1))
     }
 }
@@ -165,33 +177,81 @@ impl Registry {
         Ok(())
     }
 
-    /// Uploads a blob of a known size and digest in one request.
+    /// Uploads a blob of a known size and digest in one request, or what is missing of it in its session.
     ///
     /// # Errors
-    /// The refusal, or what stopped the body. The session is spent; another try needs a new one.
+    /// The refusal, or what stopped the body. [`Registry::resume`] tells what is left of the session.
     pub async fn put_blob(
         &self,
         repository: &Repository,
         digest: &Digest,
-        upload: Upload,
+        upload: &Upload,
         body: Payload,
         scopes: &Scopes,
     ) -> Result<(), Error> {
-        let mut location = upload.location;
-        location.query_pairs_mut().append_pair("digest", digest.as_str());
+        let rest = body.size.filter(|size| upload.stored > 0 && *size > 0);
         let ask = Ask {
-            method: Method::PUT,
-            target: Target::Address(location),
-            content_type: Some("application/octet-stream".to_owned()),
-            ..Ask::get(
-                String::new(),
-                scopes,
-                LARGEST_ANSWER,
-                format!("writing {}", named(repository, digest)),
-            )
+            range: rest.map(|size| (upload.stored, Some(upload.stored + size))),
+            ..closing(repository, digest, upload, scopes)
         };
         self.send_once(&ask, body).await?;
         Ok(())
+    }
+
+    /// Names the digest of what an upload session has, which ends it.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn close_upload(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        upload: &Upload,
+        scopes: &Scopes,
+    ) -> Result<(), Error> {
+        let ask = Ask {
+            body: Some(Bytes::new()),
+            ..closing(repository, digest, upload, scopes)
+        };
+        match self.exchange(ask).await {
+            Ok(_) => Ok(()),
+            // A session that was closed by a try whose answer was lost is gone.
+            Err(error) if error.is_refused() && self.has_blob(repository, digest, scopes).await? => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks what is left of an upload that broke off. `digest`: the blob's, if it is known.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn resume(
+        &self,
+        repository: &Repository,
+        digest: Option<&Digest>,
+        upload: Upload,
+        scopes: &Scopes,
+    ) -> Result<Resumed, Error> {
+        let during = format!("asking how far an upload to `{}` came", repository.path());
+        let ask = Ask {
+            target: Target::Address(upload.location.clone()),
+            ..Ask::get(String::new(), scopes, LARGEST_ANSWER, during.clone())
+        };
+        match self.exchange(ask).await {
+            Ok(answer) => {
+                let stored = answer.headers.get(RANGE).and_then(|value| stored(value.to_str().ok()?));
+                let location = self
+                    .session(&answer, during)
+                    .map_or(upload.location, |session| session.location);
+                Ok(stored.map_or(Resumed::Gone, |stored| Resumed::Session(Upload { location, stored })))
+            }
+            // Registries drop a session that broke off, or know no such question; or the upload is done.
+            Err(error) if error.is_refused() => match digest {
+                Some(digest) if self.has_blob(repository, digest, scopes).await? => Ok(Resumed::Done),
+                _ => Ok(Resumed::Gone),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     /// Appends a body of unknown size and digest to an upload session, which goes on afterwards.
@@ -201,14 +261,14 @@ impl Registry {
     pub async fn append(
         &self,
         repository: &Repository,
-        upload: Upload,
+        upload: &Upload,
         body: Payload,
         scopes: &Scopes,
     ) -> Result<Upload, Error> {
         let during = format!("uploading to `{}`", repository.path());
         let ask = Ask {
             method: Method::PATCH,
-            target: Target::Address(upload.location),
+            target: Target::Address(upload.location.clone()),
             content_type: Some("application/octet-stream".to_owned()),
             ..Ask::get(String::new(), scopes, LARGEST_ANSWER, during.clone())
         };
@@ -235,7 +295,7 @@ impl Registry {
     fn session(&self, answer: &Answer, during: String) -> Result<Upload, Error> {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         match location.and_then(|location| answer.url.join(location).ok()) {
-            Some(location) => Ok(Upload { location }),
+            Some(location) => Ok(Upload { location, stored: 0 }),
             None => Err(self.error(
                 during,
                 Problem::Protocol("an upload session without a `Location`".to_owned()),
@@ -243,6 +303,32 @@ impl Registry {
             )),
         }
     }
+}
+
+/// The request that ends an upload.
+fn closing<'a>(repository: &Repository, digest: &Digest, upload: &Upload, scopes: &'a Scopes) -> Ask<'a> {
+    let mut location = upload.location.clone();
+    location.query_pairs_mut().append_pair("digest", digest.as_str());
+    Ask {
+        method: Method::PUT,
+        target: Target::Address(location),
+        content_type: Some("application/octet-stream".to_owned()),
+        ..Ask::get(
+            String::new(),
+            scopes,
+            LARGEST_ANSWER,
+            format!("writing {}", named(repository, digest)),
+        )
+    }
+}
+
+/// How many bytes a session's `Range: 0-N` says are stored. `0-0` would be one; docker-registry says it of an empty
+/// session, and olareg `0--1`: both count as none.
+fn stored(range: &str) -> Option<u64> {
+    let range = range.trim();
+    let last = range.strip_prefix("bytes=").unwrap_or(range).strip_prefix("0-")?;
+    let last: u64 = last.parse().ok()?;
+    (last > 0).then(|| last.saturating_add(1))
 }
 
 fn path(repository: &Repository, digest: &Digest) -> String {
@@ -256,4 +342,27 @@ fn named(repository: &Repository, digest: &Digest) -> String {
 fn range_start(response: &Response) -> Option<u64> {
     let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     text.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_session_has_no_byte() {
+        for (range, bytes) in [
+            ("0-0", None),
+            ("0--1", None),
+            ("0-", None),
+            ("", None),
+            ("5-9", None),
+            ("0-18446744073709551615", Some(u64::MAX)),
+            ("0-18446744073709551616", None),
+            ("0-1", Some(2)),
+            (" 0-1048575", Some(1_048_576)),
+            ("bytes=0-9", Some(10)),
+        ] {
+            assert_eq!(stored(range), bytes, "{range}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::image::{Digest, Host};
 use crate::words::Words;
 use serde::Deserialize;
 use std::fmt;
+use std::time::Duration;
 
 /// A failed exchange with a registry or its token server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,16 @@ pub struct Error {
     pub problem: Problem,
     /// How often it was tried.
     pub tries: u32,
+    /// The pause that the server asked for (`Retry-After`).
+    pub asked: Option<Duration>,
+}
+
+impl Error {
+    /// Whether the registry has given an answer that another try does not change.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        matches!(self.problem, Problem::Refused { .. }) && !self.problem.may_pass()
+    }
 }
 
 /// What happened.
@@ -70,6 +81,18 @@ pub enum Problem {
         /// The limit in bytes.
         limit: usize,
     },
+}
+
+impl Problem {
+    /// Whether another try can help.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(reach) => reach.may_pass(),
+            Self::Refused { status, .. } | Self::SignIn { status, .. } => super::retry::may_pass(*status),
+            _ => false,
+        }
+    }
 }
 
 /// Why no answer came.
@@ -230,6 +253,7 @@ impl fmt::Display for Error {
             during,
             problem,
             tries,
+            asked: _,
         } = self;
         match problem {
             Problem::Unreachable(reach @ (Reach::UnknownIssuer | Reach::Certificate(_) | Reach::Tls(_))) => {

@@ -2,7 +2,7 @@
 
 use super::challenge::{BadChallenge, Challenge};
 use super::error::{self, Error, Problem};
-use super::network::{self, Incoming, Known, Outgoing, asked_pause, distrust_address, read, speaks_plain_http};
+use super::network::{self, Incoming, Known, Outgoing, asked_pause, distrust_address, speaks_plain_http};
 use super::payload::Payload;
 use super::scope::{Granted, Scopes};
 use super::token::{self, Token};
@@ -25,7 +25,7 @@ pub(super) struct Ask<'a> {
     pub(super) content_type: Option<String>,
     pub(super) body: Option<Bytes>,
     pub(super) scopes: &'a Scopes,
-    /// First byte, and the one after the last.
+    /// First byte, and the one after the last; of a body on its way out too.
     pub(super) range: Option<(u64, Option<u64>)>,
     /// Largest body of the answer.
     pub(super) limit: usize,
@@ -71,6 +71,7 @@ impl Registry {
             during,
             problem,
             tries,
+            asked: None,
         }
     }
 
@@ -106,7 +107,8 @@ impl Registry {
                 response.url().clone(),
                 response.headers().clone(),
             );
-            let body = read(response, ask.limit).await.map_err(|problem| (problem, None))?;
+            let body = self.0.network.read(response, ask.limit).await;
+            let body = body.map_err(|problem| (problem, None))?;
             Ok(Answer {
                 status,
                 url,
@@ -125,7 +127,10 @@ impl Registry {
     /// Sends a body that can be sent only once: no second try here. The sign-in must stand beforehand, which it does
     /// after any other exchange with the same scopes.
     pub(super) async fn send_once(&self, ask: &Ask<'_>, body: Payload) -> Result<Response, Error> {
-        let failed = |(problem, _): Failed| self.error(ask.during.clone(), problem, 1);
+        let failed = |(problem, asked): Failed| Error {
+            asked,
+            ..self.error(ask.during.clone(), problem, 1)
+        };
         let Some(known) = self.0.state.known() else {
             return Err(failed((
                 Problem::Protocol("an upload before any sign-in".to_owned()),
@@ -163,7 +168,10 @@ impl Registry {
                 Err(failed) => failed,
             };
             let Some(pause) = policy.pause(&problem, tries, asked, retry::chance()) else {
-                return Err(self.error(ask.during.clone(), problem, tries));
+                return Err(Error {
+                    asked,
+                    ..self.error(ask.during.clone(), problem, tries)
+                });
             };
             let error = self.error(ask.during.clone(), problem, 1);
             tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());

@@ -125,7 +125,7 @@ async fn a_refusal_that_never_ends_does_not_hold_an_upload() {
         size: Some(1),
     };
     let digest = Digest::of(b"x");
-    let put = registry.put_blob(&repository, &digest, upload, body, &scopes);
+    let put = registry.put_blob(&repository, &digest, &upload, body, &scopes);
     let refused = tokio::time::timeout(Duration::from_secs(10), put)
         .await
         .expect("an end");

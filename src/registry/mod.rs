@@ -15,7 +15,7 @@ pub mod retry;
 pub mod scope;
 mod token;
 
-pub use blob::{BlobRead, Mount, Upload};
+pub use blob::{BlobRead, Mount, Resumed, Upload};
 pub use error::{Code, Error, Problem, Reach};
 pub use exchange::SignIn;
 pub use manifest::Manifest;

@@ -7,7 +7,9 @@ use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
 use crate::words::Words;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE,
+};
 use reqwest::{Certificate, Client, Method, Response, StatusCode, Url};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -46,8 +48,11 @@ pub struct Settings {
 pub struct Network {
     settings: Settings,
     /// One for each [`Use`], made when needed.
-    clients: [OnceLock<Client>; 4],
+    clients: [OnceLock<Client>; 2],
     hosts: Mutex<HashMap<Host, Arc<HostState>>>,
+    /// Servers that asked to be left alone, each until when: registries, token servers, and storage that blobs are
+    /// redirected to.
+    resting: Mutex<HashMap<Origin, Instant>>,
 }
 
 /// What has been learnt of a registry's host.
@@ -102,7 +107,8 @@ impl Network {
         Arc::new(Self {
             settings,
             clients: Default::default(),
-            hosts: Mutex::new(HashMap::new()),
+            hosts: Mutex::default(),
+            resting: Mutex::default(),
         })
     }
 
@@ -187,6 +193,7 @@ impl Network {
         outgoing: &Outgoing,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Problem> {
+        self.rested(url).await;
         let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
         let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
         if let Some(accept) = outgoing.accept {
@@ -206,11 +213,12 @@ impl Network {
         if let Some(body) = &outgoing.body {
             request = request.body(body.clone());
         }
-        self.answer(request, &outgoing.method, url).await
+        let answer = self.answer(request, &outgoing.method, url);
+        self.in_time(answer).await
     }
 
-    /// Sends a body that is made while it is sent: no redirect, no second try. Instead of the client's read timeout, which
-    /// would count the time of the upload itself (reqwest#2784), the body is watched.
+    /// Sends a body that is made while it is sent: no redirect, no second try. A limit on the whole would count the time
+    /// of the upload itself, so the body is watched.
     ///
     /// # Errors
     /// No answer; or the body stood still for the time limit.
@@ -221,19 +229,19 @@ impl Network {
         payload: Payload,
     ) -> Result<Response, Problem> {
         let url = &outgoing.url;
-        let mut request = self
-            .client(if is_loopback(url) {
-                Use::DirectUpload
-            } else {
-                Use::ProxiedUpload
-            })?
-            .request(outgoing.method.clone(), url.clone());
+        self.rested(url).await;
+        let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
+        let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
         if let Some(content_type) = &outgoing.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
         if let Some(size) = payload.size {
             // Without it the body would be chunked, which some registries refuse.
             request = request.header(CONTENT_LENGTH, size);
+        }
+        if let Some((start, Some(end))) = outgoing.range {
+            // Without a unit, as the distribution specification has it ("Pushing a blob in chunks").
+            request = request.header(CONTENT_RANGE, format!("{start}-{}", end.saturating_sub(1)));
         }
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
@@ -251,11 +259,13 @@ impl Network {
         let answer = request.send().await;
         let milliseconds = start.elapsed().as_millis();
         match &answer {
-            Ok(response) => tracing::debug!(
-                "{method} {} → {} ({milliseconds} ms)",
-                shown(url),
-                response.status().as_u16()
-            ),
+            Ok(response) => {
+                let status = response.status().as_u16();
+                tracing::debug!("{method} {} → {status} ({milliseconds} ms)", shown(url));
+                if let Some(rest) = retry::rest(status, asked_pause(response.headers())) {
+                    self.leave_alone(url, rest);
+                }
+            }
             Err(error) => tracing::debug!(
                 "{method} {} → no answer: {} ({milliseconds} ms)",
                 shown(url),
@@ -263,6 +273,70 @@ impl Network {
             ),
         }
         answer.map_err(|error| Problem::Unreachable(retry::reach(&error)))
+    }
+
+    /// Reads a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// It is longer, breaks off or stands still.
+    pub(super) async fn read(&self, mut response: Response, limit: usize) -> Result<Bytes, Problem> {
+        if response.content_length().is_some_and(|length| length > limit as u64) {
+            return Err(Problem::TooLarge { limit });
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk(&mut response).await? {
+            if body.len() + chunk.len() > limit {
+                return Err(Problem::TooLarge { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The next bytes of a body; `None` at its end.
+    ///
+    /// # Errors
+    /// It breaks off or stands still.
+    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Problem> {
+        let chunk = async {
+            let chunk = response.chunk().await;
+            chunk.map_err(|error| Problem::Unreachable(retry::reach(&error)))
+        };
+        self.in_time(chunk).await
+    }
+
+    /// Waits for a server, up to `TIMEOUT`. Not left to the client: its read timeout goes on while nobody reads, so that
+    /// a registry would seem silent while another is busy (reqwest 0.13).
+    async fn in_time<T>(&self, waits: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        let waited = tokio::time::timeout(self.settings.timeout, waits).await;
+        waited.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)))
+    }
+
+    fn leave_alone(&self, url: &Url, rest: Duration) {
+        let until = Instant::now() + rest;
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = resting.entry(origin(url)).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    /// Waits until a server may be asked again, if it wants to be left alone: also those wait whom it has not refused.
+    async fn rested(&self, url: &Url) {
+        loop {
+            let until = {
+                let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+                // Mostly nobody rests, and then the key is not made.
+                if resting.is_empty() {
+                    return;
+                }
+                let now = Instant::now();
+                resting.retain(|_, until| now < *until);
+                match resting.get(&origin(url)) {
+                    Some(until) => *until,
+                    None => return,
+                }
+            };
+            tokio::time::sleep_until((until + retry::spread(retry::chance())).into()).await;
+        }
     }
 
     /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
@@ -303,26 +377,22 @@ impl Network {
             .tls_certs_only(certificates)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.settings.timeout)
+            // What a server's side does not take or acknowledge; the kernel holds megabytes that nobody else watches.
+            .tcp_user_timeout(self.settings.timeout)
             .pool_max_idle_per_host(32)
             .tcp_nodelay(true);
-        if matches!(usage, Use::Direct | Use::DirectUpload) {
+        if matches!(usage, Use::Direct) {
             builder = builder.no_proxy();
-        }
-        if matches!(usage, Use::Direct | Use::Proxied) {
-            builder = builder.read_timeout(self.settings.timeout);
         }
         builder.build()
     }
 }
 
-/// What a client is for. Loopback can be reached by no proxy (Go's clients make the same exception); bodies that are
-/// uploaded are watched by [`Watch`] and not by the client's read timeout.
+/// What a client is for. Loopback can be reached by no proxy (Go's clients make the same exception).
 #[derive(Debug, Clone, Copy)]
 enum Use {
     Proxied,
     Direct,
-    ProxiedUpload,
-    DirectUpload,
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -330,40 +400,12 @@ fn is_loopback(url: &Url) -> bool {
         .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
 }
 
-/// Reads a body of at most `limit` bytes.
-///
-/// # Errors
-/// It is longer, or breaks off.
-pub(super) async fn read(mut response: Response, limit: usize) -> Result<Bytes, Problem> {
-    if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(Problem::TooLarge { limit });
-    }
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| Problem::Unreachable(retry::reach(&error)))?
-    {
-        if body.len() + chunk.len() > limit {
-            return Err(Problem::TooLarge { limit });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-/// The next bytes of a body; `None` at its end.
-pub(super) async fn read_chunk(response: &mut Response) -> Result<Option<Bytes>, Problem> {
-    response
-        .chunk()
-        .await
-        .map_err(|error| Problem::Unreachable(retry::reach(&error)))
-}
-
 /// The server's wish for the next try.
 pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("retry-after")?.to_str().ok()?;
-    retry::retry_after(value, std::time::SystemTime::now())
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    // A date is meant by the server's clock.
+    let now = text("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    retry::retry_after(text("retry-after")?, now.unwrap_or_else(std::time::SystemTime::now))
 }
 
 /// A URL without user name, password and the values of its query, but for those that the protocol defines: storage has

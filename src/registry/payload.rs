@@ -1,9 +1,10 @@
-//! Bodies that are made while they are sent, and the watch over them: a client's read timeout would count the time of the
-//! upload itself (reqwest#2784).
+//! Bodies that are made while they are sent, and the watch over them: a limit on the whole request would count the time of
+//! the upload itself.
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// How long a registry may take to store a blob that it has whole.
@@ -30,42 +31,66 @@ pub(super) struct Watch(Arc<Mutex<Watched>>);
 
 struct Watched {
     last: Instant,
-    over: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The next bytes are there, and nobody takes them.
+    Offered,
+    /// The request waits for the next bytes: whoever makes them has time limits of their own.
+    Awaited,
+    /// All were taken.
+    Over,
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new(Watched {
             last: Instant::now(),
-            over: false,
+            state: State::Offered,
         })))
+    }
+
+    fn note(watched: &Mutex<Watched>, state: State) {
+        *watched.lock().unwrap_or_else(PoisonError::into_inner) = Watched {
+            last: Instant::now(),
+            state,
+        };
     }
 
     pub(super) fn over(
         &self,
-        stream: BoxStream<'static, Result<Bytes, std::io::Error>>,
+        mut stream: BoxStream<'static, Result<Bytes, std::io::Error>>,
     ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
         let watched = Arc::clone(&self.0);
-        let at_end = Arc::clone(&self.0);
-        stream
-            .inspect(move |_| watched.lock().unwrap_or_else(PoisonError::into_inner).last = Instant::now())
-            .chain(
-                futures_util::stream::once(
-                    async move { at_end.lock().unwrap_or_else(PoisonError::into_inner).over = true },
-                )
-                .filter_map(async |()| None),
-            )
+        futures_util::stream::poll_fn(move |context| {
+            let next = stream.poll_next_unpin(context);
+            let state = match &next {
+                Poll::Pending => State::Awaited,
+                Poll::Ready(Some(_)) => State::Offered,
+                Poll::Ready(None) => State::Over,
+            };
+            Self::note(&watched, state);
+            next
+        })
     }
 
-    /// Ends when nothing was taken of the body for `limit`. A body that is all sent may take long to be stored.
+    /// Ends when nothing was taken of the body for `limit` though there was something to take. A body that is all sent may
+    /// take long to be stored.
     pub(super) async fn stalled(&self, limit: Duration) {
         loop {
-            let (last, over) = {
+            let (last, state) = {
                 let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                (watched.last, watched.over)
+                (watched.last, watched.state)
             };
-            let end = last + if over { limit.max(LONGEST_STORING) } else { limit };
-            if Instant::now() >= end {
+            let now = Instant::now();
+            let end = match state {
+                State::Offered => last + limit,
+                State::Awaited => now + limit,
+                State::Over => last + limit.max(LONGEST_STORING),
+            };
+            if now >= end {
                 return;
             }
             tokio::time::sleep_until(end.into()).await;

@@ -10,6 +10,12 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 /// Longest pause that a server may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
+/// Over so long are those spread who wait for the same moment.
+const SPREAD: Duration = Duration::from_millis(250);
+/// A body may break so often, whatever it brings …
+const MOST_BREAKS: u64 = 100;
+/// … and once more for every so many bytes that it brought.
+const WORTH_A_BREAK: u64 = 64 * 1024;
 
 /// How often a request is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +29,7 @@ impl Policy {
     /// `chance` a number from 0 to 1 that spreads the tries of many.
     #[must_use]
     pub fn pause(self, problem: &Problem, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
-        let may_pass = match problem {
-            Problem::Unreachable(reach) => reach.may_pass(),
-            Problem::Refused { status, .. } | Problem::SignIn { status, .. } => may_pass(*status),
-            _ => false,
-        };
-        if may_pass {
+        if problem.may_pass() {
             self.next(tries, asked, chance)
         } else {
             None
@@ -44,7 +45,79 @@ impl Policy {
         let most = FIRST.saturating_mul(1 << (tries - 1).min(16)).min(LONGEST);
         // Half fixed, half by chance: never at once, never all together.
         let own = most.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
-        Some(asked.map_or(own, |asked| asked.min(LONGEST_ASKED).max(Duration::from_millis(100))))
+        Some(asked.map_or(own, |asked| bounded(asked) + spread(chance)))
+    }
+}
+
+/// The tries of a body that goes on where it broke off. What brings bytes may break as often as it likes, within reason:
+/// one byte a connection is no progress.
+#[derive(Debug)]
+pub struct Tries {
+    policy: Policy,
+    count: u32,
+    best: u64,
+    breaks: u64,
+}
+
+impl Tries {
+    /// Before the first, of a body that begins at byte 0 or goes on at `at`.
+    #[must_use]
+    pub fn new(policy: Policy, at: u64) -> Self {
+        Self {
+            policy,
+            count: 1,
+            best: at,
+            breaks: 0,
+        }
+    }
+
+    /// It has come as far as byte `at`.
+    pub fn reached(&mut self, at: u64) {
+        if at > self.best {
+            self.breaks = self.breaks.saturating_sub((at - self.best) / WORTH_A_BREAK);
+            (self.best, self.count) = (at, 1);
+        }
+    }
+
+    /// How long to wait before the next try after a failure that may pass, or `None` to give up; the rest as for
+    /// [`Policy::next`].
+    pub fn next(&mut self, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+        self.breaks += 1;
+        if self.breaks > MOST_BREAKS {
+            return None;
+        }
+        let pause = self.policy.next(self.count, asked, chance);
+        self.count += u32::from(pause.is_some());
+        pause
+    }
+
+    /// Tries since it last brought anything.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+}
+
+/// What of a server's wish is granted.
+#[must_use]
+pub(super) fn bounded(asked: Duration) -> Duration {
+    asked.clamp(Duration::from_millis(100), LONGEST_ASKED)
+}
+
+/// How much later one of many begins who wait for the same moment.
+#[must_use]
+pub(super) fn spread(chance: f64) -> Duration {
+    SPREAD.mul_f64(chance.clamp(0.0, 1.0))
+}
+
+/// How long a host is left alone by all after an answer; `None` where it asked for nothing and a pause of the one who was
+/// refused is enough.
+#[must_use]
+pub(super) fn rest(status: u16, asked: Option<Duration>) -> Option<Duration> {
+    match (status, asked) {
+        (429 | 503, Some(asked)) => Some(bounded(asked)),
+        (429, None) => Some(FIRST / 2),
+        _ => None,
     }
 }
 
@@ -191,7 +264,42 @@ mod tests {
             Some(Duration::from_secs(8))
         );
         assert_eq!(pause(1, Some(Duration::from_secs(86_400)), 0.0), Some(LONGEST_ASKED));
+        let spread = pause(1, Some(Duration::from_secs(8)), 1.0);
+        assert_eq!(spread, Some(Duration::from_millis(8250)), "not all at the same moment");
         assert_eq!(Policy { retries: 0 }.pause(&refused(503), 1, None, 0.0), None);
+    }
+
+    #[test]
+    fn what_brings_bytes_may_break_often_and_not_for_ever() {
+        let policy = Policy { retries: 2 };
+        // A megabyte each time: as often as it takes.
+        let mut tries = Tries::new(policy, 0);
+        for megabyte in 1..5000_u64 {
+            tries.reached(megabyte << 20);
+            assert!(tries.next(None, 0.5).is_some(), "{megabyte}");
+        }
+        // Nothing: as any request.
+        let mut tries = Tries::new(policy, 7);
+        assert!(tries.next(None, 0.5).is_some() && tries.next(None, 0.5).is_some());
+        assert_eq!((tries.next(None, 0.5), tries.count()), (None, 3));
+        // A byte each time: some hundred times.
+        let mut tries = Tries::new(policy, 0);
+        let breaks = (1..1000).take_while(|&at| {
+            tries.reached(at);
+            tries.next(None, 0.5).is_some()
+        });
+        assert_eq!(breaks.count(), 100);
+    }
+
+    #[test]
+    fn a_host_that_is_busy_is_left_alone_by_all() {
+        let seconds = Duration::from_secs;
+        assert_eq!(rest(429, Some(seconds(8))), Some(seconds(8)));
+        assert_eq!(rest(503, Some(seconds(8))), Some(seconds(8)));
+        assert_eq!(rest(429, Some(seconds(86_400))), Some(LONGEST_ASKED));
+        assert_eq!(rest(429, None), Some(Duration::from_millis(250)));
+        assert_eq!(rest(503, None), None);
+        assert_eq!(rest(404, Some(seconds(8))), None);
     }
 
     #[test]

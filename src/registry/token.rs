@@ -3,7 +3,7 @@
 //! "Docker Registry v2 authentication": GET on the realm with `service` and `scope`, Basic where there is a credential.
 
 use super::error::{Problem, read_body};
-use super::network::{Network, Outgoing, asked_pause, read};
+use super::network::{Network, Outgoing, asked_pause};
 use super::scope::{Granted, Scopes};
 use crate::console::hide_bearer;
 use crate::credential::Credential;
@@ -152,7 +152,10 @@ async fn request(
         let (_, words) = read_body(&network.read_refusal(response).await);
         return Err((Problem::SignIn { status, words }, pause));
     }
-    let body = read(response, LARGEST).await.map_err(|problem| (problem, None))?;
+    let body = network
+        .read(response, LARGEST)
+        .await
+        .map_err(|problem| (problem, None))?;
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
         (
             Problem::Protocol(format!(

@@ -3,6 +3,12 @@
 use crate::hasher::Hasher;
 use crate::image::Digest;
 use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// How far apart are the places from which bytes can be sent again, in bytes.
+const STEP: u64 = 512 * 1024;
+/// So many such places are kept: what a connection holds when it breaks is less.
+const MARKS: usize = 32;
 
 /// Lets bytes pass but the last piece, which goes only when the digest of all is known to be right.
 pub struct Checked {
@@ -11,6 +17,8 @@ pub struct Checked {
     passed: u64,
     hasher: Hasher,
     held: Option<Bytes>,
+    /// Places behind us, and the hash up to each.
+    marks: VecDeque<(u64, Hasher)>,
 }
 
 /// Bytes that are not those of the digest.
@@ -49,7 +57,25 @@ impl Checked {
             passed: 0,
             hasher: Hasher::of_kind(digest),
             held: None,
+            marks: VecDeque::new(),
         }
+    }
+
+    /// Goes back to where bytes can come from again so that the one at `at` is among them; gives that place, which is
+    /// less than two steps before `at`, or the start.
+    pub fn back_to(&mut self, at: u64) -> u64 {
+        if at >= self.passed && self.held.is_none() {
+            return self.passed;
+        }
+        while self.marks.back().is_some_and(|(place, _)| *place > at) {
+            self.marks.pop_back();
+        }
+        let (place, hasher) = match self.marks.back() {
+            Some((place, hasher)) => (*place, hasher.clone()),
+            None => (0, Hasher::of_kind(&self.digest)),
+        };
+        (self.passed, self.hasher, self.held) = (place, hasher, None);
+        place
     }
 
     /// How many bytes have come.
@@ -72,6 +98,12 @@ impl Checked {
         }
         self.hasher.update(&bytes);
         if self.passed < self.size {
+            if self.passed >= self.marks.back().map_or(0, |(place, _)| *place) + STEP {
+                if self.marks.len() == MARKS {
+                    self.marks.pop_front();
+                }
+                self.marks.push_back((self.passed, self.hasher.clone()));
+            }
             return Ok(Some(bytes));
         }
         Ok(self.held.replace(bytes))
@@ -81,16 +113,16 @@ impl Checked {
     ///
     /// # Errors
     /// All of them together are wrong.
-    pub fn finish(self) -> Result<Option<Bytes>, Wrong> {
+    pub fn finish(&mut self) -> Result<Option<Bytes>, Wrong> {
         if self.passed != self.size {
             return Err(Wrong::Size {
                 expected: self.size,
                 found: self.passed,
             });
         }
-        let found = self.hasher.finish();
+        let found = self.hasher.clone().finish();
         if found == self.digest {
-            Ok(self.held)
+            Ok(self.held.take())
         } else {
             Err(Wrong::Digest { found })
         }
@@ -119,6 +151,44 @@ mod tests {
             passed.push_str(std::str::from_utf8(&bytes).unwrap());
         }
         Ok(passed)
+    }
+
+    #[test]
+    fn what_was_lost_on_its_way_passes_again() {
+        let all: Vec<u8> = (0..40 * STEP / 64)
+            .flat_map(|number| [number.to_le_bytes(); 8])
+            .flatten()
+            .collect();
+        let size = all.len() as u64;
+        let all = Bytes::from(all);
+        let part = |from: u64, to: u64| all.slice(usize::try_from(from).unwrap()..usize::try_from(to).unwrap());
+        let piece = 100_000;
+        for (broken, at) in [
+            (3 * STEP, 2 * STEP + 7),
+            (3 * STEP, 0),
+            (3 * STEP, 3 * STEP),
+            (30 * STEP, 29 * STEP),
+            (30 * STEP, STEP),
+            (size, size - 1),
+            (size, size),
+        ] {
+            let mut checked = Checked::new(&Digest::of(&all), size);
+            let mut fed = 0;
+            let feed = |checked: &mut Checked, fed: &mut u64, to: u64| {
+                while *fed < to {
+                    let end = (*fed + piece).min(to);
+                    checked.push(part(*fed, end)).unwrap();
+                    *fed = end;
+                }
+            };
+            feed(&mut checked, &mut fed, broken);
+            fed = checked.back_to(at);
+            assert!(fed <= at, "{broken} {at}: {fed}");
+            assert!(at - fed < 2 * STEP || broken - at > 28 * STEP, "{broken} {at}: {fed}");
+            assert_eq!(fed, checked.passed());
+            feed(&mut checked, &mut fed, size);
+            assert!(checked.finish().unwrap().is_some(), "{broken} {at}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::failure::{Failure, Kind};
 use crate::hasher::Hasher;
 use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
-use crate::registry::retry::chance;
+use crate::registry::retry::{Tries, chance};
 use crate::registry::{self, Problem};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -144,7 +144,7 @@ impl Mover<'_> {
     /// Fetches a piece, going on where it broke off.
     async fn piece(&self, board: &RefCell<Board<'_>>, number: usize, from: &Served) -> Result<(), Failure> {
         let blob = board.borrow().blob_of(number).clone();
-        let (mut tries, mut best) = (1, board.borrow().pieces[number].at);
+        let mut tries = Tries::new(self.policy, board.borrow().pieces[number].at);
         loop {
             let error = match self.read_piece(board, number, from).await {
                 Ok(()) => break,
@@ -160,16 +160,18 @@ impl Mover<'_> {
                 Err(Broken::File(failure)) => return Err(failure),
             };
             let at = board.borrow().pieces[number].at;
-            if at > best {
-                // What makes progress may go on as long as it does.
-                (best, tries) = (at, 1);
-            }
-            let Some(pause) = self.policy.pause(&error.problem, tries, None, chance()) else {
+            tries.reached(at);
+            let pause = if error.problem.may_pass() {
+                tries.next(None, chance())
+            } else {
+                None
+            };
+            let Some(pause) = pause else {
+                let tries = tries.count();
                 return Err(self.access.explain(&registry::Error { tries, ..error }, from, false));
             };
             tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
             tokio::time::sleep(pause).await;
-            tries += 1;
         }
         board.borrow_mut().pieces[number].active = false;
         Ok(())

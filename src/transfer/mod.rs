@@ -18,8 +18,9 @@ use crate::access::{Access, Served};
 use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
-use crate::registry::retry::{self, Policy};
+use crate::registry::retry::{Policy, Tries};
 use crate::registry::{self, Code, Manifest, Mount, Problem, Written};
+use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
 use std::cell::Cell;
@@ -246,7 +247,8 @@ impl<'a> Mover<'a> {
             LARGE.. => Some(self.large.acquire().await),
             _ => None,
         };
-        let mut tries = 1;
+        let mut tries = Tries::new(self.policy, 0);
+        let mut checked = Checked::new(&blob.digest, blob.size);
         loop {
             let upload = if let Some(upload) = session.take() {
                 upload
@@ -254,22 +256,18 @@ impl<'a> Mover<'a> {
                 let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
                 begun.map_err(|error| self.access.explain(&error, served, true))?
             };
-            let failure = match upload::carry(self, blob, origin, served, upload).await {
+            let error = match upload::carry(self, blob, origin, served, &upload, &mut checked).await {
                 Ok(()) => return Ok(true),
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
             };
-            let pause = if upload::may_pass(&failure) {
-                self.policy.next(tries, None, retry::chance())
-            } else {
-                None
-            };
-            let Some(pause) = pause else {
-                return Err(self.access.explain(&registry::Error { tries, ..failure }, served, true));
-            };
-            tracing::warn!("{failure}; trying again in {:.1} s", pause.as_secs_f64());
-            tokio::time::sleep(pause).await;
-            tries += 1;
+            self.pause(&error, &upload, &mut tries, served).await?;
+            let left = upload::left(upload, Some(blob), &error, served, &mut tries).await;
+            match left.map_err(|error| self.access.explain(&error, served, true))? {
+                upload::Left::Done => return Ok(true),
+                upload::Left::Session(upload) => session = Some(upload),
+                upload::Left::Nothing => {}
+            }
         }
     }
 

@@ -9,8 +9,8 @@ use crate::failure::{Failure, Kind};
 use crate::hasher::Hasher;
 use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
-use crate::registry::retry::{self, chance};
-use crate::registry::{self, Payload, Problem, Upload};
+use crate::registry::retry::{Tries, chance};
+use crate::registry::{self, Payload, Problem, Resumed, Upload};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};
@@ -31,12 +31,58 @@ pub(super) enum Broken {
 
 /// Whether another try of an upload can help. A session that a registry has lost (404) is opened anew, as is one whose
 /// token expired while the bytes were on their way (401).
-pub(super) fn may_pass(error: &registry::Error) -> bool {
-    match &error.problem {
-        Problem::Unreachable(reach) => reach.may_pass(),
-        Problem::Refused { status, .. } => retry::may_pass(*status) || matches!(status, 401 | 404 | 416),
-        _ => false,
+pub(super) fn may_pass(error: &registry::Error, upload: &Upload) -> bool {
+    error.problem.may_pass()
+        || matches!(
+            error.problem,
+            Problem::Refused {
+                status: 401 | 404 | 416,
+                ..
+            }
+        )
+        || is_spoilt(error, upload)
+}
+
+/// Whether a session that went on where it broke off turned out to hold something else: it is not asked for again.
+pub(super) fn is_spoilt(error: &registry::Error, upload: &Upload) -> bool {
+    upload.stored > 0 && matches!(error.problem, Problem::Refused { status: 400, .. })
+}
+
+/// What is left of an upload that broke off.
+pub(super) enum Left {
+    /// All of it arrived.
+    Done,
+    /// The rest goes into this session.
+    Session(Upload),
+    Nothing,
+}
+
+/// Asks the target, and says where it goes on. `size` and digest of the blob are known, or neither is.
+pub(super) async fn left(
+    upload: Upload,
+    blob: Option<&Descriptor>,
+    error: &registry::Error,
+    to: &Served,
+    tries: &mut Tries,
+) -> Result<Left, registry::Error> {
+    if is_spoilt(error, &upload) {
+        return Ok(Left::Nothing);
     }
+    let digest = blob.map(|blob| &blob.digest);
+    let resumed = to.registry.resume(&to.repository, digest, upload, &to.scopes).await?;
+    Ok(match resumed {
+        Resumed::Done => Left::Done,
+        Resumed::Session(session) if blob.is_none_or(|blob| session.stored <= blob.size) => {
+            tries.reached(session.stored);
+            tracing::debug!(
+                "`{}` has {} bytes of the upload, which goes on there",
+                to.repository,
+                session.stored
+            );
+            Left::Session(session)
+        }
+        Resumed::Session(_) | Resumed::Gone => Left::Nothing,
+    })
 }
 
 pub(super) async fn carry(
@@ -44,17 +90,22 @@ pub(super) async fn carry(
     blob: &Descriptor,
     origin: &Origin,
     to: &Served,
-    upload: Upload,
+    upload: &Upload,
+    checked: &mut Checked,
 ) -> Result<(), Broken> {
     let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
     let payload = Payload {
         stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
-        size: Some(blob.size),
+        size: Some(blob.size - upload.stored.min(blob.size)),
+    };
+    let outlet = Outlet {
+        to: sender,
+        skip: upload.stored,
     };
     let put = to
         .registry
         .put_blob(&to.repository, &blob.digest, upload, payload, &to.scopes);
-    let (produced, put) = tokio::join!(produce(mover, blob, origin, sender), put);
+    let (produced, put) = tokio::join!(produce(mover, blob, origin, checked, outlet), put);
     match (produced, put) {
         // The source's failure is the reason; the request only broke off for want of bytes.
         (Err(failure), _) => Err(Broken::Failed(failure)),
@@ -63,16 +114,42 @@ pub(super) async fn carry(
     }
 }
 
+/// Where a request takes its body from. Bytes that the target has already are read for the digest and not sent.
+struct Outlet {
+    to: Sender<Result<Bytes, io::Error>>,
+    /// So many bytes are still to be kept back.
+    skip: u64,
+}
+
+impl Outlet {
+    /// The part of the next bytes that is to be sent, if any of them is.
+    fn part(&mut self, mut bytes: Bytes) -> Option<Bytes> {
+        let held = self.skip.min(bytes.len() as u64);
+        self.skip -= held;
+        // At most the length of bytes in memory.
+        drop(bytes.split_to(usize::try_from(held).unwrap_or(bytes.len())));
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// False if nobody takes them any more.
+    fn send(&mut self, bytes: Bytes) -> bool {
+        self.part(bytes)
+            .is_none_or(|bytes| self.to.blocking_send(Ok(bytes)).is_ok())
+    }
+}
+
 /// Gives the bytes of a blob to a request. Ends early and content if the request is gone: then that is what failed.
 async fn produce(
     mover: &Mover<'_>,
     blob: &Descriptor,
     origin: &Origin,
-    to: Sender<Result<Bytes, io::Error>>,
+    checked: &mut Checked,
+    outlet: Outlet,
 ) -> Result<(), Failure> {
+    let to = outlet.to.clone();
     let result = match origin {
-        Origin::Registry(from) => from_registry(mover, blob, from, &to).await,
-        Origin::Layout(_) | Origin::Blobs(..) => from_file(mover, blob, origin, &to).await,
+        Origin::Registry(from) => from_registry(mover, blob, from, checked, outlet).await,
+        Origin::Layout(_) | Origin::Blobs(..) => from_file(mover, blob, origin, outlet).await,
     };
     if result.is_err() {
         let _ = to.send(Err(io::Error::other("the source failed"))).await;
@@ -81,14 +158,9 @@ async fn produce(
 }
 
 /// Reads a blob of an archive beside the event loop: reading a disk blocks, and hashing takes a core of its own.
-async fn from_file(
-    mover: &Mover<'_>,
-    blob: &Descriptor,
-    origin: &Origin,
-    to: &Sender<Result<Bytes, io::Error>>,
-) -> Result<(), Failure> {
+async fn from_file(mover: &Mover<'_>, blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), Failure> {
     let mut reader = origin.file(blob)?.reader();
-    let (wanted, to) = (blob.clone(), to.clone());
+    let wanted = blob.clone();
     let read = tokio::task::spawn_blocking(move || {
         let mut checked = Checked::new(&wanted.digest, wanted.size);
         loop {
@@ -104,14 +176,14 @@ async fn from_file(
             }
             piece.truncate(count);
             if let Some(before) = checked.push(piece.freeze()).map_err(Unread::Wrong)?
-                && to.blocking_send(Ok(before)).is_err()
+                && !outlet.send(before)
             {
                 return Ok(());
             }
         }
         if let Some(last) = checked.finish().map_err(Unread::Wrong)? {
             // Nobody to take it means that the request has failed, which says so itself.
-            let _ = to.blocking_send(Ok(last));
+            outlet.send(last);
         }
         Ok(())
     });
@@ -143,37 +215,72 @@ impl Mover<'_> {
         to: &Destination,
     ) -> Result<(Digest, u64), Failure> {
         let served = &to.served;
-        let mut tries = 1;
+        let explained = |error: &registry::Error| self.access.explain(error, served, true);
+        let mut tries = Tries::new(self.policy, 0);
+        let mut session = None;
         loop {
-            let error = match self.compress_once(layer, name, served).await {
+            let upload = match session.take() {
+                Some(upload) => upload,
+                None => {
+                    let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
+                    begun.map_err(|error| explained(&error))?
+                }
+            };
+            let error = match self.compress_once(layer, name, served, &upload).await {
                 Ok(compressed) => return Ok((compressed.digest, compressed.size)),
                 Err(Broken::Failed(failure)) => return Err(failure),
                 Err(Broken::Target(error)) => error,
             };
-            let pause = if may_pass(&error) {
-                self.policy.next(tries, None, chance())
-            } else {
-                None
-            };
-            let Some(pause) = pause else {
-                return Err(self.access.explain(&registry::Error { tries, ..error }, served, true));
-            };
-            tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
-            tokio::time::sleep(pause).await;
-            tries += 1;
+            self.pause(&error, &upload, &mut tries, served).await?;
+            // The same bytes come out of the same layer, so what arrived need not be sent again.
+            let left = left(upload, None, &error, served, &mut tries).await;
+            if let Left::Session(upload) = left.map_err(|error| explained(&error))? {
+                session = Some(upload);
+            }
         }
     }
 
-    async fn compress_once(&self, layer: &Layer, name: &str, to: &Served) -> Result<Compressed, Broken> {
+    /// Waits before the next try of an upload, or gives up.
+    pub(super) async fn pause(
+        &self,
+        error: &registry::Error,
+        upload: &Upload,
+        tries: &mut Tries,
+        to: &Served,
+    ) -> Result<(), Failure> {
+        let pause = if may_pass(error, upload) {
+            tries.next(error.asked, chance())
+        } else {
+            None
+        };
+        let Some(pause) = pause else {
+            let error = registry::Error {
+                tries: tries.count(),
+                ..error.clone()
+            };
+            return Err(self.access.explain(&error, to, true));
+        };
+        tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    async fn compress_once(
+        &self,
+        layer: &Layer,
+        name: &str,
+        to: &Served,
+        upload: &Upload,
+    ) -> Result<Compressed, Broken> {
         let (registry, repository, scopes) = (&to.registry, &to.repository, &to.scopes);
-        let upload = registry
-            .begin_upload(repository, scopes)
-            .await
-            .map_err(Broken::Target)?;
         let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
         let payload = Payload {
             stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
             size: None,
+        };
+        let mut outlet = Outlet {
+            to: sender,
+            skip: upload.stored,
         };
         let mut reader = Gzip::new(layer.content.reader(), layer.diff_id.clone());
         let read = tokio::task::spawn_blocking(move || {
@@ -182,10 +289,10 @@ impl Mover<'_> {
             let result = pieces(&mut reader, |piece| {
                 hasher.update(&piece);
                 size += piece.len() as u64;
-                sender.blocking_send(Ok(piece)).is_ok()
+                outlet.send(piece)
             });
             if result.is_err() {
-                let _ = sender.blocking_send(Err(io::Error::other("the source failed")));
+                let _ = outlet.to.blocking_send(Err(io::Error::other("the source failed")));
             }
             result.map(|()| Compressed {
                 digest: hasher.finish(),
@@ -204,14 +311,14 @@ impl Mover<'_> {
             .map_err(|error| unread(&io::Error::other(error)))?
             .map_err(|error| unread(&error))?;
         let session = appended.map_err(Broken::Target)?;
-        let nothing = Payload {
-            stream: stream::empty().boxed(),
-            size: Some(0),
-        };
-        registry
-            .put_blob(repository, &compressed.digest, session, nothing, scopes)
-            .await
-            .map_err(Broken::Target)?;
+        let closed = registry
+            .close_upload(repository, &compressed.digest, &session, scopes)
+            .await;
+        closed.map_err(|error| match error.problem {
+            Problem::Refused { status: 404 | 416, .. } => Broken::Target(error),
+            // It has had its tries.
+            _ => Broken::Failed(self.access.explain(&error, to, true)),
+        })?;
         self.count(usize::try_from(compressed.size).unwrap_or(usize::MAX));
         Ok(compressed)
     }
@@ -271,25 +378,27 @@ async fn from_registry(
     mover: &Mover<'_>,
     blob: &Descriptor,
     from: &Served,
-    to: &Sender<Result<Bytes, io::Error>>,
+    checked: &mut Checked,
+    mut outlet: Outlet,
 ) -> Result<(), Failure> {
-    let mut checked = Checked::new(&blob.digest, blob.size);
-    let mut tries = 1;
-    let mut best = 0;
+    outlet.skip -= checked.back_to(outlet.skip).min(outlet.skip);
+    let mut tries = Tries::new(mover.policy, checked.passed());
     loop {
-        let error = match read_on(mover, blob, from, &mut checked, to).await {
+        let error = match read_on(mover, blob, from, checked, &mut outlet).await {
             Ok(Flow::Gone) => return Ok(()),
             Ok(Flow::Ended) => break,
             Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository), &wrong)),
             Ok(Flow::Unopened(error)) => return Err(mover.access.explain(&error, from, false)),
             Err(error) => error,
         };
-        if checked.passed() > best {
-            // What makes progress may go on as long as it does.
-            (best, tries) = (checked.passed(), 1);
-        }
-        let pause = mover.policy.pause(&error.problem, tries, None, chance());
+        tries.reached(checked.passed());
+        let pause = if error.problem.may_pass() {
+            tries.next(None, chance())
+        } else {
+            None
+        };
         let Some(pause) = pause else {
+            let tries = tries.count();
             return Err(mover.access.explain(&registry::Error { tries, ..error }, from, false));
         };
         tracing::warn!(
@@ -298,13 +407,14 @@ async fn from_registry(
             pause.as_secs_f64()
         );
         tokio::time::sleep(pause).await;
-        tries += 1;
     }
     match checked.finish() {
         Ok(last) => {
             if let Some(last) = last {
                 mover.count(last.len());
-                let _ = to.send(Ok(last)).await;
+                if let Some(last) = outlet.part(last) {
+                    let _ = outlet.to.send(Ok(last)).await;
+                }
             }
             Ok(())
         }
@@ -328,7 +438,7 @@ async fn read_on(
     blob: &Descriptor,
     from: &Served,
     checked: &mut Checked,
-    to: &Sender<Result<Bytes, io::Error>>,
+    outlet: &mut Outlet,
 ) -> Result<Flow, registry::Error> {
     if checked.passed() == blob.size {
         return Ok(Flow::Ended);
@@ -346,9 +456,9 @@ async fn read_on(
     let mut surplus = start - read.start;
     loop {
         // Room first, so that no piece waits outside the channel.
-        let Ok(room) = to.reserve().await else {
+        if outlet.to.reserve().await.is_err() {
             return Ok(Flow::Gone);
-        };
+        }
         let Some(mut bytes) = read.chunk().await? else { break };
         let over = surplus.min(bytes.len() as u64);
         surplus -= over;
@@ -361,7 +471,10 @@ async fn read_on(
             Ok(None) => {}
             Ok(Some(before)) => {
                 mover.count(before.len());
-                room.send(Ok(before));
+                if let Some(before) = outlet.part(before) {
+                    // There is room, and nobody else to take it.
+                    let _ = outlet.to.try_send(Ok(before));
+                }
             }
             Err(wrong) => return Ok(Flow::Wrong(wrong)),
         }

@@ -12,6 +12,7 @@ pub struct Skopeo {
     folder: TempDir,
     certificates: Option<PathBuf>,
     environment: Vec<(String, String)>,
+    patience: Option<u64>,
 }
 
 impl Default for Skopeo {
@@ -27,6 +28,7 @@ impl Skopeo {
             folder: tempfile::Builder::new().prefix("crg-pipe-skopeo-").tempdir().unwrap(),
             certificates: None,
             environment: Vec::new(),
+            patience: None,
         }
     }
 
@@ -44,6 +46,13 @@ impl Skopeo {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Ended after so many seconds, as failed: it waits for ever where nothing comes.
+    #[must_use]
+    pub fn patience(mut self, seconds: u64) -> Self {
+        self.patience = Some(seconds);
         self
     }
 
@@ -89,7 +98,14 @@ impl Skopeo {
 
     /// Any call.
     pub fn run(&self, arguments: &[&str]) -> Called {
-        let command = Command::new("skopeo")
+        let mut command = match self.patience {
+            Some(_) => Command::new("timeout"),
+            None => Command::new("skopeo"),
+        };
+        if let Some(seconds) = self.patience {
+            command.args(["--kill-after=1", &seconds.to_string(), "skopeo"]);
+        }
+        let command = command
             .arg("--insecure-policy")
             .args(arguments)
             .env("HOME", self.folder.path())

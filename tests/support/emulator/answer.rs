@@ -5,8 +5,9 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
+use std::time::Instant;
 
-/// A request, read whole.
+/// A request; its body is filled in when it has been read.
 pub(super) struct Asked {
     pub method: Method,
     pub path: String,
@@ -16,10 +17,11 @@ pub(super) struct Asked {
     pub uri: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    pub at: Instant,
 }
 
 impl Asked {
-    pub(super) fn new(request: &hyper::Request<Incoming>, body: Bytes) -> Self {
+    pub(super) fn new(request: &hyper::Request<Incoming>) -> Self {
         let uri = request.uri();
         Self {
             method: request.method().clone(),
@@ -29,7 +31,8 @@ impl Asked {
                 .path_and_query()
                 .map_or_else(|| uri.to_string(), ToString::to_string),
             headers: request.headers().clone(),
-            body,
+            body: Bytes::new(),
+            at: Instant::now(),
         }
     }
 

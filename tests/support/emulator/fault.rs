@@ -12,6 +12,38 @@ pub enum Fault {
     Reset,
     /// No answer, and the connection stays open.
     Silence,
+    /// The emulator's own answer, its body only up to this byte: then it breaks.
+    Sent(usize, Break),
+    /// This answer, its body over and over without an end.
+    Endless(Answer),
+    /// Of the request's body so many bytes are taken and kept as said: then it breaks.
+    Received(usize, Kept, Break),
+    /// What was asked for is done, and the connection reset in place of the answer.
+    Unheard,
+    /// Every token given out expires, and the emulator answers what it then answers.
+    Expired,
+}
+
+/// How a body ends before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// The connection is closed.
+    Cut,
+    /// The connection is reset (RST).
+    Reset,
+    /// Nothing more comes, and the connection stays open.
+    Stall,
+}
+
+/// What becomes of an upload that breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The session holds the bytes that came.
+    All,
+    /// The session is open and holds nothing.
+    Nothing,
+    /// The session is gone.
+    Gone,
 }
 
 impl From<Answer> for Fault {
@@ -28,7 +60,7 @@ pub struct Matcher {
     signed_in: bool,
 }
 
-/// Requests of a method whose path and query match a pattern.
+/// Requests of a method (or of several, `PUT|PATCH`) whose path and query match a pattern.
 pub fn on(method: &str, path: &str) -> Matcher {
     Matcher {
         method: method.to_owned(),
@@ -46,7 +78,7 @@ impl Matcher {
     }
 
     fn matches(&self, asked: &Asked) -> bool {
-        self.method == asked.method.as_str()
+        self.method.split('|').any(|method| method == asked.method.as_str())
             && self.path.is_match(&asked.uri)
             && (!self.signed_in || asked.headers.contains_key("authorization"))
     }

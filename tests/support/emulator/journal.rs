@@ -1,8 +1,9 @@
 //! Every request that came, as the tests read it.
 
 use super::answer::Asked;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// Which of the emulator's parts a request was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,15 @@ pub struct Entry {
     pub host: Option<String>,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
+    /// The `Range` header.
+    pub range: Option<String>,
+    /// When it came.
+    pub at: Instant,
     /// The answer's status; 0 where the connection was reset.
     pub status: u16,
     /// Bytes of the request's body.
     pub received: u64,
-    /// Bytes of the answer's body.
+    /// Bytes of the answer's body that were sent.
     pub sent: u64,
 }
 
@@ -50,6 +55,8 @@ impl Entry {
             authorization: asked.header("authorization").map(scheme),
             host: asked.header("host").map(str::to_owned),
             user_agent: asked.header("user-agent").map(str::to_owned),
+            range: asked.header("range").map(str::to_owned),
+            at: asked.at,
             status: 0,
             received: asked.body.len() as u64,
             sent: 0,
@@ -69,13 +76,19 @@ impl Entry {
 /// The requests so far.
 #[derive(Default)]
 pub(super) struct Journal {
-    entries: Mutex<Vec<Entry>>,
+    /// Each with the bytes sent so far of its answer's body.
+    entries: Mutex<Vec<(Entry, Arc<AtomicU64>)>>,
     connections: AtomicUsize,
 }
 
 impl Journal {
     pub(super) fn add(&self, entry: Entry) {
-        self.entries.lock().unwrap().push(entry);
+        self.add_sending(entry, Arc::default());
+    }
+
+    /// One whose answer is under way.
+    pub(super) fn add_sending(&self, entry: Entry, sent: Arc<AtomicU64>) {
+        self.entries.lock().unwrap().push((entry, sent));
     }
 
     pub(super) fn connected(&self) {
@@ -87,7 +100,12 @@ impl Journal {
     }
 
     pub(super) fn entries(&self) -> Vec<Entry> {
-        self.entries.lock().unwrap().clone()
+        let entries = self.entries.lock().unwrap();
+        let now = |(entry, sent): &(Entry, Arc<AtomicU64>)| Entry {
+            sent: sent.load(Ordering::SeqCst),
+            ..entry.clone()
+        };
+        entries.iter().map(now).collect()
     }
 
     pub(super) fn clear(&self) {
@@ -95,12 +113,12 @@ impl Journal {
     }
 
     pub(super) fn lines(&self, service: Service) -> Vec<String> {
-        let entries = self.entries.lock().unwrap();
+        let entries = self.entries();
         let of_service = entries.iter().filter(|entry| entry.service == service);
         of_service.map(Entry::line).collect()
     }
 
     pub(super) fn sum(&self, part: impl Fn(&Entry) -> u64) -> u64 {
-        self.entries.lock().unwrap().iter().map(part).sum()
+        self.entries().iter().map(part).sum()
     }
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod answer;
 mod api;
+mod body;
 mod fault;
 mod journal;
 mod proxy;
@@ -20,7 +21,7 @@ mod upload;
 
 pub use accounts::{AccessTokenKind, Accounts, Role, User, access_token, api_token};
 pub use answer::Answer;
-pub use fault::{Fault, Matcher, on};
+pub use fault::{Break, Fault, Kept, Matcher, on};
 pub use journal::{Entry, Service};
 pub use settings::{Combined, Settings, SignIn, TokenForm};
 pub use setup::Setup;

@@ -40,6 +40,8 @@ pub(super) async fn serve(mut client: TcpStream, names: Arc<Names>, journal: Arc
         authorization,
         host: None,
         user_agent: None,
+        range: None,
+        at: std::time::Instant::now(),
         status: if found.is_some() { 200 } else { 502 },
         received: 0,
         sent: 0,

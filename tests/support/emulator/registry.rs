@@ -191,12 +191,27 @@ fn challenge(settings: &Settings, origin: &str, needs: &[(String, Action)], erro
     header
 }
 
+/// Answers `/storage/NAME/blobs/DIGEST`: the host that blobs are redirected to. It wants no credential and gets none.
+pub(super) fn storage(state: &State, asked: &Asked) -> Answer {
+    let path = asked.path.strip_prefix("/storage/").unwrap_or_default();
+    match path.split_once("/blobs/") {
+        _ if asked.headers.contains_key("authorization") => Answer::error(400, "LEAK", "a credential for the registry"),
+        Some((package, digest)) => blob(state, package, digest, asked),
+        None => Answer::new(404),
+    }
+}
+
 fn serve(state: &mut State, origin: &str, route: &Route, asked: &Asked) -> Answer {
     let read = matches!(asked.method, Method::GET | Method::HEAD);
     match route {
         Route::Base if read => Answer::new(200).json(&json!({})),
         Route::Manifest { package, reference } if read => manifest(state, package, reference, asked),
         Route::Manifest { package, reference } if asked.method == Method::PUT => put(state, package, reference, asked),
+        Route::Blob { package, digest } if asked.method == Method::GET && state.settings.redirects => {
+            let port = origin.rsplit_once(':').map_or("80", |(_, port)| port);
+            let to = format!("http://127.0.0.1:{port}/storage/{package}/blobs/{digest}");
+            Answer::new(307).header("Location", &to)
+        }
         Route::Blob { package, digest } if read => blob(state, package, digest, asked),
         Route::Tags { package } if read => tags(state, package, asked),
         Route::Referrers { package, digest } if read && state.settings.referrers => {
@@ -289,7 +304,7 @@ fn blob(state: &State, package: &str, digest: &str, asked: &Asked) -> Answer {
             .header("Docker-Content-Digest", digest)
             .header("Accept-Ranges", "bytes")
     };
-    let Some(range) = asked.header("range") else {
+    let Some(range) = asked.header("range").filter(|_| state.settings.ranges) else {
         return answer(200).body(bytes.clone());
     };
     let length = bytes.len();

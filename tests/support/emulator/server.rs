@@ -2,26 +2,26 @@
 
 use super::super::pki::Authority;
 use super::answer::{Answer, Asked};
-use super::fault::Fault;
+use super::body::{self, Body, Broken};
+use super::fault::{Break, Fault};
 use super::journal::{Entry, Journal, Service};
 use super::proxy::{self, Names};
 use super::setup::Setup;
-use super::{Emulator, Shared, State, api, registry, token};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use super::{Emulator, Shared, State, api, registry, token, upload};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
+use std::error::Error as _;
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -64,9 +64,10 @@ impl Server {
         let tls = setup
             .registry_tls
             .map(|authority| authority.server(&[&setup.name]).config);
-        let mut all: Vec<(TcpListener, Speaks)> = listeners
+        let speaks = Speaks::Http(Service::Registry, tls);
+        let mut all: Vec<Opens> = listeners
             .into_iter()
-            .map(|listener| (listener, Speaks::Http(Service::Registry, tls.clone())))
+            .map(|socket| (socket, speaks.clone(), setup.opens_after))
             .collect();
         let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
         let port = if setup.default_port { 443 } else { registry.port() };
@@ -74,11 +75,12 @@ impl Server {
         if let Some(authority) = setup.api_tls {
             let api = bind(&loopback).remove(0);
             names.push(("api.bitbucket.org:443".to_owned(), api.local_addr().unwrap()));
-            all.push((api, Speaks::Http(Service::Api, Some(authority.server(&[]).config))));
+            let speaks = Speaks::Http(Service::Api, Some(authority.server(&[]).config));
+            all.push((api, speaks, Duration::ZERO));
         }
         let connect = bind(&loopback).remove(0);
         let proxy = connect.local_addr().unwrap();
-        all.push((connect, Speaks::Connect(Arc::new(names))));
+        all.push((connect, Speaks::Connect(Arc::new(names)), Duration::ZERO));
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 settings: setup.settings,
@@ -102,12 +104,26 @@ impl Server {
     }
 }
 
-/// One free port on all addresses.
-fn bind(addresses: &[IpAddr]) -> Vec<TcpListener> {
+/// A port of its own, what is spoken there, and how long connections are refused before.
+type Opens = (TcpSocket, Speaks, Duration);
+
+/// One free port on all addresses. Nothing listens there yet.
+fn bind(addresses: &[IpAddr]) -> Vec<TcpSocket> {
+    let at = |address: IpAddr, port| {
+        let socket = match address {
+            IpAddr::V4(_) => TcpSocket::new_v4(),
+            IpAddr::V6(_) => TcpSocket::new_v6(),
+        };
+        let socket = socket.expect("a socket");
+        // The kernel takes no megabytes that nobody reads: what counts as sent or taken then nearly is.
+        socket.set_recv_buffer_size(64 * 1024).expect("a smaller buffer");
+        socket.set_send_buffer_size(256 * 1024).expect("a smaller buffer");
+        socket.bind(SocketAddr::new(address, port)).map(|()| socket)
+    };
     for _ in 0..20 {
-        let first = TcpListener::bind((addresses[0], 0)).expect("a free port");
+        let first = at(addresses[0], 0).expect("a free port");
         let port = first.local_addr().unwrap().port();
-        let more = addresses[1..].iter().map(|&address| TcpListener::bind((address, port)));
+        let more = addresses[1..].iter().map(|&address| at(address, port));
         if let Ok(more) = more.collect::<Result<Vec<_>, _>>() {
             return std::iter::once(first).chain(more).collect();
         }
@@ -115,22 +131,32 @@ fn bind(addresses: &[IpAddr]) -> Vec<TcpListener> {
     panic!("no port is free on all of {addresses:?}");
 }
 
-fn spawn(listeners: Vec<(TcpListener, Speaks)>, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
+fn spawn(sockets: Vec<Opens>, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) -> JoinHandle<()> {
+    let (open, opened) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         runtime.block_on(async {
-            for (listener, speaks) in listeners {
-                listener.set_nonblocking(true).unwrap();
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                tokio::spawn(accept(listener, speaks, shared.clone()));
+            for (socket, speaks, after) in sockets {
+                let shared = shared.clone();
+                if after.is_zero() {
+                    tokio::spawn(accept(socket.listen(1024).unwrap(), speaks, shared));
+                } else {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(after).await;
+                        accept(socket.listen(1024).unwrap(), speaks, shared).await;
+                    });
+                }
             }
+            open.send(()).unwrap();
             let _ = stopped.await;
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
-    })
+    });
+    opened.recv().expect("the sockets open");
+    thread
 }
 
 async fn accept(listener: tokio::net::TcpListener, speaks: Speaks, shared: Arc<Shared>) {
@@ -180,63 +206,93 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Socket + Unpin, service: Se
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), handler);
     let served = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let stream = connection.into_parts().io.into_inner();
-    if served.is_err_and(|error| error.is_user()) {
+    let is_reset = |error: hyper::Error| {
+        error
+            .source()?
+            .downcast_ref::<Broken>()
+            .map(|broken| broken.0 == Break::Reset)
+    };
+    if served.is_err_and(|error| is_reset(error) == Some(true)) {
         let _ = stream.socket().set_zero_linger();
     }
 }
-
-/// The connection is to be reset.
-#[derive(Debug)]
-struct Reset;
-
-impl std::fmt::Display for Reset {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("scripted reset")
-    }
-}
-
-impl std::error::Error for Reset {}
 
 async fn handle(
     service: Service,
     shared: Arc<Shared>,
     mut request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Reset> {
-    let body = request.body_mut().collect().await.map_err(|_| Reset)?.to_bytes();
-    let asked = Asked::new(&request, body);
+) -> Result<Response<Body>, Broken> {
+    let mut asked = Asked::new(&request);
     let service = match service {
         Service::Registry if asked.path == "/token" => Service::Token,
         other => other,
     };
+    let fault = shared.state().script.take(&asked);
+    let most = match fault {
+        Some(Fault::Received(most, ..)) => most,
+        _ => usize::MAX,
+    };
+    asked.body = body::read(request.body_mut(), most).await?;
     let mut entry = Entry::new(service, &asked);
-    let answer = {
-        let mut state = shared.state();
-        match state.script.take(&asked) {
-            Some(Fault::Answer(answer)) => Some(answer),
-            Some(Fault::Reset) => {
-                drop(state);
-                shared.journal.add(entry);
-                return Err(Reset);
-            }
-            Some(Fault::Silence) => None,
-            None => Some(respond(&mut state, &shared.origin, service, &asked)),
+    let is_head = asked.method == hyper::Method::HEAD;
+    let own = || respond(&mut shared.state(), &shared.origin, service, &asked);
+    let (answer, body) = match fault {
+        None => {
+            let answer = own();
+            let body = Body::whole(answer.body.clone());
+            (answer, body)
+        }
+        Some(Fault::Answer(answer)) => {
+            let body = Body::whole(answer.body.clone());
+            (answer, body)
+        }
+        Some(Fault::Expired) => {
+            shared.state().issued.expire_all();
+            let answer = own();
+            let body = Body::whole(answer.body.clone());
+            (answer, body)
+        }
+        Some(Fault::Sent(at, then)) => {
+            let answer = own();
+            let length = answer.body.len().to_string();
+            let body = Body::broken(answer.body.slice(..at.min(answer.body.len())), then);
+            (answer.header("Content-Length", &length), body)
+        }
+        Some(Fault::Endless(answer)) => {
+            let body = Body::endless(answer.body.clone());
+            (answer, body)
+        }
+        Some(Fault::Reset) => return broken(&shared, entry, Break::Reset).await,
+        Some(Fault::Silence) => return broken(&shared, entry, Break::Stall).await,
+        Some(Fault::Unheard) => {
+            own();
+            return broken(&shared, entry, Break::Reset).await;
+        }
+        Some(Fault::Received(_, kept, then)) => {
+            upload::broken(&mut shared.state(), &asked, kept);
+            return broken(&shared, entry, then).await;
         }
     };
-    let Some(answer) = answer else {
-        shared.journal.add(entry);
-        return std::future::pending().await;
-    };
     entry.status = answer.status;
-    entry.sent = if asked.method == hyper::Method::HEAD {
-        0
+    let sent = if is_head {
+        Arc::default()
     } else {
-        answer.body.len() as u64
+        Arc::clone(&body.sent)
     };
-    shared.journal.add(entry);
-    let mut response = Response::new(Full::new(answer.body.clone()));
+    shared.journal.add_sending(entry, sent);
+    let mut response = Response::new(body);
     *response.status_mut() = answer.status_code();
     *response.headers_mut() = answer.header_map();
     Ok(response)
+}
+
+/// No answer.
+async fn broken(shared: &Shared, entry: Entry, how: Break) -> Result<Response<Body>, Broken> {
+    shared.journal.add(entry);
+    if how == Break::Stall {
+        return std::future::pending().await;
+    }
+    Err(Broken(how))
 }
 
 fn respond(state: &mut State, origin: &str, service: Service, asked: &Asked) -> Answer {
@@ -244,6 +300,7 @@ fn respond(state: &mut State, origin: &str, service: Service, asked: &Asked) -> 
         Service::Api => api::answer(state, asked),
         Service::Token => token::answer(state, asked),
         _ if asked.path == "/v2" || asked.path.starts_with("/v2/") => registry::answer(state, origin, asked),
+        _ if asked.path.starts_with("/storage/") => registry::storage(state, asked),
         _ => Answer::new(404),
     }
 }

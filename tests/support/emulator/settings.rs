@@ -77,6 +77,10 @@ pub struct Settings {
     pub single_post: bool,
     /// Whether mounts are done; else every one is a 202.
     pub mounts: bool,
+    /// Whether a `Range` is honoured; else every blob comes whole, with 200.
+    pub ranges: bool,
+    /// Whether blobs lie on another host (`127.0.0.1` in place of the registry's name), to which a GET is redirected.
+    pub redirects: bool,
 }
 
 impl Default for Settings {
@@ -116,6 +120,8 @@ impl Default for Settings {
             absolute_locations: true,
             single_post: false,
             mounts: true,
+            ranges: true,
+            redirects: false,
         }
     }
 }

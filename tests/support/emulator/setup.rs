@@ -5,6 +5,7 @@ use super::accounts::{AccessTokenKind, Accounts, Role, User, api_token};
 use super::settings::Settings;
 use regex::Regex;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// What an emulator is started with.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub struct Setup {
     pub(super) api_tls: Option<&'static Authority>,
     pub(super) settings: Settings,
     pub(super) accounts: Accounts,
+    pub(super) opens_after: Duration,
 }
 
 impl Default for Setup {
@@ -42,6 +44,7 @@ impl Setup {
             api_tls: None,
             settings: Settings::default(),
             accounts: Accounts::default(),
+            opens_after: Duration::ZERO,
         }
     }
 
@@ -98,6 +101,13 @@ impl Setup {
     #[must_use]
     pub fn api(mut self, authority: &'static Authority) -> Self {
         self.api_tls = Some(authority);
+        self
+    }
+
+    /// Connections are refused for so long from the start.
+    #[must_use]
+    pub fn opens_after(mut self, time: Duration) -> Self {
+        self.opens_after = time;
         self
     }
 

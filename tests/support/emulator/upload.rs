@@ -3,6 +3,7 @@
 use super::super::image::digest;
 use super::State;
 use super::answer::{Answer, Asked};
+use super::fault::Kept;
 use super::registry::may_pull;
 use bytes::Bytes;
 use hyper::Method;
@@ -73,6 +74,16 @@ pub(super) fn go_on(state: &mut State, origin: &str, package: &str, id: &str, as
             Answer::new(204)
         }
         _ => Answer::error(405, "UNSUPPORTED", "the operation is unsupported"),
+    }
+}
+
+/// What becomes of the session of a request whose body broke off.
+pub(super) fn broken(state: &mut State, asked: &Asked, kept: Kept) {
+    let id = asked.path.rsplit('/').next().unwrap_or_default();
+    match (kept, state.storage.uploads.get_mut(id)) {
+        (Kept::All, Some(upload)) => upload.bytes.extend_from_slice(&asked.body),
+        (Kept::Gone, Some(_)) => drop(state.storage.uploads.remove(id)),
+        (Kept::Nothing, _) | (_, None) => {}
     }
 }
 

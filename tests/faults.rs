@@ -1,0 +1,78 @@
+//! What happens on the way: every fault that a registry or a network is known for, at every request of every action,
+//! as one table. What came of each is asserted for the pipe; `make faults` measures skopeo beside it and writes
+//! `docs/faults.md`.
+
+mod case;
+mod cases;
+mod page;
+mod run;
+
+use case::{Action, Case};
+use run::Cell;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Cells at a time: they wait more than they work.
+const AT_A_TIME: usize = 24;
+
+/// Who is put to the test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Pipe,
+    Skopeo,
+}
+
+/// Runs `work` for every item, several at a time, and keeps the order.
+fn all<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME.min(items.len()) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(item) = items.get(number) else { return };
+                    let result = work(item);
+                    done.lock().unwrap().push((number, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The cells of a column, in the order of the cases.
+fn column(cases: &[Case], client: Client) -> Vec<(usize, Action, Cell)> {
+    let cells: Vec<(usize, Action)> = cases
+        .iter()
+        .enumerate()
+        .flat_map(|(number, case)| case.actions().into_iter().map(move |action| (number, action)))
+        .filter(|(_, action)| client == Client::Pipe || action.is_skopeos())
+        .collect();
+    let results = all(&cells, |&(number, action)| run::cell(client, &cases[number], action));
+    cells
+        .into_iter()
+        .zip(results)
+        .map(|((number, action), cell)| (number, action, cell))
+        .collect()
+}
+
+#[test]
+fn no_fault_loses_anything() {
+    let cases = cases::all();
+    let ours = column(&cases, Client::Pipe);
+    let page = std::env::var_os("FAULTS_PAGE");
+    let theirs = page.as_ref().map(|_| column(&cases, Client::Skopeo));
+    let table = page::table(&cases, &ours, theirs.as_deref());
+    println!("{table}");
+    let wrong: Vec<String> = ours
+        .iter()
+        .filter_map(|(number, action, cell)| Some(format!("{action:?}, {}", cell.wrong(&cases[*number], *action)?)))
+        .collect();
+    assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
+    if let Some(path) = page {
+        page::write(path.as_ref(), &table);
+    }
+}

@@ -1,0 +1,169 @@
+//! The rows.
+
+use super::case::{Action, Case, LARGE, LAYER, Point, busy, busy_for, busy_until, received, sent};
+use crate::support::emulator::{Answer, Break, Fault, Kept};
+
+/// Most that an upload which goes on may bring again: it begins where the digest of what went before is known, and
+/// what was on its way when it broke was lost.
+const WINDOW: u64 = 1 << 20;
+/// All of the layer; gzip makes noise longer.
+const WHOLE: u64 = LARGE as u64 + (512 << 10);
+const MIB: usize = 1 << 20;
+
+pub(super) fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for point in [
+        Point::Token,
+        Point::ManifestGet,
+        Point::BlobGet,
+        Point::UploadPost,
+        Point::Upload,
+        Point::UploadEnd,
+        Point::ManifestPut,
+    ] {
+        cases.extend(at_any(point));
+    }
+    cases.extend(answers());
+    cases.extend(connections());
+    cases.extend(downloads());
+    cases.extend(uploads());
+    cases
+}
+
+/// What any request may meet. What is refused after its body came has to be sent again whole: a registry that answers
+/// says nothing of what it kept, and a session of which nothing is known to be stored is opened anew.
+fn at_any(point: Point) -> Vec<Case> {
+    let again = if point == Point::Upload { WHOLE } else { 0 };
+    let new = |fault, tries, script| Case::new(point, fault, tries, script).again(again);
+    let mut cases = vec![
+        new("429, Retry-After: 1", 2, || vec![busy_for(429, 1)]).takes(1.0),
+        new("429, Retry-After: a date", 2, || vec![busy_until()]).takes(0.9),
+        new("429 without Retry-After", 2, || vec![busy(429).into()]),
+        new("503, Retry-After: 1", 2, || vec![busy_for(503, 1)]).takes(1.0),
+        new("503 twice", 3, || vec![busy(503).into(), busy(503).into()]).again(2 * again),
+        new("reset before an answer", 2, || vec![Fault::Reset]),
+    ];
+    if point != Point::Upload {
+        // Of an upload that has come whole, a registry may take long to store it.
+        cases.push(new("no answer at all", 2, || vec![Fault::Silence]).takes(1.0));
+    }
+    if !matches!(point, Point::Token | Point::ManifestGet) {
+        // Not at the first request that it is for: a token that is refused when new is no good.
+        let most = if point == Point::UploadPost { 3 } else { 2 };
+        cases.push(new("the token has expired", 2, || vec![Fault::Expired]).most(most));
+    }
+    cases
+}
+
+/// What is an answer, and what never ends.
+fn answers() -> Vec<Case> {
+    vec![
+        Case::new(Point::Token, "401: an answer", 1, || vec![Answer::new(401).into()])
+            .fails(3)
+            .only(&[Action::Pull, Action::Push]),
+        Case::new(Point::ManifestGet, "404: an answer", 1, || {
+            vec![Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown").into()]
+        })
+        .fails(4)
+        .only(&[Action::Pull, Action::Copy]),
+        Case::new(Point::BlobGet, "404: an answer", 1, || {
+            vec![Answer::error(404, "BLOB_UNKNOWN", "blob unknown to registry").into()]
+        })
+        .fails(4),
+        Case::new(Point::ManifestPut, "403: an answer", 1, || {
+            vec![Answer::error(403, "DENIED", "denied").into()]
+        })
+        .fails(5)
+        .only(&[Action::Push]),
+        Case::new(Point::BlobGet, "503 for ever", 3, || vec![busy(503).into(); 20]).fails(6),
+        Case::new(Point::BlobGet, "reset for ever", 3, || vec![Fault::Reset; 20]).fails(6),
+        Case::new(Point::UploadPost, "503 for ever", 2, || vec![busy(503).into(); 20])
+            .fails(6)
+            .most(5)
+            .only(&[Action::Push]),
+        Case::new(Point::ManifestPut, "reset for ever", 3, || vec![Fault::Reset; 20])
+            .fails(6)
+            .only(&[Action::Push, Action::Retag]),
+    ]
+}
+
+fn connections() -> Vec<Case> {
+    vec![Case::new(Point::Token, "connections refused for 0.6 s at first", 1, Vec::new).opens_after(0.6)]
+}
+
+/// Bodies of answers.
+fn downloads() -> Vec<Case> {
+    let blob = |fault, tries, script| Case::new(Point::BlobGet, fault, tries, script);
+    let storage = |fault, tries, script| {
+        Case::new(Point::Storage, fault, tries, script).with(|settings| settings.redirects = true)
+    };
+    vec![
+        Case::new(Point::Token, "body cut", 2, || vec![sent(20, Break::Cut)]),
+        Case::new(Point::Token, "body reset", 2, || vec![sent(20, Break::Reset)]),
+        Case::new(Point::Token, "body stands still", 2, || vec![sent(20, Break::Stall)]).takes(1.0),
+        Case::new(Point::ManifestGet, "body cut", 2, || vec![sent(100, Break::Cut)]),
+        Case::new(Point::ManifestGet, "body reset", 2, || vec![sent(100, Break::Reset)]),
+        Case::new(Point::ManifestGet, "body stands still", 2, || {
+            vec![sent(100, Break::Stall)]
+        })
+        .takes(1.0),
+        blob("body cut before its first byte", 2, || vec![sent(0, Break::Cut)]),
+        blob("body cut after its first byte", 2, || vec![sent(1, Break::Cut)]),
+        blob("body cut in the middle", 2, || vec![sent(LAYER / 2, Break::Cut)]),
+        blob("body cut before its last byte", 2, || vec![sent(LAYER - 1, Break::Cut)]),
+        blob("body reset", 2, || vec![sent(LAYER / 2, Break::Reset)]).again(LAYER as u64 / 2),
+        blob("body stands still", 2, || vec![sent(LAYER / 2, Break::Stall)]).takes(1.0),
+        blob("body cut five times", 6, || vec![sent(LAYER / 10, Break::Cut); 5]),
+        blob("body cut after no byte, for ever", 3, || vec![sent(0, Break::Cut); 20]).fails(6),
+        blob("body cut, then the token has expired", 3, || {
+            vec![sent(LAYER / 2, Break::Cut), Fault::Expired]
+        }),
+        blob("body cut, no ranges", 2, || vec![sent(LAYER / 2, Break::Cut)])
+            .with(|settings| settings.ranges = false)
+            .again(LAYER as u64 / 2),
+        storage("nothing", 1, Vec::new),
+        storage("503", 2, || vec![busy(503).into()]),
+        storage("reset", 2, || vec![Fault::Reset]),
+        storage("body cut", 2, || vec![sent(LAYER / 2, Break::Cut)]),
+    ]
+}
+
+/// Bodies of uploads.
+fn uploads() -> Vec<Case> {
+    let upload = |fault, tries, script| Case::new(Point::Upload, fault, tries, script);
+    vec![
+        upload("cut, the session holds what came", 2, || {
+            vec![received(2 * MIB, Kept::All, Break::Reset)]
+        })
+        .again(WINDOW),
+        upload("stands still, the session holds what came", 2, || {
+            vec![received(2 * MIB, Kept::All, Break::Stall)]
+        })
+        .again(WINDOW)
+        .takes(1.0),
+        upload("cut three times, the session holds what came", 4, || {
+            vec![received(MIB / 2, Kept::All, Break::Reset); 3]
+        })
+        // A copy reads again what the kernel held when it broke; where it goes on, another test tells.
+        .again(3 * WHOLE),
+        upload("cut, the session is empty", 2, || {
+            vec![received(2 * MIB, Kept::Nothing, Break::Reset)]
+        })
+        .again(WHOLE),
+        upload("cut, the session is gone", 2, || {
+            vec![received(2 * MIB, Kept::Gone, Break::Reset)]
+        })
+        .again(WHOLE),
+        // A session tells what it has only to who knows its newest state, which was in the answer.
+        upload("stored, but reset before the answer", 1, || vec![Fault::Unheard]).but(Action::PushPlain, 2, WHOLE),
+        Case::new(Point::UploadPost, "opened, but reset before the answer", 2, || {
+            vec![Fault::Unheard]
+        }),
+        Case::new(Point::UploadEnd, "stored, but reset before the answer", 2, || {
+            vec![Fault::Unheard]
+        }),
+        Case::new(Point::ManifestPut, "stored, but reset before the answer", 2, || {
+            vec![Fault::Unheard]
+        }),
+    ]
+}

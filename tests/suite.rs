@@ -17,5 +17,6 @@ mod proof;
 mod pull;
 mod push;
 mod registries;
+mod release;
 mod retag;
 mod support;

@@ -14,6 +14,14 @@ const SECRET: &str = "correct-horse-battery-staple";
 /// The credential gets in; all else stays as and where it is; a second login changes nothing; no secret is told, of this
 /// credential or of those that are there.
 pub fn docker_config(bytes: &[u8]) {
+    let auth = STANDARD.encode(format!("me@example.org:{SECRET}"));
+    // A fuzzer learns what it is compared with.
+    if [SECRET, &auth]
+        .iter()
+        .any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()))
+    {
+        return;
+    }
     let credential = Credential {
         source: Source::ApiToken,
         username: "me@example.org".to_owned(),
@@ -30,13 +38,12 @@ pub fn docker_config(bytes: &[u8]) {
             Ok(merged) => merged,
             Err(fault) => return fits_in_the_log(&fault.to_string()),
         };
-        let auth = STANDARD.encode(format!("me@example.org:{SECRET}"));
         let shown = format!("{merged:?}");
         assert!(!shown.contains(SECRET) && !shown.contains(&auth), "{shown}");
         merged.notes.iter().for_each(|note| fits_in_the_log(&note.to_string()));
 
         let after = object(merged.text.expose().as_bytes());
-        assert_eq!(after["auths"][key]["auth"], Value::String(auth));
+        assert_eq!(after["auths"][key]["auth"], Value::String(auth.clone()));
         let before = if bytes.trim_ascii().is_empty() {
             Map::new()
         } else {

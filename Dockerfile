@@ -1,6 +1,5 @@
-# The binary is built before (`make build`): static, so that nothing else is needed, and at this path.
+# `make image` builds the binary, static, so that nothing else is needed, and gathers these files: they are the context.
 FROM scratch
-ARG BINARY=target/x86_64-unknown-linux-gnu/release/crg-pipe
-COPY ${BINARY} pipe.yml README.md LICENSE /
+COPY crg-pipe pipe.yml README.md LICENSE /
 # No USER, so root: a pipe writes into folders of the step's clone and of the pipe storage, which belong to root.
 ENTRYPOINT ["/crg-pipe"]

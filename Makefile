@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build image demo test bench faults lint size tools release-check
+.PHONY: build image demo test faults fuzz bench lint advisories size tools reproducible sbom provenance release-check
 
 # dockerd and docker-registry live in folders that a plain user's PATH may lack.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -20,17 +20,37 @@ comma := ,
 GLIBC := $(shell getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/^glibc //')
 PACKED := $(if $(and $(GLIBC),$(filter $(HOST),$(TARGET)),$(filter 2.36,$(shell printf '%s\n' 2.36 $(GLIBC) | sort -V | head -1))),-C link-arg=-Wl$(comma)-z$(comma)pack-relative-relocs)
 
-# `+crt-static` only works with `--target`: without it the flag hits procedural macros as well.
+# What the image's files are dated: the commit, so that the layer is the same wherever it is made.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+# `+crt-static` only works with `--target`: without it the flag hits procedural macros as well. No folder of this machine
+# gets into the binary, so that it is the same wherever it is built. Cargo leaves the mapping out of what it names crates by.
 build:
-	RUSTFLAGS="$${RUSTFLAGS:-} -C target-feature=+crt-static -C force-unwind-tables=no $(PACKED)" \
-	  cargo build --release --locked --target $(TARGET) --target-dir target
+	@cargo fetch --quiet --locked --target $(TARGET); \
+	crates=$${CARGO_HOME:-$$HOME/.cargo}/registry/src; \
+	rust=$$(rustc -vV | sed -n 's/^commit-hash: //p'); \
+	flags=($${RUSTFLAGS:-} -C target-feature=+crt-static -C force-unwind-tables=no $(PACKED) \
+	  "--remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$$rust" "--remap-path-prefix=$(CURDIR)=."); \
+	for folder in "$$crates"/*; do flags+=("--remap-path-prefix=$$folder=crates"); done; \
+	export CFLAGS="$${CFLAGS:-} -ffile-prefix-map=$$crates=crates -ffile-prefix-map=$(CURDIR)=."; \
+	CARGO_ENCODED_RUSTFLAGS=$$(IFS=$$'\x1f'; echo "$${flags[*]}") \
+	  cargo build --release --locked --target $(TARGET) --target-dir target; \
+	for folder in "$$crates" '$(CURDIR)/src/' '$(CURDIR)/target/'; do \
+	  if grep --quiet --text --fixed-strings "$$folder" $(BINARY); then echo "$(BINARY) names $$folder" >&2; exit 1; fi; \
+	done
 	@if readelf --program-headers --wide $(BINARY) | grep -q INTERP; then \
 	  echo "$(BINARY) is not static: it asks for a dynamic loader, which a scratch image lacks" >&2; exit 1; \
 	fi
 	@ls -l $(BINARY)
 
+# The context is what the image holds, with modes and dates that do not depend on who cloned it when.
+CONTEXT := target/$(TARGET)/image
 image: build
-	docker build --build-arg BINARY=$(BINARY) --tag $(IMAGE) .
+	rm -rf $(CONTEXT)
+	install -D --mode=0755 $(BINARY) $(CONTEXT)/crg-pipe
+	install --mode=0644 pipe.yml README.md LICENSE $(CONTEXT)
+	touch --date=@$(SOURCE_DATE_EPOCH) $(CONTEXT)/*
+	docker build $(BUILD_FLAGS) --file Dockerfile --tag $(IMAGE) $(CONTEXT)
 
 demo:
 	cargo run --quiet --locked --example sandbox
@@ -42,6 +62,20 @@ endif
 test: tools
 	$(MAKE) build TARGET=$(HOST)
 	cargo test --locked --no-fail-fast
+
+# The fuzz targets one after the other; what they learn stays in fuzz/corpus. `make fuzz FUZZ=archive FUZZ_SECONDS=60` runs one.
+FUZZ ?= $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_SECONDS ?= 600
+FUZZ_VERSION := 0.13.2
+fuzz: export PATH := $(CURDIR)/.tools/bin:$(PATH)
+fuzz:
+	@rustup run nightly rustc --version || { echo "fuzzing needs a nightly Rust: rustup toolchain install nightly" >&2; exit 1; }
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz --version $(FUZZ_VERSION) --root .tools
+	cd fuzz; for target in $(FUZZ); do \
+	  mkdir -p "corpus/$$target"; \
+	  cargo +nightly fuzz run "$$target" "corpus/$$target" "seeds/$$target" -- \
+	    -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1; \
+	done
 
 # Beside skopeo, and crane, regctl and oras where they are on the PATH; about ten minutes. It is the release binary
 # that is measured; the bench itself is built as the tests are.
@@ -97,6 +131,35 @@ lint:
 	@if grep -rnE 'todo!|dbg!|unimplemented!|#\[ignore|FIXME' src tests $(wildcard examples); then \
 	  echo "left behind: finish it or take it out" >&2; exit 1; \
 	fi
+
+# Known vulnerabilities, unmaintained and yanked crates. It needs the network, so that it is no part of `make lint`.
+advisories: export PATH := $(CURDIR)/.tools/bin:$(PATH)
+advisories:
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version $(DENY_VERSION) --root .tools
+	cargo deny --locked check --hide-inclusion-graph advisories
+
+# Two clean builds of the last commit: the same binary, the same layer?
+reproducible:
+	.ci/reproducible
+
+# The crates that the binary is made from, as CycloneDX: the same text for the same commit and target.
+CYCLONEDX_VERSION := 0.5.9
+SBOM := release/$(TARGET).cdx.json
+sbom: export PATH := $(CURDIR)/.tools/bin:$(PATH)
+sbom:
+	command -v cargo-cyclonedx >/dev/null || cargo install --locked cargo-cyclonedx --version $(CYCLONEDX_VERSION) --root .tools
+	mkdir -p release
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --all --no-build-deps --target $(TARGET) --override-filename sbom
+	sed 's|$(CURDIR)|.|g' sbom.json > $(SBOM)
+	rm sbom.json
+	@ls -l $(SBOM)
+
+# What the release of this target was made from: in a step of Pipelines, after `make image sbom`, with IMAGE_DIGEST as the
+# registry has the image.
+provenance:
+	hash() { sha256sum "$$1" | cut -c1-64; }; \
+	.ci/provenance release/$(TARGET).provenance.json "crg-pipe=sha256:$$(hash $(BINARY))" \
+	  "$(notdir $(SBOM))=sha256:$$(hash $(SBOM))" "$(IMAGE)=$(IMAGE_DIGEST)"
 
 # What a step downloads, as registries store it, and what it unpacks.
 size: build

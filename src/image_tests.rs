@@ -98,6 +98,23 @@ fn wrong_names_say_what_to_write() {
 }
 
 #[test]
+fn what_is_wrong_is_said_on_one_bounded_line() {
+    let long = "x".repeat(100_000);
+    let odd = Tag::parse("1\u{1b}[31m\n✔ pulled").expect_err("no tag").to_string();
+    assert!(odd.starts_with("`1\\u{1b}[31m\\n✔ pulled`"), "{odd}");
+    for error in [
+        Tag::parse(&long).expect_err("too long"),
+        Digest::parse(&long).expect_err("no digest"),
+        Host::parse(&format!("{long}_")).expect_err("no host"),
+        Reference::parse(&format!("shop/{long}A"), &shop()).expect_err("capital"),
+        Reference::parse(&format!("bitbucket.org/{long}"), &shop()).expect_err("wrong host"),
+    ] {
+        let said = format!("{error}; {}", error.hint());
+        assert!(said.chars().count() < 1000 && said.contains('…'), "{said}");
+    }
+}
+
+#[test]
 fn a_package_alone_needs_a_workspace() {
     let nowhere = Namespace {
         workspace: None,

@@ -22,6 +22,8 @@ pub mod output_file;
 pub mod pipe;
 pub mod plan;
 pub mod platform;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod refusal;
 pub mod registry;
 pub mod report;

@@ -1,7 +1,7 @@
 //! What is wrong with a variable: its name, what it holds, why that cannot be, and the cure.
 //! Mistakes are collected, never thrown one by one: a user mends a pipe once, not once a run.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// One thing a user must mend in the pipe's variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +43,19 @@ impl Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.value {
-            Some(value) => write!(f, "`{}` is `{value}`: {}; {}", self.variable, self.problem, self.cure),
-            None => write!(f, "`{}`: {}; {}", self.variable, self.problem, self.cure),
+        let said = match &self.value {
+            Some(value) => format!("`{}` is `{value}`: {}; {}", self.variable, self.problem, self.cure),
+            None => format!("`{}`: {}; {}", self.variable, self.problem, self.cure),
+        };
+        // Problem and cure repeat other variables and files.
+        for character in said.chars() {
+            if character.is_control() {
+                character.escape_debug().fmt(f)?;
+            } else {
+                f.write_char(character)?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -74,5 +83,7 @@ mod tests {
         assert!(shown.starts_with("`TAGS` is `a\\n\\u{1b}[31m'\"xxx"), "{shown}");
         assert!(shown.contains("…`: is wrong; write it right"), "{shown}");
         assert!(!shown.contains('\n') && shown.chars().count() < 140, "{shown}");
+        let quoting = Mistake::unshown("IMAGES", "there is none in `a\u{7}`", "write `x/a\nb/c`").to_string();
+        assert_eq!(quoting, "`IMAGES`: there is none in `a\\u{7}`; write `x/a\\nb/c`");
     }
 }

@@ -20,6 +20,7 @@ mod proof;
 mod pull;
 mod push;
 mod registries;
+mod release;
 mod retag;
 mod stops;
 mod support;

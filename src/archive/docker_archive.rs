@@ -12,6 +12,7 @@ use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor, LARGEST};
 use bytes::Bytes;
 use serde::Deserialize;
+use std::collections::HashSet;
 
 /// Docker's own list of images.
 const LIST: &str = "manifest.json";
@@ -195,9 +196,13 @@ impl DockerArchive {
                 })
         };
         let mut found: Vec<Descriptor> = images.into_iter().map(|image| image.descriptor).collect();
+        let mut seen = HashSet::new();
         for _ in 0..=DEEPEST {
             let mut below = Vec::new();
             for descriptor in &found {
+                if !seen.insert(descriptor.digest.clone()) {
+                    continue;
+                }
                 // Other platforms may have been left out.
                 let Some(manifest) = layout::manifest(&self.tar, descriptor)? else {
                     continue;

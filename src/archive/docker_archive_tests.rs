@@ -156,6 +156,31 @@ fn new_engines_archives_keep_the_manifest_where_it_fits() {
     }
 }
 
+/// Four indexes that each name the one below a thousand times are 10^12 manifests, if each is read as often as it is named.
+#[test]
+fn each_manifest_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, other) = (Image::new("x", 1), Image::new("other", 1));
+    let mut files = [image.files(), other.files()].concat();
+    let mut below = other.manifest;
+    for _ in 0..3 {
+        below = index(&[&below; 1000]);
+        files.push((blob_name(&below.digest), below.bytes.to_vec()));
+    }
+    files.push(("index.json".to_owned(), index_json(&vec![(&below, json!({})); 1000])));
+    let layer = blob_name(&Digest::of(&image.blobs[1]));
+    let list = json!([{ "Config": blob_name(&image.config_digest()), "RepoTags": null, "Layers": [layer] }]);
+    files.push(("manifest.json".to_owned(), list.to_string().into_bytes()));
+    let entries: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
+    let path = folder.path().join("x.tar");
+    std::fs::write(&path, tar(&entries)).unwrap();
+    let archive = DockerArchive::open(&location("docker-archive", &path)).unwrap();
+    assert_eq!(archive.choose(None).unwrap().manifest, None);
+}
+
 fn one(list: &Value, config: &str, layer: (&str, &[u8])) -> Vec<u8> {
     tar(&[
         ("manifest.json", list.to_string().as_bytes()),

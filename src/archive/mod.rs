@@ -23,6 +23,8 @@ mod layout;
 mod layout_index;
 mod layout_writer;
 mod location;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod region;
 mod source;
 mod tar_file;

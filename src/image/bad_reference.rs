@@ -55,16 +55,22 @@ impl fmt::Display for BadReference {
             Self::Unexpanded => f.write_str("it holds a `$` or brace, so a variable was not filled in"),
             Self::Quoted => f.write_str("it holds a quotation mark"),
             Self::OddCharacter { character } => write!(f, "it holds the character `{}`", character.escape_debug()),
-            Self::Host { host } => write!(f, "`{}` is no host name", host.escape_debug()),
-            Self::HostOnly { host } => write!(f, "`{host}` is a registry, not an image"),
-            Self::WrongHost { host, what, .. } => write!(f, "`{host}` is not Bitbucket's container registry: {what}"),
-            Self::NoWorkspace { written, .. } => write!(f, "`{written}` lacks the workspace"),
-            Self::Uppercase { path } => write!(f, "`{path}` has capital letters, which repository names cannot have"),
-            Self::Path { path } => write!(f, "`{path}` is no repository name"),
+            Self::Host { host } => write!(f, "`{}` is no host name", shown(host)),
+            Self::HostOnly { host } => write!(f, "`{}` is a registry, not an image", shown(host)),
+            Self::WrongHost { host, what, .. } => {
+                write!(f, "`{}` is not Bitbucket's container registry: {what}", shown(host))
+            }
+            Self::NoWorkspace { written, .. } => write!(f, "`{}` lacks the workspace", shown(written)),
+            Self::Uppercase { path } => write!(
+                f,
+                "`{}` has capital letters, which repository names cannot have",
+                shown(path)
+            ),
+            Self::Path { path } => write!(f, "`{}` is no repository name", shown(path)),
             Self::TooLong { length } => write!(f, "the repository name has {length} characters"),
             Self::EmptyTag => f.write_str("the tag after the `:` is empty"),
-            Self::Tag { tag } => write!(f, "`{tag}` is no tag"),
-            Self::Digest { digest } => write!(f, "`{digest}` is no digest"),
+            Self::Tag { tag } => write!(f, "`{}` is no tag", shown(tag)),
+            Self::Digest { digest } => write!(f, "`{}` is no digest", shown(digest)),
         }
     }
 }
@@ -81,16 +87,16 @@ impl BadReference {
             Self::Quoted => "leave the inner quotation marks out".to_owned(),
             Self::OddCharacter { .. } => "image names are plain ASCII without white space".to_owned(),
             Self::Host { .. } => "a host is a name or address with an optional port, such as `crg.apkg.io`".to_owned(),
-            Self::WrongHost { path, .. } => format!("write `{}/{path}`", Host::BITBUCKET),
+            Self::WrongHost { path, .. } => format!("write `{}/{}`", Host::BITBUCKET, shown(path)),
             Self::NoWorkspace {
                 suggestion: Some(suggestion),
                 ..
-            } => format!("write `{suggestion}`"),
+            } => format!("write `{}`", shown(suggestion)),
             Self::NoWorkspace { suggestion: None, .. } => {
                 "write `workspace/package:tag`; a package alone needs `BITBUCKET_WORKSPACE`, which Pipelines sets"
                     .to_owned()
             }
-            Self::Uppercase { path } => format!("write `{}`", path.to_ascii_lowercase()),
+            Self::Uppercase { path } => format!("write `{}`", shown(&path.to_ascii_lowercase())),
             Self::Path { .. } => {
                 "its parts are lower-case letters and digits, joined by `.`, `_`, `__` or `-`".to_owned()
             }
@@ -104,6 +110,15 @@ impl BadReference {
             Self::Digest { .. } => "a digest is `sha256:` and 64 hexadecimal digits in lower case".to_owned(),
         }
     }
+}
+
+/// On one line and bounded: a tag or path may come from a file, and be anything.
+fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(LONGEST_PATH).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST_PATH).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 impl std::error::Error for BadReference {}

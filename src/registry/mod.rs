@@ -11,6 +11,8 @@ mod exchange;
 pub mod manifest;
 mod network;
 mod payload;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 pub mod retry;
 pub mod scope;
 mod token;

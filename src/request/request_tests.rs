@@ -665,6 +665,11 @@ fn certificates_come_as_text_or_file() {
             "/no/such/file",
             "`CA_CERTIFICATE` is `/no/such/file`: the file cannot be read (".to_owned(),
         ),
+        (
+            "/dev/zero",
+            "`CA_CERTIFICATE` is `/dev/zero`: the file cannot be read (it is longer than any list of certificates)"
+                .to_owned(),
+        ),
     ] {
         let mistakes = bad(&[("IMAGES", "a"), ("CA_CERTIFICATE", value)]);
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");

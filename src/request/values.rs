@@ -6,8 +6,13 @@ use crate::engine::Address;
 use crate::image::Host;
 use crate::mistake::Mistake;
 use crate::platform::Platform;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use time::Date;
+
+/// Longest file of certificates, in bytes.
+const LONGEST_PEM: u64 = 4 << 20;
 
 impl Check<'_> {
     pub(super) fn on_existing(&mut self) -> OnExisting {
@@ -155,7 +160,7 @@ impl Check<'_> {
             // A secured variable may hold the line ends as two characters.
             (written.replace("\\n", "\n").into_bytes(), None)
         } else {
-            match std::fs::read(working_folder.join(written.trim())) {
+            match pem_file(&working_folder.join(written.trim())) {
                 Ok(pem) => (pem, Some(written)),
                 Err(error) => {
                     let mistake = Mistake::new(
@@ -188,4 +193,14 @@ impl Check<'_> {
         self.mistake(mistake);
         Vec::new()
     }
+}
+
+/// A file of certificates, of which even a whole system's are no longer than [`LONGEST_PEM`].
+fn pem_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    let read = File::open(path)?.take(LONGEST_PEM + 1).read_to_end(&mut pem)?;
+    if read as u64 > LONGEST_PEM {
+        return Err(io::Error::other("it is longer than any list of certificates"));
+    }
+    Ok(pem)
 }

@@ -1,0 +1,96 @@
+//! A `config.json` that is there already, whatever is in it.
+
+use super::fits_in_the_log;
+use crate::credential::{Credential, Source};
+use crate::docker_config::{Note, merge};
+use crate::image::Host;
+use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+const SECRET: &str = "correct-horse-battery-staple";
+
+/// The credential gets in; all else stays as and where it is; a second login changes nothing; no secret is told, of this
+/// credential or of those that are there.
+pub fn docker_config(bytes: &[u8]) {
+    let auth = STANDARD.encode(format!("me@example.org:{SECRET}"));
+    // A fuzzer learns what it is compared with.
+    if [SECRET, &auth]
+        .iter()
+        .any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()))
+    {
+        return;
+    }
+    let credential = Credential {
+        source: Source::ApiToken,
+        username: "me@example.org".to_owned(),
+        token: Secret::new(SECRET),
+    };
+    for (registry, key) in [
+        ("crg.apkg.io", "crg.apkg.io"),
+        ("docker.io", "https://index.docker.io/v1/"),
+    ] {
+        let Ok(host) = Host::parse(registry) else {
+            panic!("{registry} is a host");
+        };
+        let merged = match merge(Some(bytes), &host, &credential) {
+            Ok(merged) => merged,
+            Err(fault) => return fits_in_the_log(&fault.to_string()),
+        };
+        let shown = format!("{merged:?}");
+        assert!(!shown.contains(SECRET) && !shown.contains(&auth), "{shown}");
+        merged.notes.iter().for_each(|note| fits_in_the_log(&note.to_string()));
+
+        let after = object(merged.text.expose().as_bytes());
+        assert_eq!(after["auths"][key]["auth"], Value::String(auth.clone()));
+        let before = if bytes.trim_ascii().is_empty() {
+            Map::new()
+        } else {
+            object(bytes)
+        };
+        let helper = after.get("credHelpers").and_then(|helpers| helpers.get(key));
+        let has_store = after
+            .get("credsStore")
+            .and_then(Value::as_str)
+            .is_some_and(|store| !store.is_empty());
+        assert_eq!(helper, has_store.then_some(&Value::String(String::new())));
+        stays(&before, &after, &["auths", "credHelpers"]);
+        for list in ["auths", "credHelpers"] {
+            if let (Some(Value::Object(before)), Some(Value::Object(after))) = (before.get(list), after.get(list)) {
+                stays(before, after, &[key]);
+            }
+        }
+
+        match merge(Some(merged.text.expose().as_bytes()), &host, &credential) {
+            Ok(again) => {
+                assert_eq!(again.text.expose(), merged.text.expose());
+                assert!(
+                    !again
+                        .notes
+                        .iter()
+                        .any(|note| matches!(note, Note::HelperRemoved { .. }))
+                );
+            }
+            Err(fault) => panic!("what was written is not read: {fault}"),
+        }
+    }
+}
+
+/// Every key is there still, in its order and with its value, but those that are concerned.
+fn stays(before: &Map<String, Value>, after: &Map<String, Value>, concerned: &[&str]) {
+    let others = |map: &Map<String, Value>| {
+        let others = map.iter().filter(|(key, _)| !concerned.contains(&key.as_str()));
+        others
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(others(after), others(before));
+}
+
+fn object(bytes: &[u8]) -> Map<String, Value> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(object)) => object,
+        other => panic!("no JSON object: {other:?}"),
+    }
+}

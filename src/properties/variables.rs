@@ -1,0 +1,129 @@
+//! Environments, whatever is in them.
+
+use super::fits_in_the_log;
+use crate::credential::{Given, Pair, Unsettled, settle};
+use crate::request::{Action, Request};
+use crate::variables::Variables;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
+
+/// A part of every secret in the environment.
+const SECRET: &str = "Xk3-correct-horse-battery-staple-Xk3";
+
+/// Every environment makes a request that cannot hold nonsense, or mistakes that can be read; and nothing in either shows a
+/// secret. The bytes are lines of `NAME=value`, or parts with a zero byte between them; `folder` is empty, and the clone.
+pub fn variables(bytes: &[u8], folder: &Path) {
+    // A fuzzer learns what it is compared with.
+    if bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
+        return;
+    }
+    let separator = if bytes.contains(&0) { 0 } else { b'\n' };
+    let mut environment: Vec<(OsString, OsString)> = Vec::new();
+    for part in bytes.split(|b| *b == separator) {
+        let end = part.iter().position(|b| *b == b'=').unwrap_or(part.len());
+        let (name, value) = (&part[..end], part.get(end + 1..).unwrap_or_default());
+        let mut value = value.to_vec();
+        if name.ends_with(b"TOKEN") || name.ends_with(b"PASSWORD") {
+            value.extend(SECRET.bytes());
+        }
+        if name.ends_with(b"_PROXY") {
+            value = [b"http://me:", SECRET.as_bytes(), b"@", &value].concat();
+        }
+        // These would have any file read, and any folder walked.
+        if name == b"CA_CERTIFICATE" && !value.starts_with(b"-----BEGIN") || name == b"BITBUCKET_CLONE_DIR" {
+            continue;
+        }
+        environment.push((OsString::from_vec(name.to_vec()), OsString::from_vec(value)));
+    }
+    environment.push(("BITBUCKET_CLONE_DIR".into(), folder.into()));
+
+    let variables = Variables::read(environment.iter().cloned());
+    tells_nothing(&format!("{variables:?}"));
+    match Request::check(&variables, folder) {
+        Err(mistakes) => {
+            assert!(!mistakes.is_empty());
+            for mistake in &mistakes {
+                fits_in_the_log(&mistake.to_string());
+                tells_nothing(&format!("{mistake} {mistake:?}"));
+            }
+        }
+        Ok(request) => {
+            tells_nothing(&format!("{request:?}"));
+            makes_sense(&request, folder);
+            settles(&variables, &request);
+        }
+    }
+}
+
+fn makes_sense(request: &Request, clone: &Path) {
+    assert!((1..=32).contains(&request.concurrency));
+    assert!((1..=3600).contains(&request.network.timeout.as_secs()) && request.network.retries <= 20);
+    let ours = |host: &crate::image::Host| assert_eq!(*host, request.registry);
+    match &request.action {
+        Action::Pull(pull) => assert!(!pull.images.is_empty()),
+        Action::Retag(retag) => {
+            assert!(!retag.tags.is_empty());
+            ours(retag.source.repository.host());
+        }
+        Action::Push(push) => {
+            assert!(!push.tags.is_empty());
+            ours(push.target.host());
+        }
+        Action::Copy(copy) => {
+            assert!(!copy.items.is_empty());
+            copy.items.iter().for_each(|item| ours(item.target.host()));
+        }
+        Action::Login(login) => assert!(!request.step.in_pipe || login.folder.starts_with(clone)),
+        #[allow(unreachable_patterns, reason = "an action that checks nothing here")]
+        _ => {}
+    }
+    for file in [&request.outputs.report, &request.outputs.env].into_iter().flatten() {
+        assert!(!request.step.in_pipe || file.starts_with(clone), "{}", file.display());
+    }
+}
+
+fn settles(variables: &Variables, request: &Request) {
+    let scalars = &variables.scalars;
+    let given = Given {
+        choice: Some(request.choice),
+        allow_unsupported: crate::request::is_on(scalars.allow_unsupported_token.as_deref()),
+        built_in: Pair {
+            username: scalars.bitbucket_packages_username.as_deref(),
+            token: scalars.bitbucket_packages_token.as_ref(),
+        },
+        api_token: Pair {
+            username: scalars.atlassian_account_email.as_deref(),
+            token: scalars.atlassian_api_token.as_ref(),
+        },
+        registry: &request.registry,
+        in_pipe: request.step.in_pipe,
+        needs_push: request.action.writes(),
+    };
+    let settled = settle(&given);
+    tells_nothing(&format!("{settled:?}"));
+    match settled {
+        Ok(settled) => {
+            assert!(!settled.candidates.is_empty());
+            for warning in &settled.warnings {
+                fits_in_the_log(&warning.to_string());
+                tells_nothing(&warning.to_string());
+            }
+        }
+        Err(Unsettled::Mistakes(mistakes)) => {
+            for mistake in &mistakes {
+                fits_in_the_log(&mistake.to_string());
+                tells_nothing(&mistake.to_string());
+            }
+        }
+        Err(refusal @ Unsettled::Refusal(_)) => {
+            let said = refusal.to_string();
+            said.lines().for_each(fits_in_the_log);
+            tells_nothing(&said);
+        }
+    }
+}
+
+fn tells_nothing(shown: &str) {
+    assert!(!shown.contains(SECRET), "a secret is shown: {shown}");
+}

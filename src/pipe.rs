@@ -2,9 +2,11 @@
 
 use crate::access::Access;
 use crate::action::{GIVING_BACK_AT_THE_END, Run};
+use crate::bitbucket::insights::{Ended, Insights};
 use crate::console;
 use crate::credential::{Given, Pair, Settled, Source, Unsettled, expiry, settle};
 use crate::failure::{Failure, Failures, Kind};
+use crate::image::Host;
 use crate::mistake::Mistake;
 use crate::output_file::{check_writable, write_atomically};
 use crate::registry::Network;
@@ -29,14 +31,17 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
 
     let action = action_name(&variables);
     warn_of_names(&variables, action);
+    let insights = Insights::of(&variables);
     let (request, settled) = match check(&variables, working_folder) {
         Ok(checked) => checked,
         Err(failures) => {
             let outputs = Request::outputs(&variables, working_folder);
+            tell(insights.as_ref(), action, Err(&failures), None, &Host::bitbucket()).await;
             return fail(action, &outputs, &[], &failures, colour);
         }
     };
     if let Err(failures) = check_outputs(&request.outputs) {
+        tell(insights.as_ref(), action, Err(&failures), None, &request.registry).await;
         return fail(action, &Outputs::default(), &[], &failures, colour);
     }
     warn_of_expiry(&request, &settled);
@@ -49,7 +54,10 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         request.action.writes(),
     )
     .with_foreign(request.action.source_credential());
-    let run = Run::new(&request, access);
+    let mut run = Run::new(&request, access);
+    if insights.is_some() {
+        run = run.keeping_shapes();
+    }
 
     let result = tokio::select! {
         result = run.carry_out(&request.action) => Ok(result),
@@ -60,12 +68,20 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
     match result {
         Ok(Ok(summary)) => match write_outputs(action, &request.outputs, &records) {
             Ok(()) => {
+                tell(insights.as_ref(), action, Ok(&summary), Some(&run), &request.registry).await;
                 console::success(&format!("{action}: {summary}"), colour);
                 0
             }
-            Err(failure) => fail(action, &Outputs::default(), &records, &failure.into(), colour),
+            Err(failure) => {
+                let failures = failure.into();
+                tell(insights.as_ref(), action, Err(&failures), Some(&run), &request.registry).await;
+                fail(action, &Outputs::default(), &records, &failures, colour)
+            }
         },
-        Ok(Err(failures)) => fail(action, &request.outputs, &records, &failures, colour),
+        Ok(Err(failures)) => {
+            tell(insights.as_ref(), action, Err(&failures), Some(&run), &request.registry).await;
+            fail(action, &request.outputs, &records, &failures, colour)
+        }
         Err((name, status)) => {
             let message = format!("stopped by {name}");
             if let Some(path) = &request.outputs.report {
@@ -81,6 +97,28 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
             );
             status
         }
+    }
+}
+
+/// Sends the report on the commit, if one is wanted. A run that is stopped meanwhile ends without it.
+async fn tell(
+    insights: Option<&Insights>,
+    action: &str,
+    outcome: Result<&str, &Failures>,
+    run: Option<&Run>,
+    registry: &Host,
+) {
+    let Some(insights) = insights else { return };
+    let (records, shapes) = run.map(|run| (run.records(), run.shapes())).unwrap_or_default();
+    let ended = Ended {
+        action,
+        outcome,
+        records: &records,
+        shapes: &shapes,
+    };
+    tokio::select! {
+        () = insights.send(&ended, registry) => {}
+        _ = stop_signal() => {}
     }
 }
 
@@ -102,7 +140,7 @@ fn check(variables: &Variables, working_folder: &Path) -> Result<(Request, Settl
             request.action.writes(),
         ),
         // Its mistakes end the run; the credential is looked over for more of them.
-        Err(_) => (crate::image::Host::bitbucket(), None, false),
+        Err(_) => (Host::bitbucket(), None, false),
     };
     let settled = settle(&Given {
         choice,

@@ -11,6 +11,7 @@ mod discovery;
 mod examples;
 mod files;
 mod image;
+mod insights;
 mod login;
 mod offline;
 mod proof;

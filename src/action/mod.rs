@@ -10,7 +10,10 @@ mod pull;
 mod push;
 mod retag;
 mod save;
+mod shapes;
 mod tags;
+
+pub use shapes::Shape;
 
 use crate::access::Access;
 use crate::console::bytes;
@@ -39,6 +42,8 @@ pub struct Run {
     /// Each with the place of its tag among those asked for.
     records: Mutex<Vec<(usize, Record)>>,
     loans: Mutex<Vec<Loan>>,
+    /// `None` unless they are wanted.
+    shapes: Mutex<Option<Vec<Shape>>>,
 }
 
 /// A name of the daemon that the run needs for itself, and what it was before.
@@ -64,6 +69,7 @@ impl Run {
             step: request.step.clone(),
             records: Mutex::default(),
             loans: Mutex::default(),
+            shapes: Mutex::default(),
         }
     }
 

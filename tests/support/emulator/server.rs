@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::journal::{Entry, Journal, Service};
 use super::proxy::{self, Names};
 use super::setup::Setup;
-use super::{Emulator, Shared, State, api, registry, token};
+use super::{Emulator, Shared, State, api, registry, reports, token};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -31,6 +31,7 @@ pub(super) struct Server {
     pub registry: SocketAddr,
     pub proxy: SocketAddr,
     pub authority: Option<&'static Authority>,
+    pub api_proxy: Option<IpAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -76,6 +77,9 @@ impl Server {
             names.push(("api.bitbucket.org:443".to_owned(), api.local_addr().unwrap()));
             all.push((api, Speaks::Http(Service::Api, Some(authority.server(&[]).config))));
         }
+        if let Some(address) = setup.api_proxy {
+            all.push((reports::bind(address), Speaks::Http(Service::ApiProxy, None)));
+        }
         let connect = bind(&loopback).remove(0);
         let proxy = connect.local_addr().unwrap();
         all.push((connect, Speaks::Connect(Arc::new(names))));
@@ -84,6 +88,7 @@ impl Server {
                 settings: setup.settings,
                 accounts: setup.accounts,
                 storage: super::Storage::default(),
+                reports: super::Reports::default(),
                 issued: super::Issued::default(),
                 script: super::Script::default(),
             }),
@@ -95,6 +100,7 @@ impl Server {
             registry,
             proxy,
             authority: setup.registry_tls.or(setup.api_tls),
+            api_proxy: setup.api_proxy,
             stop: Some(stop),
             thread: Some(spawn(all, shared.clone(), stopped)),
         };
@@ -242,6 +248,7 @@ async fn handle(
 fn respond(state: &mut State, origin: &str, service: Service, asked: &Asked) -> Answer {
     match service {
         Service::Api => api::answer(state, asked),
+        Service::ApiProxy => reports::answer(&mut state.reports, asked),
         Service::Token => token::answer(state, asked),
         _ if asked.path == "/v2" || asked.path.starts_with("/v2/") => registry::answer(state, origin, asked),
         _ => Answer::new(404),

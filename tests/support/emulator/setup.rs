@@ -2,6 +2,7 @@
 
 use super::super::pki::Authority;
 use super::accounts::{AccessTokenKind, Accounts, Role, User, api_token};
+use super::reports;
 use super::settings::Settings;
 use regex::Regex;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,6 +15,7 @@ pub struct Setup {
     pub(super) default_port: bool,
     pub(super) registry_tls: Option<&'static Authority>,
     pub(super) api_tls: Option<&'static Authority>,
+    pub(super) api_proxy: Option<IpAddr>,
     pub(super) settings: Settings,
     pub(super) accounts: Accounts,
 }
@@ -40,6 +42,7 @@ impl Setup {
             default_port: false,
             registry_tls: None,
             api_tls: None,
+            api_proxy: None,
             settings: Settings::default(),
             accounts: Accounts::default(),
         }
@@ -98,6 +101,19 @@ impl Setup {
     #[must_use]
     pub fn api(mut self, authority: &'static Authority) -> Self {
         self.api_tls = Some(authority);
+        self
+    }
+
+    /// Also the API proxy that Pipelines has beside each step, on a loopback address of its own.
+    #[must_use]
+    pub fn api_proxy(self) -> Self {
+        self.api_proxy_at(reports::own_address())
+    }
+
+    /// The same at this address: a bridge's, so that containers reach it.
+    #[must_use]
+    pub fn api_proxy_at(mut self, address: IpAddr) -> Self {
+        self.api_proxy = Some(address);
         self
     }
 

@@ -87,12 +87,12 @@ impl Insights {
         let client = Client::builder()
             // Not the user's proxies, but this one, whatever `NO_PROXY` says; and no TLS on the way to it.
             .no_proxy()
-            .proxy(reqwest::Proxy::http(PROXY).map_err(no_client)?)
+            .proxy(reqwest::Proxy::http(PROXY).map_err(|error| no_client(&error))?)
             .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("crg-pipe/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(no_client)?;
+            .map_err(|error| no_client(&error))?;
         let url = format!("{API}/{workspace}/{repository}/commit/{commit}/reports/{id}");
         let exchanges = async {
             let taken = exchange(&client, Method::PUT, &url, &report).await;
@@ -177,7 +177,7 @@ async fn exchange(client: &Client, method: Method, url: &str, document: &Value) 
     Err(format!("Bitbucket refused it: {}{said}", status.as_u16()))
 }
 
-fn no_client(error: reqwest::Error) -> String {
+fn no_client(error: &reqwest::Error) -> String {
     format!("{NO_REPORT}the HTTP client does not start: {error}")
 }
 

@@ -17,6 +17,7 @@ mod offline;
 mod proof;
 mod pull;
 mod push;
+mod refusals;
 mod registries;
 mod retag;
 mod support;

@@ -2,9 +2,11 @@
 
 use crate::access::Access;
 use crate::action::{GIVING_BACK_AT_THE_END, Run};
+use crate::bitbucket::insights::{Ended, Insights};
 use crate::console;
 use crate::credential::{Given, Pair, Settled, Source, Survey, Unsettled, expiry, settle, survey};
 use crate::failure::{Failure, Failures, Kind};
+use crate::image::Host;
 use crate::mistake::Mistake;
 use crate::output_file::{check_writable, write_atomically};
 use crate::registry::Network;
@@ -23,7 +25,7 @@ const READABLE: u32 = 0o644;
 /// Runs the pipe and gives its exit status. `working_folder` is where relative paths start.
 pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, working_folder: &Path) -> u8 {
     // First of all: the process 1 of a container ignores a signal that it has no handler for.
-    let stop = StopSignals::listen();
+    let mut stop = StopSignals::listen();
     let variables = Variables::read(environment);
     let colour = variables.scalars.no_color.is_none();
     hide_secrets(&variables);
@@ -32,16 +34,22 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
 
     let action = action_name(&variables);
     warn_of_names(&variables, action);
-    let (request, settled, survey) = match check(&variables, working_folder) {
-        Ok(checked) => checked,
-        Err(failures) => {
-            let outputs = Request::outputs(&variables, working_folder);
+    let insights = Insights::of(&variables);
+    let (request, settled, survey) = match ready(&variables, working_folder) {
+        Ok(ready) => ready,
+        Err((outputs, failures)) => {
+            tell(
+                insights.as_ref(),
+                &mut stop,
+                action,
+                Err(&failures),
+                None,
+                &Host::bitbucket(),
+            )
+            .await;
             return fail(action, &outputs, &Done::default(), &failures, colour);
         }
     };
-    if let Err(failures) = check_outputs(&request.outputs) {
-        return fail(action, &Outputs::default(), &Done::default(), &failures, colour);
-    }
     if survey.is_none() {
         warn_of_credentials(&request, &settled);
     }
@@ -54,7 +62,10 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         request.action.writes(),
     )
     .with_foreign(request.action.source_credential());
-    let run = Run::new(&request, access).with_survey(survey);
+    let mut run = Run::new(&request, access).with_survey(survey);
+    if insights.is_some() {
+        run = run.keeping_shapes();
+    }
 
     let result = tokio::select! {
         result = run.carry_out(&request.action) => Ok(result),
@@ -65,27 +76,64 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         records: run.records(),
         facts: run.facts(),
     };
-    match result {
+    let (summary, outputs) = match result {
         Ok(Ok(summary)) => match write_outputs(action, &request.outputs, &done) {
-            Ok(()) => {
-                console::success(&format!("{action}: {summary}"), colour);
-                0
-            }
-            Err(failure) => fail(action, &Outputs::default(), &done, &failure.into(), colour),
+            Ok(()) => (Ok(summary), Outputs::default()),
+            Err(failure) => (Err(failure.into()), Outputs::default()),
         },
-        Ok(Err(failures)) => fail(action, &request.outputs, &done, &failures, colour),
-        Err((name, status)) => {
-            let message = format!("stopped by {name}");
-            if let Some(path) = &request.outputs.report {
-                warn_if_unwritten(write_atomically(
-                    path,
-                    &report::interrupted(action, status, &done.records, &message),
-                    READABLE,
-                ));
-            }
-            console::failure(&format!("{action}: {message}, {done} (exit status {status})"), colour);
-            status
+        Ok(Err(failures)) => (Err(failures), request.outputs),
+        Err(stopped) => return interrupted(action, &request.outputs, &done, stopped, colour),
+    };
+    let outcome = summary.as_ref().map(String::as_str);
+    tell(
+        insights.as_ref(),
+        &mut stop,
+        action,
+        outcome,
+        Some(&run),
+        &request.registry,
+    )
+    .await;
+    match summary {
+        Ok(summary) => {
+            console::success(&format!("{action}: {summary}"), colour);
+            0
         }
+        Err(failures) => fail(action, &outputs, &done, &failures, colour),
+    }
+}
+
+/// What a run begins with: everything checked that can be without a connection. Else the failures, and where to write them.
+fn ready(
+    variables: &Variables,
+    working_folder: &Path,
+) -> Result<(Request, Settled, Option<Survey>), (Outputs, Failures)> {
+    let checked =
+        check(variables, working_folder).map_err(|failures| (Request::outputs(variables, working_folder), failures))?;
+    check_outputs(&checked.0.outputs).map_err(|failures| (Outputs::default(), failures))?;
+    Ok(checked)
+}
+
+/// Sends the report on the commit, if one is wanted. A run that is stopped meanwhile ends without it.
+async fn tell(
+    insights: Option<&Insights>,
+    stop: &mut StopSignals,
+    action: &str,
+    outcome: Result<&str, &Failures>,
+    run: Option<&Run>,
+    registry: &Host,
+) {
+    let Some(insights) = insights else { return };
+    let (records, shapes) = run.map(|run| (run.records(), run.shapes())).unwrap_or_default();
+    let ended = Ended {
+        action,
+        outcome,
+        records: &records,
+        shapes: &shapes,
+    };
+    tokio::select! {
+        () = insights.send(&ended, registry) => {}
+        _ = stop.arrive() => {}
     }
 }
 
@@ -108,7 +156,7 @@ fn check(variables: &Variables, working_folder: &Path) -> Result<(Request, Settl
             request.action.writes(),
         ),
         // Its mistakes end the run; the credential is looked over for more of them.
-        Err(_) => (crate::image::Host::bitbucket(), None, false),
+        Err(_) => (Host::bitbucket(), None, false),
     };
     let given = Given {
         choice,
@@ -212,8 +260,8 @@ impl StopSignals {
     }
 
     /// The name and the exit status of the first one.
-    async fn arrive(self) -> (&'static str, u8) {
-        let Some((mut terminate, mut interrupt)) = self.0 else {
+    async fn arrive(&mut self) -> (&'static str, u8) {
+        let Some((terminate, interrupt)) = &mut self.0 else {
             return std::future::pending().await;
         };
         tokio::select! {
@@ -244,6 +292,20 @@ fn write_outputs(action: &str, outputs: &Outputs, done: &Done) -> Result<(), Fai
         )?;
     }
     Ok(())
+}
+
+/// Says what a signal ended, and writes the report.
+fn interrupted(action: &str, outputs: &Outputs, done: &Done, (name, status): (&str, u8), colour: bool) -> u8 {
+    let message = format!("stopped by {name}");
+    if let Some(path) = &outputs.report {
+        warn_if_unwritten(write_atomically(
+            path,
+            &report::interrupted(action, status, &done.records, &message),
+            READABLE,
+        ));
+    }
+    console::failure(&format!("{action}: {message}, {done} (exit status {status})"), colour);
+    status
 }
 
 /// Prints every failure with its advice, writes the report, prints the last line.

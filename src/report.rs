@@ -30,7 +30,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const fn word(self) -> &'static str {
+    /// As the report names it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Pulled => "pulled",
             Self::Present => "present",

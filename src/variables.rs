@@ -13,7 +13,7 @@ use std::ffi::OsString;
 pub const ACTIONS: [&str; 6] = ["pull", "retag", "push", "copy", "login", "check"];
 
 /// Every variable of the pipe that a user may set, with the actions that use it.
-pub const NAMES: [(&str, &[&str]); 28] = [
+pub const NAMES: [(&str, &[&str]); 29] = [
     ("ACTION", &ACTIONS),
     ("IMAGES", &["pull", "copy", "check"]),
     ("SOURCE", &["retag", "push", "copy"]),
@@ -38,6 +38,7 @@ pub const NAMES: [(&str, &[&str]); 28] = [
     ("CA_CERTIFICATE", &ACTIONS),
     ("REPORT", &ACTIONS),
     ("OUTPUT_ENV", &["pull", "retag", "push", "copy", "login"]),
+    ("CODE_INSIGHTS", &ACTIONS),
     ("CONCURRENCY", &ACTIONS),
     ("RETRIES", &ACTIONS),
     ("TIMEOUT", &ACTIONS),
@@ -48,9 +49,12 @@ pub const NAMES: [(&str, &[&str]); 28] = [
 const LISTS: [&str; 2] = ["IMAGES", "TAGS"];
 
 /// What Pipelines itself passes and the pipe looks at.
-const CONTEXT: [&str; 8] = [
+const CONTEXT: [&str; 11] = [
     "BITBUCKET_WORKSPACE",
     "BITBUCKET_REPO_FULL_NAME",
+    "BITBUCKET_REPO_SLUG",
+    "BITBUCKET_COMMIT",
+    "BITBUCKET_BUILD_NUMBER",
     "BITBUCKET_CLONE_DIR",
     "BITBUCKET_PIPE_STORAGE_DIR",
     "BITBUCKET_PARALLEL_STEP",
@@ -112,12 +116,16 @@ pub struct Scalars {
     pub ca_certificate: Option<String>,
     pub report: Option<String>,
     pub output_env: Option<String>,
+    pub code_insights: Option<String>,
     pub concurrency: Option<String>,
     pub retries: Option<String>,
     pub timeout: Option<String>,
     pub debug: Option<String>,
     pub bitbucket_workspace: Option<String>,
     pub bitbucket_repo_full_name: Option<String>,
+    pub bitbucket_repo_slug: Option<String>,
+    pub bitbucket_commit: Option<String>,
+    pub bitbucket_build_number: Option<String>,
     pub bitbucket_clone_dir: Option<String>,
     pub bitbucket_pipe_storage_dir: Option<String>,
     pub bitbucket_parallel_step: Option<String>,

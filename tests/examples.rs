@@ -170,6 +170,7 @@ fn every_example_runs() {
         .package("shop/node", "shop/images")
         .package("shop/cache", "shop/images")
         .package("shop/postgres", "shop/images")
+        .api_proxy_at(engine.bridge())
         .behind_proxy("crg.apkg.io", Authority::shared());
     let registry = Emulator::start(setup);
     let base = Image::multi("examples-base");
@@ -230,6 +231,9 @@ fn every_example_runs() {
     assert_eq!(registry.tag("shop/postgres", "16"), hub.tag("library/postgres", "16"));
     assert_eq!(registry.tag("shop/api-server", "2.0.0"), Some(signed.digest()));
     assert!(registry.tag("shop/api-server", &signature).is_some());
+    let reports = registry.reports();
+    assert_eq!(reports.len(), 1, "{reports:#?}");
+    assert_eq!(reports[0].document["result"], "PASSED");
 }
 
 /// Docker Hub: everybody may pull, and a person may sign in.

@@ -249,6 +249,7 @@ async fn bring(
     to: &Destination,
 ) -> Result<(Graph, u64), Failure> {
     let graph = Graph::of(origin, planned.root.clone(), &run.access, run.concurrency).await?;
+    run.met(&graph.root, Some(graph.size()));
     let from = &planned.pair.from;
     if from.repository == to.served.repository {
         return Ok((graph, 0));

@@ -11,7 +11,10 @@ mod pull;
 mod push;
 mod retag;
 mod save;
+mod shapes;
 mod tags;
+
+pub use shapes::Shape;
 
 use crate::access::Access;
 use crate::console::bytes;
@@ -48,6 +51,8 @@ pub struct Run {
     survey: Option<Survey>,
     /// The rows of `check`.
     facts: Mutex<Vec<Fact>>,
+    /// `None` unless they are wanted.
+    shapes: Mutex<Option<Vec<Shape>>>,
 }
 
 /// A name of the daemon that the run needs for itself, and what it was before.
@@ -76,6 +81,7 @@ impl Run {
             expires_on: request.expires_on,
             survey: None,
             facts: Mutex::default(),
+            shapes: Mutex::default(),
         }
     }
 

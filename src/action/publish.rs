@@ -200,6 +200,7 @@ async fn send(run: &Run, mover: &Mover<'_>, image: Image, to: &Destination) -> R
         Image::Layers(image, name) => layers(mover, *image, name, to).await?,
     };
     let graph = Graph::of(&origin, root, &run.access, run.concurrency).await?;
+    run.met(&graph.root, Some(graph.size()));
     mover.bring(&graph, &origin, to).await?;
     Ok((graph, origin))
 }

@@ -116,6 +116,7 @@ async fn plan(
     let wanted = pull.platform.as_ref();
     let plans = found.into_iter().map(|(number, image, served, manifest)| async move {
         let digest = digest_to_pull(run, engine, &image, &served, &manifest, wanted).await?;
+        run.met(&manifest, None);
         Ok(Planned {
             number,
             image,

@@ -204,11 +204,14 @@ async fn send(
     run.record(place, record);
     run.give_back(run.timeout).await;
     match pushed {
-        Ok(digest) => Ok(Moved {
-            tag: tag.clone(),
-            digest,
-            bytes,
-        }),
+        Ok(digest) => {
+            run.met_local(&digest, &local.platform);
+            Ok(Moved {
+                tag: tag.clone(),
+                digest,
+                bytes,
+            })
+        }
         Err(error) => Err(refused(run, served, error, tag, existing).await),
     }
 }

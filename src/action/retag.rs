@@ -17,6 +17,7 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
     let (served, manifest) = run.access.read(&retag.source, Access::PullPush).await?;
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
     tracing::debug!("{name} is served with {}", served.credential_in_words());
+    run.met(&manifest, None);
     let steps = plan(run, &served, &manifest, retag).await?;
     let done = stream::iter(steps.into_iter().enumerate())
         .map(|(place, (tag, step, existing))| set(run, &served, &manifest, place, tag, step, existing))

@@ -38,6 +38,7 @@ pub(super) async fn run(
         let origin = Origin::Registry(served.clone());
         let root = root(run, &image.to_string(), &origin, manifest, wanted.as_ref()).await?;
         let graph = Graph::of(&origin, root, &run.access, run.concurrency).await?;
+        run.met(&graph.root, Some(graph.size()));
         Ok(Found { image, served, graph })
     });
     let found: Vec<Found> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;

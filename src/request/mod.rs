@@ -245,6 +245,7 @@ impl Request {
         let choice = check.choice();
         let expires_on = check.expires_on();
         check.boolean("DEBUG", scalars.debug.as_deref());
+        check.boolean("CODE_INSIGHTS", scalars.code_insights.as_deref());
         check.boolean("ALLOW_UNSUPPORTED_TOKEN", scalars.allow_unsupported_token.as_deref());
         match action {
             Some(action) if check.mistakes.is_empty() => Ok(Self {

@@ -129,6 +129,32 @@ impl<'a> Pipe<'a> {
         pipe.var("HTTPS_PROXY", &emulator.proxy())
     }
 
+    /// Runs where `host.docker.internal` is the emulator's API proxy, as a step of Pipelines has it; with `None` where no
+    /// name is known at all. The machine's own files stay as they are.
+    #[must_use]
+    pub fn in_step(mut self, emulator: Option<&Emulator>) -> Self {
+        let names = emulator.map_or_else(String::new, |emulator| {
+            let address = emulator.api_proxy().expect("an emulator with an API proxy");
+            format!("{address} host.docker.internal")
+        });
+        let script = format!(
+            "set -e; mount -t tmpfs none /mnt; printf '127.0.0.1 localhost\n{names}\n' >/mnt/hosts; \
+             printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' >/mnt/resolv.conf; \
+             for file in hosts resolv.conf; do mount --bind /mnt/$file /etc/$file; done; exec \"$0\" \"$@\""
+        );
+        let wrapper = [
+            "/usr/bin/unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            &script,
+        ];
+        self.program.splice(0..0, wrapper.map(str::to_owned));
+        self
+    }
+
     /// Debian's docker-registry as `REGISTRY`, and its CA in `CA_CERTIFICATE`.
     #[must_use]
     pub fn distribution(self, registry: &Distribution) -> Self {

@@ -15,6 +15,8 @@ pub(super) struct Asked {
     pub query: Vec<(String, String)>,
     /// Path and query as they came.
     pub uri: String,
+    /// `scheme://authority` of a whole URI, as a forward proxy gets it.
+    pub origin: Option<String>,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub at: Instant,
@@ -30,6 +32,10 @@ impl Asked {
             uri: uri
                 .path_and_query()
                 .map_or_else(|| uri.to_string(), ToString::to_string),
+            origin: uri
+                .scheme_str()
+                .zip(uri.authority())
+                .map(|(scheme, authority)| format!("{scheme}://{authority}")),
             headers: request.headers().clone(),
             body: Bytes::new(),
             at: Instant::now(),

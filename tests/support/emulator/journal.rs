@@ -16,6 +16,8 @@ pub enum Service {
     Api,
     /// The CONNECT proxy.
     Proxy,
+    /// The API proxy of Pipelines.
+    ApiProxy,
 }
 
 /// One request and its answer. No credential is kept.

@@ -1,5 +1,6 @@
 //! Stands in for what is Bitbucket's own, on real sockets: the container registry with its token endpoint, the
-//! accounts behind it, and `api.bitbucket.org/2.0/user`, which clients reach through the CONNECT proxy offered here.
+//! accounts behind it, `api.bitbucket.org/2.0/user`, which clients reach through the CONNECT proxy offered here, and
+//! Code Insights behind the API proxy of Pipelines.
 //!
 //! What it answers follows the OCI distribution specification, Debian's docker-registry where that leaves a choice,
 //! and Atlassian's pages where they say something; what nobody documents is a [`Settings`] of the test.
@@ -12,6 +13,7 @@ mod fault;
 mod journal;
 mod proxy;
 mod registry;
+mod reports;
 mod server;
 mod settings;
 mod setup;
@@ -23,6 +25,7 @@ pub use accounts::{AccessTokenKind, Accounts, Role, User, access_token, api_toke
 pub use answer::Answer;
 pub use fault::{Break, Fault, Kept, Matcher, on};
 pub use journal::{Entry, Service};
+pub use reports::{Report, Reports};
 pub use settings::{Combined, Settings, SignIn, TokenForm};
 pub use setup::Setup;
 
@@ -55,6 +58,7 @@ struct State {
     settings: Settings,
     accounts: Accounts,
     storage: Storage,
+    reports: Reports,
     issued: Issued,
     script: Script,
 }
@@ -103,6 +107,16 @@ impl Emulator {
         format!("http://{}", self.server.proxy)
     }
 
+    /// The address at whose port 29418 the API proxy of Pipelines listens; with [`Setup::api_proxy`].
+    pub fn api_proxy(&self) -> Option<std::net::IpAddr> {
+        self.server.api_proxy
+    }
+
+    /// The reports on commits, in the order in which they first came.
+    pub fn reports(&self) -> Vec<Report> {
+        self.shared.state().reports.all().to_vec()
+    }
+
     /// Changes settings in the middle of a test.
     pub fn settings<R>(&self, change: impl FnOnce(&mut Settings) -> R) -> R {
         change(&mut self.shared.state().settings)
@@ -121,6 +135,11 @@ impl Emulator {
     /// The next `times` requests that match get this in place of an answer. The first script that matches serves.
     pub fn script(&self, matcher: Matcher, times: usize, fault: impl Into<Fault>) {
         self.shared.state().script.add(matcher, times, fault.into());
+    }
+
+    /// Takes away what is still scripted.
+    pub fn forget_script(&self) {
+        self.shared.state().script = Script::default();
     }
 
     /// How many scripted faults nobody has met yet.

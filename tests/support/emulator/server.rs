@@ -7,7 +7,7 @@ use super::fault::{Break, Fault};
 use super::journal::{Entry, Journal, Service};
 use super::proxy::{self, Names};
 use super::setup::Setup;
-use super::{Emulator, Shared, State, api, registry, token, upload};
+use super::{Emulator, Shared, State, api, registry, reports, token, upload};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -31,6 +31,7 @@ pub(super) struct Server {
     pub registry: SocketAddr,
     pub proxy: SocketAddr,
     pub authority: Option<&'static Authority>,
+    pub api_proxy: Option<IpAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -78,6 +79,9 @@ impl Server {
             let speaks = Speaks::Http(Service::Api, Some(authority.server(&[]).config));
             all.push((api, speaks, Duration::ZERO));
         }
+        if let Some(address) = setup.api_proxy {
+            all.push((reports::bind(address), Speaks::Http(Service::ApiProxy, None)));
+        }
         let connect = bind(&loopback).remove(0);
         let proxy = connect.local_addr().unwrap();
         all.push((connect, Speaks::Connect(Arc::new(names)), Duration::ZERO));
@@ -86,6 +90,7 @@ impl Server {
                 settings: setup.settings,
                 accounts: setup.accounts,
                 storage: super::Storage::default(),
+                reports: super::Reports::default(),
                 issued: super::Issued::default(),
                 script: super::Script::default(),
             }),
@@ -97,6 +102,7 @@ impl Server {
             registry,
             proxy,
             authority: setup.registry_tls.or(setup.api_tls),
+            api_proxy: setup.api_proxy,
             stop: Some(stop),
             thread: Some(spawn(all, shared.clone(), stopped)),
         };
@@ -298,6 +304,7 @@ async fn broken(shared: &Shared, entry: Entry, how: Break) -> Result<Response<Bo
 fn respond(state: &mut State, origin: &str, service: Service, asked: &Asked) -> Answer {
     match service {
         Service::Api => api::answer(state, asked),
+        Service::ApiProxy => reports::answer(&mut state.reports, asked),
         Service::Token => token::answer(state, asked),
         _ if asked.path == "/v2" || asked.path.starts_with("/v2/") => registry::answer(state, origin, asked),
         _ if asked.path.starts_with("/storage/") => registry::storage(state, asked),

@@ -2,6 +2,7 @@
 
 use super::super::pki::Authority;
 use super::accounts::{AccessTokenKind, Accounts, Role, User, api_token};
+use super::reports;
 use super::settings::Settings;
 use regex::Regex;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,6 +16,7 @@ pub struct Setup {
     pub(super) default_port: bool,
     pub(super) registry_tls: Option<&'static Authority>,
     pub(super) api_tls: Option<&'static Authority>,
+    pub(super) api_proxy: Option<IpAddr>,
     pub(super) settings: Settings,
     pub(super) accounts: Accounts,
     pub(super) opens_after: Duration,
@@ -42,6 +44,7 @@ impl Setup {
             default_port: false,
             registry_tls: None,
             api_tls: None,
+            api_proxy: None,
             settings: Settings::default(),
             accounts: Accounts::default(),
             opens_after: Duration::ZERO,
@@ -108,6 +111,19 @@ impl Setup {
     #[must_use]
     pub fn opens_after(mut self, time: Duration) -> Self {
         self.opens_after = time;
+        self
+    }
+
+    /// Also the API proxy that Pipelines has beside each step, on a loopback address of its own.
+    #[must_use]
+    pub fn api_proxy(self) -> Self {
+        self.api_proxy_at(reports::own_address())
+    }
+
+    /// The same at this address: a bridge's, so that containers reach it.
+    #[must_use]
+    pub fn api_proxy_at(mut self, address: IpAddr) -> Self {
+        self.api_proxy = Some(address);
         self
     }
 

@@ -1,0 +1,162 @@
+//! Every refusal stands in the README with its reason and its cure. Each row of its tables has a case here, in which the
+//! emulator or a real server refuses so, and the run says what the row quotes.
+
+mod before;
+mod by_registry;
+mod mistakes;
+mod on_the_way;
+
+use crate::support::emulator::{Emulator, Setup, User};
+use crate::support::image::Image;
+use crate::support::outcome::Outcome;
+use crate::support::pipe::Pipe;
+use crate::support::pki::Authority;
+use std::path::Path;
+
+/// What one row shows, the exit status, and the runs that meet it. A row quotes lines of the log, `<br>` between them and
+/// `…` for what differs from run to run.
+struct Case {
+    see: &'static str,
+    status: i32,
+    runs: fn() -> Vec<Run>,
+}
+
+/// A run that was refused.
+struct Run {
+    status: i32,
+    said: String,
+}
+
+impl From<Outcome<'_>> for Run {
+    fn from(outcome: Outcome<'_>) -> Self {
+        Self {
+            status: outcome.status,
+            said: outcome.plain(),
+        }
+    }
+}
+
+impl Case {
+    fn check(&self) {
+        let runs = (self.runs)();
+        let quotes: Vec<&str> = self.see.split("<br>").collect();
+        for run in &runs {
+            assert_eq!(run.status, self.status, "{}; it said:\n{}", self.see, run.said);
+            let told = quotes.iter().any(|quote| is_said(quote, &run.said));
+            assert!(told, "`{}` is not in:\n{}", self.see, run.said);
+        }
+        for quote in quotes {
+            let told = runs.iter().any(|run| is_said(quote, &run.said));
+            assert!(told, "no run says `{quote}`:\n{}", runs[0].said);
+        }
+    }
+}
+
+/// Whether one line of the log holds the parts of a quote in their order.
+fn is_said(quote: &str, log: &str) -> bool {
+    log.lines().any(|line| {
+        let mut rest = Some(line);
+        for part in quote.split('…') {
+            rest = rest.and_then(|rest| rest.split_once(part)).map(|(_, rest)| rest);
+        }
+        rest.is_some()
+    })
+}
+
+/// The first cells of the tables of a chapter of the README.
+fn rows() -> Vec<String> {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let chapter = readme.split("\n## Refusals\n").nth(1).expect("a chapter on refusals");
+    let chapter = chapter.split("\n## ").next().unwrap_or(chapter);
+    let rows = chapter
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| What you see"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 3, "{row}");
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        cells[0].to_owned()
+    })
+    .collect()
+}
+
+#[test]
+fn every_row_of_the_readme_has_a_case_and_every_case_a_row() {
+    let cases: Vec<&str> = [before::CASES, by_registry::CASES, on_the_way::CASES]
+        .concat_cases()
+        .map(|case| case.see)
+        .collect();
+    assert_eq!(rows(), cases);
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_sent() {
+    before::CASES.iter().for_each(Case::check);
+}
+
+#[test]
+fn what_the_registry_refuses_is_explained() {
+    by_registry::CASES.iter().for_each(Case::check);
+}
+
+#[test]
+fn what_goes_wrong_on_the_way_is_explained() {
+    on_the_way::CASES.iter().for_each(Case::check);
+}
+
+/// All cases, in the order of the README.
+trait ConcatCases {
+    fn concat_cases(&self) -> impl Iterator<Item = &'static Case>;
+}
+
+impl<const N: usize> ConcatCases for [&'static [Case]; N] {
+    fn concat_cases(&self) -> impl Iterator<Item = &'static Case> {
+        self.iter().flat_map(|cases| cases.iter())
+    }
+}
+
+/// The workspace `shop` with `api.bitbucket.org` behind the proxy.
+fn shop() -> Emulator {
+    started(Setup::shop().api(Authority::shared()))
+}
+
+/// The same with this person in place of the one there is.
+fn shop_of(user: User) -> Emulator {
+    started(Setup::shop().user(user).api(Authority::shared()))
+}
+
+/// The same where Bitbucket's API gives no answer.
+fn silent_of(user: User) -> Emulator {
+    started(Setup::shop().user(user))
+}
+
+fn started(setup: Setup) -> Emulator {
+    let emulator = Emulator::start(setup);
+    emulator.put_image("shop/api", "1", &Image::small("api"));
+    emulator.put_image("shop/base", "1", &Image::small("base"));
+    emulator
+}
+
+/// The person of [`Setup::shop`] without scopes and roles.
+fn ada() -> User {
+    User::new(Setup::EMAIL, &Setup::api_token())
+}
+
+fn retag(emulator: &Emulator) -> Pipe<'_> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .var("ACTION", "retag")
+        .var("SOURCE", "api:1")
+        .var("TAGS", "2")
+        .var("RETRIES", "0")
+}
+
+fn pull<'a>(emulator: &'a Emulator, image: &str) -> Pipe<'a> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .var("IMAGES", image)
+        .var("TO", "oci:images")
+        .var("RETRIES", "0")
+}

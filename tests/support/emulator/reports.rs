@@ -6,8 +6,9 @@
 use super::answer::{Answer, Asked};
 use hyper::Method;
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::net::TcpSocket;
 
 /// The port of the proxy, which is the same in every step.
 const PORT: u16 = 29418;
@@ -87,8 +88,13 @@ pub(super) fn own_address() -> IpAddr {
 }
 
 /// Listens where a step looks for the proxy.
-pub(super) fn bind(address: IpAddr) -> TcpListener {
-    TcpListener::bind((address, PORT)).expect("an address of the emulator's own")
+pub(super) fn bind(address: IpAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("a port that was in use just now");
+    socket
+        .bind((address, PORT).into())
+        .expect("an address of the emulator's own");
+    socket
 }
 
 /// Answers what reaches the proxy.

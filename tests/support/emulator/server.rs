@@ -80,7 +80,8 @@ impl Server {
             all.push((api, speaks, Duration::ZERO));
         }
         if let Some(address) = setup.api_proxy {
-            all.push((reports::bind(address), Speaks::Http(Service::ApiProxy, None)));
+            let speaks = Speaks::Http(Service::ApiProxy, None);
+            all.push((reports::bind(address), speaks, Duration::ZERO));
         }
         let connect = bind(&loopback).remove(0);
         let proxy = connect.local_addr().unwrap();

@@ -8,6 +8,7 @@ use crate::support::image::{Image, ImageBuilder};
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
+use crate::support::skopeo::Skopeo;
 use crate::support::token_server::TokenServer;
 
 const READ: &str = "read:package:bitbucket";
@@ -682,16 +683,27 @@ fn a_registry_that_is_not_ours_is_checked_alike() {
     // This registry lets nobody give up a session whose token may not delete.
     outcome.says("; the registry keeps the empty upload session of this try until it drops it");
     let registry = Distribution::setup().htpasswd(email).recorded().start();
+    let skopeo = Skopeo::new();
+    skopeo.login(&registry.host(), email, Distribution::PASSWORD).succeeds();
+    let image = Image::multi("check-not-ours");
+    skopeo
+        .push(&image, &format!("{}/shop/base:1", registry.host()))
+        .succeeds();
+    registry.recorder().forget_requests();
     Pipe::new()
         .workspace("shop")
         .distribution(&registry)
         .var("ACTION", "check")
         .var("BITBUCKET_PACKAGES_USERNAME", email)
         .var("BITBUCKET_PACKAGES_TOKEN", Distribution::PASSWORD)
+        .var("IMAGES", "base:1")
         .var("TARGET", "api")
         .run()
         .succeeds()
         .says("takes user name and password with each request")
+        .says(&format!("{}; linux/amd64 ", &image.digest()[..19]))
+        .says(", linux/arm64 ")
+        .says("; may be pulled with the built-in credential")
         .never_says("the registry keeps the empty upload session");
     let requests = registry.recorder().requests();
     assert!(
@@ -754,4 +766,48 @@ fn the_table_in_the_readme_is_a_real_one() {
         .nth(1)
         .and_then(|rest| rest.split("```").next());
     assert_eq!(same(&outcome.plain()), same(shown.expect("a block of text")));
+}
+
+#[test]
+fn a_registry_that_challenges_late_is_signed_in_to_all_the_same() {
+    let emulator = started(Setup::shop());
+    // The greeting is open; what follows is challenged.
+    emulator.script(on("GET", "^/v2/$"), 1, Answer::new(200));
+    check(&emulator)
+        .built_in()
+        .var("IMAGES", "api:1")
+        .run()
+        .succeeds()
+        .says("✔ credential  built-in")
+        .says("; takes tokens of `")
+        .says("may be pulled with the built-in credential");
+}
+
+#[test]
+fn an_image_of_another_registry_needs_no_credential() {
+    let emulator = started(Setup::shop());
+    let other = Emulator::start(
+        Setup::new()
+            .package("library/node", "library/all")
+            .with(|settings| settings.public = true),
+    );
+    other.put_image("library/node", "20", &Image::small("check-foreign"));
+    let (host, token) = (other.host().to_owned(), access_token("check"));
+    let outcome = check(&emulator)
+        .var("ATLASSIAN_API_TOKEN", &token)
+        .var("IMAGES", &format!("{host}/library/node:20"))
+        .run()
+        .fails(3);
+    has_rows(
+        &outcome,
+        [
+            "– credential built-in",
+            "✖ credential API token",
+            "– scopes API token not known",
+            "✔ registry",
+            &format!("✔ image {host}/library/node:20"),
+            "– pipelines",
+        ],
+    );
+    outcome.says("may be pulled without a credential");
 }

@@ -17,7 +17,7 @@ use crate::console;
 use crate::credential::kind::Kind;
 use crate::credential::{Source, Survey};
 use crate::failure::{self, Failure, Failures};
-use crate::image::{Host, Reference};
+use crate::image::{Host, Reference, Repository, Tag};
 use crate::refusal;
 use crate::registry::SignIn;
 use crate::report::{Outcome, Record};
@@ -53,13 +53,58 @@ impl<T> Tried<T> {
     }
 }
 
+/// What is looked at.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    Image(&'a Reference),
+    Target(&'a Repository, Option<&'a Tag>),
+}
+
+/// What came of one image or target.
+enum Look<'a> {
+    Image {
+        image: &'a Reference,
+        tried: Tried<image::Found>,
+        took: Duration,
+    },
+    Target {
+        repository: &'a Repository,
+        tag: Option<&'a Tag>,
+        tried: Tried<target::Found>,
+    },
+}
+
+impl Look<'_> {
+    fn is_found(&self) -> bool {
+        match self {
+            Self::Image { tried, .. } => tried.found().is_some(),
+            Self::Target { tried, .. } => tried.found().is_some(),
+        }
+    }
+
+    fn failure(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Image { tried, .. } => tried.failure(),
+            Self::Target { tried, .. } => tried.failure(),
+        }
+    }
+
+    /// Which credential of the registry's served.
+    fn source(&self, registry: &Host) -> Option<Source> {
+        match self {
+            Self::Image { image, .. } if image.repository.host() != registry => None,
+            Self::Image { tried, .. } => tried.found()?.source,
+            Self::Target { tried, .. } => tried.found()?.source,
+        }
+    }
+}
+
 /// What the registry says, each as far as it was tried.
-struct Seen {
+struct Seen<'a> {
     greeting: Result<SignIn, Failure>,
     took: Duration,
-    /// Each with the time that it took.
-    images: Vec<(Tried<image::Found>, Duration)>,
-    targets: Vec<Tried<target::Found>>,
+    /// Images, then targets.
+    looks: Vec<Look<'a>>,
     signed_in: Vec<(Source, SignedIn)>,
 }
 
@@ -88,8 +133,11 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
     if let Some(diagnosis) = &diagnosis {
         seen.explain(diagnosis);
     }
-    for (number, (image, (tried, took))) in checkup.images.iter().zip(&seen.images).enumerate() {
-        run.record(0, record(number, image, tried.found(), *took));
+    for (number, look) in seen.looks.iter().enumerate() {
+        // Images come first, so that this is their number.
+        if let Look::Image { image, tried, took } = look {
+            run.record(0, record(number, image, tried.found(), *took));
+        }
     }
     let today = OffsetDateTime::from(SystemTime::now()).date();
     let rows = rows(run, checkup, survey, answer.as_ref(), &seen, today);
@@ -97,7 +145,7 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
 }
 
 /// Asks the registry.
-async fn look(run: &Run, checkup: &Checkup, survey: &Survey) -> Seen {
+async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> {
     let access = &run.access;
     let start = Instant::now();
     let greeting = access.greet().await;
@@ -109,29 +157,38 @@ async fn look(run: &Run, checkup: &Checkup, survey: &Survey) -> Seen {
         }
         Ok(_) => None,
     };
-    let images = stream::iter(&checkup.images).map(|image| async move {
+    let images = checkup.images.iter().map(Subject::Image);
+    let targets = checkup.targets.iter();
+    let targets = targets.map(|(repository, tag)| Subject::Target(repository, tag.as_ref()));
+    let looks = images.chain(targets).map(|subject| async move {
         let start = Instant::now();
-        let found = match blocked.filter(|_| image.repository.host() == access.registry()) {
-            Some(why) => Tried::Not(why),
-            None => Tried::Done(image::look(access, image).await),
-        };
-        (found, start.elapsed())
-    });
-    let targets = stream::iter(&checkup.targets).map(|(repository, tag)| async move {
-        match blocked {
-            Some(why) => Tried::Not(why),
-            None => Tried::Done(target::look(access, repository, tag.as_ref()).await),
+        match subject {
+            Subject::Image(image) => {
+                let tried = match blocked.filter(|_| image.repository.host() == access.registry()) {
+                    Some(why) => Tried::Not(why),
+                    None => Tried::Done(image::look(access, image).await),
+                };
+                let took = start.elapsed();
+                Look::Image { image, tried, took }
+            }
+            Subject::Target(repository, tag) => {
+                let tried = match blocked {
+                    Some(why) => Tried::Not(why),
+                    None => Tried::Done(target::look(access, repository, tag).await),
+                };
+                Look::Target { repository, tag, tried }
+            }
         }
     });
-    let (images, targets): (Vec<_>, Vec<_>) = tokio::join!(
-        images.buffered(run.concurrency).collect(),
-        targets.buffered(run.concurrency).collect()
-    );
+    let looks = stream::iter(looks).buffered(run.concurrency).collect().await;
     let mut seen = Seen {
-        greeting,
+        // Some registries leave the greeting open and challenge what follows: asked again, it costs no request.
+        greeting: match greeting {
+            Ok(_) => access.greet().await,
+            failed => failed,
+        },
         took,
-        images,
-        targets,
+        looks,
         signed_in: Vec::new(),
     };
     for credential in &survey.settled.candidates {
@@ -139,7 +196,7 @@ async fn look(run: &Run, checkup: &Checkup, survey: &Survey) -> Seen {
             Err(_) => SignedIn::NotTried,
             Ok(SignIn::Open) => SignedIn::NotAsked,
             // What has served is accepted.
-            Ok(_) if seen.has_served(credential.source, checkup, access.registry()) => SignedIn::Accepted,
+            Ok(_) if seen.has_served(credential.source, access.registry()) => SignedIn::Accepted,
             Ok(_) => match access.sign_in_with(credential.source).await {
                 Ok(()) => SignedIn::Accepted,
                 Err(failure) => SignedIn::Refused(failure),
@@ -150,52 +207,49 @@ async fn look(run: &Run, checkup: &Checkup, survey: &Survey) -> Seen {
     seen
 }
 
-impl Seen {
-    fn has_served(&self, source: Source, checkup: &Checkup, registry: &Host) -> bool {
-        let images = checkup.images.iter().zip(&self.images);
-        let of_registry = images.filter(|(image, _)| image.repository.host() == registry);
-        let images = of_registry.filter_map(|(_, (tried, _))| tried.found()?.source);
-        let targets = self.targets.iter().filter_map(|tried| tried.found()?.source);
-        images.chain(targets).any(|served| served == source)
-    }
-
-    /// Whether no image and no target was refused.
-    fn is_all_granted(&self) -> bool {
-        let images = self.images.iter().all(|(tried, _)| tried.found().is_some());
-        images && self.targets.iter().all(|tried| tried.found().is_some())
+impl Seen<'_> {
+    fn has_served(&self, source: Source, registry: &Host) -> bool {
+        self.looks.iter().any(|look| look.source(registry) == Some(source))
     }
 
     /// Puts what Bitbucket says of the API token into what was refused to it.
     fn explain(&mut self, diagnosis: &Diagnosis) {
-        let images = self.images.iter_mut().filter_map(|(tried, _)| tried.failure());
-        let targets = self.targets.iter_mut().filter_map(Tried::failure);
+        let looks = self.looks.iter_mut().filter_map(Look::failure);
         let credentials = self.signed_in.iter_mut().filter_map(|(_, signed_in)| match signed_in {
             SignedIn::Refused(failure) => Some(failure),
             _ => None,
         });
-        for failure in images.chain(targets).chain(credentials) {
+        for failure in looks.chain(credentials) {
             *failure = refusal::diagnosed(failure.clone(), diagnosis);
         }
     }
 }
 
 /// All rows, in the order in which a reader asks: who, where, what.
-fn rows(run: &Run, checkup: &Checkup, survey: &Survey, answer: Option<&Answer>, seen: &Seen, today: Date) -> Vec<Row> {
+fn rows(
+    run: &Run,
+    checkup: &Checkup,
+    survey: &Survey,
+    answer: Option<&Answer>,
+    seen: &Seen<'_>,
+    today: Date,
+) -> Vec<Row> {
     let registry = run.access.registry();
     let clone = run.step.clone_or_working_folder();
-    let is_built_in =
-        |tried: &Tried<target::Found>| tried.found().and_then(|found| found.source) == Some(Source::BuiltIn);
+    let needs_push =
+        |look: &Look<'_>| matches!(look, Look::Target { .. }) && look.source(registry) != Some(Source::BuiltIn);
     let mut rows = credential::rows(&Known {
         survey,
         signed_in: &seen.signed_in,
         answer,
-        is_proved: seen.is_all_granted() && seen.has_served(Source::ApiToken, checkup, registry),
-        needs_push: !seen.targets.iter().all(is_built_in),
+        is_proved: seen.looks.iter().all(Look::is_found) && seen.has_served(Source::ApiToken, registry),
+        needs_push: seen.looks.iter().any(needs_push),
         expires_on: run.expires_on,
         today,
     });
     rows.push(greeting(registry, seen));
-    for (image, (tried, _)) in checkup.images.iter().zip(&seen.images) {
+    let mut looks = seen.looks.iter().peekable();
+    while let Some(Look::Image { image, tried, .. }) = looks.next_if(|look| matches!(look, Look::Image { .. })) {
         rows.push(match tried {
             Tried::Done(found) => image::row(image, places(checkup, image), found),
             Tried::Not(why) => Row::new("image", image.to_string(), Mark::Information, *why),
@@ -204,11 +258,13 @@ fn rows(run: &Run, checkup: &Checkup, survey: &Survey, answer: Option<&Answer>, 
     if let Some(discovered) = &checkup.discovered {
         rows.extend(files::discovery(discovered, &nothing(discovered, clone, registry)));
     }
-    for ((repository, tag), tried) in checkup.targets.iter().zip(&seen.targets) {
-        rows.push(match tried {
-            Tried::Done(found) => target::row(repository, tag.as_ref(), found),
-            Tried::Not(why) => Row::new("target", repository.to_string(), Mark::Information, *why),
-        });
+    for look in looks {
+        if let Look::Target { repository, tag, tried } = look {
+            rows.push(match tried {
+                Tried::Done(found) => target::row(repository, *tag, found),
+                Tried::Not(why) => Row::new("target", repository.to_string(), Mark::Information, *why),
+            });
+        }
     }
     let is_there = clone.join(pipelines::FILE).exists();
     rows.extend(files::pipelines(
@@ -217,7 +273,7 @@ fn rows(run: &Run, checkup: &Checkup, survey: &Survey, answer: Option<&Answer>, 
     rows
 }
 
-fn greeting(registry: &Host, seen: &Seen) -> Row {
+fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
     let answers = match &seen.greeting {
         Ok(SignIn::Open) => "asks for no sign-in".to_owned(),
         Ok(SignIn::Basic) => "takes user name and password with each request".to_owned(),

@@ -1,4 +1,4 @@
-//! `pull` without `IMAGES`: what the clone's own files name.
+//! `pull` and `check` without `IMAGES`: what the clone's own files name.
 
 use super::{Check, Step};
 use crate::image::{Host, Namespace};
@@ -11,7 +11,7 @@ use std::path::Path;
 const MOST_NAMED: usize = 5;
 
 impl Check<'_> {
-    /// The images that Dockerfiles and compose files name. A mistake of `IMAGES` if there is none.
+    /// For `pull`: the images that Dockerfiles and compose files name. A mistake of `IMAGES` if there is none.
     pub(super) fn discovered(&mut self, namespace: &Namespace, step: &Step) -> Discovered {
         let clone = step.clone_or_working_folder();
         let discovered = repository::images(clone, namespace);

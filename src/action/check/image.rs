@@ -7,16 +7,15 @@ use crate::console::bytes;
 use crate::credential::Source;
 use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Reference, Selector};
+use crate::platform::Platform;
 use crate::registry::manifest::{self, Content, Descriptor};
 use crate::registry::{self, Manifest};
-use futures_util::stream::{self, StreamExt as _};
+use crate::words::Words;
 
 /// Most platforms of one image whose sizes are read.
 const MOST_SIZES: usize = 16;
 /// Most platforms that a row names.
 const MOST_NAMED: usize = 6;
-/// Manifests of one image that are read at a time.
-const AT_A_TIME: usize = 4;
 
 /// An image that is there and may be pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +63,7 @@ async fn shape(access: &Access, served: &Served, image: &Reference, manifest: &M
             let config = registry.small_blob(repository, &config.digest, scopes).await;
             let config = config.map_err(|error| access.explain(&error, served, false))?;
             Ok(match manifest::config_platform(&config) {
-                Some(platform) => Shape::Platforms(vec![(platform.to_string(), Some(size))]),
+                Some(platform) => Shape::Platforms(vec![(named(&platform), Some(size))]),
                 None => Shape::Artifact(size),
             })
         }
@@ -72,28 +71,26 @@ async fn shape(access: &Access, served: &Served, image: &Reference, manifest: &M
             // Attestations have no platform.
             let with_platform: Vec<(String, Digest)> = entries
                 .iter()
-                .filter_map(|entry| Some((entry.platform.as_ref()?.to_string(), entry.digest.clone())))
+                .filter_map(|entry| Some((named(entry.platform.as_ref()?), entry.digest.clone())))
                 .collect();
             if with_platform.is_empty() {
                 return Ok(Shape::Index(entries.len()));
             }
-            let sizes = with_platform.iter().take(MOST_SIZES).map(|(_, digest)| async move {
-                let read = registry
-                    .manifest(repository, &Selector::Digest(digest.clone()), scopes)
-                    .await;
+            let mut platforms = Vec::new();
+            for (number, (platform, digest)) in with_platform.into_iter().enumerate() {
+                if number >= MOST_SIZES {
+                    platforms.push((platform, None));
+                    continue;
+                }
+                let read = registry.manifest(repository, &Selector::Digest(digest), scopes).await;
                 let read = read.map_err(|error| access.explain(&error, served, false))?;
-                Ok(match content(image, &read)? {
+                let size = match content(image, &read)? {
                     Content::Image { config, layers } => Some(size(&config, &layers)),
                     Content::Index(_) | Content::Other(_) => None,
-                })
-            });
-            let sizes: Vec<Result<Option<u64>, Failure>> = stream::iter(sizes).buffered(AT_A_TIME).collect().await;
-            let sizes = sizes.into_iter().collect::<Result<Vec<_>, _>>()?;
-            let sizes = sizes.into_iter().chain(std::iter::repeat(None));
-            let platforms = with_platform.into_iter().zip(sizes);
-            Ok(Shape::Platforms(
-                platforms.map(|((platform, _), size)| (platform, size)).collect(),
-            ))
+                };
+                platforms.push((platform, size));
+            }
+            Ok(Shape::Platforms(platforms))
         }
         Content::Other(blobs) => Ok(Shape::Artifact(blobs.iter().map(|blob| blob.size).sum())),
     }
@@ -107,6 +104,11 @@ fn content(image: &Reference, manifest: &Manifest) -> Result<Content, Failure> {
             "push the image again",
         )
     })
+}
+
+/// A platform as the image states it, fit for a line.
+fn named(platform: &Platform) -> String {
+    Words::new(&platform.to_string()).to_string()
 }
 
 /// What a daemon fetches for it.
@@ -132,7 +134,8 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Fo
         }
         Err(failure) => {
             let detail = match failure.kind {
-                Kind::Credential | Kind::Refused => "may not be pulled",
+                Kind::Credential => "may not be pulled",
+                Kind::Refused => "was refused",
                 Kind::NotFound => "is not there",
                 Kind::Unreachable => "could not be asked for",
                 Kind::Variables | Kind::Other => "cannot be used",

@@ -41,7 +41,8 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "`ATLASSIAN_ACCOUNT_EMAIL` holds no `@`: the registry takes the email of the Atlassian account, not the Bitbucket \
-              user name<br>`ATLASSIAN_ACCOUNT_EMAIL` is `x-bitbucket-api-token-auth`, which is for Git; …",
+              user name<br>`…` is not the email of the Atlassian account: write the email, not the Bitbucket user name<br>\
+              `ATLASSIAN_ACCOUNT_EMAIL` is `x-bitbucket-api-token-auth`, which is for Git; …",
         status: 3,
         runs: || {
             let emulator = shop();
@@ -55,7 +56,9 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "`ATLASSIAN_API_TOKEN` looks cut off after … characters<br>\
-              `ATLASSIAN_API_TOKEN` looks altered: its … characters do not fit the checksum at their end",
+              `ATLASSIAN_API_TOKEN` looks altered: its … characters do not fit the checksum at their end<br>\
+              your token looks cut off after … characters: paste it again, whole<br>\
+              your token looks altered: paste it again, whole",
         status: 3,
         runs: || {
             let emulator = shop();
@@ -263,7 +266,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "refused reading `…`: 404 NAME_UNKNOWN, “…”<br>check the name: workspace `…` has no package `…`",
+        see: "refused reading `…`: 404 NAME_UNKNOWN, “…”<br>the workspace `…` has no package `…`: check the name",
         status: 4,
         runs: || {
             let emulator = shop();
@@ -292,18 +295,19 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "check the name: either the tag is not there, or the package is not",
+        see: "either the tag is not there, or the package is not: check both names",
         status: 4,
         runs: || vec![answered("GET", Answer::new(404))],
     },
     Case {
         see: "refused writing `…`: 400 TAG_IMMUTABLE, “…”; the tag exists and is another image, …<br>\
-              the workspace may have a rule that makes tags like `…` immutable: workspace settings → Container settings",
+              your workspace has a rule that makes tags like `…` immutable: workspace settings → Container settings",
         status: 5,
         runs: || vec![immutable(Answer::error(400, "TAG_IMMUTABLE", "tag 2 is immutable"))],
     },
     Case {
-        see: "refused writing `…`: 403 DENIED, “…”; the tag exists and is another image, …<br>if there is no such rule: …",
+        see: "refused writing `…`: 403 DENIED, “…”; the tag exists and is another image, …<br>\
+              your workspace may have a rule that makes tags like `…` immutable: …<br>if there is no such rule: …",
         status: 5,
         runs: || vec![immutable(Answer::error(403, "DENIED", DENIED))],
     },

@@ -5,7 +5,6 @@ use crate::support::distribution::Distribution;
 use crate::support::emulator::{
     AccessTokenKind, Answer, Emulator, Fault, Role, Setup, TokenForm, User, access_token, api_token, on,
 };
-use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
@@ -254,18 +253,6 @@ pub(super) const CASES: &[Case] = &[
         runs: || vec![copied(None, None)],
     },
     Case {
-        see: "the registry refused access: pulling `…`; the daemon's words: …",
-        status: 3,
-        runs: || {
-            let emulator = shop();
-            emulator.put_image("shop/api", "relayed", &Image::small("refusals relayed"));
-            let denied = Answer::error(403, "DENIED", "no blobs for you");
-            emulator.script(on("GET", "/v2/shop/api/blobs/").signed_in(), 9, denied);
-            let pipe = pull(&emulator, "api:relayed").unset("TO").engine(Engine::shared());
-            vec![pipe.built_in().run().into()]
-        },
-    },
-    Case {
         see: "refused reading `…`: 404 NAME_UNKNOWN, “…”<br>the workspace `…` has no package `…`: check the name",
         status: 4,
         runs: || {
@@ -321,7 +308,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "refused reading `…`: 429…<br>did not accept the credential while reading `…`: 429…",
+        see: "refused reading `…`: 429…<br>could not look at the credential while reading `…`: 429…",
         status: 5,
         runs: || {
             vec![

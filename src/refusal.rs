@@ -202,16 +202,22 @@ fn joined(before: &str, then: &str) -> String {
 #[must_use]
 pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Asked<'_>) -> Failure {
     let message = format!("{error}; the tag exists and is another image, {}", existing.short());
-    let immutable = immutable(tag);
+    let says_so = match &error.problem {
+        Problem::Refused { code, words, .. } => {
+            let code = code.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("{code} {words}").to_ascii_lowercase().contains("immutable")
+        }
+        _ => false,
+    };
+    let immutable = immutable(tag, says_so);
     match &error.problem {
         Problem::Refused { status: 401, .. } => explain(error, asked),
         Problem::Refused {
             status: 403,
             granted,
             code,
-            words,
+            ..
         } => {
-            let says_so = words.as_str().to_ascii_lowercase().contains("immutable");
             if says_so || matches!(code, Some(Code::Other(_))) {
                 return Failure::new(Kind::Refused, message, immutable);
             }

@@ -9,6 +9,10 @@ use std::path::PathBuf;
 
 const EMAIL: &str = "ada@example.com";
 
+/// In the shape of an API token, with its checksum.
+const TOKEN: &str = "ATATT3xFfGF0abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl\
+    mnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz=C0425520";
+
 /// Everything that [`Asked`] borrows.
 struct World {
     registry: Host,
@@ -23,7 +27,7 @@ impl World {
         let credential = |source, username: &str| Credential {
             source,
             username: username.to_owned(),
-            token: Secret::new("ATATTsecret"),
+            token: Secret::new(TOKEN),
         };
         Self {
             registry: Host::bitbucket(),
@@ -156,6 +160,56 @@ fn every_problem() -> Vec<Problem> {
         }
     }
     problems
+}
+
+#[test]
+fn what_token_and_user_name_show_themselves_comes_first() {
+    let cut = TOKEN.get(..40).unwrap();
+    let altered = TOKEN.replacen("abc", "abd", 1);
+    for (username, token, begins, guesses) in [
+        (
+            "ada@example.com",
+            TOKEN,
+            "`ATLASSIAN_API_TOKEN` was not accepted for `ada@example.com`; one of",
+            4,
+        ),
+        (
+            "ada@example.com",
+            cut,
+            "your token looks cut off after 40 characters: paste it again, whole\nif that",
+            3,
+        ),
+        (
+            "ada@example.com",
+            altered.as_str(),
+            "your token looks altered: paste it again, whole\nif that is not it",
+            3,
+        ),
+        (
+            "ada",
+            TOKEN,
+            "`ada` is not the email of the Atlassian account: write the email, not",
+            3,
+        ),
+        (
+            "ada",
+            cut,
+            "your token looks cut off after 40 characters: paste it again, whole\n`ada` is not",
+            2,
+        ),
+    ] {
+        let credential = Credential {
+            source: Source::ApiToken,
+            username: username.to_owned(),
+            token: Secret::new(token),
+        };
+        let lines = hint::causes_of_no_sign_in(&credential);
+        let text = lines.join("\n");
+        assert!(text.starts_with(begins), "{text}");
+        let listed = lines.iter().filter(|line| line.starts_with("- ")).count();
+        assert_eq!(listed, guesses, "{text}");
+        assert!(lines[lines.len() - guesses - 1].ends_with(hint::GUESSES), "{text}");
+    }
 }
 
 #[test]
@@ -355,7 +409,7 @@ fn texts_name_cause_and_cure() {
             API_TOKEN,
             true,
             &[
-                "check the name: workspace `shop` has no package `base`",
+                "the workspace `shop` has no package `base`: check the name",
                 "pushing does not make a package",
                 "1. With the role Admin on a repository of `shop` open Bitbucket → Create → Package",
                 "name it `base` and link it",

@@ -159,16 +159,18 @@ fn a_scope_that_another_credential_needs_not_is_no_cause() {
 fn an_expired_token_and_a_wrong_email_are_unknown_there_too() {
     let expired = shop(ada(&[READ, WRITE], Role::Write).expired());
     let valid = shop(ada(&[READ, WRITE], Role::Write));
-    for (emulator, email) in [(&expired, Setup::EMAIL), (&valid, "ada")] {
+    for (emulator, email, first) in [
+        (&expired, Setup::EMAIL, "hint: Bitbucket does not know"),
+        (&valid, "ada", "hint: `ada` is not the email of the Atlassian account"),
+    ] {
         retag(emulator)
             .api_token()
             .var("ATLASSIAN_ACCOUNT_EMAIL", email)
             .run()
             .fails(3)
             .api_calls(1)
-            .says(&format!(
-                "hint: Bitbucket does not know this token with `{email}` either"
-            ))
+            .says(&format!("Bitbucket does not know this token with `{email}` either"))
+            .says(first)
             .says("it has expired or was revoked")
             .says(&format!("`{email}` is not the email of the Atlassian account"));
     }

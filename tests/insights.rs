@@ -5,6 +5,7 @@ use crate::support::emulator::{Answer, Emulator, Fault, Report, Setup, on};
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 const COMMIT: &str = "7f9c24e8b1d0a6c35e4f8b2d9a0c1e3f5b7d9e01";
 const REPORT: &str =
@@ -313,4 +314,20 @@ fn nothing_is_reported_unless_it_is_asked_for() {
         .fails(2)
         .says("`CODE_INSIGHTS` is `ja`: it is a switch");
     assert_eq!(emulator.reports().len(), 0);
+}
+
+#[test]
+fn a_report_holds_no_stopped_run() {
+    let emulator = start();
+    emulator.script(on("PUT", REPORT), 1, Fault::Silence);
+    let run = retag(&emulator).start();
+    let started = Instant::now();
+    while !emulator.journal().iter().any(|entry| entry.path == REPORT) {
+        assert!(started.elapsed() < Duration::from_secs(20), "no report came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let stopped = Instant::now();
+    let outcome = run.signal("TERM").wait().succeeds();
+    assert!(stopped.elapsed() < Duration::from_secs(3), "{:?}", stopped.elapsed());
+    assert!(outcome.last_line().starts_with("✔ retag: "), "{}", outcome.output);
 }

@@ -2,6 +2,7 @@
 //! emulator or a real server refuses so, and the run says what the row quotes.
 
 mod before;
+mod by_daemon;
 mod by_registry;
 mod mistakes;
 mod on_the_way;
@@ -82,11 +83,16 @@ fn rows() -> Vec<String> {
 
 #[test]
 fn every_row_of_the_readme_has_a_case_and_every_case_a_row() {
-    let cases: Vec<&str> = [before::CASES, by_registry::CASES, on_the_way::CASES]
-        .concat_cases()
-        .map(|case| case.see)
-        .collect();
-    assert_eq!(rows(), cases);
+    let chapters: [&[Case]; 4] = [before::CASES, by_registry::CASES, by_daemon::CASES, on_the_way::CASES];
+    let cases: Vec<&str> = chapters.into_iter().flatten().map(|case| case.see).collect();
+    let rows = rows();
+    for row in &rows {
+        assert!(cases.contains(&row.as_str()), "this row has no case: {row}");
+    }
+    for case in &cases {
+        assert!(rows.iter().any(|row| row == case), "this case has no row: {case}");
+    }
+    assert!(rows == cases, "the rows are in another order than the cases");
 }
 
 #[test]
@@ -100,19 +106,13 @@ fn what_the_registry_refuses_is_explained() {
 }
 
 #[test]
+fn what_the_daemon_relays_is_explained() {
+    by_daemon::CASES.iter().for_each(Case::check);
+}
+
+#[test]
 fn what_goes_wrong_on_the_way_is_explained() {
     on_the_way::CASES.iter().for_each(Case::check);
-}
-
-/// All cases, in the order of the README.
-trait ConcatCases {
-    fn concat_cases(&self) -> impl Iterator<Item = &'static Case>;
-}
-
-impl<const N: usize> ConcatCases for [&'static [Case]; N] {
-    fn concat_cases(&self) -> impl Iterator<Item = &'static Case> {
-        self.iter().flat_map(|cases| cases.iter())
-    }
 }
 
 /// The workspace `shop` with `api.bitbucket.org` behind the proxy.

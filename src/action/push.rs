@@ -229,11 +229,18 @@ async fn refused(run: &Run, served: &Served, error: engine::Error, tag: &Tag, ex
         Error::Daemon { .. } => existing.is_some(),
         _ => false,
     };
+    let says_so = matches!(
+        &error,
+        Error::Registry {
+            refusal: Refusal::Immutable,
+            ..
+        }
+    );
     let failure = run.access.explain_relayed(error, served, true).await;
     if !may_be_immutable {
         return failure;
     }
-    let immutable = immutable(tag);
+    let immutable = immutable(tag, says_so);
     let hint = match failure.hint {
         Some(hint) => format!("{immutable}\nif there is no such rule: {hint}"),
         None => immutable,

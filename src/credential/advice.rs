@@ -115,7 +115,7 @@ impl Refusal {
     #[must_use]
     pub fn hint(&self) -> String {
         let mut lines = match &self.reason {
-            Reason::TokenKind { kind, prefix } => vec![evidence(*kind, prefix), why(*kind).to_owned()],
+            Reason::TokenKind { kind, prefix } => vec![why(*kind).to_owned(), evidence(*kind, prefix)],
             Reason::Username { name } => vec![why_username(*name).to_owned()],
             Reason::Shadowed { kind, prefix } => why_shadowed(*kind, prefix),
             Reason::NoCredential { choice, in_pipe } => why_none(*choice, *in_pipe),
@@ -253,7 +253,7 @@ fn evidence(kind: Kind, prefix: &str) -> String {
 fn why(kind: Kind) -> &'static str {
     match kind {
         Kind::AccessToken => {
-            "Repository, project and workspace access tokens have no package scope: refused with every user name"
+            "Access tokens of repositories, projects and workspaces have no scope for packages, whatever the user name"
         }
         Kind::AppPassword => "Atlassian removed app passwords on 2026-07-28; nothing accepts them any more",
         Kind::DataCenterToken => "Bitbucket Data Center is another product, whose tokens Bitbucket Cloud does not know",

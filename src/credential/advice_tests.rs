@@ -146,10 +146,7 @@ fn access_tokens_are_told_to_have_no_package_scope() {
         prefix: "ATCT".to_owned(),
     }));
     assert!(text.contains("begins with `ATCT`"), "{text}");
-    assert!(
-        text.contains("Repository, project and workspace access tokens have no package scope"),
-        "{text}"
-    );
+    assert!(text.contains("workspaces have no scope for packages"), "{text}");
     assert!(
         text.contains("    ATLASSIAN_API_TOKEN: $ATLASSIAN_API_TOKEN\n"),
         "{text}"

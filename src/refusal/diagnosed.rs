@@ -1,6 +1,6 @@
 //! A refusal of the API token with what Bitbucket knows of that token: the cause in place of guesses at it.
 
-use super::hint::STATUS_PAGE;
+use super::hint::{GUESSES, STATUS_PAGE};
 use crate::bitbucket::diagnosis::READ_PACKAGE;
 use crate::bitbucket::{Diagnosis, Doubt, Refused};
 use crate::failure::{Failure, Kind};
@@ -38,7 +38,13 @@ pub fn diagnosed(failure: Failure, diagnosis: &Diagnosis) -> Failure {
     if finding.needs_no_token {
         cut(&mut rest, &doubt.cure);
     }
-    let lines: Vec<&str> = finding.lines.iter().map(String::as_str).chain(rest).collect();
+    // What the token or its user name shows by itself comes first.
+    let shown = match doubt.causes.iter().position(|line| line.ends_with(GUESSES)) {
+        Some(shown) if !finding.is_cause && rest.starts_with(&borrowed(&doubt.causes[..shown])) => shown,
+        _ => 0,
+    };
+    let (shown, rest) = rest.split_at(shown);
+    let lines = [shown, &borrowed(&finding.lines), rest].concat();
     Failure {
         kind: finding.kind.unwrap_or(failure.kind),
         hint: Some(lines.join("\n")),
@@ -156,6 +162,10 @@ fn named(scopes: &[Words]) -> String {
         (_, 0) => format!("the scopes {}", shown.join(", ")),
         _ => format!("the scopes {} and {more} more", shown.join(", ")),
     }
+}
+
+fn borrowed(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).collect()
 }
 
 /// Takes lines out that stand together.

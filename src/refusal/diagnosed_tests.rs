@@ -200,3 +200,30 @@ fn a_rule_on_tags_may_be_the_cause_as_well() {
     );
     assert!(hint.ends_with(failure().hint.unwrap().as_str()), "{hint}");
 }
+
+#[test]
+fn what_the_token_shows_itself_stays_first_unless_it_is_known() {
+    const SHOWN: &str = "your token looks cut off";
+    let Failure { hint, doubt, .. } = refused(Refused::SignIn);
+    let told = hint.unwrap().replace(CAUSES[0], &format!("{SHOWN}\n{}", CAUSES[0]));
+    let told = told.strip_prefix(&format!("{MORE}\n")).unwrap().to_owned();
+    let mut doubt = doubt.unwrap();
+    doubt.causes.insert(0, SHOWN.to_owned());
+    let failure = Failure {
+        doubt: Some(doubt),
+        ..Failure::new(Kind::Credential, "refused", told)
+    };
+    let unknown = diagnosed(failure.clone(), &Diagnosis::NotKnown).hint.unwrap();
+    assert_eq!(
+        unknown,
+        format!(
+            "{SHOWN}\nBitbucket does not know this token with `ada@example.com` either\n{}\n{CURE}",
+            CAUSES.join("\n")
+        )
+    );
+    let lacks = diagnosed(failure, &lacks(&[], &["r"])).hint.unwrap();
+    assert!(
+        lacks.starts_with("Bitbucket says: ") && !lacks.contains(SHOWN),
+        "{lacks}"
+    );
+}

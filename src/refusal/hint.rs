@@ -2,6 +2,7 @@
 
 use super::Asked;
 use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_to_api_token};
+use crate::credential::kind::Integrity;
 use crate::credential::{Credential, Source};
 use crate::image::{Host, Repository, Tag};
 use crate::registry::{Error, Granted, Reach};
@@ -9,6 +10,8 @@ use crate::words::Words;
 
 /// Where Atlassian says what is out of order.
 pub(super) const STATUS_PAGE: &str = "https://bitbucket.status.atlassian.com";
+/// How the line ends that stands before a list of what may be the cause.
+pub(super) const GUESSES: &str = "one of these is the cause:";
 /// The advice where a registry counts requests.
 pub(super) const LIMITED: &str = "the registry limits how much may be asked of it; run the step again later, or with a lower \
                        `CONCURRENCY` and more `RETRIES`";
@@ -28,7 +31,10 @@ pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
             lines.extend(reach_of_built_in(asked));
         }
         Source::ApiToken => lines.extend(causes_of_no_sign_in(credential)),
-        Source::Foreign => lines.push("check `SOURCE_USERNAME` and `SOURCE_PASSWORD`".to_owned()),
+        Source::Foreign => lines.push(format!(
+            "`{}` does not know this user with this password: check `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
+            asked.host()
+        )),
     }
     lines.extend(way_to_api_token(credential, asked));
     lines.join("\n")
@@ -40,6 +46,9 @@ pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
         return no_credential(asked);
     };
     let mut lines = Vec::new();
+    if credential.source == Source::BuiltIn {
+        lines.extend(reach_of_built_in(asked));
+    }
     if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
         let needed = if asked.write { "push" } else { "pull" };
         let granted = match granted.as_str() {
@@ -53,13 +62,11 @@ pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
         ));
     }
     match credential.source {
-        Source::BuiltIn => {
-            lines.extend(reach_of_built_in(asked));
-            if asked.write && asked.has_api_token {
-                // `auto` never writes as a person after a machine was refused.
-                lines.push("to write with your API token instead: `CREDENTIAL: api-token`".to_owned());
-            }
+        // `auto` never writes as a person after a machine was refused.
+        Source::BuiltIn if asked.write && asked.has_api_token => {
+            lines.push("to write with your API token instead: `CREDENTIAL: api-token`".to_owned());
         }
+        Source::BuiltIn => {}
         Source::ApiToken => lines.extend(causes_of_denial(credential, asked)),
         Source::Foreign => {
             lines.push("that user has no right to this image there, or the image is not there".to_owned());
@@ -69,16 +76,42 @@ pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
     lines.join("\n")
 }
 
-/// Why an API token may not be accepted at all.
+/// Why an API token may not be accepted at all: first what it and the user name show themselves, then a list of guesses.
 pub(super) fn causes_of_no_sign_in(credential: &Credential) -> Vec<String> {
     let username = Words::new(&credential.username);
-    vec![
-        format!("`ATLASSIAN_API_TOKEN` was not accepted for `{username}`; one of these is the cause:"),
+    let length = credential.token.expose().len();
+    let damage = match Integrity::of(credential.token.expose()) {
+        Integrity::CutOff => Some(format!(
+            "your token looks cut off after {length} characters: paste it again, whole"
+        )),
+        Integrity::Mismatch => Some("your token looks altered: paste it again, whole".to_owned()),
+        Integrity::Good | Integrity::NotChecked => None,
+    };
+    let is_email = credential.username.contains('@');
+    let mut lines: Vec<String> = damage.iter().cloned().collect();
+    if !is_email {
+        lines.push(format!(
+            "`{username}` is not the email of the Atlassian account: write the email, not the Bitbucket user name"
+        ));
+    }
+    lines.push(if lines.is_empty() {
+        format!("`ATLASSIAN_API_TOKEN` was not accepted for `{username}`; {GUESSES}")
+    } else {
+        format!("if that is not it, {GUESSES}")
+    });
+    lines.extend([
         "- it has expired or was revoked: tokens live a year at most".to_owned(),
         "- it was made without scopes, or for another app than Bitbucket".to_owned(),
-        format!("- `{username}` is not the email of the Atlassian account that made it"),
-        "- it was cut when it was copied".to_owned(),
-    ]
+    ]);
+    if is_email {
+        lines.push(format!(
+            "- `{username}` is not the email of the Atlassian account that made it"
+        ));
+    }
+    if damage.is_none() {
+        lines.push("- it was cut when it was copied".to_owned());
+    }
+    lines
 }
 
 /// Why an API token that is accepted may not do what was asked.
@@ -90,7 +123,7 @@ pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Ve
     };
     let username = Words::new(&credential.username);
     vec![
-        "one of these is the cause:".to_owned(),
+        GUESSES.to_owned(),
         format!("- the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token"),
         format!(
             "- `{username}` lacks the role {role} on the repository that {} is linked to",
@@ -139,7 +172,7 @@ pub(super) fn no_package(asked: &Asked<'_>) -> String {
     }
     let workspace = workspace(asked);
     let missing = format!(
-        "check the name: workspace `{workspace}` has no package {}",
+        "the workspace `{workspace}` has no package {}: check the name",
         asked.package()
     );
     format!("{missing}\n{}", way_to_package(asked))
@@ -147,7 +180,7 @@ pub(super) fn no_package(asked: &Asked<'_>) -> String {
 
 /// 404 without a code that tells one from the other.
 pub(super) fn no_tag_or_package(asked: &Asked<'_>) -> String {
-    let missing = "check the name: either the tag is not there, or the package is not";
+    let missing = "either the tag is not there, or the package is not: check both names";
     if asked.host() != asked.registry {
         return missing.to_owned();
     }
@@ -230,11 +263,12 @@ pub(super) fn server_fault(asked: &Asked<'_>) -> String {
     }
 }
 
-/// What to do about a tag that may not be moved.
+/// What to do about a tag that may not be moved; `says_so` where the registry itself calls it immutable.
 #[must_use]
-pub fn immutable(tag: &Tag) -> String {
+pub fn immutable(tag: &Tag, says_so: bool) -> String {
+    let has = if says_so { "has" } else { "may have" };
     format!(
-        "the workspace may have a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\
+        "your workspace {has} a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\
          use a new tag, or write `ON_EXISTING: skip` to leave such tags as they are"
     )
 }

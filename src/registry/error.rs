@@ -272,7 +272,7 @@ impl fmt::Display for Error {
                 }
             }
             Problem::SignIn { status, words } => {
-                let what = if *status < 500 {
+                let what = if *status < 500 && *status != 429 {
                     "did not accept the credential"
                 } else {
                     "could not look at the credential"

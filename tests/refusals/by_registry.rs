@@ -5,7 +5,6 @@ use crate::support::distribution::Distribution;
 use crate::support::emulator::{
     AccessTokenKind, Answer, Emulator, Fault, Role, Setup, TokenForm, User, access_token, api_token, on,
 };
-use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
@@ -41,7 +40,8 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "`ATLASSIAN_ACCOUNT_EMAIL` holds no `@`: the registry takes the email of the Atlassian account, not the Bitbucket \
-              user name<br>`ATLASSIAN_ACCOUNT_EMAIL` is `x-bitbucket-api-token-auth`, which is for Git; …",
+              user name<br>`…` is not the email of the Atlassian account: write the email, not the Bitbucket user name<br>\
+              `ATLASSIAN_ACCOUNT_EMAIL` is `x-bitbucket-api-token-auth`, which is for Git; …",
         status: 3,
         runs: || {
             let emulator = shop();
@@ -55,7 +55,9 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "`ATLASSIAN_API_TOKEN` looks cut off after … characters<br>\
-              `ATLASSIAN_API_TOKEN` looks altered: its … characters do not fit the checksum at their end",
+              `ATLASSIAN_API_TOKEN` looks altered: its … characters do not fit the checksum at their end<br>\
+              your token looks cut off after … characters: paste it again, whole<br>\
+              your token looks altered: paste it again, whole",
         status: 3,
         runs: || {
             let emulator = shop();
@@ -251,19 +253,7 @@ pub(super) const CASES: &[Case] = &[
         runs: || vec![copied(None, None)],
     },
     Case {
-        see: "the registry refused access: pulling `…`; the daemon's words: …",
-        status: 3,
-        runs: || {
-            let emulator = shop();
-            emulator.put_image("shop/api", "relayed", &Image::small("refusals relayed"));
-            let denied = Answer::error(403, "DENIED", "no blobs for you");
-            emulator.script(on("GET", "/v2/shop/api/blobs/").signed_in(), 9, denied);
-            let pipe = pull(&emulator, "api:relayed").unset("TO").engine(Engine::shared());
-            vec![pipe.built_in().run().into()]
-        },
-    },
-    Case {
-        see: "refused reading `…`: 404 NAME_UNKNOWN, “…”<br>check the name: workspace `…` has no package `…`",
+        see: "refused reading `…`: 404 NAME_UNKNOWN, “…”<br>the workspace `…` has no package `…`: check the name",
         status: 4,
         runs: || {
             let emulator = shop();
@@ -292,18 +282,19 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "check the name: either the tag is not there, or the package is not",
+        see: "either the tag is not there, or the package is not: check both names",
         status: 4,
         runs: || vec![answered("GET", Answer::new(404))],
     },
     Case {
         see: "refused writing `…`: 400 TAG_IMMUTABLE, “…”; the tag exists and is another image, …<br>\
-              the workspace may have a rule that makes tags like `…` immutable: workspace settings → Container settings",
+              your workspace has a rule that makes tags like `…` immutable: workspace settings → Container settings",
         status: 5,
         runs: || vec![immutable(Answer::error(400, "TAG_IMMUTABLE", "tag 2 is immutable"))],
     },
     Case {
-        see: "refused writing `…`: 403 DENIED, “…”; the tag exists and is another image, …<br>if there is no such rule: …",
+        see: "refused writing `…`: 403 DENIED, “…”; the tag exists and is another image, …<br>\
+              your workspace may have a rule that makes tags like `…` immutable: …<br>if there is no such rule: …",
         status: 5,
         runs: || vec![immutable(Answer::error(403, "DENIED", DENIED))],
     },
@@ -317,7 +308,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "refused reading `…`: 429…<br>did not accept the credential while reading `…`: 429…",
+        see: "refused reading `…`: 429…<br>could not look at the credential while reading `…`: 429…",
         status: 5,
         runs: || {
             vec![

@@ -84,7 +84,7 @@ fn twelve_mistakes() {
             "Bitbucket user name in place of the email",
             retag(&shop()).api_token().var("ATLASSIAN_ACCOUNT_EMAIL", "ada").run(),
             (3, [1, 1, 1]),
-            &["holds no `@`", "Bitbucket does not know this token with `ada` either"],
+            &["holds no `@`", "hint: `ada` is not the email of the Atlassian account"],
         ),
         Met::new(
             "expired API token",
@@ -101,7 +101,7 @@ fn twelve_mistakes() {
                 .var("ATLASSIAN_API_TOKEN", &Setup::api_token()[..128])
                 .run(),
             (3, [1, 1, 1]),
-            &["looks cut off after 128 characters"],
+            &["hint: your token looks cut off after 128 characters"],
         ),
         Met::new(
             "package was never created",
@@ -113,7 +113,7 @@ fn twelve_mistakes() {
                 .var("TARGET", "new")
                 .run(),
             (4, [2, 1, 0]),
-            &["NAME_UNKNOWN", "workspace `shop` has no package `new`"],
+            &["NAME_UNKNOWN", "the workspace `shop` has no package `new`"],
         ),
         Met::new(
             "package of another repository, built-in credential",

@@ -16,6 +16,7 @@ mod offline;
 mod proof;
 mod pull;
 mod push;
+mod ranges;
 mod registries;
 mod retag;
 mod support;

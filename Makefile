@@ -14,8 +14,8 @@ TARGET ?= $(HOST)
 BINARY := target/$(TARGET)/release/crg-pipe
 IMAGE ?= crg-pipe:dev
 
-# The start code of glibc 2.36 and later applies packed relocations, which saves 130 kB. Unwind tables, of no use to a
-# binary that aborts on panic, are left out by the linker: 400 kB.
+# The start code of glibc 2.36 and later applies packed relocations. Unwind tables, of no use to a binary that aborts on
+# panic, are left out by the linker (lld or GNU's), since rustc's own option leaves most of them: 400 kB.
 comma := ,
 GLIBC := $(shell getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/^glibc //')
 PACKED := $(if $(and $(GLIBC),$(filter $(HOST),$(TARGET)),$(filter 2.36,$(shell printf '%s\n' 2.36 $(GLIBC) | sort -V | head -1))),-C link-arg=-Wl$(comma)-z$(comma)pack-relative-relocs)

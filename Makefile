@@ -14,33 +14,11 @@ TARGET ?= $(HOST)
 BINARY := target/$(TARGET)/release/crg-pipe
 IMAGE ?= crg-pipe:dev
 
-# The start code of glibc 2.36 and later applies packed relocations; they and the unwind tables, of no use to a binary
-# that aborts on panic, are 150 kB.
-comma := ,
-GLIBC := $(shell getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/^glibc //')
-PACKED := $(if $(and $(GLIBC),$(filter $(HOST),$(TARGET)),$(filter 2.36,$(shell printf '%s\n' 2.36 $(GLIBC) | sort -V | head -1))),-C link-arg=-Wl$(comma)-z$(comma)pack-relative-relocs)
-
 # What the image's files are dated: the commit, so that the layer is the same wherever it is made.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
-# `+crt-static` only works with `--target`: without it the flag hits procedural macros as well. No folder of this machine
-# gets into the binary, so that it is the same wherever it is built. Cargo leaves the mapping out of what it names crates by.
 build:
-	@cargo fetch --quiet --locked --target $(TARGET); \
-	crates=$${CARGO_HOME:-$$HOME/.cargo}/registry/src; \
-	rust=$$(rustc -vV | sed -n 's/^commit-hash: //p'); \
-	flags=($${RUSTFLAGS:-} -C target-feature=+crt-static -C force-unwind-tables=no $(PACKED) \
-	  "--remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$$rust" "--remap-path-prefix=$(CURDIR)=."); \
-	for folder in "$$crates"/*; do flags+=("--remap-path-prefix=$$folder=crates"); done; \
-	export CFLAGS="$${CFLAGS:-} -ffile-prefix-map=$$crates=crates -ffile-prefix-map=$(CURDIR)=."; \
-	CARGO_ENCODED_RUSTFLAGS=$$(IFS=$$'\x1f'; echo "$${flags[*]}") \
-	  cargo build --release --locked --target $(TARGET) --target-dir target; \
-	for folder in "$$crates" '$(CURDIR)/src/' '$(CURDIR)/target/'; do \
-	  if grep --quiet --text --fixed-strings "$$folder" $(BINARY); then echo "$(BINARY) names $$folder" >&2; exit 1; fi; \
-	done
-	@if readelf --program-headers --wide $(BINARY) | grep -q INTERP; then \
-	  echo "$(BINARY) is not static: it asks for a dynamic loader, which a scratch image lacks" >&2; exit 1; \
-	fi
+	.ci/build $(TARGET)
 	@ls -l $(BINARY)
 
 # The context is what the image holds, with modes and dates that do not depend on who cloned it when.

@@ -20,6 +20,7 @@ mod offline;
 mod proof;
 mod pull;
 mod push;
+mod ranges;
 mod refusals;
 mod registries;
 mod release;

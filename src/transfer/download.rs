@@ -2,7 +2,8 @@
 //!
 //! Where more connections are free than there are blobs left to begin, the largest piece under way is cut in half and its
 //! second half fetched beside the first. So neither one big layer nor a limit per connection is the bound, and where
-//! the network is fast nothing is ever cut. A registry that does not honour ranges is met with one piece a blob.
+//! the network is fast nothing is ever cut. The first cut finds out whether the registry honours ranges; where it does
+//! not, each blob stays in one piece.
 
 use super::checked::Wrong;
 use super::hashing::{Hashing, Running};
@@ -27,6 +28,8 @@ const SMALLEST_HALF: u64 = 4 * 1024 * 1024;
 const BEFORE_CUTTING: Duration = Duration::from_millis(250);
 /// A piece is cut only if it would take so much longer still.
 const WORTH_CUTTING: Duration = Duration::from_millis(500);
+/// So long until it is looked again whether the registry honours ranges.
+const WHILE_ASKED: Duration = Duration::from_millis(20);
 /// Read back for the digest so many bytes at a time.
 const READ_BACK: usize = 256 * 1024;
 
@@ -46,7 +49,17 @@ struct Board<'w> {
     pieces: Vec<Piece>,
     /// The first blob that has not been begun.
     next: usize,
-    ranges: bool,
+    ranges: Ranges,
+}
+
+/// Whether the registry gives parts of blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ranges {
+    Unknown,
+    /// One request is to find it out.
+    Asked,
+    Honoured,
+    Ignored,
 }
 
 /// How far a blob is.
@@ -106,7 +119,7 @@ impl Mover<'_> {
             blobs: blobs.collect(),
             pieces: Vec::new(),
             next: 0,
-            ranges: true,
+            ranges: Ranges::Unknown,
         });
         let changed = Notify::new();
         try_join_all((0..self.concurrency).map(|_| self.work(&board, &changed, from, seal))).await?;
@@ -197,8 +210,8 @@ impl Mover<'_> {
             Problem::Refused { status: 416, .. } => Broken::Short { found: piece.at },
             _ => Broken::Unopened(error),
         })?;
-        if read.start != piece.at {
-            board.borrow_mut().ranges = false;
+        if piece.at > 0 && board.borrow_mut().learn(number, read.start == piece.at) {
+            return Ok(());
         }
         let mut surplus = piece.at - read.start;
         while let Some(mut bytes) = read.chunk().await.map_err(Broken::Registry)? {
@@ -290,7 +303,11 @@ impl Board<'_> {
         let mut soonest: Option<Duration> = None;
         for (number, piece) in self.pieces.iter().enumerate().filter(|(_, piece)| piece.active) {
             let young = BEFORE_CUTTING.saturating_sub(piece.begun.elapsed());
-            if piece.left() < 2 * SMALLEST_HALF || !self.ranges {
+            if piece.left() < 2 * SMALLEST_HALF || self.ranges == Ranges::Ignored {
+                continue;
+            }
+            if self.ranges == Ranges::Asked {
+                soonest = Some(soonest.map_or(WHILE_ASKED, |known| known.min(WHILE_ASKED)));
                 continue;
             }
             if !young.is_zero() {
@@ -308,6 +325,9 @@ impl Board<'_> {
                 let middle = piece.at + (piece.end - piece.at) / 2;
                 let (blob, end) = (piece.blob, std::mem::replace(&mut piece.end, middle));
                 self.blobs[blob].open += 1;
+                if self.ranges == Ranges::Unknown {
+                    self.ranges = Ranges::Asked;
+                }
                 self.begin(blob, middle, end)
             }
             (None, Some(soonest)) => Taken::Wait(soonest),
@@ -325,6 +345,25 @@ impl Board<'_> {
             active: true,
         });
         Taken::Piece(self.pieces.len() - 1)
+    }
+
+    /// Notes whether a piece began where it was asked for. If nothing ever did and the piece that it was cut from is under
+    /// way, that one has it back: the whole blob comes on its connection. Whether it is so, and nothing is left to do here.
+    fn learn(&mut self, number: usize, honoured: bool) -> bool {
+        if honoured {
+            self.ranges = Ranges::Honoured;
+            return false;
+        }
+        let before = std::mem::replace(&mut self.ranges, Ranges::Ignored);
+        let Piece { blob, at, end, .. } = self.pieces[number];
+        let mut pieces = self.pieces.iter_mut();
+        let other = pieces.find(|other| other.active && other.blob == blob && other.end == at);
+        match other {
+            Some(other) if before != Ranges::Honoured => other.end = end,
+            _ => return false,
+        }
+        self.pieces[number].end = at;
+        true
     }
 
     /// Notes bytes that were written; whether the piece is complete.
@@ -410,7 +449,7 @@ mod tests {
             blobs: blobs.collect(),
             pieces: Vec::new(),
             next: 0,
-            ranges: true,
+            ranges: Ranges::Unknown,
         }
     }
 
@@ -428,9 +467,42 @@ mod tests {
             (32 << 20, 32 << 20, 64 << 20)
         );
         assert_eq!(board.blobs[0].open, 2);
-        board.ranges = false;
+        board.ranges = Ranges::Ignored;
         board.pieces[0].begun -= BEFORE_CUTTING;
         assert!(matches!(board.take(), Taken::Nothing), "a registry without ranges");
+    }
+
+    #[test]
+    fn one_cut_finds_out_whether_ranges_are_honoured() {
+        let wanted = [wanted(64 << 20)];
+        let cut = || {
+            let mut board = board(&wanted);
+            board.take();
+            board.pieces[0].begun -= BEFORE_CUTTING;
+            assert!(matches!(board.take(), Taken::Piece(1)));
+            assert!(matches!(board.take(), Taken::Wait(_)), "until that is known");
+            board
+        };
+        let mut honoured = cut();
+        assert!(!honoured.learn(1, true));
+        assert!(matches!(honoured.take(), Taken::Piece(2)));
+        assert!(
+            !honoured.learn(2, false),
+            "what once honoured them has the first piece asked for a part, too"
+        );
+
+        let mut ignored = cut();
+        assert!(ignored.learn(1, false));
+        assert_eq!((ignored.pieces[0].end, ignored.pieces[1].left()), (64 << 20, 0));
+        assert!(matches!(ignored.take(), Taken::Nothing), "it stays whole");
+
+        let mut late = cut();
+        late.pieces[0].active = false;
+        assert!(
+            !late.learn(1, false),
+            "the first piece has ended, the second one reads on"
+        );
+        assert_eq!(late.pieces[1].left(), 32 << 20);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 
 /// Pieces that wait for the thread; each may be half a mebibyte. More was measured to be no faster.
 const WAITING: usize = 1;
-/// Pieces of fewer bytes are hashed where they are: to wake the thread takes as long.
-const WORTH_WAKING: usize = 32 * 1024;
+/// Pieces of fewer bytes are hashed where they are. hyper reads up to 408 KiB at a time; where it gets much less, the
+/// network is no faster than one thread, and to give a piece away would only cost the memory of another buffer.
+const WORTH_WAKING: usize = 320 * 1024;
 
 /// A thread that hashes. It starts with the first piece that is worth it and ends when this is dropped.
 #[derive(Debug, Default)]
@@ -121,8 +122,8 @@ mod tests {
         let hashing = Hashing::default();
         let blobs: Vec<Vec<Bytes>> = (0..5_u8)
             .map(|blob| {
-                let sizes = [1, WORTH_WAKING, 3 * WORTH_WAKING, 7, WORTH_WAKING - 1, 5 * WORTH_WAKING];
-                let pieces = sizes.iter().cycle().take(60).enumerate();
+                let sizes = [1, WORTH_WAKING, 2 * WORTH_WAKING, 7, WORTH_WAKING - 1, WORTH_WAKING];
+                let pieces = sizes.iter().cycle().take(24).enumerate();
                 pieces
                     .map(|(number, size)| vec![blob ^ number.to_le_bytes()[0]; *size].into())
                     .collect()

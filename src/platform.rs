@@ -22,11 +22,7 @@ impl Platform {
     pub fn parse(text: &str) -> Result<Self, BadPlatform> {
         let bad = || BadPlatform { text: text.to_owned() };
         let parts: Vec<&str> = text.split('/').collect();
-        let word = |part: &&str| {
-            let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-            (1..=32).contains(&part.len()) && part.bytes().all(allowed)
-        };
-        if !parts.iter().all(word) {
+        if !parts.iter().all(|part| is_word(part)) {
             return Err(bad());
         }
         match parts[..] {
@@ -37,16 +33,18 @@ impl Platform {
     }
 
     /// From what a manifest, an image's configuration or a daemon states. An empty part is `unknown`, as in the
-    /// platform of an attestation; `x86_64` and `aarch64`, which some daemons say, become `amd64` and `arm64`.
+    /// platform of an attestation, and so is one that [`Self::parse`] would not take; `x86_64` and `aarch64`, which some
+    /// daemons say, become `amd64` and `arm64`.
     #[must_use]
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
-        let stated = |part: &str| match part.to_ascii_lowercase() {
-            part if part.is_empty() => "unknown".to_owned(),
-            part => part,
+        let stated = |part: &str| {
+            if is_word(part) {
+                part.to_ascii_lowercase()
+            } else {
+                "unknown".to_owned()
+            }
         };
-        let variant = variant
-            .map(str::to_ascii_lowercase)
-            .filter(|variant| !variant.is_empty());
+        let variant = variant.filter(|variant| is_word(variant)).map(str::to_ascii_lowercase);
         let architecture = stated(architecture);
         let (architecture, variant) = match (architecture.as_str(), variant.as_deref()) {
             ("x86_64" | "x86-64", _) => ("amd64", variant),
@@ -94,6 +92,12 @@ impl Platform {
             && self.architecture == wanted.architecture
             && (wanted.variant.is_none() || self.variant == wanted.variant)
     }
+}
+
+/// Whether a text can be a part of a platform.
+fn is_word(part: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=32).contains(&part.len()) && part.bytes().all(allowed)
 }
 
 impl fmt::Display for Platform {
@@ -164,6 +168,9 @@ mod tests {
             ("linux", "arm64", Some("v8"), "linux/arm64"),
             ("linux", "amd64", Some(""), "linux/amd64"),
             ("", "", None, "unknown/unknown"),
+            // A manifest forges no line and fills no log.
+            ("li\u{1b}[31m\nnux", "a/b", Some("v\u{7}"), "unknown/unknown"),
+            ("linux", &"x".repeat(33), Some(""), "linux/unknown"),
         ] {
             assert_eq!(Platform::new(os, architecture, variant).to_string(), meant);
         }

@@ -10,7 +10,7 @@ use crate::support::pki::Authority;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
@@ -84,6 +84,7 @@ fn it_holds_four_files_and_is_small() {
     );
 
     let mut files = BTreeMap::new();
+    let mut dates = BTreeSet::new();
     let mut compressed = 0;
     for layer in manifest[0]["Layers"].as_array().unwrap() {
         let layer = &parts[layer.as_str().unwrap()];
@@ -95,6 +96,7 @@ fn it_holds_four_files_and_is_small() {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
             let mode = entry.header().mode().unwrap();
+            dates.insert(entry.header().mtime().unwrap());
             files.insert(entry.path().unwrap().display().to_string(), (mode & 0o777, bytes));
         }
     }
@@ -107,6 +109,14 @@ fn it_holds_four_files_and_is_small() {
     assert!(binary.len() <= LARGEST_BINARY, "the binary has {} bytes", binary.len());
     assert!(compressed <= LARGEST_LAYER, "the image has {compressed} bytes");
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(dates.len(), 1, "the commit's date: {dates:?}");
+    for folder in ["src/", "target/"].map(|folder| here.join(folder)) {
+        let folder = folder.as_os_str().as_encoded_bytes();
+        assert!(
+            !binary.windows(folder.len()).any(|part| part == folder),
+            "the binary names a folder of this machine"
+        );
+    }
     for name in ["LICENSE", "README.md", "pipe.yml"] {
         assert_eq!(files[name].1, std::fs::read(here.join(name)).unwrap(), "{name}");
     }

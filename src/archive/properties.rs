@@ -1,5 +1,7 @@
 //! What holds for every archive, and for the graph of every image in one.
 
+#![allow(clippy::missing_panics_doc, reason = "a panic is the answer")]
+
 use super::tar_header::{BLOCK, header};
 use super::{ArchiveError, BlobSource, DockerArchive, Layout, Location, Transport};
 use crate::access::Access;

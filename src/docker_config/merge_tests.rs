@@ -41,6 +41,10 @@ fn the_credential_goes_in_and_all_else_stays_in_order() {
             r#"{"auths":{"crg.apkg.io":{"email":"x","auth":"bWU6cHc="},"z":{}}}"#.to_owned(),
         ),
         (
+            r#"{"a":[6.257203041080542e-234,0.1,1e22]}"#,
+            format!(r#"{{"a":[6.257203041080542e-234,0.1,1e+22],"auths":{{{ours}}}}}"#),
+        ),
+        (
             r#"{"auths":{"crg.apkg.io":null}}"#,
             format!(r#"{{"auths":{{{ours}}}}}"#),
         ),

@@ -1,6 +1,8 @@
 //! What holds for every input, whoever wrote it: the fuzz targets in `fuzz/` and the property tests of `cargo test` call the
 //! same functions. Each takes any bytes and panics where its property does not hold.
 
+#![allow(clippy::missing_panics_doc, reason = "a panic is the answer")]
+
 mod docker_config;
 mod manifest;
 mod reference;

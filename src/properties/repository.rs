@@ -17,7 +17,9 @@ pub fn repository(bytes: &[u8], folder: &Path) {
     let name = match kind {
         b'c' => {
             if let Ok(mentions) = compose::images(text) {
-                mentions.iter().for_each(|mention| is_in(mention, text));
+                for mention in &mentions {
+                    is_in(mention, text);
+                }
             }
             "compose.yml"
         }
@@ -30,7 +32,9 @@ pub fn repository(bytes: &[u8], folder: &Path) {
                 "{} images in {text:?}",
                 mentions.len()
             );
-            mentions.iter().for_each(|mention| is_in(mention, text));
+            for mention in &mentions {
+                is_in(mention, text);
+            }
             "Dockerfile"
         }
     };

@@ -44,7 +44,9 @@ macro_rules! target {
                 let seeds = seeds(stringify!($target));
                 assert!(seeds.len() >= 3, "{} seeds", seeds.len());
                 let folder = tempfile::tempdir().unwrap();
-                seeds.iter().for_each(|seed| $holds(seed, folder.path()));
+                for seed in &seeds {
+                    $holds(seed, folder.path());
+                }
             }
 
             #[test]

@@ -98,7 +98,8 @@ fn distrust(realm: &Url, registry: &Host) -> Option<&'static str> {
 
 fn is_internal(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback() || v4.is_unspecified(),
+        // All of 0.0.0.0/8 is "this network" (RFC 6890).
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback() || v4.octets()[0] == 0,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => is_internal(IpAddr::V4(v4)),
             None => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback() || v6.is_unspecified(),
@@ -226,6 +227,8 @@ mod tests {
             ("crg.apkg.io", "https://192.168.0.1/token", false),
             ("crg.apkg.io", "https://169.254.169.254/token", false),
             ("crg.apkg.io", "https://127.0.0.1/token", false),
+            ("crg.apkg.io", "https://0.0.0.0/token", false),
+            ("crg.apkg.io", "https://0.0.19.135/token", false),
             ("crg.apkg.io", "https://[fe80::1]/token", false),
             ("crg.apkg.io", "https://[fd00::1]/token", false),
             ("crg.apkg.io", "https://[::ffff:10.0.0.1]/token", false),

@@ -17,6 +17,9 @@ pub fn is_name(name: &str) -> bool {
         })
 }
 
+/// Most lines that are looked at for the ends of heredocs, in all: each that does not end costs a look through the file.
+const MOST_LOOKED_AT: usize = 10_000_000;
+
 /// The images that a Dockerfile names, in its order, with the line where the instruction begins. Stages of the file, stage
 /// numbers and `scratch` are none. `ARG`s before the first `FROM` are filled in by their defaults.
 #[must_use]
@@ -31,6 +34,7 @@ pub fn images(text: &str) -> Vec<Mention> {
         arguments: HashMap::new(),
         stages: HashSet::new(),
         in_stage: false,
+        looked_at: 0,
         mentions: Vec::new(),
     };
     let mut at = 0;
@@ -68,6 +72,8 @@ struct Reading {
     /// Names of the stages so far, in lower case.
     stages: HashSet<String>,
     in_stage: bool,
+    /// Lines that were looked at for the ends of heredocs.
+    looked_at: usize,
     mentions: Vec<Mention>,
 }
 
@@ -102,7 +108,7 @@ impl Reading {
     }
 
     /// How many of the lines after an instruction are its heredocs. One that never ends is not taken for one.
-    fn heredocs(&self, instruction: &str, lines: &[&str]) -> usize {
+    fn heredocs(&mut self, instruction: &str, lines: &[&str]) -> usize {
         let (mut keyword, mut rest) = keyword(instruction);
         if keyword == "ONBUILD" {
             (keyword, rest) = self::keyword(rest);
@@ -113,10 +119,13 @@ impl Reading {
         let mut taken = 0;
         for word in words(rest, self.escape) {
             let Some((name, trims)) = heredoc(word) else { continue };
-            let ends = |line: &&str| if trims { line.trim_start_matches('\t') } else { line } == name;
-            let Some(length) = lines[taken..].iter().position(ends) else {
+            if self.looked_at > MOST_LOOKED_AT {
                 break;
-            };
+            }
+            let ends = |line: &&str| if trims { line.trim_start_matches('\t') } else { line } == name;
+            let found = lines[taken..].iter().position(ends);
+            self.looked_at += found.unwrap_or(lines.len() - taken);
+            let Some(length) = found else { break };
             taken += length + 1;
         }
         taken

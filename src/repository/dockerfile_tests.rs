@@ -152,6 +152,12 @@ const PARTS: &[&str] = &[
     "\u{feff}",
 ];
 
+#[test]
+fn heredocs_without_end_cost_little() {
+    let text = format!("{}FROM a\n", "RUN <<a\n".repeat(130_000));
+    assert_eq!(images(&text).len(), 1);
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,80}") {

@@ -28,9 +28,18 @@ impl std::error::Error for BadYaml {}
 /// Most values whose lines are searched for: each costs a look through the text.
 const MOST_VALUES: usize = 2000;
 
+/// Deepest nesting of brackets and braces: the parser's time grows with its square, long before it finds it too deep.
+const DEEPEST: usize = 1000;
+
 /// The documents of a text, merge keys applied.
 pub(super) fn documents(text: &str) -> Result<Vec<Value>, BadYaml> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some(line) = too_deep(text) {
+        return Err(BadYaml {
+            line: Some(line),
+            message: format!("more than {DEEPEST} brackets are open"),
+        });
+    }
     let bad = |error: serde_yaml::Error| BadYaml {
         line: error.location().map(|location| location.line()),
         message: error.to_string(),
@@ -47,6 +56,24 @@ pub(super) fn documents(text: &str) -> Result<Vec<Value>, BadYaml> {
         documents.push(value);
     }
     Ok(documents)
+}
+
+/// The line where more brackets are open than any file needs; those in texts count as well.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    text.lines().zip(1..).find_map(|(line, number)| {
+        for byte in line.bytes() {
+            match byte {
+                b'[' | b'{' => open += 1,
+                b']' | b'}' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            if open > DEEPEST {
+                return Some(number);
+            }
+        }
+        None
+    })
 }
 
 /// A value without its tag, such as compose's `!override`.
@@ -140,6 +167,18 @@ mod tests {
         assert!(many.message.contains("unfold to more than 500000 values"), "{many}");
         let long = format!("a: &a '{}'\nb: [{}]\n", "x".repeat(400_000), "*a,".repeat(5000));
         assert!(documents(&long).is_err());
+    }
+
+    #[test]
+    fn depth_costs_little() {
+        for unit in ["[", "{a: ", "[a,", "- ", "? ", "{["] {
+            let text = format!("a: b\n{}", unit.repeat((1 << 20) / unit.len()));
+            assert!(documents(&text).is_err(), "{unit}");
+        }
+        let bad = documents(&format!("a:\n{}", "[".repeat(1001))).unwrap_err();
+        assert_eq!(bad.line, Some(2));
+        assert!(bad.message.contains("more than 1000 brackets"), "{bad}");
+        assert!(documents(&format!("a: '{}'", "[".repeat(1000))).is_ok());
     }
 
     #[test]

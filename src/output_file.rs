@@ -11,6 +11,9 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+/// What to do about a full disk.
+pub const FREE_SPACE: &str = "free space earlier in the step, or use a larger `size` of step";
+
 /// Who shows as owner of what no user of this user namespace owns (`user_namespaces(7)`, `overflowuid`).
 const NOBODY: u32 = 65534;
 
@@ -142,7 +145,7 @@ impl OutputError {
             }
             Problem::NotAFile => "name a file, not a folder or a device".to_owned(),
             Problem::ReadOnly => "name a place in the clone folder that may be written".to_owned(),
-            Problem::NoSpace => "free space earlier in the step, or use a larger `size` of step".to_owned(),
+            Problem::NoSpace => FREE_SPACE.to_owned(),
             Problem::Other(_) => "name a file in the clone folder, which the step and the pipe share".to_owned(),
         }
     }

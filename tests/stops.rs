@@ -259,7 +259,8 @@ fn a_full_disk_is_told_and_a_layout_on_it_is_completed_later() {
         .run()
         .succeeds()
         .says("first status 1")
-        .says("the disk is full")
+        .says(" the disk is full\n")
+        .says("free space earlier in the step")
         .says("✖ pull: nothing was changed (exit status 1: other)");
     assert_valid(&outcome.clone_folder().join("first/out"));
     assert_complete(&outcome.clone_folder().join("second/out"));
@@ -274,7 +275,8 @@ fn a_full_disk_holds_no_half_archive() {
             .run()
             .succeeds()
             .says("first status 1")
-            .says("the disk is full");
+            .says(" the disk is full\n")
+            .says("free space earlier in the step");
         let left: Vec<_> = std::fs::read_dir(outcome.clone_folder().join("first"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
@@ -294,7 +296,8 @@ dd if=/dev/zero of=disk/fill bs=1k count=400 2>/dev/null; cat /dev/zero >> disk/
         .run()
         .succeeds()
         .says("first status 1")
-        .says("the disk is full");
+        .says(" the disk is full\n")
+        .says("free space earlier in the step");
     let first = outcome.file("first/config.json").unwrap();
     assert_eq!(first, r#"{"auths": {}, "detachKeys": "x"}"#);
     let second: Value = serde_json::from_str(&outcome.file("second/config.json").unwrap()).unwrap();

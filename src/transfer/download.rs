@@ -13,12 +13,14 @@ use crate::archive::Region;
 use crate::failure::{Failure, Kind};
 use crate::hasher::Hasher;
 use crate::image::Digest;
+use crate::output_file::FREE_SPACE;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
 use crate::registry::{self, Problem};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -394,7 +396,7 @@ async fn read_back(region: Region, mut hasher: Hasher, hashed: u64) -> Result<Di
         while at < region.size() {
             let count = region.read_at(&mut buffer, at)?;
             if count == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
+                return Err(ErrorKind::UnexpectedEof.into());
             }
             hasher.update(&buffer[..count]);
             at += count as u64;
@@ -405,16 +407,12 @@ async fn read_back(region: Region, mut hasher: Hasher, hashed: u64) -> Result<Di
 }
 
 fn unwritten(digest: &Digest, error: &std::io::Error) -> Failure {
-    let hint = if error.kind() == std::io::ErrorKind::StorageFull {
-        "the disk is full"
-    } else {
-        "check the disk that the output is written to"
+    let (why, hint) = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ("the disk is full".to_owned(), FREE_SPACE),
+        _ => (error.to_string(), "check the disk that the output is written to"),
     };
-    Failure::new(
-        Kind::Other,
-        format!("the blob {} could not be written: {error}", digest.short()),
-        hint,
-    )
+    let message = format!("the blob {} could not be written: {why}", digest.short());
+    Failure::new(Kind::Other, message, hint)
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 mod case;
 mod cases;
 mod page;
+mod resume;
 mod run;
+mod wrong;
 
 use case::{Action, Case};
 use run::Cell;

@@ -452,6 +452,10 @@ async fn read_on(
         Ok(read) => read,
         Err(error) => return Ok(Flow::Unopened(error)),
     };
+    if let Some(found) = read.size.filter(|size| *size != blob.size) {
+        let expected = blob.size;
+        return Ok(Flow::Wrong(super::checked::Wrong::Size { expected, found }));
+    }
     // A registry that ignores ranges begins anew; what has passed is passed over.
     let mut surplus = start - read.start;
     loop {

@@ -146,6 +146,10 @@ fn uploads() -> Vec<Case> {
         })
         // A copy reads again what the kernel held when it broke; where it goes on, another test tells.
         .again(3 * WHOLE),
+        upload("cut, the session holds other bytes", 3, || {
+            vec![received(2 * MIB, Kept::Others, Break::Reset)]
+        })
+        .again(2 * WHOLE),
         upload("cut, the session is empty", 2, || {
             vec![received(2 * MIB, Kept::Nothing, Break::Reset)]
         })

@@ -4,6 +4,8 @@
 
 mod case;
 mod cases;
+mod daemon;
+mod names;
 mod page;
 mod resume;
 mod run;

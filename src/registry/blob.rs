@@ -248,7 +248,8 @@ impl Registry {
                     .map_or(upload.location, |session| session.location);
                 Ok(stored.map_or(Resumed::Gone, |stored| Resumed::Session(Upload { location, stored })))
             }
-            // Registries drop a session that broke off, or know no such question; or the upload is done.
+            // Registries drop a session that broke off (docker-registry 2.8, whose `_state` must name the newest byte), or
+            // know no such question; or the upload is done.
             Err(error) if error.is_refused() => match digest {
                 Some(digest) if self.has_blob(repository, digest, scopes).await? => Ok(Resumed::Done),
                 _ => Ok(Resumed::Gone),

@@ -219,12 +219,11 @@ impl Mover<'_> {
         let mut tries = Tries::new(self.policy, 0);
         let mut session = None;
         loop {
-            let upload = match session.take() {
-                Some(upload) => upload,
-                None => {
-                    let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
-                    begun.map_err(|error| explained(&error))?
-                }
+            let upload = if let Some(upload) = session.take() {
+                upload
+            } else {
+                let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
+                begun.map_err(|error| explained(&error))?
             };
             let error = match self.compress_once(layer, name, served, &upload).await {
                 Ok(compressed) => return Ok((compressed.digest, compressed.size)),
@@ -314,10 +313,13 @@ impl Mover<'_> {
         let closed = registry
             .close_upload(repository, &compressed.digest, &session, scopes)
             .await;
-        closed.map_err(|error| match error.problem {
-            Problem::Refused { status: 404 | 416, .. } => Broken::Target(error),
+        closed.map_err(|error| {
+            let is_gone = matches!(error.problem, Problem::Refused { status: 404 | 416, .. });
+            if is_gone || is_spoilt(&error, upload) {
+                return Broken::Target(error);
+            }
             // It has had its tries.
-            _ => Broken::Failed(self.access.explain(&error, to, true)),
+            Broken::Failed(self.access.explain(&error, to, true))
         })?;
         self.count(usize::try_from(compressed.size).unwrap_or(usize::MAX));
         Ok(compressed)

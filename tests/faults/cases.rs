@@ -16,6 +16,8 @@ pub(super) fn all() -> Vec<Case> {
         Point::Token,
         Point::ManifestGet,
         Point::BlobGet,
+        Point::BlobHead,
+        Point::MountPost,
         Point::UploadPost,
         Point::Upload,
         Point::UploadEnd,
@@ -49,7 +51,8 @@ fn at_any(point: Point) -> Vec<Case> {
     }
     if !matches!(point, Point::Token | Point::ManifestGet) {
         // Not at the first request that it is for: a token that is refused when new is no good.
-        let most = if point == Point::UploadPost { 3 } else { 2 };
+        let is_one_of_two = matches!(point, Point::BlobHead | Point::MountPost | Point::UploadPost);
+        let most = if is_one_of_two { 3 } else { 2 };
         cases.push(new("the token has expired", 2, || vec![Fault::Expired]).most(most));
     }
     cases

@@ -9,11 +9,12 @@ use std::process::Command;
 const BEGIN: &str = "<!-- table: begin -->";
 const END: &str = "<!-- table: end -->";
 
-const OURS: [(&str, Action); 5] = [
+const OURS: [(&str, Action); 6] = [
     ("pull", Action::Pull),
     ("push", Action::Push),
     ("push, docker-archive", Action::PushPlain),
     ("copy", Action::Copy),
+    ("copy, mounted", Action::Mount),
     ("retag", Action::Retag),
 ];
 const THEIRS: [(&str, Action); 3] = [

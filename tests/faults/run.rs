@@ -158,6 +158,10 @@ fn by_pipe(
         .patience(PATIENCE);
     let pipe = match (action, source) {
         (Action::Pull, _) => pipe.var("ACTION", "pull").var("IMAGES", "base:1").var("TO", "oci:out"),
+        (Action::Mount, _) => pipe
+            .var("ACTION", "copy")
+            .var("SOURCE", "base:1")
+            .var("TARGET", "web:1"),
         (Action::Retag, _) => pipe.var("ACTION", "retag").var("SOURCE", "base:1").var("TAGS", "2"),
         (Action::Copy, Some(source)) => pipe
             .var("ACTION", "copy")
@@ -309,7 +313,7 @@ fn again(action: Action, image: &Image, target: &Emulator, source: Option<&Emula
         .map(|entry| entry.received)
         .sum();
     let wanted: u64 = match action {
-        Action::Pull | Action::Retag => 0,
+        Action::Pull | Action::Retag | Action::Mount => 0,
         Action::Push | Action::Copy => image.blobs().iter().map(|blob| blob.bytes.len() as u64).sum(),
         Action::PushPlain => {
             let put = descriptors(target, repository(action), tag(action));

@@ -11,6 +11,7 @@ mod exchange;
 pub mod manifest;
 mod network;
 mod payload;
+mod rest;
 pub mod retry;
 pub mod scope;
 mod token;

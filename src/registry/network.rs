@@ -3,6 +3,7 @@
 use super::challenge::Challenge;
 use super::error::{Problem, Reach};
 use super::payload::{Payload, Watch};
+use super::rest::Resting;
 use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
 use crate::words::Words;
@@ -50,9 +51,7 @@ pub struct Network {
     /// One for each [`Use`], made when needed.
     clients: [OnceLock<Client>; 2],
     hosts: Mutex<HashMap<Host, Arc<HostState>>>,
-    /// Servers that asked to be left alone, each until when: registries, token servers, and storage that blobs are
-    /// redirected to.
-    resting: Mutex<HashMap<Origin, Instant>>,
+    resting: Resting,
 }
 
 /// What has been learnt of a registry's host.
@@ -108,7 +107,7 @@ impl Network {
             settings,
             clients: Default::default(),
             hosts: Mutex::default(),
-            resting: Mutex::default(),
+            resting: Resting::default(),
         })
     }
 
@@ -193,7 +192,7 @@ impl Network {
         outgoing: &Outgoing,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Problem> {
-        self.rested(url).await;
+        self.resting.over(url).await;
         let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
         let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
         if let Some(accept) = outgoing.accept {
@@ -229,7 +228,7 @@ impl Network {
         payload: Payload,
     ) -> Result<Response, Problem> {
         let url = &outgoing.url;
-        self.rested(url).await;
+        self.resting.over(url).await;
         let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
         let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
         if let Some(content_type) = &outgoing.content_type {
@@ -262,9 +261,7 @@ impl Network {
             Ok(response) => {
                 let status = response.status().as_u16();
                 tracing::debug!("{method} {} → {status} ({milliseconds} ms)", shown(url));
-                if let Some(rest) = retry::rest(status, asked_pause(response.headers())) {
-                    self.leave_alone(url, rest);
-                }
+                self.resting.note(url, status, asked_pause(response.headers()));
             }
             Err(error) => tracing::debug!(
                 "{method} {} → no answer: {} ({milliseconds} ms)",
@@ -310,33 +307,6 @@ impl Network {
     async fn in_time<T>(&self, waits: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         let waited = tokio::time::timeout(self.settings.timeout, waits).await;
         waited.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)))
-    }
-
-    fn leave_alone(&self, url: &Url, rest: Duration) {
-        let until = Instant::now() + rest;
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = resting.entry(origin(url)).or_insert(until);
-        *known = until.max(*known);
-    }
-
-    /// Waits until a server may be asked again, if it wants to be left alone: also those wait whom it has not refused.
-    async fn rested(&self, url: &Url) {
-        loop {
-            let until = {
-                let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-                // Mostly nobody rests, and then the key is not made.
-                if resting.is_empty() {
-                    return;
-                }
-                let now = Instant::now();
-                resting.retain(|_, until| now < *until);
-                match resting.get(&origin(url)) {
-                    Some(until) => *until,
-                    None => return,
-                }
-            };
-            tokio::time::sleep_until((until + retry::spread(retry::chance())).into()).await;
-        }
     }
 
     /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
@@ -425,9 +395,9 @@ pub(super) fn shown(url: &Url) -> Words {
     Words::new(shown.as_str())
 }
 
-type Origin = (String, String, Option<u16>);
+pub(super) type Origin = (String, String, Option<u16>);
 
-fn origin(url: &Url) -> Origin {
+pub(super) fn origin(url: &Url) -> Origin {
     (
         url.scheme().to_owned(),
         url.host_str().unwrap_or_default().to_owned(),

@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Cells at a time: they wait more than they work.
-const AT_A_TIME: usize = 24;
+const AT_A_TIME: usize = 16;
 
 /// Who is put to the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -215,6 +215,17 @@ impl Case {
         self
     }
 
+    /// Whether something waits for nothing: only there is time short, so that a slow machine is no fault.
+    pub(super) fn is_silent(&self) -> bool {
+        let waits = |fault: &Fault| {
+            matches!(
+                fault,
+                Fault::Silence | Fault::Sent(_, Break::Stall) | Fault::Received(_, _, Break::Stall)
+            )
+        };
+        (self.script)().iter().any(waits)
+    }
+
     /// The pause that was asked for is kept.
     pub(super) fn takes(mut self, seconds: f64) -> Self {
         self.expected.seconds = seconds;

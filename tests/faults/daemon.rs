@@ -95,14 +95,16 @@ const FAULTS: [(&str, usize, How, usize); 5] = [
     ("no answer", 1, How::Silent, 2),
 ];
 
-fn pipe<'a>(emulator: &'a Emulator, relay: &Relay) -> Pipe<'a> {
+fn pipe<'a>(emulator: &'a Emulator, relay: &Relay, how: How) -> Pipe<'a> {
+    let timeout = if matches!(how, How::Silent) { "4" } else { "60" };
     Pipe::new()
         .workspace("shop")
         .registry(emulator)
         .api_token()
         .docker_host(&format!("tcp://{}", relay.address))
         .var("RETRIES", "2")
-        .var("TIMEOUT", "2")
+        .var("TIMEOUT", timeout)
+        .patience(90)
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn a_pull_whose_stream_breaks_off_is_asked_for_again() {
         let image = ImageBuilder::new(what).layers(2, 10_000).build();
         emulator.put_image("shop/base", "1", &image);
         let relay = Relay::before(&Engine::shared().tcp(), "/images/create", times, how);
-        pipe(&emulator, &relay)
+        pipe(&emulator, &relay, how)
             .var("ACTION", "pull")
             .var("IMAGES", "base:1")
             .run()
@@ -134,7 +136,7 @@ fn a_push_whose_stream_breaks_off_is_asked_for_again() {
             .docker_reading(&["load"], &image.docker_archive(&[&name]))
             .succeeds();
         let relay = Relay::before(&Engine::shared().tcp(), "/push", times, how);
-        pipe(&emulator, &relay)
+        pipe(&emulator, &relay, how)
             .var("ACTION", "push")
             .var("SOURCE", &format!("docker-daemon:{name}"))
             .var("TARGET", "web:1")
@@ -155,7 +157,7 @@ fn a_stream_that_always_breaks_is_given_up() {
     let emulator = Emulator::start(Setup::shop());
     emulator.put_image("shop/base", "1", &ImageBuilder::new("always").build());
     let relay = Relay::before(&Engine::shared().tcp(), "/images/create", usize::MAX, How::Cut(420));
-    pipe(&emulator, &relay)
+    pipe(&emulator, &relay, How::Cut(420))
         .var("ACTION", "pull")
         .var("IMAGES", "base:1")
         .run()

@@ -212,8 +212,11 @@ impl Network {
         if let Some(body) = &outgoing.body {
             request = request.body(body.clone());
         }
-        let answer = self.answer(request, &outgoing.method, url);
-        self.in_time(answer).await
+        let start = Instant::now();
+        let answer = async { request.send().await.map_err(|error| unanswered(&error)) };
+        let answer = self.in_time(answer).await;
+        self.tell(&answer, &outgoing.method, url, start);
+        answer
     }
 
     /// Sends a body that is made while it is sent: no redirect, no second try. A limit on the whole would count the time
@@ -247,29 +250,29 @@ impl Network {
         }
         let watch = Watch::new();
         let request = request.body(reqwest::Body::wrap_stream(watch.over(payload.stream)));
-        tokio::select! {
-            answer = self.answer(request, &outgoing.method, url) => answer,
+        let start = Instant::now();
+        let answer = tokio::select! {
+            answer = request.send() => answer.map_err(|error| unanswered(&error)),
             () = watch.stalled(self.settings.timeout) => Err(Problem::Unreachable(Reach::Timeout)),
-        }
+        };
+        self.tell(&answer, &outgoing.method, url, start);
+        answer
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder, method: &Method, url: &Url) -> Result<Response, Problem> {
-        let start = Instant::now();
-        let answer = request.send().await;
+    /// Tells of an answer in the log, and heeds the pause that it asks for.
+    fn tell(&self, answer: &Result<Response, Problem>, method: &Method, url: &Url, start: Instant) {
         let milliseconds = start.elapsed().as_millis();
-        match &answer {
+        match answer {
             Ok(response) => {
                 let status = response.status().as_u16();
                 tracing::debug!("{method} {} → {status} ({milliseconds} ms)", shown(url));
                 self.resting.note(url, status, asked_pause(response.headers()));
             }
-            Err(error) => tracing::debug!(
-                "{method} {} → no answer: {} ({milliseconds} ms)",
-                shown(url),
-                retry::reach(error)
-            ),
+            Err(Problem::Unreachable(reach)) => {
+                tracing::debug!("{method} {} → no answer: {reach} ({milliseconds} ms)", shown(url));
+            }
+            Err(_) => {}
         }
-        answer.map_err(|error| Problem::Unreachable(retry::reach(&error)))
     }
 
     /// Reads a body of at most `limit` bytes.
@@ -297,7 +300,7 @@ impl Network {
     pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Problem> {
         let chunk = async {
             let chunk = response.chunk().await;
-            chunk.map_err(|error| Problem::Unreachable(retry::reach(&error)))
+            chunk.map_err(|error| unanswered(&error))
         };
         self.in_time(chunk).await
     }
@@ -368,6 +371,10 @@ enum Use {
 fn is_loopback(url: &Url) -> bool {
     url.host_str()
         .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
+}
+
+fn unanswered(error: &reqwest::Error) -> Problem {
+    Problem::Unreachable(retry::reach(error))
 }
 
 /// The server's wish for the next try.

@@ -135,3 +135,18 @@ fn a_slow_target_does_not_make_the_source_silent() {
         .succeeds()
         .never_says("silent");
 }
+
+#[test]
+fn debug_tells_of_what_got_no_answer() {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", image(false));
+    emulator.script(on("GET", "/manifests/1").signed_in(), 1, Fault::Silence);
+    emulator.script(on("GET", "^/token"), 1, Fault::Reset);
+    pull(&emulator)
+        .var("TIMEOUT", "2")
+        .var("DEBUG", "true")
+        .run()
+        .succeeds()
+        .says("/v2/shop/base/manifests/1 → no answer: it was silent for too long")
+        .says("→ no answer: the connection broke: ");
+}

@@ -4,8 +4,12 @@
 
 mod case;
 mod cases;
+mod daemon;
+mod names;
 mod page;
+mod resume;
 mod run;
+mod wrong;
 
 use case::{Action, Case};
 use run::Cell;
@@ -13,7 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Cells at a time: they wait more than they work.
-const AT_A_TIME: usize = 24;
+const AT_A_TIME: usize = 16;
 
 /// Who is put to the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -48,6 +48,8 @@ pub struct BlobRead {
     response: Response,
     /// The byte that comes first: 0 where the registry does not honour ranges, whatever was asked for.
     pub start: u64,
+    /// How large the registry says that the whole blob is, where it does.
+    pub size: Option<u64>,
     registry: Registry,
     during: String,
 }
@@ -106,14 +108,15 @@ impl Registry {
             ..Ask::get(path(repository, digest), scopes, 0, during.clone())
         };
         let response = self.open(ask).await?;
-        let begins = match response.status().as_u16() {
-            206 => range_start(&response),
-            _ => Some(0),
+        let (begins, size) = match response.status().as_u16() {
+            206 => range_of(&response),
+            _ => (Some(0), response.content_length()),
         };
         match begins {
             Some(begins) if begins == start || begins == 0 => Ok(BlobRead {
                 response,
                 start: begins,
+                size,
                 registry: self.clone(),
                 during,
             }),
@@ -245,7 +248,8 @@ impl Registry {
                     .map_or(upload.location, |session| session.location);
                 Ok(stored.map_or(Resumed::Gone, |stored| Resumed::Session(Upload { location, stored })))
             }
-            // Registries drop a session that broke off, or know no such question; or the upload is done.
+            // Registries drop a session that broke off (docker-registry 2.8, whose `_state` must name the newest byte), or
+            // know no such question; or the upload is done.
             Err(error) if error.is_refused() => match digest {
                 Some(digest) if self.has_blob(repository, digest, scopes).await? => Ok(Resumed::Done),
                 _ => Ok(Resumed::Gone),
@@ -339,9 +343,18 @@ fn named(repository: &Repository, digest: &Digest) -> String {
     format!("the blob `{}` of `{}`", digest.short(), repository.path())
 }
 
-fn range_start(response: &Response) -> Option<u64> {
-    let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-    text.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+/// First byte and whole size of `Content-Range: bytes 5-9/10`, as far as they are there.
+fn range_of(response: &Response) -> (Option<u64>, Option<u64>) {
+    let text = response
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|value| value.to_str().ok());
+    let Some(range) = text.and_then(|text| text.strip_prefix("bytes ")) else {
+        return (None, None);
+    };
+    let first = range.split('-').next().and_then(|first| first.trim().parse().ok());
+    let size = range.split_once('/').and_then(|(_, size)| size.trim().parse().ok());
+    (first, size)
 }
 
 #[cfg(test)]

@@ -185,6 +185,10 @@ impl Descriptor {
 
     fn checked(raw: RawDescriptor) -> Result<Self, String> {
         let digest = Digest::parse(&raw.digest).map_err(|bad| said(&bad))?;
+        // The image specification's sizes are of 63 bits ("Content Descriptors"); no file is larger either.
+        if i64::try_from(raw.size).is_err() {
+            return Err(format!("{} is no size of a blob", raw.size));
+        }
         let platform = raw.platform.and_then(RawPlatform::stated);
         Ok(Self {
             media_type: raw.media_type,

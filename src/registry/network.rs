@@ -3,6 +3,7 @@
 use super::challenge::Challenge;
 use super::error::{Problem, Reach};
 use super::payload::{Payload, Watch};
+use super::rest::Resting;
 use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
 use crate::words::Words;
@@ -50,9 +51,7 @@ pub struct Network {
     /// One for each [`Use`], made when needed.
     clients: [OnceLock<Client>; 2],
     hosts: Mutex<HashMap<Host, Arc<HostState>>>,
-    /// Servers that asked to be left alone, each until when: registries, token servers, and storage that blobs are
-    /// redirected to.
-    resting: Mutex<HashMap<Origin, Instant>>,
+    resting: Resting,
 }
 
 /// What has been learnt of a registry's host.
@@ -108,7 +107,7 @@ impl Network {
             settings,
             clients: Default::default(),
             hosts: Mutex::default(),
-            resting: Mutex::default(),
+            resting: Resting::default(),
         })
     }
 
@@ -193,7 +192,7 @@ impl Network {
         outgoing: &Outgoing,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Problem> {
-        self.rested(url).await;
+        self.resting.over(url).await;
         let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
         let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
         if let Some(accept) = outgoing.accept {
@@ -213,8 +212,11 @@ impl Network {
         if let Some(body) = &outgoing.body {
             request = request.body(body.clone());
         }
-        let answer = self.answer(request, &outgoing.method, url);
-        self.in_time(answer).await
+        let start = Instant::now();
+        let answer = async { request.send().await.map_err(|error| unanswered(&error)) };
+        let answer = self.in_time(answer).await;
+        self.tell(&answer, &outgoing.method, url, start);
+        answer
     }
 
     /// Sends a body that is made while it is sent: no redirect, no second try. A limit on the whole would count the time
@@ -229,7 +231,7 @@ impl Network {
         payload: Payload,
     ) -> Result<Response, Problem> {
         let url = &outgoing.url;
-        self.rested(url).await;
+        self.resting.over(url).await;
         let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
         let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
         if let Some(content_type) = &outgoing.content_type {
@@ -248,31 +250,29 @@ impl Network {
         }
         let watch = Watch::new();
         let request = request.body(reqwest::Body::wrap_stream(watch.over(payload.stream)));
-        tokio::select! {
-            answer = self.answer(request, &outgoing.method, url) => answer,
+        let start = Instant::now();
+        let answer = tokio::select! {
+            answer = request.send() => answer.map_err(|error| unanswered(&error)),
             () = watch.stalled(self.settings.timeout) => Err(Problem::Unreachable(Reach::Timeout)),
-        }
+        };
+        self.tell(&answer, &outgoing.method, url, start);
+        answer
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder, method: &Method, url: &Url) -> Result<Response, Problem> {
-        let start = Instant::now();
-        let answer = request.send().await;
+    /// Tells of an answer in the log, and heeds the pause that it asks for.
+    fn tell(&self, answer: &Result<Response, Problem>, method: &Method, url: &Url, start: Instant) {
         let milliseconds = start.elapsed().as_millis();
-        match &answer {
+        match answer {
             Ok(response) => {
                 let status = response.status().as_u16();
                 tracing::debug!("{method} {} → {status} ({milliseconds} ms)", shown(url));
-                if let Some(rest) = retry::rest(status, asked_pause(response.headers())) {
-                    self.leave_alone(url, rest);
-                }
+                self.resting.note(url, status, asked_pause(response.headers()));
             }
-            Err(error) => tracing::debug!(
-                "{method} {} → no answer: {} ({milliseconds} ms)",
-                shown(url),
-                retry::reach(error)
-            ),
+            Err(Problem::Unreachable(reach)) => {
+                tracing::debug!("{method} {} → no answer: {reach} ({milliseconds} ms)", shown(url));
+            }
+            Err(_) => {}
         }
-        answer.map_err(|error| Problem::Unreachable(retry::reach(&error)))
     }
 
     /// Reads a body of at most `limit` bytes.
@@ -300,7 +300,7 @@ impl Network {
     pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Problem> {
         let chunk = async {
             let chunk = response.chunk().await;
-            chunk.map_err(|error| Problem::Unreachable(retry::reach(&error)))
+            chunk.map_err(|error| unanswered(&error))
         };
         self.in_time(chunk).await
     }
@@ -310,33 +310,6 @@ impl Network {
     async fn in_time<T>(&self, waits: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         let waited = tokio::time::timeout(self.settings.timeout, waits).await;
         waited.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)))
-    }
-
-    fn leave_alone(&self, url: &Url, rest: Duration) {
-        let until = Instant::now() + rest;
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = resting.entry(origin(url)).or_insert(until);
-        *known = until.max(*known);
-    }
-
-    /// Waits until a server may be asked again, if it wants to be left alone: also those wait whom it has not refused.
-    async fn rested(&self, url: &Url) {
-        loop {
-            let until = {
-                let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-                // Mostly nobody rests, and then the key is not made.
-                if resting.is_empty() {
-                    return;
-                }
-                let now = Instant::now();
-                resting.retain(|_, until| now < *until);
-                match resting.get(&origin(url)) {
-                    Some(until) => *until,
-                    None => return,
-                }
-            };
-            tokio::time::sleep_until((until + retry::spread(retry::chance())).into()).await;
-        }
     }
 
     /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
@@ -400,6 +373,10 @@ fn is_loopback(url: &Url) -> bool {
         .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
 }
 
+fn unanswered(error: &reqwest::Error) -> Problem {
+    Problem::Unreachable(retry::reach(error))
+}
+
 /// The server's wish for the next try.
 pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
@@ -425,9 +402,9 @@ pub(super) fn shown(url: &Url) -> Words {
     Words::new(shown.as_str())
 }
 
-type Origin = (String, String, Option<u16>);
+pub(super) type Origin = (String, String, Option<u16>);
 
-fn origin(url: &Url) -> Origin {
+pub(super) fn origin(url: &Url) -> Origin {
     (
         url.scheme().to_owned(),
         url.host_str().unwrap_or_default().to_owned(),

@@ -97,3 +97,26 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn only_what_nobody_takes_stands_still() {
+        let (limit, long) = (Duration::from_millis(20), Duration::from_secs(10));
+        let watch = Watch::new();
+        let first = stream::iter([Ok(Bytes::from_static(b"x"))]);
+        let mut body = Box::pin(watch.over(first.chain(stream::pending()).boxed()));
+        body.next().await.unwrap().unwrap();
+        assert!(
+            timeout(long, watch.stalled(limit)).await.is_ok(),
+            "taken, and then no more"
+        );
+        // The request wants more, and it is the source that has none.
+        assert!(timeout(limit, body.next()).await.is_err());
+        assert!(timeout(4 * limit, watch.stalled(limit)).await.is_err());
+    }
+}

@@ -5,11 +5,11 @@ use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, SystemTime};
 
 /// First pause; doubles each time.
-const FIRST: Duration = Duration::from_millis(500);
+pub(super) const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause of our own.
 const LONGEST: Duration = Duration::from_secs(30);
 /// Longest pause that a server may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// Over so long are those spread who wait for the same moment.
 const SPREAD: Duration = Duration::from_millis(250);
 /// A body may break so often, whatever it brings …
@@ -108,17 +108,6 @@ pub(super) fn bounded(asked: Duration) -> Duration {
 #[must_use]
 pub(super) fn spread(chance: f64) -> Duration {
     SPREAD.mul_f64(chance.clamp(0.0, 1.0))
-}
-
-/// How long a host is left alone by all after an answer; `None` where it asked for nothing and a pause of the one who was
-/// refused is enough.
-#[must_use]
-pub(super) fn rest(status: u16, asked: Option<Duration>) -> Option<Duration> {
-    match (status, asked) {
-        (429 | 503, Some(asked)) => Some(bounded(asked)),
-        (429, None) => Some(FIRST / 2),
-        _ => None,
-    }
 }
 
 /// Statuses that say "not now" rather than "no".
@@ -289,17 +278,6 @@ mod tests {
             tries.next(None, 0.5).is_some()
         });
         assert_eq!(breaks.count(), 100);
-    }
-
-    #[test]
-    fn a_host_that_is_busy_is_left_alone_by_all() {
-        let seconds = Duration::from_secs;
-        assert_eq!(rest(429, Some(seconds(8))), Some(seconds(8)));
-        assert_eq!(rest(503, Some(seconds(8))), Some(seconds(8)));
-        assert_eq!(rest(429, Some(seconds(86_400))), Some(LONGEST_ASKED));
-        assert_eq!(rest(429, None), Some(Duration::from_millis(250)));
-        assert_eq!(rest(503, None), None);
-        assert_eq!(rest(404, Some(seconds(8))), None);
     }
 
     #[test]

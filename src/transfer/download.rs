@@ -165,7 +165,7 @@ impl Mover<'_> {
                 Ok(()) => break,
                 Err(Broken::Registry(error)) => error,
                 Err(Broken::Unopened(error)) => return Err(self.access.explain(&error, from, false)),
-                Err(Broken::Short { found }) => {
+                Err(Broken::Size { found }) => {
                     let wrong = Wrong::Size {
                         expected: blob.size,
                         found,
@@ -209,9 +209,12 @@ impl Mover<'_> {
             .await;
         let mut read = read.map_err(|error| match error.problem {
             // Nothing is there from that byte on.
-            Problem::Refused { status: 416, .. } => Broken::Short { found: piece.at },
+            Problem::Refused { status: 416, .. } => Broken::Size { found: piece.at },
             _ => Broken::Unopened(error),
         })?;
+        if let Some(found) = read.size.filter(|size| *size != blob.size) {
+            return Err(Broken::Size { found });
+        }
         if piece.at > 0 && board.borrow_mut().learn(number, read.start == piece.at) {
             return Ok(());
         }
@@ -234,7 +237,7 @@ impl Mover<'_> {
             }
         }
         let found = board.borrow().pieces[number].at;
-        Err(Broken::Short { found })
+        Err(Broken::Size { found })
     }
 
     /// When the last piece of a blob is done: what was not hashed on its way is read back, and the digest checked.
@@ -282,8 +285,8 @@ enum Broken {
     Registry(registry::Error),
     /// Before the first byte, after all tries that a request has.
     Unopened(registry::Error),
-    /// The body ended although the registry had more to give, by the descriptor.
-    Short {
+    /// The registry has more or fewer bytes to give than the descriptor says.
+    Size {
         found: u64,
     },
     File(Failure),

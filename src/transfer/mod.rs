@@ -4,6 +4,7 @@
 //! What is moved streams through memory in pieces and is checked against its digest before its last piece goes out.
 
 pub mod checked;
+mod compressed;
 pub mod download;
 pub mod graph;
 mod hashing;

@@ -2,12 +2,9 @@
 
 use super::checked::Checked;
 use super::origin::Origin;
-use super::{Destination, Mover, wrong_bytes};
+use super::{Mover, wrong_bytes};
 use crate::access::Served;
-use crate::archive::{BlobSource, Gzip, Layer};
 use crate::failure::{Failure, Kind};
-use crate::hasher::Hasher;
-use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
 use crate::registry::{self, Payload, Problem, Resumed, Upload};
@@ -17,9 +14,9 @@ use std::io::{self, Read};
 use tokio::sync::mpsc::{Sender, channel};
 
 /// Read from a file so many bytes at a time.
-const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 /// Pieces that wait between producer and request.
-const WAITING: usize = 1;
+pub(super) const WAITING: usize = 1;
 
 /// What broke an upload off.
 pub(super) enum Broken {
@@ -115,10 +112,10 @@ pub(super) async fn carry(
 }
 
 /// Where a request takes its body from. Bytes that the target has already are read for the digest and not sent.
-struct Outlet {
-    to: Sender<Result<Bytes, io::Error>>,
+pub(super) struct Outlet {
+    pub(super) to: Sender<Result<Bytes, io::Error>>,
     /// So many bytes are still to be kept back.
-    skip: u64,
+    pub(super) skip: u64,
 }
 
 impl Outlet {
@@ -132,7 +129,7 @@ impl Outlet {
     }
 
     /// False if nobody takes them any more.
-    fn send(&mut self, bytes: Bytes) -> bool {
+    pub(super) fn send(&mut self, bytes: Bytes) -> bool {
         self.part(bytes)
             .is_none_or(|bytes| self.to.blocking_send(Ok(bytes)).is_ok())
     }
@@ -198,48 +195,7 @@ async fn from_file(mover: &Mover<'_>, blob: &Descriptor, origin: &Origin, mut ou
     }
 }
 
-/// What a compressed layer became.
-#[derive(Debug, Clone)]
-struct Compressed {
-    digest: Digest,
-    size: u64,
-}
-
 impl Mover<'_> {
-    /// Uploads a plain layer of a docker-archive, compressed on its way; gives digest and size of what it became. Neither
-    /// is known beforehand, so the bytes go into an open session that their digest closes.
-    pub(crate) async fn compressed(
-        &self,
-        layer: &Layer,
-        name: &str,
-        to: &Destination,
-    ) -> Result<(Digest, u64), Failure> {
-        let served = &to.served;
-        let explained = |error: &registry::Error| self.access.explain(error, served, true);
-        let mut tries = Tries::new(self.policy, 0);
-        let mut session = None;
-        loop {
-            let upload = match session.take() {
-                Some(upload) => upload,
-                None => {
-                    let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
-                    begun.map_err(|error| explained(&error))?
-                }
-            };
-            let error = match self.compress_once(layer, name, served, &upload).await {
-                Ok(compressed) => return Ok((compressed.digest, compressed.size)),
-                Err(Broken::Failed(failure)) => return Err(failure),
-                Err(Broken::Target(error)) => error,
-            };
-            self.pause(&error, &upload, &mut tries, served).await?;
-            // The same bytes come out of the same layer, so what arrived need not be sent again.
-            let left = left(upload, None, &error, served, &mut tries).await;
-            if let Left::Session(upload) = left.map_err(|error| explained(&error))? {
-                session = Some(upload);
-            }
-        }
-    }
-
     /// Waits before the next try of an upload, or gives up.
     pub(super) async fn pause(
         &self,
@@ -263,96 +219,6 @@ impl Mover<'_> {
         tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
         tokio::time::sleep(pause).await;
         Ok(())
-    }
-
-    async fn compress_once(
-        &self,
-        layer: &Layer,
-        name: &str,
-        to: &Served,
-        upload: &Upload,
-    ) -> Result<Compressed, Broken> {
-        let (registry, repository, scopes) = (&to.registry, &to.repository, &to.scopes);
-        let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
-        let payload = Payload {
-            stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
-            size: None,
-        };
-        let mut outlet = Outlet {
-            to: sender,
-            skip: upload.stored,
-        };
-        let mut reader = Gzip::new(layer.content.reader(), layer.diff_id.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            let mut hasher = Hasher::sha256();
-            let mut size = 0;
-            let result = pieces(&mut reader, |piece| {
-                hasher.update(&piece);
-                size += piece.len() as u64;
-                outlet.send(piece)
-            });
-            if result.is_err() {
-                let _ = outlet.to.blocking_send(Err(io::Error::other("the source failed")));
-            }
-            result.map(|()| Compressed {
-                digest: hasher.finish(),
-                size,
-            })
-        });
-        let (read, appended) = tokio::join!(read, registry.append(repository, upload, payload, scopes));
-        let unread = |error: &io::Error| {
-            Broken::Failed(Failure::new(
-                Kind::Other,
-                format!("a layer of {name} cannot be read: {error}"),
-                "have the image saved again; the archive is damaged",
-            ))
-        };
-        let compressed = read
-            .map_err(|error| unread(&io::Error::other(error)))?
-            .map_err(|error| unread(&error))?;
-        let session = appended.map_err(Broken::Target)?;
-        let closed = registry
-            .close_upload(repository, &compressed.digest, &session, scopes)
-            .await;
-        closed.map_err(|error| match error.problem {
-            Problem::Refused { status: 404 | 416, .. } => Broken::Target(error),
-            // It has had its tries.
-            _ => Broken::Failed(self.access.explain(&error, to, true)),
-        })?;
-        self.count(usize::try_from(compressed.size).unwrap_or(usize::MAX));
-        Ok(compressed)
-    }
-
-    /// The digest of bytes that lie in an archive.
-    pub(crate) async fn digest_of(&self, content: &BlobSource, name: &str) -> Result<Digest, Failure> {
-        let mut reader = content.reader();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut hasher = Hasher::sha256();
-            pieces(&mut reader, |piece| {
-                hasher.update(&piece);
-                true
-            })
-            .map(|()| hasher.finish())
-        });
-        read.await
-            .map_err(io::Error::other)
-            .and_then(|read| read)
-            .map_err(|error| {
-                let hint = "have the image saved again; the archive is damaged";
-                Failure::new(Kind::Other, format!("a layer of {name} cannot be read: {error}"), hint)
-            })
-    }
-}
-
-/// Reads to the end, or until nobody takes the pieces any more.
-fn pieces(reader: &mut impl Read, mut take: impl FnMut(Bytes) -> bool) -> io::Result<()> {
-    loop {
-        let mut piece = BytesMut::zeroed(PIECE);
-        let count = reader.read(&mut piece)?;
-        piece.truncate(count);
-        if count == 0 || !take(piece.freeze()) {
-            return Ok(());
-        }
     }
 }
 
@@ -452,6 +318,10 @@ async fn read_on(
         Ok(read) => read,
         Err(error) => return Ok(Flow::Unopened(error)),
     };
+    if let Some(found) = read.size.filter(|size| *size != blob.size) {
+        let expected = blob.size;
+        return Ok(Flow::Wrong(super::checked::Wrong::Size { expected, found }));
+    }
     // A registry that ignores ranges begins anew; what has passed is passed over.
     let mut surplus = start - read.start;
     loop {

@@ -28,12 +28,21 @@ pub(super) enum Action {
     PushPlain,
     /// From one registry to another.
     Copy,
+    /// From one repository to another of the same registry, by mounts.
+    Mount,
     /// Within a repository.
     Retag,
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 5] = [Self::Pull, Self::Push, Self::PushPlain, Self::Copy, Self::Retag];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Pull,
+        Self::Push,
+        Self::PushPlain,
+        Self::Copy,
+        Self::Mount,
+        Self::Retag,
+    ];
 
     /// Whether skopeo does it in a way that can be compared.
     pub(super) fn is_skopeos(self) -> bool {
@@ -58,6 +67,8 @@ pub(super) enum Point {
     BlobGet,
     /// Where blobs are redirected to.
     Storage,
+    BlobHead,
+    MountPost,
     UploadPost,
     /// The layer's bytes on their way: a PUT where its digest is known, else a PATCH.
     Upload,
@@ -73,6 +84,8 @@ impl Point {
             Self::ManifestGet => "manifest GET",
             Self::BlobGet => "blob GET",
             Self::Storage => "blob GET, redirected",
+            Self::BlobHead => "blob HEAD",
+            Self::MountPost => "mount POST",
             Self::UploadPost => "upload POST",
             Self::Upload => "upload PUT or PATCH",
             Self::UploadEnd => "closing PUT",
@@ -83,17 +96,19 @@ impl Point {
     pub(super) fn is_met_by(self, action: Action) -> bool {
         match self {
             Self::Token => true,
-            Self::ManifestGet => matches!(action, Action::Pull | Action::Copy | Action::Retag),
+            Self::ManifestGet => !matches!(action, Action::Push | Action::PushPlain),
+            Self::MountPost => action == Action::Mount,
+            Self::BlobHead => matches!(action, Action::Push | Action::Copy),
             Self::BlobGet | Self::Storage => action.reads(),
             Self::UploadPost | Self::Upload => action.uploads(),
             Self::UploadEnd => action == Action::PushPlain,
-            Self::ManifestPut => action.uploads() || action == Action::Retag,
+            Self::ManifestPut => action != Action::Pull,
         }
     }
 
     /// Whether it is of the registry that is read from.
     pub(super) fn is_source(self, action: Action) -> bool {
-        matches!(action, Action::Pull | Action::Retag)
+        matches!(action, Action::Pull | Action::Retag | Action::Mount)
             || (action == Action::Copy && matches!(self, Self::ManifestGet | Self::BlobGet | Self::Storage))
     }
 
@@ -105,7 +120,7 @@ impl Point {
     /// Requests of this kind where nothing goes wrong, for the layer and for the configuration.
     pub(super) fn usual(self) -> usize {
         match self {
-            Self::UploadPost | Self::UploadEnd => 2,
+            Self::BlobHead | Self::MountPost | Self::UploadPost | Self::UploadEnd => 2,
             _ => 1,
         }
     }
@@ -119,6 +134,8 @@ impl Point {
             Self::ManifestGet => ("GET", "/manifests/".to_owned()),
             Self::BlobGet => ("GET", format!("^/v2/.*/blobs/sha256:{hex}")),
             Self::Storage => ("GET", format!("^/storage/.*{hex}")),
+            Self::BlobHead => ("HEAD", "/blobs/sha256:".to_owned()),
+            Self::MountPost => ("POST", "/blobs/uploads/.*mount=".to_owned()),
             Self::UploadPost => ("POST", "/blobs/uploads/".to_owned()),
             Self::Upload if action == Action::PushPlain => ("PATCH", "/blobs/uploads/.".to_owned()),
             Self::Upload => ("PUT|PATCH", format!("/blobs/uploads/.*({hex}|_state=[^&]*$)")),
@@ -196,6 +213,17 @@ impl Case {
     pub(super) fn again(mut self, bytes: u64) -> Self {
         self.expected.again = bytes;
         self
+    }
+
+    /// Whether something waits for nothing: only there is time short, so that a slow machine is no fault.
+    pub(super) fn is_silent(&self) -> bool {
+        let waits = |fault: &Fault| {
+            matches!(
+                fault,
+                Fault::Silence | Fault::Sent(_, Break::Stall) | Fault::Received(_, _, Break::Stall)
+            )
+        };
+        (self.script)().iter().any(waits)
     }
 
     /// The pause that was asked for is kept.

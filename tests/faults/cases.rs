@@ -16,6 +16,8 @@ pub(super) fn all() -> Vec<Case> {
         Point::Token,
         Point::ManifestGet,
         Point::BlobGet,
+        Point::BlobHead,
+        Point::MountPost,
         Point::UploadPost,
         Point::Upload,
         Point::UploadEnd,
@@ -49,7 +51,8 @@ fn at_any(point: Point) -> Vec<Case> {
     }
     if !matches!(point, Point::Token | Point::ManifestGet) {
         // Not at the first request that it is for: a token that is refused when new is no good.
-        let most = if point == Point::UploadPost { 3 } else { 2 };
+        let is_one_of_two = matches!(point, Point::BlobHead | Point::MountPost | Point::UploadPost);
+        let most = if is_one_of_two { 3 } else { 2 };
         cases.push(new("the token has expired", 2, || vec![Fault::Expired]).most(most));
     }
     cases
@@ -146,6 +149,10 @@ fn uploads() -> Vec<Case> {
         })
         // A copy reads again what the kernel held when it broke; where it goes on, another test tells.
         .again(3 * WHOLE),
+        upload("cut, the session holds other bytes", 3, || {
+            vec![received(2 * MIB, Kept::Others, Break::Reset)]
+        })
+        .again(2 * WHOLE),
         upload("cut, the session is empty", 2, || {
             vec![received(2 * MIB, Kept::Nothing, Break::Reset)]
         })

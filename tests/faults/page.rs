@@ -9,11 +9,12 @@ use std::process::Command;
 const BEGIN: &str = "<!-- table: begin -->";
 const END: &str = "<!-- table: end -->";
 
-const OURS: [(&str, Action); 5] = [
+const OURS: [(&str, Action); 6] = [
     ("pull", Action::Pull),
     ("push", Action::Push),
     ("push, docker-archive", Action::PushPlain),
     ("copy", Action::Copy),
+    ("copy, mounted", Action::Mount),
     ("retag", Action::Retag),
 ];
 const THEIRS: [(&str, Action); 3] = [
@@ -47,7 +48,22 @@ pub(super) fn table(cases: &[Case], ours: &Column, theirs: Option<&Column>) -> S
         }
     }
     text.push('\n');
-    text
+    format!("{}\n\n{text}", summary(cases, ours, theirs))
+}
+
+/// How many runs ended right of those that can.
+fn summary(cases: &[Case], ours: &Column, theirs: Option<&Column>) -> String {
+    let count = |column: &Column| {
+        let can = column
+            .iter()
+            .filter(|(number, action, _)| cases[*number].expected(*action).status == 0);
+        let cells: Vec<bool> = can.map(|(_, _, cell)| cell.is_done()).collect();
+        let done = cells.iter().filter(|done| **done).count();
+        format!("{done} of {}", cells.len())
+    };
+    let ours = count(ours);
+    let theirs = theirs.map_or(String::new(), |theirs| format!(", and {} of skopeo's", count(theirs)));
+    format!("Of the runs that can end right, {ours} of the pipe's did{theirs}.")
 }
 
 fn shown(cell: &Cell) -> String {

@@ -9,21 +9,27 @@ const TYPE_A: u16 = 1;
 
 /// Answers on port 53 of `address` that `name` is at `address`, and that there is nothing else; until the process ends.
 pub fn start(address: Ipv4Addr, name: &str) {
+    start_late(address, name, 0);
+}
+
+/// The same, but the first `failures` questions are answered with a failure of the server's own.
+pub fn start_late(address: Ipv4Addr, name: &str, mut failures: usize) {
     let socket = UdpSocket::bind((address, 53)).expect("port 53 of the engine's own bridge");
     let wanted = labels(name);
     std::thread::spawn(move || {
         let mut question = [0; 512];
         while let Ok((length, client)) = socket.recv_from(&mut question) {
-            answer(&socket, client, &question[..length], &wanted, address);
+            answer(&socket, client, &question[..length], &wanted, address, failures > 0);
+            failures = failures.saturating_sub(1);
         }
     });
 }
 
-fn answer(socket: &UdpSocket, client: SocketAddr, question: &[u8], wanted: &[u8], address: Ipv4Addr) {
+fn answer(socket: &UdpSocket, client: SocketAddr, question: &[u8], wanted: &[u8], address: Ipv4Addr, fails: bool) {
     let end = HEADER + wanted.len();
     let known = question
         .get(HEADER..end)
-        .is_some_and(|asked| asked.eq_ignore_ascii_case(wanted));
+        .is_some_and(|asked| !fails && asked.eq_ignore_ascii_case(wanted));
     let Some(name_end) = question.iter().skip(HEADER).position(|&byte| byte == 0) else {
         return;
     };
@@ -32,8 +38,13 @@ fn answer(socket: &UdpSocket, client: SocketAddr, question: &[u8], wanted: &[u8]
     };
     let is_a = asked[asked.len() - 4..asked.len() - 2] == TYPE_A.to_be_bytes();
     let mut message = asked.to_vec();
-    // A response, recursion available; NXDOMAIN for every other name.
-    message[2..4].copy_from_slice(&[0x81, if known { 0x80 } else { 0x83 }]);
+    // A response, recursion available; SERVFAIL, or NXDOMAIN for every other name.
+    let code = match (fails, known) {
+        (true, _) => 0x82,
+        (false, true) => 0x80,
+        (false, false) => 0x83,
+    };
+    message[2..4].copy_from_slice(&[0x81, code]);
     message[6..12].copy_from_slice(&[0, u8::from(known && is_a), 0, 0, 0, 0]);
     if known && is_a {
         // The name of the question, type A, class IN, a minute, four bytes.

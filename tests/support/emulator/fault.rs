@@ -42,6 +42,8 @@ pub enum Kept {
     All,
     /// The session is open and holds nothing.
     Nothing,
+    /// The session holds as many bytes, but others.
+    Others,
     /// The session is gone.
     Gone,
 }

@@ -82,6 +82,7 @@ pub(super) fn broken(state: &mut State, asked: &Asked, kept: Kept) {
     let id = asked.path.rsplit('/').next().unwrap_or_default();
     match (kept, state.storage.uploads.get_mut(id)) {
         (Kept::All, Some(upload)) => upload.bytes.extend_from_slice(&asked.body),
+        (Kept::Others, Some(upload)) => upload.bytes.extend(asked.body.iter().map(|byte| !byte)),
         (Kept::Gone, Some(_)) => drop(state.storage.uploads.remove(id)),
         (Kept::Nothing, _) | (_, None) => {}
     }

@@ -1,0 +1,150 @@
+//! One plain layer into a registry, compressed on its way: neither digest nor size is known before it is over.
+
+use super::upload::{Broken, Left, Outlet, PIECE, WAITING, is_spoilt, left};
+use super::{Destination, Mover};
+use crate::access::Served;
+use crate::archive::{BlobSource, Gzip, Layer};
+use crate::failure::{Failure, Kind};
+use crate::hasher::Hasher;
+use crate::image::Digest;
+use crate::registry::retry::Tries;
+use crate::registry::{self, Payload, Problem, Upload};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, StreamExt as _};
+use std::io::{self, Read};
+use tokio::sync::mpsc::channel;
+
+/// What a compressed layer became.
+#[derive(Debug, Clone)]
+struct Compressed {
+    digest: Digest,
+    size: u64,
+}
+
+impl Mover<'_> {
+    /// Uploads a plain layer of a docker-archive, compressed on its way; gives digest and size of what it became. Neither
+    /// is known beforehand, so the bytes go into an open session that their digest closes.
+    pub(crate) async fn compressed(
+        &self,
+        layer: &Layer,
+        name: &str,
+        to: &Destination,
+    ) -> Result<(Digest, u64), Failure> {
+        let served = &to.served;
+        let explained = |error: &registry::Error| self.access.explain(error, served, true);
+        let mut tries = Tries::new(self.policy, 0);
+        let mut session = None;
+        loop {
+            let upload = if let Some(upload) = session.take() {
+                upload
+            } else {
+                let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
+                begun.map_err(|error| explained(&error))?
+            };
+            let error = match self.compress_once(layer, name, served, &upload).await {
+                Ok(compressed) => return Ok((compressed.digest, compressed.size)),
+                Err(Broken::Failed(failure)) => return Err(failure),
+                Err(Broken::Target(error)) => error,
+            };
+            self.pause(&error, &upload, &mut tries, served).await?;
+            // The same bytes come out of the same layer, so what arrived need not be sent again.
+            let left = left(upload, None, &error, served, &mut tries).await;
+            if let Left::Session(upload) = left.map_err(|error| explained(&error))? {
+                session = Some(upload);
+            }
+        }
+    }
+
+    async fn compress_once(
+        &self,
+        layer: &Layer,
+        name: &str,
+        to: &Served,
+        upload: &Upload,
+    ) -> Result<Compressed, Broken> {
+        let (registry, repository, scopes) = (&to.registry, &to.repository, &to.scopes);
+        let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
+        let payload = Payload {
+            stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
+            size: None,
+        };
+        let mut outlet = Outlet {
+            to: sender,
+            skip: upload.stored,
+        };
+        let mut reader = Gzip::new(layer.content.reader(), layer.diff_id.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut hasher = Hasher::sha256();
+            let mut size = 0;
+            let result = pieces(&mut reader, |piece| {
+                hasher.update(&piece);
+                size += piece.len() as u64;
+                outlet.send(piece)
+            });
+            if result.is_err() {
+                let _ = outlet.to.blocking_send(Err(io::Error::other("the source failed")));
+            }
+            result.map(|()| Compressed {
+                digest: hasher.finish(),
+                size,
+            })
+        });
+        let (read, appended) = tokio::join!(read, registry.append(repository, upload, payload, scopes));
+        let unread = |error: &io::Error| {
+            Broken::Failed(Failure::new(
+                Kind::Other,
+                format!("a layer of {name} cannot be read: {error}"),
+                "have the image saved again; the archive is damaged",
+            ))
+        };
+        let compressed = read
+            .map_err(|error| unread(&io::Error::other(error)))?
+            .map_err(|error| unread(&error))?;
+        let session = appended.map_err(Broken::Target)?;
+        let closed = registry
+            .close_upload(repository, &compressed.digest, &session, scopes)
+            .await;
+        closed.map_err(|error| {
+            let is_gone = matches!(error.problem, Problem::Refused { status: 404 | 416, .. });
+            if is_gone || is_spoilt(&error, upload) {
+                return Broken::Target(error);
+            }
+            // It has had its tries.
+            Broken::Failed(self.access.explain(&error, to, true))
+        })?;
+        self.count(usize::try_from(compressed.size).unwrap_or(usize::MAX));
+        Ok(compressed)
+    }
+
+    /// The digest of bytes that lie in an archive.
+    pub(crate) async fn digest_of(&self, content: &BlobSource, name: &str) -> Result<Digest, Failure> {
+        let mut reader = content.reader();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut hasher = Hasher::sha256();
+            pieces(&mut reader, |piece| {
+                hasher.update(&piece);
+                true
+            })
+            .map(|()| hasher.finish())
+        });
+        read.await
+            .map_err(io::Error::other)
+            .and_then(|read| read)
+            .map_err(|error| {
+                let hint = "have the image saved again; the archive is damaged";
+                Failure::new(Kind::Other, format!("a layer of {name} cannot be read: {error}"), hint)
+            })
+    }
+}
+
+/// Reads to the end, or until nobody takes the pieces any more.
+fn pieces(reader: &mut impl Read, mut take: impl FnMut(Bytes) -> bool) -> io::Result<()> {
+    loop {
+        let mut piece = BytesMut::zeroed(PIECE);
+        let count = reader.read(&mut piece)?;
+        piece.truncate(count);
+        if count == 0 || !take(piece.freeze()) {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What the table does not tell: where exactly a transfer goes on, cuts at any byte, and a busy host that is left alone.
+
+use super::all;
+use super::case::{LARGE, image};
+use crate::support::emulator::{Break, Emulator, Entry, Fault, Kept, Setup, on};
+use crate::support::image::{Image, ImageBuilder};
+use crate::support::pipe::Pipe;
+use std::time::{Duration, Instant};
+
+fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .api_token()
+        .var("ACTION", action)
+}
+
+fn pull(emulator: &Emulator) -> Pipe<'_> {
+    pipe(emulator, "pull").var("IMAGES", "base:1").var("TO", "oci:out")
+}
+
+#[test]
+fn a_copy_goes_on_where_the_target_has_got_to() {
+    let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
+    let image = image(true);
+    source.put_image("shop/base", "1", image);
+    let stored = 2 << 20;
+    let cut = Fault::Received(stored, Kept::All, Break::Reset);
+    let layer = &image.blobs()[1];
+    target.script(
+        on("PUT", &format!("/blobs/uploads/.*{}", &layer.digest()[7..])).signed_in(),
+        1,
+        cut,
+    );
+    pipe(&target, "copy")
+        .var("SOURCE", &format!("{}/shop/base:1", source.host()))
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds();
+    let puts = target.journal();
+    let puts: Vec<u64> = puts
+        .iter()
+        .filter(|entry| entry.method == "PUT" && entry.path.contains(&layer.digest()[7..]))
+        .map(|entry| entry.received)
+        .collect();
+    assert_eq!(puts, [stored as u64, (layer.bytes.len() - stored) as u64]);
+    let reads = source.journal();
+    let ranges: Vec<Option<&str>> = reads
+        .iter()
+        .filter(|entry| entry.path.contains(&layer.digest()) && entry.authorization.is_some())
+        .map(|entry| entry.range.as_deref())
+        .collect();
+    let [None, Some(range)] = ranges[..] else {
+        panic!("{ranges:?}");
+    };
+    let from: usize = range
+        .trim_start_matches("bytes=")
+        .trim_end_matches('-')
+        .parse()
+        .unwrap();
+    // The last place before it up to which the digest is known.
+    assert!((stored - (1 << 20)..=stored).contains(&from), "{range}");
+    assert_eq!(target.open_uploads(), 0);
+    assert_eq!(LARGE / stored, 1, "there was a rest to send");
+}
+
+#[test]
+fn cuts_at_any_byte_lose_nothing() {
+    let image = ImageBuilder::new("cuts").layers(1, 20_000).build();
+    let layer = image.blobs()[1].digest();
+    let seeds: Vec<u64> = (1..=24).collect();
+    all(&seeds, |&seed| {
+        let emulator = Emulator::start(Setup::shop());
+        emulator.put_image("shop/base", "1", &image);
+        let mut number = seed;
+        for _ in 0..3 {
+            // Knuth's MMIX generator: any bytes will do, the same each time.
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let at = usize::try_from((number >> 33) % 21_000).unwrap();
+            let how = if number >> 63 == 0 { Break::Cut } else { Break::Reset };
+            emulator.script(on("GET", &layer).signed_in(), 1, Fault::Sent(at, how));
+        }
+        let outcome = pull(&emulator).var("RETRIES", "3").run().succeeds();
+        let file = outcome.clone_folder().join("out/blobs/sha256").join(&layer[7..]);
+        assert_eq!(std::fs::read(file).unwrap(), image.blobs()[1].bytes, "seed {seed}");
+    });
+}
+
+#[test]
+fn a_host_that_is_busy_is_left_alone_by_all() {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &ImageBuilder::new("busy").layers(40, 1000).build());
+    let busy = super::case::busy_for(429, 1);
+    emulator.script(on("GET", "/blobs/").signed_in(), 1, busy);
+    let outcome = pull(&emulator)
+        .var("CONCURRENCY", "2")
+        .var("RETRIES", "1")
+        .run()
+        .succeeds();
+    let entries = outcome.journal();
+    let refused = entries.iter().position(|entry| entry.status == 429).unwrap();
+    // Some may have been on their way; then there is silence, and then the others.
+    let times: Vec<_> = entries[refused..].iter().map(|entry| entry.at).collect();
+    let is_quiet = |pair: &[Instant]| pair[1].saturating_duration_since(pair[0]) > Duration::from_millis(800);
+    let lines: Vec<String> = entries.iter().map(Entry::line).collect();
+    let quiet = times.windows(2).position(is_quiet);
+    let quiet = quiet.unwrap_or_else(|| panic!("{lines:#?}"));
+    assert!(times.len() - quiet > 2, "{quiet} came at once: {lines:#?}");
+    let told = outcome.plain();
+    assert_eq!(told.matches("trying again").count(), 1, "one line each:\n{told}");
+    assert!(told.contains("later, please"), "{told}");
+}
+
+#[test]
+fn a_slow_target_does_not_make_the_source_silent() {
+    let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
+    source.put_image("shop/base", "1", &Image::small("slow"));
+    // Longer than `TIMEOUT`: while the target rests, nobody reads what the source sends.
+    target.script(
+        on("POST", "/blobs/uploads/").signed_in(),
+        1,
+        super::case::busy_for(503, 4),
+    );
+    pipe(&target, "copy")
+        .var("SOURCE", &format!("{}/shop/base:1", source.host()))
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .var("TARGET", "web:1")
+        .var("TIMEOUT", "3")
+        .run()
+        .succeeds()
+        .never_says("silent");
+}
+
+#[test]
+fn debug_tells_of_what_got_no_answer() {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", image(false));
+    emulator.script(on("GET", "/manifests/1").signed_in(), 1, Fault::Silence);
+    emulator.script(on("GET", "^/token"), 1, Fault::Reset);
+    pull(&emulator)
+        .var("TIMEOUT", "2")
+        .var("DEBUG", "true")
+        .run()
+        .succeeds()
+        .says("/v2/shop/base/manifests/1 → no answer: it was silent for too long")
+        .says("→ no answer: the connection broke: ");
+}

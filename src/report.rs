@@ -47,7 +47,7 @@ impl Outcome {
 
     /// Whether the tag now names the run's image.
     const fn is_set(self) -> bool {
-        !matches!(self, Self::Skipped | Self::Checked | Self::Failed)
+        !matches!(self, Self::Skipped | Self::Failed)
     }
 }
 

@@ -37,7 +37,7 @@ pub const NAMES: [(&str, &[&str]); 29] = [
     ("REGISTRY", &ACTIONS),
     ("CA_CERTIFICATE", &ACTIONS),
     ("REPORT", &ACTIONS),
-    ("OUTPUT_ENV", &["pull", "retag", "push", "copy", "login"]),
+    ("OUTPUT_ENV", &ACTIONS),
     ("CODE_INSIGHTS", &ACTIONS),
     ("CONCURRENCY", &ACTIONS),
     ("RETRIES", &ACTIONS),

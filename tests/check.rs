@@ -618,13 +618,17 @@ fn mistakes_and_unused_variables_are_told_as_ever() {
         .says("`TARGET` is `docker.io/a/b`");
     let outcome = check(&emulator)
         .api_token()
+        .var("IMAGES", "api:1")
         .var("OUTPUT_ENV", "crg.env")
         .var("SOURCE", "api")
         .run()
         .succeeds()
-        .says("`OUTPUT_ENV` is not used by `check`")
         .says("`SOURCE` is not used by `check`");
-    assert_eq!(outcome.file("crg.env"), None);
+    let (host, digest) = (emulator.host(), emulator.tag("shop/api", "1").unwrap());
+    let lines = format!(
+        "CRG_PIPE_REFERENCE='{host}/shop/api@{digest}'\nCRG_PIPE_DIGEST='{digest}'\nCRG_PIPE_TAGS='1'\nCRG_PIPE_COUNT='1'\n"
+    );
+    assert_eq!(outcome.file("crg.env"), Some(lines));
 }
 
 #[test]

@@ -7,12 +7,7 @@ use std::path::{Component, Path, PathBuf};
 impl Check<'_> {
     pub(super) fn outputs(&mut self, step: &Step) -> Outputs {
         let scalars = &self.variables.scalars;
-        // `check` has no results for the step.
-        let is_check = scalars
-            .action
-            .as_deref()
-            .is_some_and(|action| action.trim().eq_ignore_ascii_case("check"));
-        let (report, env) = (scalars.report.clone(), scalars.output_env.clone().filter(|_| !is_check));
+        let (report, env) = (scalars.report.clone(), scalars.output_env.clone());
         let report_path = report.as_ref().and_then(|text| self.output_path("REPORT", text, step));
         let env_path = env.as_ref().and_then(|text| self.output_path("OUTPUT_ENV", text, step));
         if let (Some(report), Some(same)) = (&report_path, &env)

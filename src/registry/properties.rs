@@ -26,10 +26,18 @@ pub fn challenge(bytes: &[u8]) {
     match of(&mut lines) {
         Ok(Challenge::Bearer { realm, service }) => {
             may_be_asked(&realm, &registry);
-            let quoted = service.as_ref().map_or(String::new(), |service| {
-                format!(",service=\"{}\"", service.replace('\\', "\\\\").replace('"', "\\\""))
-            });
-            let again = format!("Bearer realm=\"{realm}\"{quoted}");
+            // The host of a URL may hold a quotation mark.
+            let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let parameter = |name: &str, value: &str| format!("{name}=\"{}\"", quoted(value));
+            let again = match &service {
+                Some(service) => format!(
+                    "{},{}",
+                    parameter("realm", realm.as_str()),
+                    parameter("service", service)
+                ),
+                None => parameter("realm", realm.as_str()),
+            };
+            let again = format!("Bearer {again}");
             let again = of(&mut [again.as_bytes()].into_iter());
             assert_eq!(again, Ok(Challenge::Bearer { realm, service }));
         }

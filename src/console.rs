@@ -5,6 +5,7 @@
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::sync::{PoisonError, RwLock};
@@ -21,7 +22,14 @@ const STARS: &str = "***";
 /// Shorter secrets are no secrets, and hiding them would make the log unreadable.
 const SHORTEST: usize = 4;
 
-/// Starts the log. Colours are on although no terminal is there, as in every official pipe, unless `NO_COLOR` is set.
+/// Whether lines have colours: although no terminal is there, as in every official pipe, unless `NO_COLOR` has this value
+/// and it is not empty (<https://no-color.org>).
+#[must_use]
+pub fn has_colours(no_color: Option<&OsStr>) -> bool {
+    no_color.is_none_or(OsStr::is_empty)
+}
+
+/// Starts the log.
 pub fn start(debug: bool, colour: bool) {
     let level = if debug { Level::DEBUG } else { Level::INFO };
     let subscriber = tracing_subscriber::fmt()
@@ -262,6 +270,18 @@ mod tests {
             );
         }
         assert_eq!(redact("nothing to hide"), "nothing to hide");
+    }
+
+    #[test]
+    fn a_variable_turns_colours_off() {
+        for (value, has) in [
+            (None, true),
+            (Some(""), true),
+            (Some("1"), false),
+            (Some("false"), false),
+        ] {
+            assert_eq!(has_colours(value.map(OsStr::new)), has, "{value:?}");
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::panic::{Location, PanicHookInfo};
 const ISSUES: &str = "https://bitbucket.org/crgpipe/crg-pipe/issues";
 
 /// From now on a panic prints one line, as the last one, and ends the process with status 1.
-pub fn tell_of_panics() {
-    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
-        console::failure(&line(panic.payload(), panic.location()), true);
+pub fn tell_of_panics(colour: bool) {
+    std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
+        console::failure(&line(panic.payload(), panic.location()), colour);
         std::process::exit(1);
     }));
 }

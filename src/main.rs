@@ -5,24 +5,25 @@ use crg_pipe::{console, fault, pipe};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    fault::tell_of_panics();
-    match start() {
+    let colour = console::has_colours(std::env::var_os("NO_COLOR").as_deref());
+    fault::tell_of_panics(colour);
+    match start(colour) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            console::failure(&format!("{error:#}"), true);
+            console::failure(&format!("{error:#}"), colour);
             ExitCode::FAILURE
         }
     }
 }
 
-fn start() -> anyhow::Result<u8> {
+fn start(colour: bool) -> anyhow::Result<u8> {
     if let Some(argument) = std::env::args_os().nth(1) {
         let argument = argument.to_string_lossy();
         if argument == "--version" {
             console::plain(concat!("crg-pipe ", env!("CARGO_PKG_VERSION")));
             return Ok(0);
         }
-        console::failure(&pipe::no_arguments(&argument).to_string(), true);
+        console::failure(&pipe::no_arguments(&argument).to_string(), colour);
         return Ok(2);
     }
     rustls::crypto::ring::default_provider()

@@ -200,10 +200,14 @@ fn the_version_and_stray_arguments() {
         .run()
         .succeeds()
         .says(concat!("crg-pipe ", env!("CARGO_PKG_VERSION")));
-    Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "pull"])
-        .run()
-        .fails(2)
-        .says("the pipe takes none");
+    for (no_color, line) in [("", "\u{1b}[31m✖ "), ("1", "✖ ")] {
+        let outcome = Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "pull"])
+            .env("NO_COLOR", no_color)
+            .run()
+            .fails(2)
+            .says("the pipe takes none");
+        assert!(outcome.output.starts_with(line), "{}", outcome.output);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! emulator or a real server refuses so, and the run says what the row quotes.
 
 mod before;
+mod by_check;
 mod by_daemon;
 mod by_registry;
 mod mistakes;
@@ -83,7 +84,13 @@ fn rows() -> Vec<String> {
 
 #[test]
 fn every_row_of_the_readme_has_a_case_and_every_case_a_row() {
-    let chapters: [&[Case]; 4] = [before::CASES, by_registry::CASES, by_daemon::CASES, on_the_way::CASES];
+    let chapters: [&[Case]; 5] = [
+        before::CASES,
+        by_registry::CASES,
+        by_daemon::CASES,
+        on_the_way::CASES,
+        by_check::CASES,
+    ];
     let cases: Vec<&str> = chapters.into_iter().flatten().map(|case| case.see).collect();
     let rows = rows();
     for row in &rows {
@@ -113,6 +120,11 @@ fn what_the_daemon_relays_is_explained() {
 #[test]
 fn what_goes_wrong_on_the_way_is_explained() {
     on_the_way::CASES.iter().for_each(Case::check);
+}
+
+#[test]
+fn what_check_alone_finds_is_explained() {
+    by_check::CASES.iter().for_each(Case::check);
 }
 
 /// The workspace `shop` with `api.bitbucket.org` behind the proxy.

@@ -10,6 +10,10 @@ pub(super) const LAYER: usize = 200_000;
 /// The same where an upload breaks off: several times what it may bring again.
 pub(super) const LARGE: usize = 3 << 20;
 
+/// Most that is read again before the place where an upload goes on: reading begins where the digest of what went before
+/// is known.
+pub(super) const WINDOW: u64 = 1 << 20;
+
 /// The image of a cell: a configuration and one layer.
 pub(super) fn image(large: bool) -> &'static Image {
     static IMAGES: [OnceLock<Image>; 2] = [const { OnceLock::new() }; 2];
@@ -209,7 +213,7 @@ impl Case {
         self
     }
 
-    /// Up to so many bytes may cross the wire again.
+    /// Up to so many bytes may cross the wire again; of a copy as many on each side.
     pub(super) fn again(mut self, bytes: u64) -> Self {
         self.expected.again = bytes;
         self
@@ -247,7 +251,7 @@ impl Case {
         self
     }
 
-    /// For this action other tries, and more bytes again.
+    /// For this action other tries, and other bytes again, on both sides together.
     pub(super) fn but(mut self, action: Action, tries: usize, again: u64) -> Self {
         self.but = Some((action, tries, again));
         self
@@ -260,6 +264,11 @@ impl Case {
                 tries,
                 most: tries,
                 again,
+                ..self.expected
+            },
+            // What is sent again to one registry has to be read again from the other.
+            _ if action == Action::Copy => Expected {
+                again: 2 * self.expected.again,
                 ..self.expected
             },
             _ => self.expected,

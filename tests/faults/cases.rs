@@ -1,11 +1,8 @@
 //! The rows.
 
-use super::case::{Action, Case, LARGE, LAYER, Point, busy, busy_for, busy_until, received, sent};
+use super::case::{Action, Case, LARGE, LAYER, Point, WINDOW, busy, busy_for, busy_until, image, received, sent};
 use crate::support::emulator::{Answer, Break, Fault, Kept};
 
-/// Most that an upload which goes on may bring again: it begins where the digest of what went before is known, and
-/// what was on its way when it broke was lost.
-const WINDOW: u64 = 1 << 20;
 /// All of the layer; gzip makes noise longer.
 const WHOLE: u64 = LARGE as u64 + (512 << 10);
 const MIB: usize = 1 << 20;
@@ -135,20 +132,20 @@ fn downloads() -> Vec<Case> {
 fn uploads() -> Vec<Case> {
     let upload = |fault, tries, script| Case::new(Point::Upload, fault, tries, script);
     vec![
+        // Nothing that the session holds is sent again.
         upload("cut, the session holds what came", 2, || {
             vec![received(2 * MIB, Kept::All, Break::Reset)]
         })
-        .again(WINDOW),
+        .but(Action::Copy, 2, read_again(2 * MIB, 1)),
         upload("stands still, the session holds what came", 2, || {
             vec![received(2 * MIB, Kept::All, Break::Stall)]
         })
-        .again(WINDOW)
+        .but(Action::Copy, 2, read_again(2 * MIB, 1))
         .takes(1.0),
         upload("cut three times, the session holds what came", 4, || {
-            vec![received(MIB / 2, Kept::All, Break::Reset); 3]
+            vec![received(MIB, Kept::All, Break::Reset); 3]
         })
-        // A copy reads again what the kernel held when it broke; where it goes on, another test tells.
-        .again(3 * WHOLE),
+        .but(Action::Copy, 4, read_again(MIB, 3)),
         upload("cut, the session holds other bytes", 3, || {
             vec![received(2 * MIB, Kept::Others, Break::Reset)]
         })
@@ -173,4 +170,12 @@ fn uploads() -> Vec<Case> {
             vec![Fault::Unheard]
         }),
     ]
+}
+
+/// Most bytes that a copy may read again where its upload was cut `cuts` times, each time after so many more bytes of the
+/// layer, and the session holds them: each time what was missing, which the network's own buffers may have held when it
+/// broke, and one window.
+fn read_again(part: usize, cuts: usize) -> u64 {
+    let layer = image(true).blobs()[1].bytes.len();
+    (1..=cuts).map(|cut| (layer - cut * part) as u64 + WINDOW).sum()
 }

@@ -1,10 +1,11 @@
 //! What the table does not tell: where exactly a transfer goes on, cuts at any byte, and a busy host that is left alone.
 
 use super::all;
-use super::case::{LARGE, image};
+use super::case::{WINDOW, image};
 use crate::support::emulator::{Break, Emulator, Entry, Fault, Kept, Setup, on};
-use crate::support::image::{Image, ImageBuilder};
+use crate::support::image::{Blob, Image, ImageBuilder};
 use crate::support::pipe::Pipe;
+use crate::support::skopeo::write_layout;
 use std::time::{Duration, Instant};
 
 fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
@@ -19,51 +20,79 @@ fn pull(emulator: &Emulator) -> Pipe<'_> {
     pipe(emulator, "pull").var("IMAGES", "base:1").var("TO", "oci:out")
 }
 
-#[test]
-fn a_copy_goes_on_where_the_target_has_got_to() {
-    let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
-    let image = image(true);
-    source.put_image("shop/base", "1", image);
-    let stored = 2 << 20;
-    let cut = Fault::Received(stored, Kept::All, Break::Reset);
-    let layer = &image.blobs()[1];
-    target.script(
-        on("PUT", &format!("/blobs/uploads/.*{}", &layer.digest()[7..])).signed_in(),
-        1,
-        cut,
-    );
-    pipe(&target, "copy")
-        .var("SOURCE", &format!("{}/shop/base:1", source.host()))
-        .var("SOURCE_USERNAME", Setup::EMAIL)
-        .var("SOURCE_PASSWORD", &Setup::api_token())
-        .var("TARGET", "web:1")
-        .run()
-        .succeeds();
-    let puts = target.journal();
-    let puts: Vec<u64> = puts
+/// Uploads that are cut: after how many bytes, and how often.
+const CUTS: [(usize, usize); 3] = [(2 << 20, 1), (1 << 20, 3), (1 << 19, 3)];
+
+/// Cuts the uploads of the layer, and keeps what came.
+fn cut(target: &Emulator, (part, cuts): (usize, usize)) {
+    let upload = format!("/blobs/uploads/.*{}", &layer().digest()[7..]);
+    let fault = Fault::Received(part, Kept::All, Break::Reset);
+    target.script(on("PUT", &upload).signed_in(), cuts, fault);
+}
+
+/// Each upload brought what was missing, and nothing else.
+fn assert_nothing_is_sent_twice(target: &Emulator, (part, cuts): (usize, usize)) {
+    let journal = target.journal();
+    let puts: Vec<u64> = journal
         .iter()
-        .filter(|entry| entry.method == "PUT" && entry.path.contains(&layer.digest()[7..]))
+        .filter(|entry| entry.method == "PUT" && entry.path.contains(&layer().digest()[7..]))
         .map(|entry| entry.received)
         .collect();
-    assert_eq!(puts, [stored as u64, (layer.bytes.len() - stored) as u64]);
-    let reads = source.journal();
-    let ranges: Vec<Option<&str>> = reads
-        .iter()
-        .filter(|entry| entry.path.contains(&layer.digest()) && entry.authorization.is_some())
-        .map(|entry| entry.range.as_deref())
-        .collect();
-    let [None, Some(range)] = ranges[..] else {
-        panic!("{ranges:?}");
-    };
-    let from: usize = range
-        .trim_start_matches("bytes=")
-        .trim_end_matches('-')
-        .parse()
-        .unwrap();
-    // The last place before it up to which the digest is known.
-    assert!((stored - (1 << 20)..=stored).contains(&from), "{range}");
+    let mut expected = vec![part as u64; cuts];
+    expected.push((layer().bytes.len() - cuts * part) as u64);
+    assert_eq!(puts, expected);
     assert_eq!(target.open_uploads(), 0);
-    assert_eq!(LARGE / stored, 1, "there was a rest to send");
+}
+
+fn layer() -> &'static Blob {
+    &image(true).blobs()[1]
+}
+
+#[test]
+fn a_copy_goes_on_where_the_target_has_got_to() {
+    for cuts in CUTS {
+        let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
+        source.put_image("shop/base", "1", image(true));
+        cut(&target, cuts);
+        pipe(&target, "copy")
+            .var("SOURCE", &format!("{}/shop/base:1", source.host()))
+            .var("SOURCE_USERNAME", Setup::EMAIL)
+            .var("SOURCE_PASSWORD", &Setup::api_token())
+            .var("TARGET", "web:1")
+            .run()
+            .succeeds();
+        assert_nothing_is_sent_twice(&target, cuts);
+        let journal = source.journal();
+        let reads = journal
+            .iter()
+            .filter(|entry| entry.path.contains(&layer().digest()) && entry.authorization.is_some());
+        let from: Vec<u64> = reads
+            .map(|read| {
+                read.range.as_ref().map_or(0, |range| {
+                    let from = range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
+                    from.and_then(|from| from.parse().ok()).expect("all from one byte on")
+                })
+            })
+            .collect();
+        assert_eq!(from.len(), cuts.1 + 1, "{from:?}");
+        for (stored, from) in (0_u64..).step_by(cuts.0).zip(&from) {
+            // The last place before it up to which the digest is known.
+            let window = stored.saturating_sub(WINDOW)..=stored;
+            assert!(window.contains(from), "{from} for {stored} of {cuts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_push_goes_on_where_the_target_has_got_to() {
+    for cuts in CUTS {
+        let target = Emulator::start(Setup::shop());
+        cut(&target, cuts);
+        let push = pipe(&target, "push").var("SOURCE", "oci:layout").var("TARGET", "web:1");
+        write_layout(&push.clone_folder().join("layout"), image(true));
+        push.run().succeeds();
+        assert_nothing_is_sent_twice(&target, cuts);
+    }
 }
 
 #[test]

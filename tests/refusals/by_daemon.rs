@@ -4,6 +4,11 @@ use super::{Case, Run, pull, retag, shop};
 use crate::support::emulator::{Answer, on};
 use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
+use crate::support::pipe::Pipe;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -20,6 +25,43 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "no Docker daemon at `…`: the socket may not be opened",
+        status: 6,
+        runs: || vec![as_another_user()],
+    },
+    Case {
+        see: "the Docker daemon said nothing for … seconds: …",
+        status: 6,
+        runs: || {
+            let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+            let host = format!("tcp://{}", silent.local_addr().unwrap());
+            let emulator = shop();
+            let pipe = pull(&emulator, "api:1").unset("TO").built_in();
+            vec![pipe.docker_host(&host).var("TIMEOUT", "2").run().into()]
+        },
+    },
+    Case {
+        see: "the Docker daemon's authorization plugin forbids this: …; the daemon's words: …",
+        status: 5,
+        runs: || {
+            let host = daemon(|path| match path {
+                "/_ping" => (200, "OK"),
+                "/version" => (
+                    200,
+                    r#"{"Version": "25.0.5", "ApiVersion": "1.44", "Os": "linux", "Arch": "amd64"}"#,
+                ),
+                _ if path.ends_with("/json") => (404, r#"{"message": "No such image"}"#),
+                _ => (
+                    403,
+                    r#"{"message": "authorization denied by plugin pipelines: not here"}"#,
+                ),
+            });
+            let emulator = shop();
+            let pipe = pull(&emulator, "api:1").unset("TO").built_in();
+            vec![pipe.docker_host(&host).run().into()]
+        },
+    },
+    Case {
         see: "the step's Docker daemon has no image `…`",
         status: 4,
         runs: || {
@@ -27,6 +69,33 @@ pub(super) const CASES: &[Case] = &[
             let pipe = retag(&emulator).built_in().engine(Engine::shared());
             let pipe = pipe.var("ACTION", "push").var("SOURCE", "nobody/built:this");
             vec![pipe.run().into()]
+        },
+    },
+    Case {
+        see: "`…` in the Docker daemon is for …, not …",
+        status: 4,
+        runs: || {
+            let emulator = shop();
+            let built = ImageBuilder::new("refusals platform").docker().build();
+            Engine::shared()
+                .docker_reading(&["load"], &built.docker_archive(&["api:refusals-platform"]))
+                .succeeds();
+            let pipe = retag(&emulator).built_in().engine(Engine::shared());
+            let pipe = pipe.var("ACTION", "push").var("SOURCE", "api:refusals-platform");
+            vec![pipe.var("TARGET", "api").var("PLATFORM", "linux/riscv64").run().into()]
+        },
+    },
+    Case {
+        see: "the registry knows no such repository: pulling `…`; the daemon's words: …<br>\
+              the registry has no such image: pulling `…`; the daemon's words: …",
+        status: 4,
+        runs: || {
+            [
+                ("NAME_UNKNOWN", "repository name not known"),
+                ("MANIFEST_UNKNOWN", "manifest unknown"),
+            ]
+            .map(|(code, words)| refused("gone", "manifests/sha256:", Answer::error(404, code, words)))
+            .into()
         },
     },
     Case {
@@ -75,9 +144,61 @@ pub(super) const CASES: &[Case] = &[
 
 /// A `pull` into the daemon, which is answered so when it asks for the blobs.
 fn pulled(tag: &str, answer: Answer) -> Run {
+    refused(tag, "blobs/", answer)
+}
+
+/// A `pull` into the daemon, which is answered so when it asks for what lies below this path.
+fn refused(tag: &str, path: &str, answer: Answer) -> Run {
     let emulator = shop();
     emulator.put_image("shop/api", tag, &Image::small(&format!("refusals {tag}")));
-    emulator.script(on("GET", "/v2/shop/api/blobs/").signed_in(), 99, answer);
+    emulator.script(on("GET|HEAD", &format!("/v2/shop/api/{path}")).signed_in(), 99, answer);
     let pipe = pull(&emulator, &format!("api:{tag}")).unset("TO");
     pipe.engine(Engine::shared()).built_in().run().into()
+}
+
+/// A `pull` by a user to whom the daemon's socket is closed.
+fn as_another_user() -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("docker.sock");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let emulator = shop();
+    let binary = env!("CARGO_BIN_EXE_crg-pipe");
+    let user = [
+        "setpriv",
+        "--reuid",
+        "165536",
+        "--regid",
+        "165536",
+        "--clear-groups",
+        binary,
+    ];
+    let pipe = Pipe::of(&user).env("PATH", "/usr/bin:/bin");
+    std::fs::set_permissions(pipe.clone_folder(), PermissionsExt::from_mode(0o777)).unwrap();
+    let pipe = pipe.workspace("shop").registry(&emulator).built_in();
+    let pipe = pipe.var("IMAGES", "api:1").var("RETRIES", "0");
+    pipe.docker_host(&format!("unix://{}", path.display())).run().into()
+}
+
+/// A daemon that answers each path with this status and body; it lives as long as the test process.
+fn daemon(answer: fn(&str) -> (u16, &'static str)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let head: Vec<String> = BufReader::new(&client)
+                .lines()
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let target = head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
+            let (status, body) = answer(target.split('?').next().unwrap_or_default());
+            let length = body.len();
+            // A client that has gone needs none.
+            let _ = write!(
+                client,
+                "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    format!("tcp://{address}")
 }

@@ -287,6 +287,15 @@ pub(super) const CASES: &[Case] = &[
         runs: || vec![answered("GET", Answer::new(404))],
     },
     Case {
+        see: "no tag of `…` fits `…`",
+        status: 4,
+        runs: || {
+            let emulator = shop();
+            let pipe = retag(&emulator).built_in().unset("TAGS").var("ACTION", "copy");
+            vec![pipe.var("SOURCE", "api:7*").var("TARGET", "web").run().into()]
+        },
+    },
+    Case {
         see: "refused writing `…`: 400 TAG_IMMUTABLE, “…”; the tag exists and is another image, …<br>\
               your workspace has a rule that makes tags like `…` immutable: workspace settings → Container settings",
         status: 5,

@@ -27,7 +27,8 @@ impl Met {
         let counted = [Service::Registry, Service::Token, Service::Api]
             .map(|service| journal.iter().filter(|entry| entry.service == service).count());
         assert_eq!(counted, requests, "{mistake}; it said:\n{}", outcome.output);
-        assert!(outcome.seconds < 5.0, "{mistake}: {} s", outcome.seconds);
+        // Most take a fraction of one; a machine that runs other tests meanwhile may take longer.
+        assert!(outcome.seconds < 10.0, "{mistake}: {} s", outcome.seconds);
         Self {
             mistake,
             text: text(&outcome.plain()),

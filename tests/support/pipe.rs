@@ -130,7 +130,8 @@ impl<'a> Pipe<'a> {
     }
 
     /// Runs where `host.docker.internal` is the emulator's API proxy, as a step of Pipelines has it; with `None` where no
-    /// name is known at all. The machine's own files stay as they are.
+    /// name is known at all. The machine's own files stay as they are. Where `nsswitch.conf` names another source of host
+    /// names (systemd's `resolve`), a name would be asked for beside `resolv.conf`.
     #[must_use]
     pub fn in_step(mut self, emulator: Option<&Emulator>) -> Self {
         let names = emulator.map_or_else(String::new, |emulator| {
@@ -140,7 +141,8 @@ impl<'a> Pipe<'a> {
         let script = format!(
             "set -e; mount -t tmpfs none /mnt; printf '127.0.0.1 localhost\n{names}\n' >/mnt/hosts; \
              printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' >/mnt/resolv.conf; \
-             for file in hosts resolv.conf; do mount --bind /mnt/$file /etc/$file; done; exec \"$0\" \"$@\""
+             printf 'hosts: files dns\n' >/mnt/nsswitch.conf; \
+             for file in hosts resolv.conf nsswitch.conf; do mount --bind /mnt/$file /etc/$file; done; exec \"$0\" \"$@\""
         );
         let wrapper = [
             "/usr/bin/unshare",

@@ -397,6 +397,49 @@ fn what_is_missing_is_told_as_the_other_actions_tell_it() {
 }
 
 #[test]
+fn what_bitbucket_says_of_the_scopes_never_fails_what_the_registry_let_through() {
+    let emulator = started(Setup::shop());
+    let silent_about_packages = || {
+        let answer = Answer::new(200).header("x-oauth-scopes", "read:user:bitbucket");
+        emulator.script(on("GET", "^/2.0/user$"), 1, answer);
+    };
+    let host = emulator.host();
+    // A name that is not there is no refusal of the credential that reads the other one.
+    for missing in ["api:9", "typo:9"] {
+        silent_about_packages();
+        let outcome = check(&emulator)
+            .api_token()
+            .var("IMAGES", &format!("base:1 {missing}"))
+            .run()
+            .fails(4)
+            .api_calls(1);
+        has_rows(
+            &outcome,
+            [
+                "– credential built-in",
+                "✔ credential API token",
+                "⚠ scopes API token `read:user:bitbucket`; missing: `read:package:bitbucket`",
+                "– expiry",
+                "✔ registry",
+                &format!("✔ image {host}/shop/base:1"),
+                &format!("✖ image {host}/shop/{missing} is not there"),
+                "– pipelines",
+            ],
+        );
+    }
+    // A read proves nothing of a push that was not tried: this package is not there.
+    silent_about_packages();
+    check(&emulator)
+        .api_token()
+        .var("IMAGES", "base:1")
+        .var("TARGET", "worker")
+        .run()
+        .fails(3)
+        .says("✖ scopes")
+        .says("✖ target");
+}
+
+#[test]
 fn an_index_with_a_manifest_missing_is_found_out() {
     let emulator = started(Setup::shop());
     let child = Image::multi("check-base").children()[1].digest();

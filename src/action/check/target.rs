@@ -21,6 +21,12 @@ pub(super) struct Found {
     pub(super) push: Push,
 }
 
+impl Found {
+    pub(super) fn may_be_pushed_to(&self) -> bool {
+        !matches!(self.push, Push::Unknown(_))
+    }
+}
+
 /// What became of the try to push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Push {

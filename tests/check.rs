@@ -675,6 +675,60 @@ fn mistakes_and_unused_variables_are_told_as_ever() {
 }
 
 #[test]
+fn a_target_that_the_registry_refuses_fails() {
+    let emulator = started(Setup::shop());
+    for (answer, status, detail, words) in [
+        (
+            Answer::error(402, "DENIED", "storage limit reached"),
+            5,
+            "may not be pushed to",
+            "402 DENIED, “storage limit reached”",
+        ),
+        (
+            Answer::error(409, "QUOTA", "storage limit reached"),
+            5,
+            "may not be pushed to",
+            "409 QUOTA, “storage limit reached”",
+        ),
+        (Answer::new(413), 5, "may not be pushed to", "the registry takes nothing so large"),
+        (Answer::new(429), 5, "may not be pushed to", "the registry limits how much may be asked of it"),
+        (Answer::new(404), 4, "there is no such package", "check both names"),
+        (Answer::new(503), 6, "could not be asked for", "the fault is the registry's"),
+    ] {
+        emulator.script(on("POST", "/blobs/uploads/"), 1, answer);
+        let outcome = check(&emulator)
+            .built_in()
+            .var("IMAGES", "api:1")
+            .var("TARGET", "api")
+            .run()
+            .fails(status)
+            .says(words);
+        let row = table(&outcome).remove(4);
+        assert_eq!(row, format!("✖ target {}/shop/api {detail}", emulator.host()));
+        left_nothing_behind(&emulator, &outcome);
+    }
+}
+
+#[test]
+fn an_upload_that_is_answered_without_sense_is_to_be_looked_at() {
+    let emulator = started(Setup::shop());
+    // Accepted, but no session is named.
+    emulator.script(on("POST", "/blobs/uploads/"), 1, Answer::new(202));
+    check(&emulator)
+        .built_in()
+        .var("IMAGES", "api:1")
+        .var("TARGET", "api")
+        .run()
+        .succeeds()
+        .says("⚠ target")
+        .says("the package is there; whether it may be pushed to is not known, with the built-in credential")
+        .says("WARNING: `")
+        .says("gave an answer that makes no sense while beginning an upload to `shop/api`")
+        .says("hint: a push will tell")
+        .says("✔ check: 6 facts, 1 to look at (");
+}
+
+#[test]
 fn a_session_that_cannot_be_given_up_is_told() {
     let emulator = started(Setup::shop());
     emulator.script(on("DELETE", "/blobs/uploads/"), 1, Answer::new(405));

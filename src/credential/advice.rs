@@ -172,13 +172,16 @@ impl std::error::Error for Refusal {}
 /// The steps to the credential that Atlassian documents, as lines: also for a registry that refuses at run time.
 #[must_use]
 pub fn steps_to_api_token(needs_push: bool) -> Vec<String> {
-    let (role, scopes) = if needs_push {
-        (
-            "Write",
-            "scopes `read:package:bitbucket` and `write:package:bitbucket`; they",
-        )
+    steps_with_role(if needs_push { "Write" } else { "Read" }, needs_push)
+}
+
+/// The same with the role that one package needs: an action may write to another one.
+#[must_use]
+pub fn steps_with_role(role: &str, needs_push: bool) -> Vec<String> {
+    let scopes = if needs_push {
+        "scopes `read:package:bitbucket` and `write:package:bitbucket`; they"
     } else {
-        ("Read", "scope `read:package:bitbucket`; scopes")
+        "scope `read:package:bitbucket`; scopes"
     };
     vec![
         format!("What works is an API token with scopes, of a user with the {role} role on the package's repository:"),

@@ -106,6 +106,28 @@ fn sizes_are_those_of_the_images() {
 }
 
 #[test]
+fn a_check_reports_the_platforms_and_sizes_that_it_has_read() {
+    let emulator = start();
+    pipe(&emulator, "check")
+        .api_token()
+        .var("IMAGES", "api:1 base:1")
+        .run()
+        .succeeds()
+        .never_says(NO_REPORT);
+    let report = only(&emulator);
+    let told = |package: &str| {
+        let value = value(&report, &format!("{}/shop/{package}:1", emulator.host()));
+        let digest = emulator.tag(&format!("shop/{package}"), "1").unwrap();
+        let begin = format!("checked, {digest}, linux/amd64");
+        let told = value.as_str().unwrap().strip_prefix(&begin);
+        told.unwrap_or_else(|| panic!("{value}")).to_owned()
+    };
+    let (several, one) = (told("api"), told("base"));
+    assert!(several.contains("B, linux/arm64 ") && several.ends_with('B'), "{several}");
+    assert!(one.starts_with(", ") && one.ends_with('B'), "{one}");
+}
+
+#[test]
 fn more_than_ten_entries_go_into_the_details() {
     let emulator = start();
     let tags: Vec<String> = (1..=12).map(|number| format!("t{number}")).collect();

@@ -156,6 +156,10 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
         // Images come first, so that this is their number.
         if let Look::Image { image, tried, took } = look {
             run.record(0, record(number, image, tried.found(), *took));
+            if let Some(found) = tried.found() {
+                let (platforms, size) = found.shape.for_report();
+                run.met_as(&found.digest, platforms, size);
+            }
         }
     }
     let today = OffsetDateTime::from(SystemTime::now()).date();

@@ -273,6 +273,22 @@ fn a_report_that_is_not_taken_is_one_line_and_no_failure() {
         .run()
         .succeeds()
         .says("WARNING: the report on the commit lacks its annotations: Bitbucket refused it: 500");
+    // The report was taken: what is slow then is neither missing nor out of place.
+    for (fault, words) in [
+        (Fault::Silence, "did not answer: it was silent for too long"),
+        (Fault::Reset, "did not answer: the connection broke"),
+    ] {
+        emulator.script(on("POST", "/annotations"), 1, fault);
+        let file = format!("image: {}/shop/build:1\n", emulator.host());
+        retag(&emulator)
+            .file("bitbucket-pipelines.yml", file)
+            .run()
+            .succeeds()
+            .says("WARNING: the report on the commit lacks its annotations: Pipelines' API proxy `")
+            .says(words)
+            .never_says(NO_REPORT)
+            .never_says("it is there only in a step of Pipelines");
+    }
     // The status of a failed run stays as well.
     emulator.script(on("PUT", REPORT), 1, Answer::new(500));
     retag(&emulator).var("SOURCE", "api:9").run().fails(4).says(NO_REPORT);

@@ -355,17 +355,48 @@ fn nothing_is_reported_unless_it_is_asked_for() {
 }
 
 #[test]
-fn a_report_holds_no_stopped_run() {
+fn a_signal_while_the_report_is_sent_costs_the_report_alone() {
     let emulator = start();
+    for (method, path, words) in [
+        ("PUT", REPORT, "WARNING: there is no report on the commit: the step is being stopped"),
+        (
+            "POST",
+            "/annotations",
+            "WARNING: the report on the commit lacks its annotations: the step is being stopped",
+        ),
+    ] {
+        emulator.script(on(method, path), 1, Fault::Silence);
+        let file = format!("image: {}/shop/build:1\n", emulator.host());
+        let run = retag(&emulator).file("bitbucket-pipelines.yml", file).start();
+        until_met(&emulator);
+        let stopped = Instant::now();
+        let outcome = run.signal("TERM").wait().succeeds().says(words);
+        assert!(stopped.elapsed() < Duration::from_secs(10), "{:?}", stopped.elapsed());
+        assert!(outcome.last_line().starts_with("✔ retag: "), "{}", outcome.output);
+    }
+    // A run that failed stays one.
     emulator.script(on("PUT", REPORT), 1, Fault::Silence);
+    let run = retag(&emulator).var("SOURCE", "api:9").start();
+    until_met(&emulator);
+    run.signal("TERM").wait().fails(4);
+}
+
+#[test]
+fn a_run_that_is_stopped_is_not_reported() {
+    let emulator = start();
+    emulator.script(on("GET", "/manifests/"), 1, Fault::Silence);
     let run = retag(&emulator).start();
+    until_met(&emulator);
+    run.signal("TERM").wait().fails(143).never_says("report on");
+    assert_eq!(emulator.reports().len(), 0);
+    assert!(!emulator.journal().iter().any(|entry| entry.path.contains("/reports/")));
+}
+
+/// Waits until the scripted request has come.
+fn until_met(emulator: &Emulator) {
     let started = Instant::now();
-    while !emulator.journal().iter().any(|entry| entry.path == REPORT) {
-        assert!(started.elapsed() < Duration::from_secs(20), "no report came");
+    while emulator.unmet() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "no such request came");
         std::thread::sleep(Duration::from_millis(2));
     }
-    let stopped = Instant::now();
-    let outcome = run.signal("TERM").wait().succeeds();
-    assert!(stopped.elapsed() < Duration::from_secs(3), "{:?}", stopped.elapsed());
-    assert!(outcome.last_line().starts_with("✔ retag: "), "{}", outcome.output);
 }

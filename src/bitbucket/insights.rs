@@ -61,15 +61,20 @@ impl Insights {
     }
 
     /// Sends the report of a run that has ended, with a mark at each line of `bitbucket-pipelines.yml` whose image will not
-    /// be pulled. Whatever is in the way is told in one line.
-    pub async fn send(&self, ended: &Ended<'_>, registry: &Host) {
-        match self.try_send(ended, registry).await {
+    /// be pulled. Whatever is in the way is told in one line; so is a step that is stopped meanwhile.
+    pub async fn send(&self, ended: &Ended<'_>, registry: &Host, stopped: impl Future<Output = ()>) {
+        match self.try_send(ended, registry, stopped).await {
             Ok(said) => tracing::info!("{said}"),
             Err(why) => tracing::warn!("{why}"),
         }
     }
 
-    async fn try_send(&self, ended: &Ended<'_>, registry: &Host) -> Result<String, String> {
+    async fn try_send(
+        &self,
+        ended: &Ended<'_>,
+        registry: &Host,
+        stopped: impl Future<Output = ()>,
+    ) -> Result<String, String> {
         let (Some(workspace), Some(repository), Some(commit)) = (&self.workspace, &self.repository, &self.commit)
         else {
             return Err(format!("{NO_REPORT}{}", self.missing()));
@@ -106,8 +111,13 @@ impl Insights {
             }
             Ok(())
         };
-        let done = tokio::time::timeout(PATIENCE, exchanges).await;
-        match done.unwrap_or(Err(Untaken::Unanswered(Reach::Timeout))) {
+        let done = tokio::select! {
+            done = tokio::time::timeout(PATIENCE, exchanges) => {
+                done.unwrap_or(Err(Untaken::Unanswered(Reach::Timeout)))
+            }
+            () = stopped => Err(Untaken::Stopped),
+        };
+        match done {
             Ok(()) => Ok(format!("reported on commit {commit:.12} as `{id}`")),
             Err(untaken) => Err(got.without(&untaken)),
         }
@@ -168,14 +178,21 @@ enum Untaken {
     /// In Bitbucket's own words.
     Refused(String),
     Unanswered(Reach),
+    /// A signal came.
+    Stopped,
 }
 
 impl Got {
     /// What is missing because of it, in a line.
     fn without(self, untaken: &Untaken) -> String {
-        let missing = if self == Self::Report { NO_ANNOTATIONS } else { NO_REPORT };
+        let missing = if self == Self::Report {
+            NO_ANNOTATIONS
+        } else {
+            NO_REPORT
+        };
         match untaken {
             Untaken::Refused(words) => format!("{missing}Bitbucket refused it: {words}"),
+            Untaken::Stopped => format!("{missing}the step is being stopped"),
             Untaken::Unanswered(reach) => {
                 let place = if self == Self::Nothing {
                     "; it is there only in a step of Pipelines"
@@ -189,13 +206,7 @@ impl Got {
 }
 
 /// Sends one document. Anything but 2xx is a refusal.
-async fn exchange(
-    client: &Client,
-    method: Method,
-    url: &str,
-    document: &Value,
-    got: &mut Got,
-) -> Result<(), Untaken> {
+async fn exchange(client: &Client, method: Method, url: &str, document: &Value, got: &mut Got) -> Result<(), Untaken> {
     let request = client
         .request(method.clone(), url)
         .header("Content-Type", "application/json")

@@ -273,6 +273,24 @@ fn foreign_tokens_and_the_built_in_one_are_never_sent_to_bitbucket() {
             outcome.output
         );
     }
+    // A wrong recipe: the one variable written into the other.
+    for choice in ["auto", "api-token"] {
+        let outcome = check(&emulator)
+            .built_in()
+            .var("CREDENTIAL", choice)
+            .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
+            .var("ATLASSIAN_API_TOKEN", Setup::BUILT_IN_TOKEN)
+            .var("IMAGES", "api:1")
+            .run()
+            .fails(3)
+            .api_calls(0)
+            .says("✖ credential  API token")
+            .says("`ATLASSIAN_API_TOKEN` holds the built-in token; the registry did not get it")
+            .says("hint: Leave `ATLASSIAN_API_TOKEN` and `ATLASSIAN_ACCOUNT_EMAIL` out: the built-in credential is used by itself");
+        let image = &table(&outcome)[3];
+        let begin = if choice == "auto" { "✔ image" } else { "– image" };
+        assert!(image.starts_with(begin), "{}", outcome.output);
+    }
     // An API token in the built-in one's variable goes to the registry alone.
     check(&emulator)
         .var("BITBUCKET_PACKAGES_USERNAME", Setup::EMAIL)

@@ -93,14 +93,7 @@ fn credential(known: &Known<'_>, source: Source) -> Row {
     };
     let is_of_source = |refused: &&Refused| refused.credential.as_ref().is_some_and(|of| of.source == source);
     if let Some(refused) = survey.refused.iter().find(is_of_source) {
-        let kind = refused
-            .credential
-            .as_ref()
-            .map_or(Kind::Unknown, |of| Kind::of(of.token.expose()));
-        let detail = format!(
-            "`{}` holds {kind}; the registry did not get it",
-            source.token_variable()
-        );
+        let detail = format!("{}; the registry did not get it", refused.refusal.found());
         return Row::failed("credential", subject, detail, refused_offline(refused));
     }
     let Some(credential) = candidate(survey, source) else {

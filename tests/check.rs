@@ -193,7 +193,7 @@ fn an_access_token_fails_its_row_and_the_rest_goes_on() {
         &outcome,
         [
             "✔ credential built-in `BITBUCKET_PACKAGES_TOKEN`; accepted",
-            "✖ credential API token `ATLASSIAN_API_TOKEN` holds an access token; the registry did not get it",
+            "✖ credential API token `ATLASSIAN_API_TOKEN` holds an access token; the registry did not get the token",
             "– scopes API token none for packages: Bitbucket says that it is a workspace access token, with `repository:write`",
             &format!("✔ registry {host}"),
             &format!("✔ image {host}/shop/api:1"),
@@ -245,6 +245,32 @@ fn an_access_token_fails_its_row_and_the_rest_goes_on() {
             "– pipelines",
         ],
     );
+    let report = outcome.report.as_ref().unwrap();
+    assert_eq!(
+        report["images"].as_array().unwrap().len(),
+        0,
+        "what was not tried did not fail"
+    );
+}
+
+#[test]
+fn a_user_name_of_access_tokens_is_what_is_wrong_with_an_api_token() {
+    let emulator = started(Setup::shop());
+    for (username, is) in [
+        ("x-token-auth", "`x-token-auth`"),
+        ("52c16467@bots.bitbucket.org", "an address at `bots.bitbucket.org`"),
+    ] {
+        let outcome = check(&emulator)
+            .api_token()
+            .var("ATLASSIAN_ACCOUNT_EMAIL", username)
+            .var("IMAGES", "api:1")
+            .run()
+            .fails(3)
+            .token_calls(0);
+        let row =
+            format!("✖ credential API token `ATLASSIAN_ACCOUNT_EMAIL` is {is}; the registry did not get the token");
+        assert_eq!(table(&outcome)[1], row);
+    }
 }
 
 #[test]
@@ -264,7 +290,7 @@ fn foreign_tokens_and_the_built_in_one_are_never_sent_to_bitbucket() {
             .fails(3)
             .api_calls(0)
             .says(&format!(
-                "`ATLASSIAN_API_TOKEN` holds {kind}; the registry did not get it"
+                "`ATLASSIAN_API_TOKEN` holds {kind}; the registry did not get the token"
             ))
             .says("It was not sent anywhere");
         assert!(
@@ -285,7 +311,7 @@ fn foreign_tokens_and_the_built_in_one_are_never_sent_to_bitbucket() {
             .fails(3)
             .api_calls(0)
             .says("✖ credential  API token")
-            .says("`ATLASSIAN_API_TOKEN` holds the built-in token; the registry did not get it")
+            .says("`ATLASSIAN_API_TOKEN` holds the built-in token; the registry did not get the token")
             .says("hint: Leave `ATLASSIAN_API_TOKEN` and `ATLASSIAN_ACCOUNT_EMAIL` out: the built-in credential is used by itself");
         let image = &table(&outcome)[3];
         let begin = if choice == "auto" { "✔ image" } else { "– image" };
@@ -708,10 +734,25 @@ fn a_target_that_the_registry_refuses_fails() {
             "may not be pushed to",
             "409 QUOTA, “storage limit reached”",
         ),
-        (Answer::new(413), 5, "may not be pushed to", "the registry takes nothing so large"),
-        (Answer::new(429), 5, "may not be pushed to", "the registry limits how much may be asked of it"),
+        (
+            Answer::new(413),
+            5,
+            "may not be pushed to",
+            "the registry takes nothing so large",
+        ),
+        (
+            Answer::new(429),
+            5,
+            "may not be pushed to",
+            "the registry limits how much may be asked of it",
+        ),
         (Answer::new(404), 4, "there is no such package", "check both names"),
-        (Answer::new(503), 6, "could not be asked for", "the fault is the registry's"),
+        (
+            Answer::new(503),
+            6,
+            "could not be asked for",
+            "the fault is the registry's",
+        ),
     ] {
         emulator.script(on("POST", "/blobs/uploads/"), 1, answer);
         let outcome = check(&emulator)

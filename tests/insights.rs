@@ -123,8 +123,24 @@ fn a_check_reports_the_platforms_and_sizes_that_it_has_read() {
         told.unwrap_or_else(|| panic!("{value}")).to_owned()
     };
     let (several, one) = (told("api"), told("base"));
-    assert!(several.contains("B, linux/arm64 ") && several.ends_with('B'), "{several}");
+    assert!(
+        several.contains("B, linux/arm64 ") && several.ends_with('B'),
+        "{several}"
+    );
     assert!(one.starts_with(", ") && one.ends_with('B'), "{one}");
+}
+
+#[test]
+fn a_check_reports_no_image_that_was_not_tried() {
+    let emulator = start();
+    emulator.script(on("GET", "^/v2/$"), 1, Answer::new(503));
+    pipe(&emulator, "check")
+        .var("IMAGES", "api:1")
+        .run()
+        .fails(6)
+        .never_says(NO_REPORT);
+    let report = only(&emulator).document;
+    assert!(!report["data"].to_string().contains("shop/api"), "{report}");
 }
 
 #[test]
@@ -358,7 +374,11 @@ fn nothing_is_reported_unless_it_is_asked_for() {
 fn a_signal_while_the_report_is_sent_costs_the_report_alone() {
     let emulator = start();
     for (method, path, words) in [
-        ("PUT", REPORT, "WARNING: there is no report on the commit: the step is being stopped"),
+        (
+            "PUT",
+            REPORT,
+            "WARNING: there is no report on the commit: the step is being stopped",
+        ),
         (
             "POST",
             "/annotations",

@@ -152,14 +152,20 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
     if let Some(diagnosis) = &diagnosis {
         seen.explain(diagnosis);
     }
-    for (number, look) in seen.looks.iter().enumerate() {
-        // Images come first, so that this is their number.
-        if let Look::Image { image, tried, took } = look {
-            run.record(0, record(number, image, tried.found(), *took));
-            if let Some(found) = tried.found() {
-                let (platforms, size) = found.shape.for_report();
-                run.met_as(&found.digest, platforms, size);
-            }
+    // What was not tried did not fail.
+    let tried = seen.looks.iter().filter_map(|look| match look {
+        Look::Image {
+            image,
+            tried: Tried::Done(found),
+            took,
+        } => Some((image, found.as_ref().ok(), *took)),
+        _ => None,
+    });
+    for (number, (image, found, took)) in tried.enumerate() {
+        run.record(0, record(number, image, found, took));
+        if let Some(found) = found {
+            let (platforms, size) = found.shape.for_report();
+            run.met_as(&found.digest, platforms, size);
         }
     }
     let today = OffsetDateTime::from(SystemTime::now()).date();

@@ -116,13 +116,13 @@ impl Refusal {
         }
     }
 
-    /// What holds what, in a few words.
+    /// Which variable holds what, in a few words.
     #[must_use]
     pub fn found(&self) -> String {
         match &self.reason {
             Reason::TokenKind { kind, .. } => format!("`ATLASSIAN_API_TOKEN` holds {kind}"),
             Reason::BuiltInToken => "`ATLASSIAN_API_TOKEN` holds the built-in token".to_owned(),
-            Reason::Username { .. } => "`ATLASSIAN_API_TOKEN` holds an API token of a user".to_owned(),
+            Reason::Username { name } => format!("`ATLASSIAN_ACCOUNT_EMAIL` is {name}"),
             Reason::Shadowed { kind, .. } => format!("`BITBUCKET_PACKAGES_TOKEN` holds {kind}"),
             Reason::NoCredential { .. } => "there is no credential".to_owned(),
         }

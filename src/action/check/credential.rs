@@ -93,7 +93,7 @@ fn credential(known: &Known<'_>, source: Source) -> Row {
     };
     let is_of_source = |refused: &&Refused| refused.credential.as_ref().is_some_and(|of| of.source == source);
     if let Some(refused) = survey.refused.iter().find(is_of_source) {
-        let detail = format!("{}; the registry did not get it", refused.refusal.found());
+        let detail = format!("{}; the registry did not get the token", refused.refusal.found());
         return Row::failed("credential", subject, detail, refused_offline(refused));
     }
     let Some(credential) = candidate(survey, source) else {

@@ -374,7 +374,10 @@ impl Access {
     /// What was asked, for an explanation.
     #[must_use]
     pub fn asked<'a>(&'a self, served: &'a Served, write: bool) -> Asked<'a> {
-        self.asked_of(Some(&served.repository), served.registry.credential(), write)
+        Asked {
+            scopes: Some(&served.scopes),
+            ..self.asked_of(Some(&served.repository), served.registry.credential(), write)
+        }
     }
 
     fn asked_of<'a>(
@@ -387,6 +390,7 @@ impl Access {
             repository,
             write,
             action_writes: self.writes,
+            scopes: None,
             credential,
             has_api_token: self.has_api_token(),
             registry: &self.registry,

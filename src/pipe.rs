@@ -114,7 +114,8 @@ fn ready(
     Ok(checked)
 }
 
-/// Sends the report on the commit, if one is wanted. A run that is stopped meanwhile ends without it.
+/// Sends the report on the commit, if one is wanted. A signal meanwhile ends the sending alone: the run is done, and what
+/// it came to stays its exit status.
 async fn tell(
     insights: Option<&Insights>,
     stop: &mut StopSignals,
@@ -131,10 +132,10 @@ async fn tell(
         records: &records,
         shapes: &shapes,
     };
-    tokio::select! {
-        () = insights.send(&ended, registry) => {}
-        _ = stop.arrive() => {}
-    }
+    let stopped = async {
+        stop.arrive().await;
+    };
+    insights.send(&ended, registry, stopped).await;
 }
 
 /// The action for log and report. What is no action is not repeated there: the mistake that it is shows it, escaped.

@@ -14,7 +14,7 @@ use crate::credential::{Credential, Source};
 use crate::engine;
 use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Host, Repository, Tag};
-use crate::registry::{Code, Error, Granted, Problem};
+use crate::registry::{Code, Error, Granted, Problem, Scopes};
 use crate::request::Step;
 use crate::variables::distance;
 use crate::words::Words;
@@ -33,6 +33,8 @@ pub struct Asked<'a> {
     pub write: bool,
     /// Whether the action as a whole writes.
     pub action_writes: bool,
+    /// The rights that were asked for; none for a mere sign-in.
+    pub scopes: Option<&'a Scopes>,
     /// With which credential.
     pub credential: Option<&'a Credential>,
     /// Whether an API token is among the credentials that may serve.
@@ -44,6 +46,13 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Whether the repository is one that the action writes to, and not one that it only reads: the source of a copy, an
+    /// image of `check`.
+    fn needs_push(&self) -> bool {
+        let asked = self.repository.zip(self.scopes);
+        self.action_writes && asked.is_none_or(|(repository, scopes)| scopes.writes(repository))
+    }
+
     fn host(&self) -> &Host {
         self.repository.map_or(self.registry, Repository::host)
     }
@@ -309,7 +318,7 @@ fn doubt(refused: Refused, asked: &Asked<'_>) -> Option<Doubt> {
     let credential = asked.credential.filter(|of| of.source == Source::ApiToken)?;
     Some(Doubt {
         refused,
-        needs_push: asked.action_writes,
+        needs_push: asked.needs_push(),
         may_be_a_rule: false,
         username: Words::new(&credential.username),
         package: asked.package(),

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::credential::advice::PACKAGES_PAGE;
-use crate::registry::Reach;
-use crate::registry::Scopes;
+use crate::registry::{self, Reach};
 use crate::secret::Secret;
 use std::path::PathBuf;
 
@@ -49,6 +48,7 @@ impl World {
             repository: Some(&self.repository),
             write,
             action_writes: write,
+            scopes: None,
             credential: source.map(|source| match source {
                 Source::BuiltIn => &self.built_in,
                 Source::ApiToken | Source::Foreign => &self.api_token,
@@ -520,6 +520,50 @@ fn a_registry_of_ones_own_is_looked_for_in_registry() {
             explain(&error, &world.asked(API_TOKEN, false)).hint.as_deref(),
             Some(hint)
         );
+    }
+}
+
+#[test]
+fn what_is_only_read_lacks_no_right_to_write() {
+    let world = World::new("shop/base");
+    for (access, scope, role, way) in [
+        (
+            registry::Access::Pull,
+            "- the API token lacks the scope `read:package:bitbucket`",
+            "Read",
+            "and a step push an image to it",
+        ),
+        (
+            registry::Access::PullPush,
+            "- the API token lacks the scope `write:package:bitbucket`",
+            "Write",
+            "pushing does not make a package",
+        ),
+    ] {
+        let scopes = Scopes::of(&world.repository, access);
+        let asked = Asked {
+            action_writes: true,
+            scopes: Some(&scopes),
+            ..world.asked(API_TOKEN, false)
+        };
+        let failure = explain(&error(refused(403, Some(Code::Denied))), &asked);
+        let hint = failure.hint.unwrap();
+        assert!(hint.contains(scope), "{hint}");
+        assert!(
+            hint.contains(&format!("lacks the role {role} on the repository")),
+            "{hint}"
+        );
+        assert!(hint.contains(&format!("of a user with the {role} role on")), "{hint}");
+        assert_eq!(failure.doubt.unwrap().needs_push, role == "Write");
+        // A new token is for the whole run.
+        assert!(
+            hint.contains("scopes `read:package:bitbucket` and `write:package:bitbucket`"),
+            "{hint}"
+        );
+        let hint = explain(&error(refused(404, Some(Code::NameUnknown))), &asked)
+            .hint
+            .unwrap();
+        assert!(hint.contains(way), "{hint}");
     }
 }
 

@@ -193,7 +193,7 @@ fn an_access_token_fails_its_row_and_the_rest_goes_on() {
         &outcome,
         [
             "✔ credential built-in `BITBUCKET_PACKAGES_TOKEN`; accepted",
-            "✖ credential API token `ATLASSIAN_API_TOKEN` holds an access token; the registry did not get it",
+            "✖ credential API token `ATLASSIAN_API_TOKEN` holds an access token; the registry did not get the token",
             "– scopes API token none for packages: Bitbucket says that it is a workspace access token, with `repository:write`",
             &format!("✔ registry {host}"),
             &format!("✔ image {host}/shop/api:1"),
@@ -245,6 +245,32 @@ fn an_access_token_fails_its_row_and_the_rest_goes_on() {
             "– pipelines",
         ],
     );
+    let report = outcome.report.as_ref().unwrap();
+    assert_eq!(
+        report["images"].as_array().unwrap().len(),
+        0,
+        "what was not tried did not fail"
+    );
+}
+
+#[test]
+fn a_user_name_of_access_tokens_is_what_is_wrong_with_an_api_token() {
+    let emulator = started(Setup::shop());
+    for (username, is) in [
+        ("x-token-auth", "`x-token-auth`"),
+        ("52c16467@bots.bitbucket.org", "an address at `bots.bitbucket.org`"),
+    ] {
+        let outcome = check(&emulator)
+            .api_token()
+            .var("ATLASSIAN_ACCOUNT_EMAIL", username)
+            .var("IMAGES", "api:1")
+            .run()
+            .fails(3)
+            .token_calls(0);
+        let row =
+            format!("✖ credential API token `ATLASSIAN_ACCOUNT_EMAIL` is {is}; the registry did not get the token");
+        assert_eq!(table(&outcome)[1], row);
+    }
 }
 
 #[test]
@@ -264,7 +290,7 @@ fn foreign_tokens_and_the_built_in_one_are_never_sent_to_bitbucket() {
             .fails(3)
             .api_calls(0)
             .says(&format!(
-                "`ATLASSIAN_API_TOKEN` holds {kind}; the registry did not get it"
+                "`ATLASSIAN_API_TOKEN` holds {kind}; the registry did not get the token"
             ))
             .says("It was not sent anywhere");
         assert!(
@@ -272,6 +298,24 @@ fn foreign_tokens_and_the_built_in_one_are_never_sent_to_bitbucket() {
             "{}",
             outcome.output
         );
+    }
+    // A wrong recipe: the one variable written into the other.
+    for choice in ["auto", "api-token"] {
+        let outcome = check(&emulator)
+            .built_in()
+            .var("CREDENTIAL", choice)
+            .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
+            .var("ATLASSIAN_API_TOKEN", Setup::BUILT_IN_TOKEN)
+            .var("IMAGES", "api:1")
+            .run()
+            .fails(3)
+            .api_calls(0)
+            .says("✖ credential  API token")
+            .says("`ATLASSIAN_API_TOKEN` holds the built-in token; the registry did not get the token")
+            .says("hint: Leave `ATLASSIAN_API_TOKEN` and `ATLASSIAN_ACCOUNT_EMAIL` out: the built-in credential is used by itself");
+        let image = &table(&outcome)[3];
+        let begin = if choice == "auto" { "✔ image" } else { "– image" };
+        assert!(image.starts_with(begin), "{}", outcome.output);
     }
     // An API token in the built-in one's variable goes to the registry alone.
     check(&emulator)
@@ -394,6 +438,49 @@ fn what_is_missing_is_told_as_the_other_actions_tell_it() {
         ],
     );
     left_nothing_behind(&emulator, &outcome);
+}
+
+#[test]
+fn what_bitbucket_says_of_the_scopes_never_fails_what_the_registry_let_through() {
+    let emulator = started(Setup::shop());
+    let silent_about_packages = || {
+        let answer = Answer::new(200).header("x-oauth-scopes", "read:user:bitbucket");
+        emulator.script(on("GET", "^/2.0/user$"), 1, answer);
+    };
+    let host = emulator.host();
+    // A name that is not there is no refusal of the credential that reads the other one.
+    for missing in ["api:9", "typo:9"] {
+        silent_about_packages();
+        let outcome = check(&emulator)
+            .api_token()
+            .var("IMAGES", &format!("base:1 {missing}"))
+            .run()
+            .fails(4)
+            .api_calls(1);
+        has_rows(
+            &outcome,
+            [
+                "– credential built-in",
+                "✔ credential API token",
+                "⚠ scopes API token `read:user:bitbucket`; missing: `read:package:bitbucket`",
+                "– expiry",
+                "✔ registry",
+                &format!("✔ image {host}/shop/base:1"),
+                &format!("✖ image {host}/shop/{missing} is not there"),
+                "– pipelines",
+            ],
+        );
+    }
+    // A read proves nothing of a push that was not tried: this package is not there.
+    silent_about_packages();
+    check(&emulator)
+        .api_token()
+        .var("IMAGES", "base:1")
+        .var("TARGET", "worker")
+        .run()
+        .fails(3)
+        .says("✖ scopes")
+        .says("✖ target");
 }
 
 #[test]
@@ -629,6 +716,75 @@ fn mistakes_and_unused_variables_are_told_as_ever() {
         "CRG_PIPE_REFERENCE='{host}/shop/api@{digest}'\nCRG_PIPE_DIGEST='{digest}'\nCRG_PIPE_TAGS='1'\nCRG_PIPE_COUNT='1'\n"
     );
     assert_eq!(outcome.file("crg.env"), Some(lines));
+}
+
+#[test]
+fn a_target_that_the_registry_refuses_fails() {
+    let emulator = started(Setup::shop());
+    for (answer, status, detail, words) in [
+        (
+            Answer::error(402, "DENIED", "storage limit reached"),
+            5,
+            "may not be pushed to",
+            "402 DENIED, “storage limit reached”",
+        ),
+        (
+            Answer::error(409, "QUOTA", "storage limit reached"),
+            5,
+            "may not be pushed to",
+            "409 QUOTA, “storage limit reached”",
+        ),
+        (
+            Answer::new(413),
+            5,
+            "may not be pushed to",
+            "the registry takes nothing so large",
+        ),
+        (
+            Answer::new(429),
+            5,
+            "may not be pushed to",
+            "the registry limits how much may be asked of it",
+        ),
+        (Answer::new(404), 4, "there is no such package", "check both names"),
+        (
+            Answer::new(503),
+            6,
+            "could not be asked for",
+            "the fault is the registry's",
+        ),
+    ] {
+        emulator.script(on("POST", "/blobs/uploads/"), 1, answer);
+        let outcome = check(&emulator)
+            .built_in()
+            .var("IMAGES", "api:1")
+            .var("TARGET", "api")
+            .run()
+            .fails(status)
+            .says(words);
+        let row = table(&outcome).remove(4);
+        assert_eq!(row, format!("✖ target {}/shop/api {detail}", emulator.host()));
+        left_nothing_behind(&emulator, &outcome);
+    }
+}
+
+#[test]
+fn an_upload_that_is_answered_without_sense_is_to_be_looked_at() {
+    let emulator = started(Setup::shop());
+    // Accepted, but no session is named.
+    emulator.script(on("POST", "/blobs/uploads/"), 1, Answer::new(202));
+    check(&emulator)
+        .built_in()
+        .var("IMAGES", "api:1")
+        .var("TARGET", "api")
+        .run()
+        .succeeds()
+        .says("⚠ target")
+        .says("the package is there; whether it may be pushed to is not known, with the built-in credential")
+        .says("WARNING: `")
+        .says("gave an answer that makes no sense while beginning an upload to `shop/api`")
+        .says("hint: a push will tell")
+        .says("✔ check: 6 facts, 1 to look at (");
 }
 
 #[test]

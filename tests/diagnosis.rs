@@ -151,8 +151,31 @@ fn a_scope_that_another_credential_needs_not_is_no_cause() {
         .fails(3)
         .api_calls(1)
         .says("hint: Bitbucket says: this token has the scope that reads packages, so it is the role")
-        .says("`ada@example.com` needs Read, or Write to push, on the repository that `base` is linked to")
+        .says("`ada@example.com` needs Read on the repository that `base` is linked to")
         .never_says(WRITE);
+}
+
+#[test]
+fn what_is_only_read_is_refused_for_no_right_to_write() {
+    // Bitbucket gives no answer.
+    let emulator = Emulator::start(Setup::shop().user(ada(&[READ, WRITE], Role::Write)));
+    emulator.put_image("shop/base", "1", &Image::small("base"));
+    let run = |action: &str| {
+        let pipe = Pipe::new().workspace("shop").registry(&emulator).api_token();
+        pipe.var("ACTION", action).var("TARGET", "api").var("RETRIES", "0")
+    };
+    for pipe in [
+        run("copy").var("SOURCE", "base:1"),
+        run("check").var("IMAGES", "base:1"),
+    ] {
+        pipe.run()
+            .fails(3)
+            .says(GUESSES)
+            .says("- the API token lacks the scope `read:package:bitbucket`")
+            .says("- `ada@example.com` lacks the role Read on the repository that `base` is linked to")
+            .never_says("lacks the scope `write:package:bitbucket`")
+            .never_says("lacks the role Write");
+    }
 }
 
 #[test]

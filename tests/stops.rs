@@ -34,6 +34,7 @@ fn with<'a>(pipe: Pipe<'a>, emulator: &'a Emulator, action: &str) -> Pipe<'a> {
         .workspace("shop")
         .registry(emulator)
         .api_token()
+        .var("DEBUG", "true")
         .var("ACTION", action);
     match action {
         "pull" => pipe.var("IMAGES", "base:1").var("TO", "oci:out"),
@@ -88,7 +89,7 @@ fn a_signal_ends_a_run_that_waits_for_an_answer() {
 fn a_signal_counts_from_the_first_line_on() {
     let emulator = shop();
     emulator.script(on("GET", "/v2/"), 1, Fault::Silence);
-    let running = run(&emulator, "retag").var("DEBUG", "true").start().until("DEBUG: ");
+    let running = run(&emulator, "retag").start().until("DEBUG: ");
     running
         .signal("INT")
         .wait()

@@ -45,7 +45,14 @@ impl<T> Tried<T> {
         }
     }
 
-    fn failure(&mut self) -> Option<&mut Failure> {
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Done(found) => found.as_ref().err(),
+            Self::Not(_) => None,
+        }
+    }
+
+    fn failure_mut(&mut self) -> Option<&mut Failure> {
         match self {
             Self::Done(found) => found.as_mut().err(),
             Self::Not(_) => None,
@@ -75,17 +82,29 @@ enum Look<'a> {
 }
 
 impl Look<'_> {
-    fn is_found(&self) -> bool {
+    /// Whether the registry refused it: what is not there, or could not be asked for, says nothing of a credential.
+    fn is_refused(&self, registry: &Host) -> bool {
+        let failure = match self {
+            Self::Image { image, .. } if image.repository.host() != registry => None,
+            Self::Image { tried, .. } => tried.failure(),
+            Self::Target { tried, .. } => tried.failure(),
+        };
+        let is_refusal = |failure: &Failure| matches!(failure.kind, failure::Kind::Credential | failure::Kind::Refused);
+        failure.is_some_and(is_refusal)
+    }
+
+    /// Whether it was pushed to, as far as a try goes.
+    fn is_pushed_to(&self) -> bool {
         match self {
-            Self::Image { tried, .. } => tried.found().is_some(),
-            Self::Target { tried, .. } => tried.found().is_some(),
+            Self::Image { .. } => false,
+            Self::Target { tried, .. } => tried.found().is_some_and(target::Found::may_be_pushed_to),
         }
     }
 
-    fn failure(&mut self) -> Option<&mut Failure> {
+    fn failure_mut(&mut self) -> Option<&mut Failure> {
         match self {
-            Self::Image { tried, .. } => tried.failure(),
-            Self::Target { tried, .. } => tried.failure(),
+            Self::Image { tried, .. } => tried.failure_mut(),
+            Self::Target { tried, .. } => tried.failure_mut(),
         }
     }
 
@@ -133,10 +152,20 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
     if let Some(diagnosis) = &diagnosis {
         seen.explain(diagnosis);
     }
-    for (number, look) in seen.looks.iter().enumerate() {
-        // Images come first, so that this is their number.
-        if let Look::Image { image, tried, took } = look {
-            run.record(0, record(number, image, tried.found(), *took));
+    // What was not tried did not fail.
+    let tried = seen.looks.iter().filter_map(|look| match look {
+        Look::Image {
+            image,
+            tried: Tried::Done(found),
+            took,
+        } => Some((image, found.as_ref().ok(), *took)),
+        _ => None,
+    });
+    for (number, (image, found, took)) in tried.enumerate() {
+        run.record(0, record(number, image, found, took));
+        if let Some(found) = found {
+            let (platforms, size) = found.shape.for_report();
+            run.met_as(&found.digest, platforms, size);
         }
     }
     let today = OffsetDateTime::from(SystemTime::now()).date();
@@ -214,7 +243,7 @@ impl Seen<'_> {
 
     /// Puts what Bitbucket says of the API token into what was refused to it.
     fn explain(&mut self, diagnosis: &Diagnosis) {
-        let looks = self.looks.iter_mut().filter_map(Look::failure);
+        let looks = self.looks.iter_mut().filter_map(Look::failure_mut);
         let credentials = self.signed_in.iter_mut().filter_map(|(_, signed_in)| match signed_in {
             SignedIn::Refused(failure) => Some(failure),
             _ => None,
@@ -238,11 +267,15 @@ fn rows(
     let clone = run.step.clone_or_working_folder();
     let needs_push =
         |look: &Look<'_>| matches!(look, Look::Target { .. }) && look.source(registry) != Some(Source::BuiltIn);
+    let is_served = |look: &Look<'_>| look.source(registry) == Some(Source::ApiToken);
+    // Without a refusal, what was let through proves the token's scopes; a public image alone may need none.
+    let is_refused = seen.looks.iter().any(|look| look.is_refused(registry));
     let mut rows = credential::rows(&Known {
         survey,
         signed_in: &seen.signed_in,
         answer,
-        is_proved: seen.looks.iter().all(Look::is_found) && seen.has_served(Source::ApiToken, registry),
+        has_pulled: !is_refused && seen.looks.iter().any(is_served),
+        has_pushed: !is_refused && seen.looks.iter().any(|look| is_served(look) && look.is_pushed_to()),
         needs_push: seen.looks.iter().any(needs_push),
         expires_on: run.expires_on,
         today,

@@ -13,7 +13,7 @@ use std::sync::PoisonError;
 pub struct Shape {
     /// Of its manifest.
     pub digest: Digest,
-    /// Its platforms, in its own order.
+    /// Its platforms, in its own order; of several, each with its size where `check` has read it.
     pub platforms: Vec<String>,
     /// Bytes of its configurations and layers as the registry keeps them.
     pub size: Option<u64>,
@@ -59,9 +59,14 @@ impl Run {
 
     /// Keeps the platform of an image of the daemon.
     pub(super) fn met_local(&self, digest: &Digest, platform: &Platform) {
+        self.met_as(digest, vec![platform.to_string()], None);
+    }
+
+    /// Keeps what was read elsewhere of an image.
+    pub(super) fn met_as(&self, digest: &Digest, platforms: Vec<String>, size: Option<u64>) {
         let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shapes) = shapes.as_mut() {
-            keep(shapes, digest, vec![platform.to_string()], None);
+            keep(shapes, digest, platforms, size);
         }
     }
 }

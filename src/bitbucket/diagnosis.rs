@@ -135,7 +135,7 @@ pub fn diagnose(answer: &Answer, kind: Kind, needs_push: bool) -> Option<Diagnos
 pub struct Doubt {
     /// What the registry refused.
     pub refused: Refused,
-    /// Whether the action as a whole writes.
+    /// Whether the action writes to the package.
     pub needs_push: bool,
     /// Whether a rule on tags may be the cause as well.
     pub may_be_a_rule: bool,

@@ -25,6 +25,8 @@ const API: &str = "http://api.bitbucket.org/2.0/repositories";
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How the line begins that says why there is none.
 const NO_REPORT: &str = "there is no report on the commit: ";
+/// The same where the report itself was taken.
+const NO_ANNOTATIONS: &str = "the report on the commit lacks its annotations: ";
 /// Most bytes of a refusal that are read.
 const LONGEST_REFUSAL: usize = 64 * 1024;
 
@@ -59,15 +61,20 @@ impl Insights {
     }
 
     /// Sends the report of a run that has ended, with a mark at each line of `bitbucket-pipelines.yml` whose image will not
-    /// be pulled. Whatever is in the way is told in one line.
-    pub async fn send(&self, ended: &Ended<'_>, registry: &Host) {
-        match self.try_send(ended, registry).await {
+    /// be pulled. Whatever is in the way is told in one line; so is a step that is stopped meanwhile.
+    pub async fn send(&self, ended: &Ended<'_>, registry: &Host, stopped: impl Future<Output = ()>) {
+        match self.try_send(ended, registry, stopped).await {
             Ok(said) => tracing::info!("{said}"),
             Err(why) => tracing::warn!("{why}"),
         }
     }
 
-    async fn try_send(&self, ended: &Ended<'_>, registry: &Host) -> Result<String, String> {
+    async fn try_send(
+        &self,
+        ended: &Ended<'_>,
+        registry: &Host,
+        stopped: impl Future<Output = ()>,
+    ) -> Result<String, String> {
         let (Some(workspace), Some(repository), Some(commit)) = (&self.workspace, &self.repository, &self.commit)
         else {
             return Err(format!("{NO_REPORT}{}", self.missing()));
@@ -94,18 +101,26 @@ impl Insights {
             .build()
             .map_err(|error| no_client(&error))?;
         let url = format!("{API}/{workspace}/{repository}/commit/{commit}/reports/{id}");
+        let mut got = Got::Nothing;
         let exchanges = async {
-            let taken = exchange(&client, Method::PUT, &url, &report).await;
-            taken.map_err(|why| format!("{NO_REPORT}{why}"))?;
+            exchange(&client, Method::PUT, &url, &report, &mut got).await?;
+            got = Got::Report;
             let url = format!("{url}/annotations");
             for marks in &marks {
-                let taken = exchange(&client, Method::POST, &url, marks).await;
-                taken.map_err(|why| format!("the report on the commit lacks its annotations: {why}"))?;
+                exchange(&client, Method::POST, &url, marks, &mut got).await?;
             }
-            Ok(format!("reported on commit {commit:.12} as `{id}`"))
+            Ok(())
         };
-        let done = tokio::time::timeout(PATIENCE, exchanges).await;
-        done.unwrap_or_else(|_| Err(format!("{NO_REPORT}{}", unanswered(&Reach::Timeout))))
+        let done = tokio::select! {
+            done = tokio::time::timeout(PATIENCE, exchanges) => {
+                done.unwrap_or(Err(Untaken::Unanswered(Reach::Timeout)))
+            }
+            () = stopped => Err(Untaken::Stopped),
+        };
+        match done {
+            Ok(()) => Ok(format!("reported on commit {commit:.12} as `{id}`")),
+            Err(untaken) => Err(got.without(&untaken)),
+        }
     }
 
     fn missing(&self) -> String {
@@ -146,16 +161,61 @@ fn is_plain(value: &str) -> bool {
     !value.starts_with('.') && value.len() <= 128 && value.bytes().all(allowed)
 }
 
-/// Sends one document. Anything but 2xx is a refusal, told in Bitbucket's own words.
-async fn exchange(client: &Client, method: Method, url: &str, document: &Value) -> Result<(), String> {
+/// How far the sending came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Got {
+    /// Nothing has answered.
+    Nothing,
+    /// An answer.
+    Answer,
+    /// The report was taken.
+    Report,
+}
+
+/// Why a document was not taken.
+#[derive(Debug)]
+enum Untaken {
+    /// In Bitbucket's own words.
+    Refused(String),
+    Unanswered(Reach),
+    /// A signal came.
+    Stopped,
+}
+
+impl Got {
+    /// What is missing because of it, in a line.
+    fn without(self, untaken: &Untaken) -> String {
+        let missing = if self == Self::Report {
+            NO_ANNOTATIONS
+        } else {
+            NO_REPORT
+        };
+        match untaken {
+            Untaken::Refused(words) => format!("{missing}Bitbucket refused it: {words}"),
+            Untaken::Stopped => format!("{missing}the step is being stopped"),
+            Untaken::Unanswered(reach) => {
+                let place = if self == Self::Nothing {
+                    "; it is there only in a step of Pipelines"
+                } else {
+                    ""
+                };
+                format!("{missing}Pipelines' API proxy `{PROXY}` did not answer: {reach}{place}")
+            }
+        }
+    }
+}
+
+/// Sends one document. Anything but 2xx is a refusal.
+async fn exchange(client: &Client, method: Method, url: &str, document: &Value, got: &mut Got) -> Result<(), Untaken> {
     let request = client
         .request(method.clone(), url)
         .header("Content-Type", "application/json")
         .body(document.to_string());
     let mut response = match request.send().await {
         Ok(response) => response,
-        Err(error) => return Err(unanswered(&retry::reach(&error))),
+        Err(error) => return Err(Untaken::Unanswered(retry::reach(&error))),
     };
+    *got = (*got).max(Got::Answer);
     let status = response.status();
     tracing::debug!("{method} {url} → {}", status.as_u16());
     if status.is_success() {
@@ -174,13 +234,9 @@ async fn exchange(client: &Client, method: Method, url: &str, document: &Value) 
     } else {
         format!(", “{words}”")
     };
-    Err(format!("Bitbucket refused it: {}{said}", status.as_u16()))
+    Err(Untaken::Refused(format!("{}{said}", status.as_u16())))
 }
 
 fn no_client(error: &reqwest::Error) -> String {
     format!("{NO_REPORT}the HTTP client does not start: {error}")
-}
-
-fn unanswered(reach: &Reach) -> String {
-    format!("Pipelines' API proxy `{PROXY}` did not answer: {reach}; it is there only in a step of Pipelines")
 }

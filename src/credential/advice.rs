@@ -32,6 +32,8 @@ pub enum Reason {
         /// The token's first four characters.
         prefix: String,
     },
+    /// `ATLASSIAN_API_TOKEN` holds the value of `BITBUCKET_PACKAGES_TOKEN`, which is to go nowhere but to the registry.
+    BuiltInToken,
     /// `ATLASSIAN_ACCOUNT_EMAIL` holds a name that belongs to access tokens.
     Username {
         /// The name.
@@ -94,6 +96,10 @@ impl Refusal {
             Reason::TokenKind { kind, .. } => {
                 format!("`ATLASSIAN_API_TOKEN` holds {kind}, which does not work in Bitbucket's container registry")
             }
+            Reason::BuiltInToken => {
+                "`ATLASSIAN_API_TOKEN` holds the value of `BITBUCKET_PACKAGES_TOKEN`: it is the built-in token, not an API token"
+                    .to_owned()
+            }
             Reason::Username { name } => {
                 format!("`ATLASSIAN_ACCOUNT_EMAIL` is {name}, which is not the email of an Atlassian account")
             }
@@ -110,12 +116,25 @@ impl Refusal {
         }
     }
 
+    /// Which variable holds what, in a few words.
+    #[must_use]
+    pub fn found(&self) -> String {
+        match &self.reason {
+            Reason::TokenKind { kind, .. } => format!("`ATLASSIAN_API_TOKEN` holds {kind}"),
+            Reason::BuiltInToken => "`ATLASSIAN_API_TOKEN` holds the built-in token".to_owned(),
+            Reason::Username { name } => format!("`ATLASSIAN_ACCOUNT_EMAIL` is {name}"),
+            Reason::Shadowed { kind, .. } => format!("`BITBUCKET_PACKAGES_TOKEN` holds {kind}"),
+            Reason::NoCredential { .. } => "there is no credential".to_owned(),
+        }
+    }
+
     /// Why, and what to do: several lines, without a line break at the end. Together with [`Refusal::message`] at most
     /// 22 lines of 120 characters.
     #[must_use]
     pub fn hint(&self) -> String {
         let mut lines = match &self.reason {
             Reason::TokenKind { kind, prefix } => vec![why(*kind).to_owned(), evidence(*kind, prefix)],
+            Reason::BuiltInToken => why_built_in_token().map(str::to_owned).into(),
             Reason::Username { name } => vec![why_username(*name).to_owned()],
             Reason::Shadowed { kind, prefix } => why_shadowed(*kind, prefix),
             Reason::NoCredential { choice, in_pipe } => why_none(*choice, *in_pipe),
@@ -149,7 +168,7 @@ impl Refusal {
         let kind = match &self.reason {
             Reason::TokenKind { kind, .. } | Reason::Shadowed { kind, .. } => *kind,
             Reason::Username { .. } => Kind::AccessToken,
-            Reason::NoCredential { .. } => return None,
+            Reason::BuiltInToken | Reason::NoCredential { .. } => return None,
         };
         Some(match kind {
             Kind::EcrPassword | Kind::DockerHub | Kind::GitHub | Kind::GitLab => {
@@ -172,13 +191,16 @@ impl std::error::Error for Refusal {}
 /// The steps to the credential that Atlassian documents, as lines: also for a registry that refuses at run time.
 #[must_use]
 pub fn steps_to_api_token(needs_push: bool) -> Vec<String> {
-    let (role, scopes) = if needs_push {
-        (
-            "Write",
-            "scopes `read:package:bitbucket` and `write:package:bitbucket`; they",
-        )
+    steps_with_role(if needs_push { "Write" } else { "Read" }, needs_push)
+}
+
+/// The same with the role that one package needs: an action may write to another one.
+#[must_use]
+pub fn steps_with_role(role: &str, needs_push: bool) -> Vec<String> {
+    let scopes = if needs_push {
+        "scopes `read:package:bitbucket` and `write:package:bitbucket`; they"
     } else {
-        ("Read", "scope `read:package:bitbucket`; scopes")
+        "scope `read:package:bitbucket`; scopes"
     };
     vec![
         format!("What works is an API token with scopes, of a user with the {role} role on the package's repository:"),
@@ -263,6 +285,13 @@ fn why(kind: Kind) -> &'static str {
         kind if kind.is_foreign() => "It belongs to another service, and Bitbucket's registry knows nothing of it",
         _ => "The registry takes API tokens of users with scopes and, in a step, the built-in credential",
     }
+}
+
+fn why_built_in_token() -> [&'static str; 2] {
+    [
+        "Leave `ATLASSIAN_API_TOKEN` and `ATLASSIAN_ACCOUNT_EMAIL` out: the built-in credential is used by itself",
+        "It serves the packages of this repository; those of other repositories need an API token of your own",
+    ]
 }
 
 fn why_username(name: AccessTokenName) -> &'static str {

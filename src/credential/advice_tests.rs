@@ -22,7 +22,7 @@ const KINDS: [Kind; 16] = [
 /// Every refusal that can be made.
 fn refusals() -> Vec<Refusal> {
     let prefix = "PREF".to_owned();
-    let mut reasons = Vec::new();
+    let mut reasons = vec![Reason::BuiltInToken];
     for kind in KINDS {
         reasons.push(Reason::TokenKind {
             kind,

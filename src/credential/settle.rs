@@ -119,9 +119,24 @@ impl<'a> Given<'a> {
             found.mistakes.push(strange_host(self.registry));
         }
         for (source, pair) in self.looked_at() {
+            if source == Source::ApiToken && self.is_built_in(pair) {
+                found.refused.push(Reason::BuiltInToken);
+                continue;
+            }
             found.look_at(source, pair, self.allow_unsupported);
         }
         found
+    }
+
+    /// Whether the API token is the built-in one, as in `ATLASSIAN_API_TOKEN: $BITBUCKET_PACKAGES_TOKEN`. The other way
+    /// round, with a token of the user's in both, what that token is tells more.
+    fn is_built_in(&self, api_token: Pair<'_>) -> bool {
+        let (built_in, api_token) = (self.built_in.without_empty().token, api_token.token);
+        let same = built_in.filter(|built_in| api_token == Some(*built_in));
+        same.is_some_and(|token| {
+            let is_well_formed = value::mistakes(Source::BuiltIn.token_variable(), token.expose(), Meant::BuiltInToken);
+            is_well_formed.is_empty() && judge_built_in(token.expose(), true).is_ok_and(|odd| odd.is_empty())
+        })
     }
 
     /// The reason where there is no credential at all.
@@ -160,7 +175,9 @@ impl<'a> Given<'a> {
     /// The source that a refusal does not concern, if it would serve alone.
     fn alternative(&self, reason: &Reason) -> Option<Source> {
         let (source, pair) = match reason {
-            Reason::TokenKind { .. } | Reason::Username { .. } => (Source::BuiltIn, self.built_in),
+            Reason::TokenKind { .. } | Reason::BuiltInToken | Reason::Username { .. } => {
+                (Source::BuiltIn, self.built_in)
+            }
             Reason::Shadowed { .. } => (Source::ApiToken, self.api_token),
             Reason::NoCredential { choice, .. } => match choice {
                 Choice::Auto => return None,

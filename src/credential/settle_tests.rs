@@ -285,8 +285,46 @@ fn json_web_token_of_another_issuer() {
 }
 
 #[test]
-fn built_in_token() {
-    row(BUILT_IN.1, Warned, Warned, Tried, Tried);
+fn built_in_token_of_another_step() {
+    row("Zq7-another-step-Zq7", Warned, Warned, Tried, Tried);
+}
+
+#[test]
+fn built_in_token_in_the_place_of_the_api_token() {
+    // Whatever shape it has: only its own variable tells what it is.
+    for token in [
+        BUILT_IN.1,
+        &noise(86),
+        &step_oidc(),
+        &jwt(r#"{"iss":"x"}"#),
+        &ecr_password(),
+    ] {
+        let both = case().built_in(BUILT_IN.0, token).api(EMAIL, token);
+        for choice in [Choice::Auto, Choice::ApiToken] {
+            for case in [both.clone().choice(choice), both.clone().choice(choice).allow()] {
+                assert_eq!(case.outcome(), Refused, "{choice:?}");
+                assert_eq!(case.refusal().reason, Reason::BuiltInToken, "{choice:?}");
+                assert_eq!(case.refusal().alternative, Some(Source::BuiltIn));
+            }
+        }
+        assert_eq!(both.clone().choice(Choice::BuiltIn).outcome(), Tried, "not looked at");
+        // Said at once, though the user name is missing.
+        let mut no_email = both;
+        no_email.api_token.0 = None;
+        assert_eq!(no_email.refusal().reason, Reason::BuiltInToken);
+    }
+    // A token of the user's own in both: its kind is what counts.
+    let good = atlassian("ATATT3xFfGF0", 192);
+    assert_eq!(case().built_in(EMAIL, &good).api(EMAIL, &good).outcome(), Warned);
+    let access = atlassian("ATCTT3xFfGN0", 192);
+    let refusal = case().built_in("x", &access).api(EMAIL, &access).refusal();
+    assert!(matches!(refusal.reason, Reason::Shadowed { .. }), "{refusal:?}");
+    // What no variable filled in is a mistake, not a token.
+    let unfilled = "$BITBUCKET_PACKAGES_TOKEN";
+    assert_eq!(
+        case().built_in(BUILT_IN.0, unfilled).api(EMAIL, unfilled).outcome(),
+        Mistaken
+    );
 }
 
 #[test]

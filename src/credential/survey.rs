@@ -56,7 +56,9 @@ pub fn survey(given: &Given<'_>) -> Result<Survey, Vec<Mistake>> {
 
 fn credential_of(reason: &Reason, given: &Given<'_>) -> Option<Credential> {
     let (source, pair) = match reason {
-        Reason::TokenKind { .. } | Reason::Username { .. } => (Source::ApiToken, given.api_token),
+        Reason::TokenKind { .. } | Reason::BuiltInToken | Reason::Username { .. } => {
+            (Source::ApiToken, given.api_token)
+        }
         Reason::Shadowed { .. } => (Source::BuiltIn, given.built_in),
         Reason::NoCredential { .. } => return None,
     };
@@ -119,6 +121,20 @@ mod tests {
                 Some(api),
                 vec![Source::ApiToken],
                 vec![Some(Source::BuiltIn)],
+            ),
+            (
+                None,
+                Some("opaque"),
+                Some("opaque"),
+                vec![Source::BuiltIn],
+                vec![Some(Source::ApiToken)],
+            ),
+            (
+                Some(Choice::ApiToken),
+                Some("opaque"),
+                Some("opaque"),
+                vec![],
+                vec![Some(Source::ApiToken)],
             ),
             (None, None, Some(access), vec![], vec![Some(Source::ApiToken)]),
             (

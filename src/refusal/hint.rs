@@ -1,7 +1,7 @@
 //! What to do about a refusal: the next step, in lines.
 
 use super::Asked;
-use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_to_api_token};
+use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_with_role};
 use crate::credential::kind::Integrity;
 use crate::credential::{Credential, Source};
 use crate::image::{Host, Repository, Tag};
@@ -116,7 +116,7 @@ pub(super) fn causes_of_no_sign_in(credential: &Credential) -> Vec<String> {
 
 /// Why an API token that is accepted may not do what was asked.
 pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Vec<String> {
-    let (scope, role) = if asked.action_writes {
+    let (scope, role) = if asked.needs_push() {
         ("write:package:bitbucket", "Write")
     } else {
         ("read:package:bitbucket", "Read")
@@ -158,7 +158,9 @@ pub(super) fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<S
     if refused.source == Source::Foreign || (refused.source == Source::BuiltIn && asked.has_api_token) {
         return Vec::new();
     }
-    let mut lines = steps_to_api_token(asked.action_writes);
+    let role = if asked.needs_push() { "Write" } else { "Read" };
+    // Scopes cannot be added later, so the token gets all that the action needs.
+    let mut lines = steps_with_role(role, asked.action_writes);
     if refused.source == Source::BuiltIn {
         lines.extend(lines_for_api_token());
     }
@@ -204,7 +206,7 @@ fn way_to_package(asked: &Asked<'_>) -> String {
             "this step's workspace is `{own}`: is `{workspace}` the one you mean?"
         ));
     }
-    if asked.action_writes {
+    if asked.needs_push() {
         lines.push("if the name is right: pushing does not make a package, somebody must make it first".to_owned());
     } else {
         lines.push("if the name is right: somebody must make the package, and a step push an image to it".to_owned());

@@ -56,6 +56,12 @@ impl Scopes {
         self
     }
 
+    /// Whether one repository is to be written to.
+    #[must_use]
+    pub fn writes(&self, repository: &Repository) -> bool {
+        self.0.get(repository.path()) == Some(&Access::PullPush)
+    }
+
     /// The `scope` parameters of a token request.
     pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
         self.0
@@ -181,6 +187,17 @@ mod tests {
             "repository:shop/base:pull,push"
         );
         assert_eq!(Scopes::none().to_string(), "");
+    }
+
+    #[test]
+    fn who_copies_writes_to_the_target_alone() {
+        let target = Repository::new(Host::parse("crg.apkg.io").unwrap(), "shop/api").unwrap();
+        let scopes = Scopes::of(&base(), Access::Pull).and(&Scopes::of(&target, Access::PullPush));
+        assert!(scopes.writes(&target));
+        assert!(!scopes.writes(&base()));
+        // Within one repository both are asked for.
+        assert!(scopes.and(&Scopes::of(&base(), Access::PullPush)).writes(&base()));
+        assert!(!Scopes::none().writes(&base()));
     }
 
     #[test]

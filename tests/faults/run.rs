@@ -151,6 +151,8 @@ fn by_pipe(action: Action, case: &Case, target: &Emulator, source: Option<&Emula
         .workspace("shop")
         .registry(target)
         .api_token()
+        // Every run is searched for secrets; this shows the most.
+        .var("DEBUG", "true")
         .var("RETRIES", "2")
         .var("TIMEOUT", if case.is_silent() { "2" } else { "60" })
         .patience(OUR_PATIENCE);

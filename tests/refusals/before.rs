@@ -61,6 +61,23 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "`ATLASSIAN_API_TOKEN` holds the value of `BITBUCKET_PACKAGES_TOKEN`: it is the built-in token, not an API token",
+        status: 3,
+        runs: || {
+            ["auto", "api-token"]
+                .map(|choice| {
+                    offline(&[
+                        ("CREDENTIAL", choice),
+                        ("BITBUCKET_PACKAGES_USERNAME", Setup::BUILT_IN_USERNAME),
+                        ("BITBUCKET_PACKAGES_TOKEN", Setup::BUILT_IN_TOKEN),
+                        ("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL),
+                        ("ATLASSIAN_API_TOKEN", Setup::BUILT_IN_TOKEN),
+                    ])
+                })
+                .into()
+        },
+    },
+    Case {
         see: "`ATLASSIAN_ACCOUNT_EMAIL` is `x-token-auth`, which is not the email of an Atlassian account<br>\
               `ATLASSIAN_ACCOUNT_EMAIL` is an address at `bots.bitbucket.org`, which is not the email of an Atlassian account",
         status: 3,

@@ -37,8 +37,10 @@ pub(super) struct Known<'a> {
     pub(super) signed_in: &'a [(Source, SignedIn)],
     /// From Bitbucket, of the one that is in `ATLASSIAN_API_TOKEN`.
     pub(super) answer: Option<&'a Answer>,
-    /// Whether everything that was asked for with the API token was granted.
-    pub(super) is_proved: bool,
+    /// Whether the registry let the API token pull, and refused nothing.
+    pub(super) has_pulled: bool,
+    /// The same of a push.
+    pub(super) has_pushed: bool,
     /// Whether the API token must do for a push.
     pub(super) needs_push: bool,
     /// `TOKEN_EXPIRES_ON`.
@@ -91,14 +93,7 @@ fn credential(known: &Known<'_>, source: Source) -> Row {
     };
     let is_of_source = |refused: &&Refused| refused.credential.as_ref().is_some_and(|of| of.source == source);
     if let Some(refused) = survey.refused.iter().find(is_of_source) {
-        let kind = refused
-            .credential
-            .as_ref()
-            .map_or(Kind::Unknown, |of| Kind::of(of.token.expose()));
-        let detail = format!(
-            "`{}` holds {kind}; the registry did not get it",
-            source.token_variable()
-        );
+        let detail = format!("{}; the registry did not get the token", refused.refusal.found());
         return Row::failed("credential", subject, detail, refused_offline(refused));
     }
     let Some(credential) = candidate(survey, source) else {
@@ -182,7 +177,12 @@ fn scopes(known: &Known<'_>, asked: &Credential) -> Row {
             let absent: Vec<String> = missing.iter().map(|scope| format!("`{scope}`")).collect();
             let absent = absent.join(" and ");
             let detail = format!("{}; missing: {absent}", own.unwrap_or_default());
-            if known.is_proved {
+            // What the registry has shown goes before what Bitbucket tells.
+            let is_shown = |scope: &&str| match *scope {
+                WRITE_PACKAGE => known.has_pushed,
+                _ => known.has_pulled,
+            };
+            if missing.iter().all(is_shown) {
                 return row(Mark::Warning, detail);
             }
             let message = format!("`{}` lacks {absent}", Source::ApiToken.token_variable());

@@ -45,7 +45,8 @@ fn known<'a>(survey: &'a Survey, signed_in: &'a [(Source, SignedIn)], answer: Op
         survey,
         signed_in,
         answer,
-        is_proved: false,
+        has_pulled: false,
+        has_pushed: false,
         needs_push: false,
         expires_on: None,
         today: day("2026-11-22"),
@@ -161,12 +162,11 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
     let both: &[&str] = &["read:user:bitbucket", WRITE_PACKAGE, READ_PACKAGE];
     let accepted = [(Source::ApiToken, SignedIn::Accepted)];
     let refused = [(Source::ApiToken, SignedIn::NotTried)];
-    for (answer, signed_in, needs_push, is_proved, mark, detail) in [
+    for (answer, signed_in, needs_push, mark, detail) in [
         (
             Some(answer(403, Some("api_token"), Some(both))),
             &accepted,
             true,
-            false,
             Mark::Good,
             "`write:package:bitbucket`, `read:package:bitbucket`, `read:user:bitbucket`",
         ),
@@ -174,22 +174,12 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
             Some(answer(200, None, Some(&[READ_PACKAGE]))),
             &accepted,
             true,
-            false,
             Mark::Failed,
             "`read:package:bitbucket`; missing: `write:package:bitbucket`",
         ),
         (
             Some(answer(200, None, Some(&[READ_PACKAGE]))),
             &accepted,
-            true,
-            true,
-            Mark::Warning,
-            "`read:package:bitbucket`; missing: `write:package:bitbucket`",
-        ),
-        (
-            Some(answer(200, None, Some(&[READ_PACKAGE]))),
-            &accepted,
-            false,
             false,
             Mark::Good,
             "`read:package:bitbucket`",
@@ -198,14 +188,12 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
             Some(answer(401, None, None)),
             &accepted,
             false,
-            false,
             Mark::Warning,
             "not known: Bitbucket does not know this token",
         ),
         (
             Some(answer(401, None, None)),
             &refused,
-            false,
             false,
             Mark::Information,
             "not known: Bitbucket does not know this token",
@@ -214,14 +202,12 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
             Some(answer(200, None, None)),
             &accepted,
             false,
-            false,
             Mark::Information,
             "not told: Bitbucket knows the token, and says no more",
         ),
         (
             Some(answer(503, None, None)),
             &accepted,
-            false,
             false,
             Mark::Information,
             "not known: Bitbucket answered 503, which tells nothing of the token",
@@ -230,7 +216,6 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
             None,
             &accepted,
             false,
-            false,
             Mark::Information,
             "not known: Bitbucket was not asked, or gave no answer",
         ),
@@ -238,13 +223,11 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
             Some(answer(403, Some("project_access_token"), Some(&["repository"]))),
             &accepted,
             false,
-            false,
             Mark::Warning,
             "none for packages: Bitbucket says that it is a project access token, with `repository`",
         ),
     ] {
         let known = Known {
-            is_proved,
             needs_push,
             ..known(&survey, signed_in, answer.as_ref())
         };
@@ -256,6 +239,32 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
             assert!(hint.starts_with("Bitbucket says: this token has the scope"), "{hint}");
             assert!(hint.contains("Create API token with scopes"), "{hint}");
         }
+    }
+}
+
+#[test]
+fn a_scope_that_the_registry_has_shown_is_not_missing() {
+    let survey = surveyed(None, None, Some(&api_token()));
+    let accepted = [(Source::ApiToken, SignedIn::Accepted)];
+    for (scope, needs_push, has_pulled, has_pushed, mark) in [
+        (READ_PACKAGE, true, true, true, Mark::Warning),
+        (READ_PACKAGE, true, true, false, Mark::Failed),
+        (READ_PACKAGE, true, false, false, Mark::Failed),
+        ("read:user:bitbucket", true, true, true, Mark::Warning),
+        ("read:user:bitbucket", true, true, false, Mark::Failed),
+        ("read:user:bitbucket", false, true, false, Mark::Warning),
+        ("read:user:bitbucket", false, false, false, Mark::Failed),
+    ] {
+        let answer = answer(200, None, Some(&[scope]));
+        let known = Known {
+            has_pulled,
+            has_pushed,
+            needs_push,
+            ..known(&survey, &accepted, Some(&answer))
+        };
+        let row = scopes(&known, &survey.settled.candidates[0]);
+        assert_eq!(row.mark, mark, "{scope} {needs_push} {has_pulled} {has_pushed}");
+        assert!(row.detail.contains("; missing: "), "{}", row.detail);
     }
 }
 

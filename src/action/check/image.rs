@@ -37,6 +37,20 @@ pub(super) enum Shape {
     Index(usize),
 }
 
+impl Shape {
+    /// Platforms and size for the report on the commit. Platforms share layers, so that of several each has its own size.
+    pub(super) fn for_report(&self) -> (Vec<String>, Option<u64>) {
+        match self {
+            Self::Platforms(platforms) => match platforms.as_slice() {
+                [(platform, size)] => (vec![platform.clone()], *size),
+                several => (several.iter().map(sized).collect(), None),
+            },
+            Self::Artifact(size) => (Vec::new(), Some(*size)),
+            Self::Index(_) => (Vec::new(), None),
+        }
+    }
+}
+
 /// Looks for an image with the first credential that its repository lets in.
 pub(super) async fn look(access: &Access, image: &Reference) -> Result<Found, Failure> {
     let (served, manifest) = access.read(image, registry::Access::Pull).await?;
@@ -151,13 +165,18 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Fo
     }
 }
 
+/// `linux/amd64 4.2 MiB`.
+fn sized((platform, size): &(String, Option<u64>)) -> String {
+    match size {
+        Some(size) => format!("{platform} {}", bytes(*size)),
+        None => platform.clone(),
+    }
+}
+
 fn words(shape: &Shape) -> String {
     match shape {
         Shape::Platforms(platforms) => {
-            let named = platforms.iter().take(MOST_NAMED).map(|(platform, size)| match size {
-                Some(size) => format!("{platform} {}", bytes(*size)),
-                None => platform.clone(),
-            });
+            let named = platforms.iter().take(MOST_NAMED).map(sized);
             let named = named.collect::<Vec<_>>().join(", ");
             match platforms.len().saturating_sub(MOST_NAMED) {
                 0 => named,
@@ -219,6 +238,28 @@ mod tests {
             let expected = format!("{}; {text}; named in Dockerfile:3", Digest::of(b"x").short());
             assert_eq!((row.detail.as_str(), row.mark), (expected.as_str(), Mark::Good));
             assert_eq!(row.subject, "crg.apkg.io/shop/base:1");
+        }
+    }
+
+    #[test]
+    fn the_report_gets_what_was_read() {
+        let platform = |name: &str, size| (name.to_owned(), size);
+        for (shape, platforms, size) in [
+            (
+                Shape::Platforms(vec![platform("linux/amd64", Some(2048))]),
+                vec!["linux/amd64"],
+                Some(2048),
+            ),
+            (
+                Shape::Platforms(vec![platform("linux/amd64", Some(2048)), platform("linux/arm64", None)]),
+                vec!["linux/amd64 2.0 KiB", "linux/arm64"],
+                None,
+            ),
+            (Shape::Artifact(12), vec![], Some(12)),
+            (Shape::Index(1), vec![], None),
+        ] {
+            let (named, total) = shape.for_report();
+            assert_eq!((named.iter().map(String::as_str).collect(), total), (platforms, size));
         }
     }
 

@@ -21,6 +21,12 @@ pub(super) struct Found {
     pub(super) push: Push,
 }
 
+impl Found {
+    pub(super) fn may_be_pushed_to(&self) -> bool {
+        !matches!(self.push, Push::Unknown(_))
+    }
+}
+
 /// What became of the try to push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Push {
@@ -45,7 +51,8 @@ pub(super) async fn look(access: &Access, repository: &Repository, tag: Option<&
         Err(error) if turns_away(&error) => return Err(access.explain(&error, &served, true)),
         Err(error) => {
             let failure = access.explain(&error, &served, true);
-            if failure.kind == Kind::Unreachable {
+            // What makes no sense as an answer is neither a yes nor a refusal; a push would meet all else.
+            if failure.kind != Kind::Other {
                 return Err(failure);
             }
             Push::Unknown(failure.message)

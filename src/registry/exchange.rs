@@ -137,10 +137,11 @@ impl Registry {
                 None,
             )));
         };
-        let (authorization, token) = self.authorization(&known.challenge, ask.scopes).await.map_err(failed)?;
         let outgoing = ask
             .outgoing(known.scheme, &self.0.host)
             .map_err(|problem| failed((problem, None)))?;
+        let signed_in = self.authorization(&known.challenge, ask.scopes, &outgoing.url).await;
+        let (authorization, token) = signed_in.map_err(failed)?;
         let authorization = authorization.filter(|_| self.is_own(&outgoing.url, known.scheme));
         let response = self
             .0
@@ -201,7 +202,7 @@ impl Registry {
                 .map_err(|problem| (problem, None))?;
             let is_own = self.is_own(&outgoing.url, known.scheme);
             let (authorization, token) = if is_own {
-                self.authorization(&known.challenge, ask.scopes).await?
+                self.authorization(&known.challenge, ask.scopes, &outgoing.url).await?
             } else {
                 (None, None)
             };
@@ -271,23 +272,29 @@ impl Registry {
         })
     }
 
+    /// What a request to `url` is signed in with, and its token with whether it is new. Only once the server may be asked:
+    /// a token made before the server's rest could be over with it.
     async fn authorization(
         &self,
         challenge: &Challenge,
         scopes: &Scopes,
+        url: &Url,
     ) -> Result<(Option<HeaderValue>, Option<(Token, bool)>), Failed> {
         let unasked = |problem| (problem, None);
+        let network = &self.0.network;
+        network.rested(url).await;
         match (challenge, &self.0.credential) {
             (Challenge::Open, _) | (Challenge::Basic, None) => Ok((None, None)),
             (Challenge::Basic, Some(credential)) => Ok((Some(token::basic(credential).map_err(unasked)?), None)),
             (Challenge::Bearer { realm, service }, credential) => {
                 let realm = (realm, service.as_deref());
-                let obtained = self
-                    .0
-                    .tokens
-                    .obtain(&self.0.network, credential.as_ref(), realm, scopes)
-                    .await;
-                let (token, fresh) = obtained?;
+                let obtain = async || self.0.tokens.obtain(network, credential.as_ref(), realm, scopes).await;
+                let (mut token, mut fresh) = obtain().await?;
+                // Another request may have been told to wait while the realm was asked.
+                while network.is_resting(url) {
+                    network.rested(url).await;
+                    (token, fresh) = obtain().await?;
+                }
                 Ok((
                     Some(token::bearer(&token.bearer).map_err(unasked)?),
                     Some((token, fresh)),

@@ -7,7 +7,7 @@ use crate::secret::Secret;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -104,6 +104,42 @@ async fn a_challenge_of_another_host_gets_no_credential() {
     assert_eq!(asked.len(), 1, "{asked:#?}");
     assert!(asked[0].starts_with("DELETE /upload"), "{asked:#?}");
     assert!(!asked[0].to_lowercase().contains("authorization"), "{asked:#?}");
+}
+
+#[tokio::test]
+async fn no_token_is_made_while_its_registry_rests() {
+    let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let asked = Arc::clone(&times);
+    let (realm, _) = serve(move |_, _| {
+        asked.lock().unwrap().push(Instant::now());
+        answer(200, "", r#"{"token": "t", "expires_in": 1}"#)
+    })
+    .await;
+    let refused: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let told = Arc::clone(&refused);
+    let (port, _) = serve(move |head, _| {
+        if !head.to_lowercase().contains("authorization: bearer t\r\n") {
+            challenge(realm)
+        } else if head.contains("/shop/busy/") {
+            *told.lock().unwrap() = Some(Instant::now());
+            answer(429, "Retry-After: 1\r\n", "")
+        } else {
+            answer(200, "", "")
+        }
+    })
+    .await;
+    let registry = registry(port);
+    let look = async |name: &str| {
+        let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), name).unwrap();
+        let scopes = Scopes::of(&repository, Access::Pull);
+        registry.has_blob(&repository, &Digest::of(b"x"), &scopes).await
+    };
+    look("shop/busy").await.unwrap_err();
+    look("shop/api").await.unwrap();
+    let refused = refused.lock().unwrap().unwrap();
+    let times = times.lock().unwrap();
+    assert_eq!(times.len(), 2);
+    assert!(times[1] >= refused + Duration::from_secs(1), "it expires on its way");
 }
 
 #[tokio::test]

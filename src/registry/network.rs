@@ -122,6 +122,16 @@ impl Network {
         Arc::clone(hosts.entry(host.clone()).or_default())
     }
 
+    /// Waits until a server that asked to be left alone may be asked again.
+    pub(super) async fn rested(&self, url: &Url) {
+        self.resting.over(url).await;
+    }
+
+    /// Whether a server asked to be left alone for now.
+    pub(super) fn is_resting(&self, url: &Url) -> bool {
+        self.resting.until(url).is_some()
+    }
+
     /// Sends once, following redirects where that is safe. Any status is an answer.
     ///
     /// # Errors

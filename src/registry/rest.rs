@@ -28,7 +28,8 @@ impl Resting {
         }
     }
 
-    fn until(&self, url: &Url) -> Option<Instant> {
+    /// The end of a server's rest, if it is not over.
+    pub(super) fn until(&self, url: &Url) -> Option<Instant> {
         let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Mostly nobody rests, and then no key is made.
         if resting.is_empty() {

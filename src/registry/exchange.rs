@@ -12,7 +12,7 @@ use crate::words::Words;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Largest answer to a greeting, in bytes.
 const LARGEST_GREETING: usize = 64 * 1024;
@@ -83,14 +83,8 @@ impl Registry {
     pub async fn greet(&self) -> Result<SignIn, Error> {
         let scopes = Scopes::none();
         let ask = Ask::get(String::new(), &scopes, LARGEST_GREETING, "answering".to_owned());
-        self.retried(&ask, async || {
-            let _finding_out = self.0.state.probe.lock().await;
-            if self.0.state.known().is_none() {
-                self.first_attempt(&ask).await?;
-            }
-            Ok(())
-        })
-        .await?;
+        self.retried(&ask, async || self.find_out(&ask).await.map(|_| ()))
+            .await?;
         Ok(match self.0.state.known().map(|known| known.challenge) {
             Some(Challenge::Bearer { realm, .. }) => SignIn::Token(network::shown(&realm)),
             Some(Challenge::Basic) => SignIn::Basic,
@@ -184,13 +178,10 @@ impl Registry {
     /// One try, with the sign-in that it takes.
     async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Failed> {
         let state = &self.0.state;
-        if state.known().is_none() {
-            let _finding_out = state.probe.lock().await;
-            if state.known().is_none()
-                && let Some(response) = self.first_attempt(ask).await?
-            {
-                return Ok(response);
-            }
+        if state.known().is_none()
+            && let Some(response) = self.find_out(ask).await?
+        {
+            return Ok(response);
         }
         let mut may_renew = true;
         loop {
@@ -229,6 +220,29 @@ impl Registry {
                 (token, _) => return self.settle(response, token.map(|(token, _)| token)).await,
             }
         }
+    }
+
+    /// Learns how to talk to the registry, unless that is known; gives the answer if the request needed no sign-in. One at
+    /// a time. Who waited while the host did not answer takes that failure for its own: else each would wait in turn.
+    async fn find_out(&self, ask: &Ask<'_>) -> Result<Option<Response>, Failed> {
+        let state = &self.0.state;
+        let since = Instant::now();
+        let mut failed = state.probe.lock().await;
+        if state.known().is_some() {
+            return Ok(None);
+        }
+        if let Some((at, failure)) = &*failed
+            && since < *at
+        {
+            return Err(failure.clone());
+        }
+        let first = self.first_attempt(ask).await;
+        if let Err((problem, asked)) = &first
+            && (problem.may_pass() || matches!(problem, Problem::Unreachable(_)))
+        {
+            *failed = Some((Instant::now(), (problem.clone(), *asked)));
+        }
+        first
     }
 
     /// The first request of all: without authorisation, to learn the scheme and the challenge.

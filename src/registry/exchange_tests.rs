@@ -5,7 +5,9 @@ use crate::image::{Digest, Host, Repository};
 use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings};
 use crate::secret::Secret;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -140,6 +142,44 @@ async fn no_token_is_made_while_its_registry_rests() {
     let times = times.lock().unwrap();
     assert_eq!(times.len(), 2);
     assert!(times[1] >= refused + Duration::from_secs(1), "it expires on its way");
+}
+
+/// Accepts and says nothing; gives its port and how many have come.
+async fn silence() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let count = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            open.push(socket);
+        }
+    });
+    (port, count)
+}
+
+#[tokio::test]
+async fn who_is_silent_is_waited_for_once_by_all() {
+    let (silent, registry_asked) = silence().await;
+    let (realm, realm_asked) = silence().await;
+    let (port, _) = serve(move |_, _| challenge(realm)).await;
+    for (port, asked) in [(silent, registry_asked), (port, realm_asked)] {
+        let registry = registry(port);
+        let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
+        let scopes = Scopes::of(&repository, Access::Pull);
+        let looks = (0..10_u8).map(|number| {
+            let digest = Digest::of(&[number]);
+            let (registry, repository, scopes) = (&registry, &repository, &scopes);
+            async move { registry.has_blob(repository, &digest, scopes).await }
+        });
+        for looked in join_all(looks).await {
+            let told = looked.unwrap_err().to_string();
+            assert!(told.contains("silent"), "{told}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::challenge::Challenge;
 use super::error::{Problem, Reach};
+use super::exchange::Failed;
 use super::payload::{Payload, Watch};
 use super::rest::Resting;
 use super::retry::{self, Policy};
@@ -58,8 +59,9 @@ pub struct Network {
 #[derive(Debug, Default)]
 pub(super) struct HostState {
     known: RwLock<Option<Known>>,
-    /// Held by the request that finds out, so that the others do not each meet a 401 of their own.
-    pub(super) probe: tokio::sync::Mutex<()>,
+    /// Held by the request that finds out, so that the others do not each meet a 401 of their own. Holds when and how the
+    /// last one that found out nothing failed.
+    pub(super) probe: tokio::sync::Mutex<Option<(Instant, Failed)>>,
 }
 
 /// How to talk to a registry's host.

@@ -264,7 +264,8 @@ impl Registry {
             self.0.state.learn(Known { scheme, challenge });
             return Ok(None);
         }
-        if status.is_success() || status.is_client_error() {
+        // "Not now" says nothing of how to sign in.
+        if status.is_success() || (status.is_client_error() && !retry::may_pass(status.as_u16())) {
             self.0.state.learn(Known {
                 scheme,
                 challenge: Challenge::Open,

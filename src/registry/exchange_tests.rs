@@ -2,7 +2,7 @@
 
 use crate::credential::{Credential, Source};
 use crate::image::{Digest, Host, Repository};
-use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings};
+use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings, SignIn};
 use crate::secret::Secret;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -106,6 +106,22 @@ async fn a_challenge_of_another_host_gets_no_credential() {
     assert_eq!(asked.len(), 1, "{asked:#?}");
     assert!(asked[0].starts_with("DELETE /upload"), "{asked:#?}");
     assert!(!asked[0].to_lowercase().contains("authorization"), "{asked:#?}");
+}
+
+#[tokio::test]
+async fn not_now_is_no_way_to_sign_in() {
+    for status in [429, 408] {
+        let calls = AtomicUsize::new(0);
+        let (port, _) = serve(move |_, port| match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => answer(status, "", ""),
+            _ => challenge(port),
+        })
+        .await;
+        let registry = registry(port);
+        registry.greet().await.unwrap_err();
+        let sign_in = registry.greet().await.unwrap();
+        assert!(matches!(sign_in, SignIn::Token(_)), "{status}: {sign_in:?}");
+    }
 }
 
 #[tokio::test]

@@ -42,10 +42,10 @@ impl Resting {
 }
 
 /// How long a host is left alone by all after an answer; `None` where it asked for nothing and a pause of the one who was
-/// refused is enough.
+/// refused is enough, or for more than anybody waits.
 fn rest(status: u16, asked: Option<Duration>) -> Option<Duration> {
     match (status, asked) {
-        (429 | 503, Some(asked)) => Some(retry::bounded(asked)),
+        (429 | 503, Some(asked)) => (asked <= retry::LONGEST_ASKED).then(|| asked.max(FIRST / 2)),
         (429, None) => Some(FIRST / 2),
         _ => None,
     }
@@ -60,7 +60,8 @@ mod tests {
         let seconds = Duration::from_secs;
         assert_eq!(rest(429, Some(seconds(8))), Some(seconds(8)));
         assert_eq!(rest(503, Some(seconds(8))), Some(seconds(8)));
-        assert_eq!(rest(429, Some(seconds(86_400))), Some(retry::LONGEST_ASKED));
+        assert_eq!(rest(429, Some(seconds(86_400))), None);
+        assert_eq!(rest(429, Some(seconds(0))), Some(Duration::from_millis(250)));
         assert_eq!(rest(429, None), Some(Duration::from_millis(250)));
         assert_eq!(rest(503, None), None);
         assert_eq!(rest(404, Some(seconds(8))), None);

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 pub(super) const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause of our own.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Longest pause that a server may ask for.
+/// Longest pause that a server may ask for: a longer one is an answer.
 pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// Over so long are those spread who wait for the same moment.
 const SPREAD: Duration = Duration::from_millis(250);
@@ -25,8 +25,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// How long to wait before try number `tries + 1`, or `None` to give up. `asked` is the server's `Retry-After`,
-    /// `chance` a number from 0 to 1 that spreads the tries of many.
+    /// How long to wait before try number `tries + 1`, or `None` to give up. `asked` is the server's `Retry-After`, which
+    /// makes the pause longer and never shorter; `chance` a number from 0 to 1 that spreads the tries of many.
     #[must_use]
     pub fn pause(self, problem: &Problem, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         if problem.may_pass() {
@@ -39,13 +39,13 @@ impl Policy {
     /// The same for a failure that is known to pass.
     #[must_use]
     pub fn next(self, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
-        if tries > self.retries {
+        if tries > self.retries || asked.is_some_and(|asked| asked > LONGEST_ASKED) {
             return None;
         }
         let most = FIRST.saturating_mul(1 << (tries - 1).min(16)).min(LONGEST);
         // Half fixed, half by chance: never at once, never all together.
         let own = most.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
-        Some(asked.map_or(own, |asked| bounded(asked) + spread(chance)))
+        Some(asked.map_or(own, |asked| own.max(asked + spread(chance))))
     }
 }
 
@@ -96,12 +96,6 @@ impl Tries {
     pub fn count(&self) -> u32 {
         self.count
     }
-}
-
-/// What of a server's wish is granted.
-#[must_use]
-pub(super) fn bounded(asked: Duration) -> Duration {
-    asked.clamp(Duration::from_millis(100), LONGEST_ASKED)
 }
 
 /// How much later one of many begins who wait for the same moment.
@@ -252,7 +246,14 @@ mod tests {
             pause(1, Some(Duration::from_secs(8)), 0.0),
             Some(Duration::from_secs(8))
         );
-        assert_eq!(pause(1, Some(Duration::from_secs(86_400)), 0.0), Some(LONGEST_ASKED));
+        assert_eq!(pause(1, Some(LONGEST_ASKED), 0.0), Some(LONGEST_ASKED));
+        let longer = LONGEST_ASKED + Duration::from_secs(1);
+        assert_eq!(pause(1, Some(longer), 0.0), None, "an answer");
+        assert_eq!(
+            pause(5, Some(Duration::ZERO), 0.0),
+            Some(Duration::from_secs(4)),
+            "it grows all the same"
+        );
         let spread = pause(1, Some(Duration::from_secs(8)), 1.0);
         assert_eq!(spread, Some(Duration::from_millis(8250)), "not all at the same moment");
         assert_eq!(Policy { retries: 0 }.pause(&refused(503), 1, None, 0.0), None);

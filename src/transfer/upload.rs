@@ -65,11 +65,15 @@ pub(super) async fn left(
     if is_spoilt(error, &upload) {
         return Ok(Left::Nothing);
     }
+    // A session that does not take what comes after what it says it has never will.
+    let refused_at = matches!(error.problem, Problem::Refused { status: 416, .. }).then_some(upload.stored);
     let digest = blob.map(|blob| &blob.digest);
     let resumed = to.registry.resume(&to.repository, digest, upload, &to.scopes).await?;
     Ok(match resumed {
         Resumed::Done => Left::Done,
-        Resumed::Session(session) if blob.is_none_or(|blob| session.stored <= blob.size) => {
+        Resumed::Session(session)
+            if blob.is_none_or(|blob| session.stored <= blob.size) && refused_at != Some(session.stored) =>
+        {
             tries.reached(session.stored);
             tracing::debug!(
                 "`{}` has {} bytes of the upload, which goes on there",

@@ -2,9 +2,10 @@
 
 use super::all;
 use super::case::{LARGE, image};
-use crate::support::emulator::{Break, Emulator, Entry, Fault, Kept, Setup, on};
+use crate::support::emulator::{Answer, Break, Emulator, Entry, Fault, Kept, Setup, on};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::Pipe;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
@@ -64,6 +65,36 @@ fn a_copy_goes_on_where_the_target_has_got_to() {
     assert!((stored - (1 << 20)..=stored).contains(&from), "{range}");
     assert_eq!(target.open_uploads(), 0);
     assert_eq!(LARGE / stored, 1, "there was a rest to send");
+}
+
+#[test]
+fn a_session_that_takes_no_more_is_begun_anew() {
+    let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
+    let image = image(true);
+    source.put_image("shop/base", "1", image);
+    let layer = &image.blobs()[1];
+    let put = || on("PUT", &format!("/blobs/uploads/.*{}", &layer.digest()[7..])).signed_in();
+    target.script(put(), 1, Fault::Received(2 << 20, Kept::All, Break::Reset));
+    target.script(put(), 1, Answer::error(416, "BLOB_UPLOAD_INVALID", "out of order"));
+    pipe(&target, "copy")
+        .var("SOURCE", &format!("{}/shop/base:1", source.host()))
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds();
+    let puts = target.journal();
+    let mut puts = puts
+        .iter()
+        .filter(|entry| entry.method == "PUT" && entry.path.contains(&layer.digest()[7..]));
+    let last = puts.next_back().unwrap();
+    assert_eq!(last.received, layer.bytes.len() as u64, "all of it, into another session");
+    let sessions: HashSet<&str> = puts.chain([last]).map(session_of).collect();
+    assert_eq!(sessions.len(), 2, "{sessions:?}");
+}
+
+fn session_of(entry: &Entry) -> &str {
+    entry.path.split('?').next().unwrap_or_default()
 }
 
 #[test]

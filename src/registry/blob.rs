@@ -90,7 +90,7 @@ impl Registry {
         }
     }
 
-    /// Begins to read a blob at `start`, up to but without `end`.
+    /// Begins to read a blob at `start`, up to but without `end`. A registry may send less (RFC 9110, 14.2), or all.
     ///
     /// # Errors
     /// The refusal.
@@ -103,11 +103,17 @@ impl Registry {
     ) -> Result<BlobRead, Error> {
         let during = format!("reading {}", named(repository, digest));
         let range = (start > 0 || end.is_some()).then_some((start, end));
-        let ask = Ask {
+        let ask = |range| Ask {
             range,
             ..Ask::get(path(repository, digest), scopes, 0, during.clone())
         };
-        let response = self.open(ask).await?;
+        let response = match self.open(ask(range)).await {
+            // Either it gives no parts, or the blob is shorter than was said: the whole tells.
+            Err(error) if range.is_some() && matches!(error.problem, Problem::Refused { status: 416, .. }) => {
+                self.open(ask(None)).await?
+            }
+            opened => opened?,
+        };
         let (begins, size) = match response.status().as_u16() {
             206 => range_of(&response),
             _ => (Some(0), response.content_length()),

@@ -79,6 +79,13 @@ impl Tries {
         }
     }
 
+    /// Whether it may go on at once where it ended early, at byte `at`, but without a failure: as often as it may break.
+    pub fn goes_on(&mut self, at: u64) -> bool {
+        self.reached(at);
+        self.breaks += 1;
+        self.breaks <= MOST_BREAKS
+    }
+
     /// How long to wait before the next try after a failure that may pass, or `None` to give up; the rest as for
     /// [`Policy::next`].
     pub fn next(&mut self, asked: Option<Duration>, chance: f64) -> Option<Duration> {

@@ -14,9 +14,9 @@ use crate::failure::{Failure, Kind};
 use crate::hasher::Hasher;
 use crate::image::Digest;
 use crate::output_file::FREE_SPACE;
+use crate::registry;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
-use crate::registry::{self, Problem};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
@@ -165,7 +165,8 @@ impl Mover<'_> {
                 Ok(()) => break,
                 Err(Broken::Registry(error)) => error,
                 Err(Broken::Unopened(error)) => return Err(self.access.explain(&error, from, false)),
-                Err(Broken::Size { found }) => {
+                Err(Broken::Part { end }) if tries.goes_on(end) => continue,
+                Err(Broken::Size { found } | Broken::Part { end: found }) => {
                     let wrong = Wrong::Size {
                         expected: blob.size,
                         found,
@@ -207,11 +208,7 @@ impl Mover<'_> {
             .registry
             .read_blob(&from.repository, &blob.digest, (piece.at, end), &from.scopes)
             .await;
-        let mut read = read.map_err(|error| match error.problem {
-            // Nothing is there from that byte on.
-            Problem::Refused { status: 416, .. } => Broken::Size { found: piece.at },
-            _ => Broken::Unopened(error),
-        })?;
+        let mut read = read.map_err(Broken::Unopened)?;
         if let Some(found) = read.size.filter(|size| *size != blob.size) {
             return Err(Broken::Size { found });
         }
@@ -236,8 +233,11 @@ impl Mover<'_> {
                 return Ok(());
             }
         }
-        let found = board.borrow().pieces[number].at;
-        Err(Broken::Size { found })
+        let end = board.borrow().pieces[number].at;
+        if read.size == Some(blob.size) && end > piece.at {
+            return Err(Broken::Part { end });
+        }
+        Err(Broken::Size { found: end })
     }
 
     /// When the last piece of a blob is done: what was not hashed on its way is read back, and the digest checked.
@@ -285,6 +285,10 @@ enum Broken {
     Registry(registry::Error),
     /// Before the first byte, after all tries that a request has.
     Unopened(registry::Error),
+    /// The answer ended there, and not for want of more: it was of less than was asked for.
+    Part {
+        end: u64,
+    },
     /// The registry has more or fewer bytes to give than the descriptor says.
     Size {
         found: u64,

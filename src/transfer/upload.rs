@@ -256,7 +256,8 @@ async fn from_registry(
     loop {
         let error = match read_on(mover, blob, from, checked, &mut outlet).await {
             Ok(Flow::Gone) => return Ok(()),
-            Ok(Flow::Ended) => break,
+            Ok(Flow::Part) if tries.goes_on(checked.passed()) => continue,
+            Ok(Flow::Ended | Flow::Part) => break,
             Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository), &wrong)),
             Ok(Flow::Unopened(error)) => return Err(mover.access.explain(&error, from, false)),
             Err(error) => error,
@@ -295,6 +296,8 @@ async fn from_registry(
 enum Flow {
     /// All bytes were read.
     Ended,
+    /// The answer was of fewer than were asked for.
+    Part,
     /// Nobody takes them any more.
     Gone,
     /// They are not the blob's.
@@ -352,6 +355,10 @@ async fn read_on(
             }
             Err(wrong) => return Ok(Flow::Wrong(wrong)),
         }
+    }
+    let passed = checked.passed();
+    if read.size == Some(blob.size) && (start + 1..blob.size).contains(&passed) {
+        return Ok(Flow::Part);
     }
     Ok(Flow::Ended)
 }

@@ -68,6 +68,42 @@ fn a_copy_goes_on_where_the_target_has_got_to() {
 }
 
 #[test]
+fn less_than_asked_for_is_not_wrong_and_neither_is_a_range_refused() {
+    let image = image(false);
+    let layer = &image.blobs()[1];
+    let size = layer.bytes.len();
+    let (first, second) = (size / 4, size / 2);
+    let part = Answer::new(206)
+        .header("Content-Range", &format!("bytes {first}-{}/{size}", second - 1))
+        .body(layer.bytes.slice(first..second));
+    for answer in [part, Answer::new(416)] {
+        let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
+        source.put_image("shop/base", "1", image);
+        let script = || {
+            let get = || on("GET", &layer.digest()).signed_in();
+            source.script(get(), 1, Fault::Sent(first, Break::Cut));
+            source.script(get(), 1, answer.clone());
+        };
+        script();
+        let outcome = pull(&source).run().succeeds();
+        let file = outcome
+            .clone_folder()
+            .join("out/blobs/sha256")
+            .join(&layer.digest()[7..]);
+        assert_eq!(std::fs::read(file).unwrap(), layer.bytes);
+        script();
+        pipe(&target, "copy")
+            .var("SOURCE", &format!("{}/shop/base:1", source.host()))
+            .var("SOURCE_USERNAME", Setup::EMAIL)
+            .var("SOURCE_PASSWORD", &Setup::api_token())
+            .var("TARGET", "web:1")
+            .run()
+            .succeeds();
+        assert_eq!(source.unmet(), 0);
+    }
+}
+
+#[test]
 fn a_session_that_takes_no_more_is_begun_anew() {
     let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
     let image = image(true);
@@ -88,7 +124,11 @@ fn a_session_that_takes_no_more_is_begun_anew() {
         .iter()
         .filter(|entry| entry.method == "PUT" && entry.path.contains(&layer.digest()[7..]));
     let last = puts.next_back().unwrap();
-    assert_eq!(last.received, layer.bytes.len() as u64, "all of it, into another session");
+    assert_eq!(
+        last.received,
+        layer.bytes.len() as u64,
+        "all of it, into another session"
+    );
     let sessions: HashSet<&str> = puts.chain([last]).map(session_of).collect();
     assert_eq!(sessions.len(), 2, "{sessions:?}");
 }

@@ -323,6 +323,7 @@ fn closing<'a>(repository: &Repository, digest: &Digest, upload: &Upload, scopes
         method: Method::PUT,
         target: Target::Address(location),
         content_type: Some("application/octet-stream".to_owned()),
+        stores: true,
         ..Ask::get(
             String::new(),
             scopes,

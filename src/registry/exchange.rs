@@ -27,6 +27,8 @@ pub(super) struct Ask<'a> {
     pub(super) scopes: &'a Scopes,
     /// First byte, and the one after the last; of a body on its way out too.
     pub(super) range: Option<(u64, Option<u64>)>,
+    /// Whether the answer comes only once a blob is stored.
+    pub(super) stores: bool,
     /// Largest body of the answer.
     pub(super) limit: usize,
     pub(super) during: String,
@@ -354,6 +356,7 @@ impl<'a> Ask<'a> {
             body: None,
             scopes,
             range: None,
+            stores: false,
             limit,
             during,
         }
@@ -380,6 +383,7 @@ impl<'a> Ask<'a> {
             content_type: self.content_type.clone(),
             range: self.range,
             body: self.body.clone(),
+            stores: self.stores,
         })
     }
 }

@@ -16,6 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 /// Heads of requests that came.
 type Log = Arc<Mutex<Vec<String>>>;
 
+/// A header of an answer that comes later than the time limit of [`registry`].
+const LATE: &str = "X-Late: yes\r\n";
+
 /// Answers each request by its head with what `answer` gives, one request a connection.
 async fn serve(answer: impl Fn(&str, u16) -> String + Send + Sync + 'static) -> (u16, Log) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -27,6 +30,9 @@ async fn serve(answer: impl Fn(&str, u16) -> String + Send + Sync + 'static) -> 
             let Some(head) = head(&mut socket).await else { continue };
             let answer = answer(&head, port);
             written.lock().unwrap().push(head);
+            if answer.contains(LATE) {
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+            }
             let _ = socket.write_all(answer.as_bytes()).await;
             if answer.contains("Content-Length: 99999") {
                 // Said more than is sent: silence.
@@ -222,4 +228,23 @@ async fn a_refusal_that_never_ends_does_not_hold_an_upload() {
         .await
         .expect("an end");
     assert!(refused.unwrap_err().to_string().contains("403"));
+}
+
+#[tokio::test]
+async fn a_registry_may_take_long_to_store_what_it_has() {
+    let (port, _) = serve(|head, _| {
+        if head.starts_with("PUT") {
+            answer(201, LATE, "")
+        } else {
+            answer(202, "Location: /upload\r\n", "")
+        }
+    })
+    .await;
+    let registry = registry(port);
+    let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
+    let scopes = Scopes::of(&repository, Access::PullPush);
+    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
+    let digest = Digest::of(b"x");
+    let closed = registry.close_upload(&repository, &digest, &upload, &scopes).await;
+    closed.unwrap();
 }

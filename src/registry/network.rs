@@ -3,7 +3,7 @@
 use super::challenge::Challenge;
 use super::error::{Problem, Reach};
 use super::exchange::Failed;
-use super::payload::{Payload, Watch};
+use super::payload::{LONGEST_STORING, Payload, Watch};
 use super::rest::Resting;
 use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
@@ -91,6 +91,8 @@ pub(super) struct Outgoing {
     /// First byte, and the one after the last.
     pub(super) range: Option<(u64, Option<u64>)>,
     pub(super) body: Option<Bytes>,
+    /// Whether the answer comes only once a blob is stored, which may take longer than `TIMEOUT`.
+    pub(super) stores: bool,
 }
 
 /// What came back.
@@ -188,6 +190,7 @@ impl Network {
             content_type: None,
             range: None,
             body: None,
+            stores: false,
         };
         let exchange = async {
             let response = self.send_to(url, &outgoing, Some(authorization)).await?;
@@ -225,8 +228,12 @@ impl Network {
             request = request.body(body.clone());
         }
         let start = Instant::now();
-        let answer = async { request.send().await.map_err(|error| unanswered(&error)) };
-        let answer = self.in_time(answer).await;
+        let limit = if outgoing.stores {
+            self.settings.timeout.max(LONGEST_STORING)
+        } else {
+            self.settings.timeout
+        };
+        let answer = within(limit, request.send()).await;
         self.tell(&answer, &outgoing.method, url, start);
         answer
     }
@@ -310,18 +317,7 @@ impl Network {
     /// # Errors
     /// It breaks off or stands still.
     pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Problem> {
-        let chunk = async {
-            let chunk = response.chunk().await;
-            chunk.map_err(|error| unanswered(&error))
-        };
-        self.in_time(chunk).await
-    }
-
-    /// Waits for a server, up to `TIMEOUT`. Not left to the client: its read timeout goes on while nobody reads, so that
-    /// a registry would seem silent while another is busy (reqwest 0.13).
-    async fn in_time<T>(&self, waits: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-        let waited = tokio::time::timeout(self.settings.timeout, waits).await;
-        waited.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)))
+        within(self.settings.timeout, response.chunk()).await
     }
 
     /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
@@ -383,6 +379,15 @@ enum Use {
 fn is_loopback(url: &Url) -> bool {
     url.host_str()
         .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
+}
+
+/// Waits for a server. Not left to the client: its read timeout goes on while nobody reads, so that a registry would seem
+/// silent while another is busy (reqwest 0.13).
+async fn within<T>(limit: Duration, waits: impl Future<Output = reqwest::Result<T>>) -> Result<T, Problem> {
+    match tokio::time::timeout(limit, waits).await {
+        Ok(waited) => waited.map_err(|error| unanswered(&error)),
+        Err(_) => Err(Problem::Unreachable(Reach::Timeout)),
+    }
 }
 
 fn unanswered(error: &reqwest::Error) -> Problem {

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// How long a registry may take to store a blob that it has whole.
-const LONGEST_STORING: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_STORING: Duration = Duration::from_secs(300);
 
 /// A body that is made while it is sent.
 pub struct Payload {

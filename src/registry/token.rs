@@ -162,6 +162,7 @@ async fn request(
         content_type: None,
         range: None,
         body: None,
+        stores: false,
     };
     let asked = Instant::now();
     let incoming = network

@@ -204,6 +204,7 @@ fn a_slow_target_does_not_make_the_source_silent() {
         .var("TIMEOUT", "3")
         .run()
         .succeeds()
+        .says(&format!("`{}` is left alone for 4 s, as it asked", target.host()))
         .never_says("silent");
 }
 

@@ -15,7 +15,7 @@ const SPREAD: Duration = Duration::from_millis(250);
 /// A body may break so often, whatever it brings …
 const MOST_BREAKS: u64 = 100;
 /// … and once more for every so many bytes that it brought.
-const WORTH_A_BREAK: u64 = 64 * 1024;
+const WORTH_A_BREAK: u64 = 1024 * 1024;
 
 /// How often a request is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,6 +285,10 @@ mod tests {
             tries.reached(at);
             tries.next(None, 0.5).is_some()
         });
+        assert_eq!(breaks.count(), 100);
+        // Nor for what brings less than a break is worth.
+        let mut tries = Tries::new(policy, 0);
+        let breaks = (1..1000).take_while(|&part| tries.goes_on(part << 19));
         assert_eq!(breaks.count(), 100);
     }
 

@@ -263,7 +263,8 @@ impl<'a> Mover<'a> {
                 Err(upload::Broken::Target(error)) => error,
             };
             self.pause(&error, &upload, &mut tries, served).await?;
-            let left = upload::left(upload, Some(blob), &error, served, &mut tries).await;
+            let known = (Some(&blob.digest), blob.size);
+            let left = upload::left(upload, known, &error, served, &mut tries).await;
             match left.map_err(|error| self.access.explain(&error, served, true))? {
                 upload::Left::Done => return Ok(true),
                 upload::Left::Session(upload) => session = Some(upload),

@@ -5,6 +5,7 @@ use super::origin::Origin;
 use super::{Mover, wrong_bytes};
 use crate::access::Served;
 use crate::failure::{Failure, Kind};
+use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
 use crate::registry::{self, Payload, Problem, Resumed, Upload};
@@ -54,10 +55,10 @@ pub(super) enum Left {
     Nothing,
 }
 
-/// Asks the target, and says where it goes on. `size` and digest of the blob are known, or neither is.
+/// Asks the target, and says where it goes on. It can have at most so many bytes; the blob's digest is not always known.
 pub(super) async fn left(
     upload: Upload,
-    blob: Option<&Descriptor>,
+    (digest, most): (Option<&Digest>, u64),
     error: &registry::Error,
     to: &Served,
     tries: &mut Tries,
@@ -67,13 +68,10 @@ pub(super) async fn left(
     }
     // A session that does not take what comes after what it says it has never will.
     let refused_at = matches!(error.problem, Problem::Refused { status: 416, .. }).then_some(upload.stored);
-    let digest = blob.map(|blob| &blob.digest);
     let resumed = to.registry.resume(&to.repository, digest, upload, &to.scopes).await?;
     Ok(match resumed {
         Resumed::Done => Left::Done,
-        Resumed::Session(session)
-            if blob.is_none_or(|blob| session.stored <= blob.size) && refused_at != Some(session.stored) =>
-        {
+        Resumed::Session(session) if session.stored <= most && refused_at != Some(session.stored) => {
             tries.reached(session.stored);
             tracing::debug!(
                 "`{}` has {} bytes of the upload, which goes on there",

@@ -133,6 +133,32 @@ fn a_session_that_takes_no_more_is_begun_anew() {
     assert_eq!(sessions.len(), 2, "{sessions:?}");
 }
 
+#[test]
+fn a_session_with_more_than_was_made_is_begun_anew() {
+    let emulator = Emulator::start(Setup::shop());
+    let cut = Fault::Received(1 << 20, Kept::All, Break::Reset);
+    emulator.script(on("PATCH", "/blobs/uploads/.").signed_in(), 1, cut);
+    let too_much = Answer::new(204).header("Range", "0-99999999");
+    emulator.script(on("GET", "/blobs/uploads/.").signed_in(), 1, too_much);
+    let outcome = pipe(&emulator, "push")
+        .file("image.tar", image(true).docker_archive(&["web:1"]))
+        .var("SOURCE", "docker-archive:image.tar")
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds();
+    let journal = outcome.journal();
+    let patches: Vec<u64> = journal
+        .iter()
+        .filter(|entry| entry.method == "PATCH")
+        .map(|entry| entry.received)
+        .collect();
+    assert_eq!(emulator.unmet(), 0);
+    assert!(
+        matches!(patches[..], [_, whole] if whole >= LARGE as u64),
+        "{patches:?}"
+    );
+}
+
 fn session_of(entry: &Entry) -> &str {
     entry.path.split('?').next().unwrap_or_default()
 }

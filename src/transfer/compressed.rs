@@ -116,7 +116,7 @@ impl Mover<'_> {
             // It has had its tries.
             Broken::Failed(self.access.explain(&error, to, true))
         })?;
-        self.count(usize::try_from(compressed.size).unwrap_or(usize::MAX));
+        self.count(compressed.size);
         Ok(compressed)
     }
 

@@ -246,7 +246,7 @@ impl Mover<'_> {
             region
                 .write_at(&bytes, at)
                 .map_err(|error| Broken::File(unwritten(&blob.digest, &error)))?;
-            self.count(bytes.len());
+            self.count(bytes.len() as u64);
             if board.borrow_mut().advance(number, bytes, &self.hashing) {
                 return Ok(());
             }

@@ -258,7 +258,7 @@ impl<'a> Mover<'a> {
                 begun.map_err(|error| self.access.explain(&error, served, true))?
             };
             let error = match upload::carry(self, blob, origin, served, &upload, &mut checked).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => break,
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
             };
@@ -266,15 +266,18 @@ impl<'a> Mover<'a> {
             let known = (Some(&blob.digest), blob.size);
             let left = upload::left(upload, known, &error, served, &mut tries).await;
             match left.map_err(|error| self.access.explain(&error, served, true))? {
-                upload::Left::Done => return Ok(true),
+                upload::Left::Done => break,
                 upload::Left::Session(upload) => session = Some(upload),
                 upload::Left::Nothing => {}
             }
         }
+        self.count(blob.size);
+        Ok(true)
     }
 
-    fn count(&self, bytes: usize) {
-        self.bytes.set(self.bytes.get().saturating_add(bytes as u64));
+    /// Notes bytes that were moved, those that were sent again once.
+    fn count(&self, bytes: u64) {
+        self.bytes.set(self.bytes.get().saturating_add(bytes));
     }
 }
 

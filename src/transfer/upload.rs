@@ -148,7 +148,7 @@ async fn produce(
     let to = outlet.to.clone();
     let result = match origin {
         Origin::Registry(from) => from_registry(mover, blob, from, checked, outlet).await,
-        Origin::Layout(_) | Origin::Blobs(..) => from_file(mover, blob, origin, outlet).await,
+        Origin::Layout(_) | Origin::Blobs(..) => from_file(blob, origin, outlet).await,
     };
     if result.is_err() {
         let _ = to.send(Err(io::Error::other("the source failed"))).await;
@@ -157,7 +157,7 @@ async fn produce(
 }
 
 /// Reads a blob of an archive beside the event loop: reading a disk blocks, and hashing takes a core of its own.
-async fn from_file(mover: &Mover<'_>, blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), Failure> {
+async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), Failure> {
     let mut reader = origin.file(blob)?.reader();
     let wanted = blob.clone();
     let read = tokio::task::spawn_blocking(move || {
@@ -187,10 +187,7 @@ async fn from_file(mover: &Mover<'_>, blob: &Descriptor, origin: &Origin, mut ou
         Ok(())
     });
     match read.await {
-        Ok(Ok(())) => {
-            mover.count(usize::try_from(blob.size).unwrap_or(usize::MAX));
-            Ok(())
-        }
+        Ok(Ok(())) => Ok(()),
         Ok(Err(Unread::Wrong(wrong))) => Err(wrong_bytes(blob, &origin.name(), &wrong)),
         Ok(Err(Unread::File(error))) => Err(unreadable(blob, origin, &error)),
         Err(error) => Err(unreadable(blob, origin, &io::Error::other(error))),
@@ -252,7 +249,7 @@ async fn from_registry(
     outlet.skip -= checked.back_to(outlet.skip).min(outlet.skip);
     let mut tries = Tries::new(mover.policy, checked.passed());
     loop {
-        let error = match read_on(mover, blob, from, checked, &mut outlet).await {
+        let error = match read_on(blob, from, checked, &mut outlet).await {
             Ok(Flow::Gone) => return Ok(()),
             Ok(Flow::Part) if tries.goes_on(checked.passed()) => continue,
             Ok(Flow::Ended | Flow::Part) => break,
@@ -279,11 +276,8 @@ async fn from_registry(
     }
     match checked.finish() {
         Ok(last) => {
-            if let Some(last) = last {
-                mover.count(last.len());
-                if let Some(last) = outlet.part(last) {
-                    let _ = outlet.to.send(Ok(last)).await;
-                }
+            if let Some(last) = last.and_then(|last| outlet.part(last)) {
+                let _ = outlet.to.send(Ok(last)).await;
             }
             Ok(())
         }
@@ -305,7 +299,6 @@ enum Flow {
 }
 
 async fn read_on(
-    mover: &Mover<'_>,
     blob: &Descriptor,
     from: &Served,
     checked: &mut Checked,
@@ -345,7 +338,6 @@ async fn read_on(
         match checked.push(bytes) {
             Ok(None) => {}
             Ok(Some(before)) => {
-                mover.count(before.len());
                 if let Some(before) = outlet.part(before) {
                     // There is room, and nobody else to take it.
                     let _ = outlet.to.try_send(Ok(before));

@@ -46,22 +46,34 @@ pub enum Resumed {
 #[derive(Debug)]
 pub struct BlobRead {
     response: Response,
-    /// The byte that comes first: 0 where the registry does not honour ranges, whatever was asked for.
+    /// The byte that the answer begins with: 0 where the registry does not honour ranges, whatever was asked for.
     pub start: u64,
     /// How large the registry says that the whole blob is, where it does.
     pub size: Option<u64>,
+    /// So many bytes come before the one that was asked for.
+    surplus: u64,
     registry: Registry,
     during: String,
 }
 
 impl BlobRead {
-    /// The next bytes; `None` at the end.
+    /// The next bytes, from the one on that was asked for; `None` at the end.
     ///
     /// # Errors
     /// The connection broke, or nothing came for `TIMEOUT`.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let chunk = self.registry.0.network.chunk(&mut self.response).await;
-        chunk.map_err(|problem| self.registry.error(self.during.clone(), problem, 1))
+        loop {
+            let chunk = self.registry.0.network.chunk(&mut self.response).await;
+            let chunk = chunk.map_err(|problem| self.registry.error(self.during.clone(), problem, 1))?;
+            let Some(mut bytes) = chunk else { return Ok(None) };
+            let over = self.surplus.min(bytes.len() as u64);
+            self.surplus -= over;
+            // `over` is at most the length of bytes in memory.
+            drop(bytes.split_to(usize::try_from(over).unwrap_or(bytes.len())));
+            if !bytes.is_empty() {
+                return Ok(Some(bytes));
+            }
+        }
     }
 }
 
@@ -123,6 +135,7 @@ impl Registry {
                 response,
                 start: begins,
                 size,
+                surplus: start - begins,
                 registry: self.clone(),
                 during,
             }),

@@ -1,6 +1,6 @@
 //! One plain layer into a registry, compressed on its way: neither digest nor size is known before it is over.
 
-use super::upload::{Broken, Left, Outlet, PIECE, WAITING, is_spoilt, left};
+use super::upload::{Broken, Outlet, PIECE, WAITING, is_spoilt, left};
 use super::{Destination, Mover};
 use crate::access::Served;
 use crate::archive::{BlobSource, Gzip, Layer};
@@ -8,7 +8,7 @@ use crate::failure::{Failure, Kind};
 use crate::hasher::Hasher;
 use crate::image::Digest;
 use crate::registry::retry::Tries;
-use crate::registry::{self, Payload, Problem, Upload};
+use crate::registry::{self, Payload, Problem, Resumed, Upload};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};
@@ -51,7 +51,7 @@ impl Mover<'_> {
             self.pause(&error, &upload, &mut tries, served).await?;
             // The same bytes come out of the same layer, so what arrived need not be sent again.
             let left = left(upload, (None, made), &error, served, &mut tries).await;
-            if let Left::Session(upload) = left.map_err(|error| explained(&error))? {
+            if let Resumed::Session(upload) = left.map_err(|error| explained(&error))? {
                 session = Some(upload);
             }
         }

@@ -16,7 +16,7 @@ use crate::image::Digest;
 use crate::output_file::FREE_SPACE;
 use crate::registry;
 use crate::registry::manifest::Descriptor;
-use crate::registry::retry::{Tries, chance};
+use crate::registry::retry::Tries;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
@@ -184,18 +184,7 @@ impl Mover<'_> {
                 Err(Broken::File(failure)) => return Err(failure),
             };
             let at = board.borrow().pieces[number].at;
-            tries.reached(at);
-            let pause = if error.problem.may_pass() {
-                tries.next(None, chance())
-            } else {
-                None
-            };
-            let Some(pause) = pause else {
-                let tries = tries.count();
-                return Err(self.access.explain(&registry::Error { tries, ..error }, from, false));
-            };
-            tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
-            tokio::time::sleep(pause).await;
+            self.pause_reading(error, at, &mut tries, from).await?;
         }
         board.borrow_mut().pieces[number].active = false;
         Ok(())
@@ -233,12 +222,7 @@ impl Mover<'_> {
                 return Ok(());
             }
         }
-        let mut surplus = piece.at - read.start;
         while let Some(mut bytes) = read.chunk().await.map_err(Broken::Registry)? {
-            let over = surplus.min(bytes.len() as u64);
-            surplus -= over;
-            // `over` is at most the length of bytes in memory.
-            drop(bytes.split_to(usize::try_from(over).unwrap_or(bytes.len())));
             let at = board.borrow().pieces[number].at;
             // Another connection may have taken the rest meanwhile.
             let left = board.borrow().pieces[number].end - at;

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
-use crate::registry::{self, Code, Manifest, Mount, Problem, Written};
+use crate::registry::{self, Code, Manifest, Mount, Problem, Resumed, Written};
 use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
@@ -266,9 +266,9 @@ impl<'a> Mover<'a> {
             let known = (Some(&blob.digest), blob.size);
             let left = upload::left(upload, known, &error, served, &mut tries).await;
             match left.map_err(|error| self.access.explain(&error, served, true))? {
-                upload::Left::Done => break,
-                upload::Left::Session(upload) => session = Some(upload),
-                upload::Left::Nothing => {}
+                Resumed::Done => break,
+                Resumed::Session(upload) => session = Some(upload),
+                Resumed::Gone => {}
             }
         }
         self.count(blob.size);

@@ -46,15 +46,6 @@ pub(super) fn is_spoilt(error: &registry::Error, upload: &Upload) -> bool {
     upload.stored > 0 && matches!(error.problem, Problem::Refused { status: 400, .. })
 }
 
-/// What is left of an upload that broke off.
-pub(super) enum Left {
-    /// All of it arrived.
-    Done,
-    /// The rest goes into this session.
-    Session(Upload),
-    Nothing,
-}
-
 /// Asks the target, and says where it goes on. It can have at most so many bytes; the blob's digest is not always known.
 pub(super) async fn left(
     upload: Upload,
@@ -62,15 +53,14 @@ pub(super) async fn left(
     error: &registry::Error,
     to: &Served,
     tries: &mut Tries,
-) -> Result<Left, registry::Error> {
+) -> Result<Resumed, registry::Error> {
     if is_spoilt(error, &upload) {
-        return Ok(Left::Nothing);
+        return Ok(Resumed::Gone);
     }
     // A session that does not take what comes after what it says it has never will.
     let refused_at = matches!(error.problem, Problem::Refused { status: 416, .. }).then_some(upload.stored);
     let resumed = to.registry.resume(&to.repository, digest, upload, &to.scopes).await?;
     Ok(match resumed {
-        Resumed::Done => Left::Done,
         Resumed::Session(session) if session.stored <= most && refused_at != Some(session.stored) => {
             tries.reached(session.stored);
             tracing::debug!(
@@ -78,9 +68,10 @@ pub(super) async fn left(
                 to.repository,
                 session.stored
             );
-            Left::Session(session)
+            Resumed::Session(session)
         }
-        Resumed::Session(_) | Resumed::Gone => Left::Nothing,
+        Resumed::Session(_) => Resumed::Gone,
+        done_or_gone => done_or_gone,
     })
 }
 
@@ -219,6 +210,29 @@ impl Mover<'_> {
         tokio::time::sleep(pause).await;
         Ok(())
     }
+
+    /// Waits before a read that broke goes on at byte `at`, or gives up.
+    pub(super) async fn pause_reading(
+        &self,
+        error: registry::Error,
+        at: u64,
+        tries: &mut Tries,
+        from: &Served,
+    ) -> Result<(), Failure> {
+        tries.reached(at);
+        let pause = if error.problem.may_pass() {
+            tries.next(None, chance())
+        } else {
+            None
+        };
+        let Some(pause) = pause else {
+            let tries = tries.count();
+            return Err(self.access.explain(&registry::Error { tries, ..error }, from, false));
+        };
+        tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
 }
 
 enum Unread {
@@ -257,22 +271,7 @@ async fn from_registry(
             Ok(Flow::Unopened(error)) => return Err(mover.access.explain(&error, from, false)),
             Err(error) => error,
         };
-        tries.reached(checked.passed());
-        let pause = if error.problem.may_pass() {
-            tries.next(None, chance())
-        } else {
-            None
-        };
-        let Some(pause) = pause else {
-            let tries = tries.count();
-            return Err(mover.access.explain(&registry::Error { tries, ..error }, from, false));
-        };
-        tracing::warn!(
-            "{error}; going on at byte {} in {:.1} s",
-            checked.passed(),
-            pause.as_secs_f64()
-        );
-        tokio::time::sleep(pause).await;
+        mover.pause_reading(error, checked.passed(), &mut tries, from).await?;
     }
     match checked.finish() {
         Ok(last) => {
@@ -320,21 +319,12 @@ async fn read_on(
         let expected = blob.size;
         return Ok(Flow::Wrong(super::checked::Wrong::Size { expected, found }));
     }
-    // A registry that ignores ranges begins anew; what has passed is passed over.
-    let mut surplus = start - read.start;
     loop {
         // Room first, so that no piece waits outside the channel.
         if outlet.to.reserve().await.is_err() {
             return Ok(Flow::Gone);
         }
-        let Some(mut bytes) = read.chunk().await? else { break };
-        let over = surplus.min(bytes.len() as u64);
-        surplus -= over;
-        // `over` is at most the length of bytes in memory.
-        drop(bytes.split_to(usize::try_from(over).unwrap_or(bytes.len())));
-        if bytes.is_empty() {
-            continue;
-        }
+        let Some(bytes) = read.chunk().await? else { break };
         match checked.push(bytes) {
             Ok(None) => {}
             Ok(Some(before)) => {

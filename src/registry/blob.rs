@@ -1,4 +1,4 @@
-//! Blobs: read from any byte on, mounted from another repository, uploaded in one request.
+//! Blobs: read from any byte on, mounted from another repository, uploaded in sessions that go on where they broke off.
 //!
 //! OCI distribution specification: "Pulling blobs", "Pushing blobs", "Mounting a blob from another repository".
 

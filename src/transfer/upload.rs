@@ -75,6 +75,10 @@ pub(super) async fn left(
     })
 }
 
+/// Carries a blob, or what its session lacks of it, from its origin into the session with one request.
+///
+/// # Errors
+/// What broke it off, and on which side.
 pub(super) async fn carry(
     mover: &Mover<'_>,
     blob: &Descriptor,

@@ -2,8 +2,9 @@
 
 use super::challenge::{BadChallenge, Challenge};
 use super::error::{self, Error, Problem};
-use super::network::{self, Incoming, Known, Outgoing, asked_pause, distrust_address, speaks_plain_http};
+use super::network::{self, Incoming, Known, Outgoing, asked_pause, speaks_plain_http};
 use super::payload::Payload;
+use super::redirect::distrust_address;
 use super::scope::{Granted, Scopes};
 use super::token::{self, Token};
 use super::{Registry, retry};

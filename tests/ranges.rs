@@ -1,5 +1,5 @@
 //! One large blob on a slow connection: fetched in several ranges at once where the registry honours `Range`, and in one
-//! stream where it does not.
+//! stream where it does not, or refuses it.
 
 use crate::support::image::{Image, ImageBuilder, digest};
 use crate::support::pipe::Pipe;
@@ -14,11 +14,20 @@ const FIRST: usize = 1 << 20;
 /// More than this is a large blob.
 const LARGE: usize = 2 * FIRST;
 
+/// What a registry makes of `Range`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ranges {
+    Honoured,
+    Ignored,
+    /// 416.
+    Refused,
+}
+
 /// A registry of one image, without sign-in, that stands still amid each answer with a large blob until so many requests
 /// for it are there. What would ask for less than that never ends.
 struct Slow {
     documents: HashMap<String, (String, Bytes)>,
-    honours_ranges: bool,
+    ranges: Ranges,
     until: usize,
     /// First and last byte of each request for a large blob; none where it asked for all.
     asked: Mutex<Vec<Option<(usize, usize)>>>,
@@ -27,7 +36,7 @@ struct Slow {
 
 impl Slow {
     /// Gives it and its port. It lives as long as the test process.
-    fn start(image: &Image, honours_ranges: bool, until: usize) -> (Arc<Self>, u16) {
+    fn start(image: &Image, ranges: Ranges, until: usize) -> (Arc<Self>, u16) {
         let blobs = image.blobs().iter();
         let mut documents: HashMap<_, _> = blobs
             .map(|blob| {
@@ -42,7 +51,7 @@ impl Slow {
         documents.insert("/v2/".to_owned(), ("application/json".to_owned(), "{}".into()));
         let slow = Arc::new(Self {
             documents,
-            honours_ranges,
+            ranges,
             until,
             asked: Mutex::default(),
             more: Condvar::new(),
@@ -94,7 +103,10 @@ impl Slow {
             name.eq_ignore_ascii_case("range")
                 .then(|| (first.parse().unwrap(), last.parse().unwrap_or(bytes.len() - 1)))
         });
-        let part = range.filter(|_| self.honours_ranges);
+        if range.is_some() && self.ranges == Ranges::Refused {
+            return client.write_all(b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n");
+        }
+        let part = range.filter(|_| self.ranges == Ranges::Honoured);
         let (first, last) = part.unwrap_or((0, bytes.len() - 1));
         let status = match part {
             Some(_) => format!(
@@ -128,9 +140,9 @@ impl Slow {
 }
 
 /// Pulls an image with a layer of 18 MiB into a layout; gives the requests for the layer, after a look at what arrived.
-fn pull(honours_ranges: bool, until: usize) -> (Vec<Option<(usize, usize)>>, usize) {
+fn pull(ranges: Ranges, until: usize) -> (Vec<Option<(usize, usize)>>, usize) {
     let image = ImageBuilder::new("ranges").layers(1, 18 << 20).build();
-    let (slow, port) = Slow::start(&image, honours_ranges, until);
+    let (slow, port) = Slow::start(&image, ranges, until);
     // Not in the clone, where all files are searched for secrets, which takes long.
     let folder = tempfile::tempdir().unwrap();
     Pipe::new()
@@ -152,7 +164,7 @@ fn pull(honours_ranges: bool, until: usize) -> (Vec<Option<(usize, usize)>>, usi
 
 #[test]
 fn a_large_blob_comes_in_several_ranges_at_once() {
-    let (asked, size) = pull(true, 3);
+    let (asked, size) = pull(Ranges::Honoured, 3);
     assert_eq!(asked[0], None, "nothing is cut before it is slow");
     let mut begins: Vec<usize> = asked[1..].iter().map(|range| range.unwrap().0).collect();
     begins.sort_unstable();
@@ -164,7 +176,13 @@ fn a_large_blob_comes_in_several_ranges_at_once() {
 
 #[test]
 fn where_ranges_are_ignored_a_blob_comes_in_one_stream() {
-    let (asked, _) = pull(false, 2);
+    let (asked, _) = pull(Ranges::Ignored, 2);
     // The first one brings it; the second one found out that it must.
     assert!(matches!(asked.as_slice(), [None, Some(_)]), "{asked:?}");
+}
+
+#[test]
+fn where_ranges_are_refused_a_blob_comes_in_one_stream() {
+    let (asked, _) = pull(Ranges::Refused, 2);
+    assert_eq!(asked, [None, None]);
 }

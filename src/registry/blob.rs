@@ -1,4 +1,4 @@
-//! Blobs: read from any byte on, mounted from another repository, uploaded in one request.
+//! Blobs: read from any byte on, mounted from another repository, uploaded in sessions that go on where they broke off.
 //!
 //! OCI distribution specification: "Pulling blobs", "Pushing blobs", "Mounting a blob from another repository".
 
@@ -46,22 +46,34 @@ pub enum Resumed {
 #[derive(Debug)]
 pub struct BlobRead {
     response: Response,
-    /// The byte that comes first: 0 where the registry does not honour ranges, whatever was asked for.
+    /// The byte that the answer begins with: 0 where the registry does not honour ranges, whatever was asked for.
     pub start: u64,
     /// How large the registry says that the whole blob is, where it does.
     pub size: Option<u64>,
+    /// So many bytes come before the one that was asked for.
+    surplus: u64,
     registry: Registry,
     during: String,
 }
 
 impl BlobRead {
-    /// The next bytes; `None` at the end.
+    /// The next bytes, from the one on that was asked for; `None` at the end.
     ///
     /// # Errors
     /// The connection broke, or nothing came for `TIMEOUT`.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let chunk = self.registry.0.network.chunk(&mut self.response).await;
-        chunk.map_err(|problem| self.registry.error(self.during.clone(), problem, 1))
+        loop {
+            let chunk = self.registry.0.network.chunk(&mut self.response).await;
+            let chunk = chunk.map_err(|problem| self.registry.error(self.during.clone(), problem, 1))?;
+            let Some(mut bytes) = chunk else { return Ok(None) };
+            let over = self.surplus.min(bytes.len() as u64);
+            self.surplus -= over;
+            // `over` is at most the length of bytes in memory.
+            drop(bytes.split_to(usize::try_from(over).unwrap_or(bytes.len())));
+            if !bytes.is_empty() {
+                return Ok(Some(bytes));
+            }
+        }
     }
 }
 
@@ -90,7 +102,7 @@ impl Registry {
         }
     }
 
-    /// Begins to read a blob at `start`, up to but without `end`.
+    /// Begins to read a blob at `start`, up to but without `end`. A registry may send less (RFC 9110, 14.2), or all.
     ///
     /// # Errors
     /// The refusal.
@@ -103,11 +115,17 @@ impl Registry {
     ) -> Result<BlobRead, Error> {
         let during = format!("reading {}", named(repository, digest));
         let range = (start > 0 || end.is_some()).then_some((start, end));
-        let ask = Ask {
+        let ask = |range| Ask {
             range,
             ..Ask::get(path(repository, digest), scopes, 0, during.clone())
         };
-        let response = self.open(ask).await?;
+        let response = match self.open(ask(range)).await {
+            // Either it gives no parts, or the blob is shorter than was said: the whole tells.
+            Err(error) if range.is_some() && matches!(error.problem, Problem::Refused { status: 416, .. }) => {
+                self.open(ask(None)).await?
+            }
+            opened => opened?,
+        };
         let (begins, size) = match response.status().as_u16() {
             206 => range_of(&response),
             _ => (Some(0), response.content_length()),
@@ -117,6 +135,7 @@ impl Registry {
                 response,
                 start: begins,
                 size,
+                surplus: start - begins,
                 registry: self.clone(),
                 during,
             }),
@@ -317,6 +336,7 @@ fn closing<'a>(repository: &Repository, digest: &Digest, upload: &Upload, scopes
         method: Method::PUT,
         target: Target::Address(location),
         content_type: Some("application/octet-stream".to_owned()),
+        stores: true,
         ..Ask::get(
             String::new(),
             scopes,

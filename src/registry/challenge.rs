@@ -36,7 +36,7 @@ pub(super) enum BadChallenge {
 
 impl Challenge {
     /// The challenge in a 401's headers: Bearer before Basic, whatever their order and however many headers hold them.
-    /// `from` is the registry that answered, at `origin`.
+    /// `from` is the registry that answered.
     pub(super) fn of(headers: &HeaderMap, from: &Host) -> Result<Self, BadChallenge> {
         let mut basic = false;
         for value in headers.get_all("www-authenticate") {

@@ -1,5 +1,6 @@
 //! What can go wrong between us and a registry, typed: the fact only. What it means for the user's run is said in `crate::refusal`.
 
+use super::retry::LONGEST_ASKED;
 use super::scope::Granted;
 use crate::image::{Digest, Host};
 use crate::words::Words;
@@ -253,7 +254,7 @@ impl fmt::Display for Error {
             during,
             problem,
             tries,
-            asked: _,
+            asked,
         } = self;
         match problem {
             Problem::Unreachable(reach @ (Reach::UnknownIssuer | Reach::Certificate(_) | Reach::Tls(_))) => {
@@ -304,6 +305,9 @@ impl fmt::Display for Error {
         if *tries > 1 {
             write!(f, " (tried {tries} times)")?;
         }
+        if let Some(asked) = asked.filter(|asked| *asked > LONGEST_ASKED) {
+            write!(f, "; it asked to be left alone for {} s", asked.as_secs())?;
+        }
         Ok(())
     }
 }
@@ -313,6 +317,20 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_that_nobody_waits_for_is_told() {
+        let error = |seconds| Error {
+            host: Host::parse("crg.apkg.io").unwrap(),
+            during: "signing in".to_owned(),
+            problem: Problem::Unreachable(Reach::Timeout),
+            tries: 1,
+            asked: Some(Duration::from_secs(seconds)),
+        };
+        assert!(!error(300).to_string().contains("left alone"));
+        let told = error(3600).to_string();
+        assert!(told.ends_with("; it asked to be left alone for 3600 s"), "{told}");
+    }
 
     #[test]
     fn every_form_of_error_body_is_read() {

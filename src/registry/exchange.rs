@@ -2,8 +2,9 @@
 
 use super::challenge::{BadChallenge, Challenge};
 use super::error::{self, Error, Problem};
-use super::network::{self, Incoming, Known, Outgoing, asked_pause, distrust_address, speaks_plain_http};
+use super::network::{self, Incoming, Known, Outgoing, asked_pause, speaks_plain_http};
 use super::payload::Payload;
+use super::redirect::distrust_address;
 use super::scope::{Granted, Scopes};
 use super::token::{self, Token};
 use super::{Registry, retry};
@@ -12,7 +13,7 @@ use crate::words::Words;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Largest answer to a greeting, in bytes.
 const LARGEST_GREETING: usize = 64 * 1024;
@@ -27,6 +28,8 @@ pub(super) struct Ask<'a> {
     pub(super) scopes: &'a Scopes,
     /// First byte, and the one after the last; of a body on its way out too.
     pub(super) range: Option<(u64, Option<u64>)>,
+    /// Whether the answer comes only once a blob is stored.
+    pub(super) stores: bool,
     /// Largest body of the answer.
     pub(super) limit: usize,
     pub(super) during: String,
@@ -83,14 +86,8 @@ impl Registry {
     pub async fn greet(&self) -> Result<SignIn, Error> {
         let scopes = Scopes::none();
         let ask = Ask::get(String::new(), &scopes, LARGEST_GREETING, "answering".to_owned());
-        self.retried(&ask, async || {
-            let _finding_out = self.0.state.probe.lock().await;
-            if self.0.state.known().is_none() {
-                self.first_attempt(&ask).await?;
-            }
-            Ok(())
-        })
-        .await?;
+        self.retried(&ask, async || self.find_out(&ask).await.map(|_| ()))
+            .await?;
         Ok(match self.0.state.known().map(|known| known.challenge) {
             Some(Challenge::Bearer { realm, .. }) => SignIn::Token(network::shown(&realm)),
             Some(Challenge::Basic) => SignIn::Basic,
@@ -137,10 +134,11 @@ impl Registry {
                 None,
             )));
         };
-        let (authorization, token) = self.authorization(&known.challenge, ask.scopes).await.map_err(failed)?;
         let outgoing = ask
             .outgoing(known.scheme, &self.0.host)
             .map_err(|problem| failed((problem, None)))?;
+        let signed_in = self.authorization(&known.challenge, ask.scopes, &outgoing.url).await;
+        let (authorization, token) = signed_in.map_err(failed)?;
         let authorization = authorization.filter(|_| self.is_own(&outgoing.url, known.scheme));
         let response = self
             .0
@@ -183,13 +181,10 @@ impl Registry {
     /// One try, with the sign-in that it takes.
     async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Failed> {
         let state = &self.0.state;
-        if state.known().is_none() {
-            let _finding_out = state.probe.lock().await;
-            if state.known().is_none()
-                && let Some(response) = self.first_attempt(ask).await?
-            {
-                return Ok(response);
-            }
+        if state.known().is_none()
+            && let Some(response) = self.find_out(ask).await?
+        {
+            return Ok(response);
         }
         let mut may_renew = true;
         loop {
@@ -201,7 +196,7 @@ impl Registry {
                 .map_err(|problem| (problem, None))?;
             let is_own = self.is_own(&outgoing.url, known.scheme);
             let (authorization, token) = if is_own {
-                self.authorization(&known.challenge, ask.scopes).await?
+                self.authorization(&known.challenge, ask.scopes, &outgoing.url).await?
             } else {
                 (None, None)
             };
@@ -230,6 +225,29 @@ impl Registry {
         }
     }
 
+    /// Learns how to talk to the registry, unless that is known; gives the answer if the request needed no sign-in. One at
+    /// a time. Who waited while the host did not answer takes that failure for its own: else each would wait in turn.
+    async fn find_out(&self, ask: &Ask<'_>) -> Result<Option<Response>, Failed> {
+        let state = &self.0.state;
+        let since = Instant::now();
+        let mut failed = state.probe.lock().await;
+        if state.known().is_some() {
+            return Ok(None);
+        }
+        if let Some((at, failure)) = &*failed
+            && since < *at
+        {
+            return Err(failure.clone());
+        }
+        let first = self.first_attempt(ask).await;
+        if let Err((problem, asked)) = &first
+            && (problem.may_pass() || matches!(problem, Problem::Unreachable(_)))
+        {
+            *failed = Some((Instant::now(), (problem.clone(), *asked)));
+        }
+        first
+    }
+
     /// The first request of all: without authorisation, to learn the scheme and the challenge.
     /// Gives the answer if none was needed.
     async fn first_attempt(&self, ask: &Ask<'_>) -> Result<Option<Response>, Failed> {
@@ -249,7 +267,8 @@ impl Registry {
             self.0.state.learn(Known { scheme, challenge });
             return Ok(None);
         }
-        if status.is_success() || status.is_client_error() {
+        // "Not now" says nothing of how to sign in.
+        if status.is_success() || (status.is_client_error() && !retry::may_pass(status.as_u16())) {
             self.0.state.learn(Known {
                 scheme,
                 challenge: Challenge::Open,
@@ -271,23 +290,29 @@ impl Registry {
         })
     }
 
+    /// What a request to `url` is signed in with, and its token with whether it is new. Only once the server may be asked:
+    /// a token made before the server's rest could be over with it.
     async fn authorization(
         &self,
         challenge: &Challenge,
         scopes: &Scopes,
+        url: &Url,
     ) -> Result<(Option<HeaderValue>, Option<(Token, bool)>), Failed> {
         let unasked = |problem| (problem, None);
+        let network = &self.0.network;
+        network.rested(url).await;
         match (challenge, &self.0.credential) {
             (Challenge::Open, _) | (Challenge::Basic, None) => Ok((None, None)),
             (Challenge::Basic, Some(credential)) => Ok((Some(token::basic(credential).map_err(unasked)?), None)),
             (Challenge::Bearer { realm, service }, credential) => {
                 let realm = (realm, service.as_deref());
-                let obtained = self
-                    .0
-                    .tokens
-                    .obtain(&self.0.network, credential.as_ref(), realm, scopes)
-                    .await;
-                let (token, fresh) = obtained?;
+                let obtain = async || self.0.tokens.obtain(network, credential.as_ref(), realm, scopes).await;
+                let (mut token, mut fresh) = obtain().await?;
+                // Another request may have been told to wait while the realm was asked.
+                while network.is_resting(url) {
+                    network.rested(url).await;
+                    (token, fresh) = obtain().await?;
+                }
                 Ok((
                     Some(token::bearer(&token.bearer).map_err(unasked)?),
                     Some((token, fresh)),
@@ -332,6 +357,7 @@ impl<'a> Ask<'a> {
             body: None,
             scopes,
             range: None,
+            stores: false,
             limit,
             during,
         }
@@ -358,6 +384,7 @@ impl<'a> Ask<'a> {
             content_type: self.content_type.clone(),
             range: self.range,
             body: self.body.clone(),
+            stores: self.stores,
         })
     }
 }

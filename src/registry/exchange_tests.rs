@@ -2,17 +2,22 @@
 
 use crate::credential::{Credential, Source};
 use crate::image::{Digest, Host, Repository};
-use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings};
+use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings, SignIn};
 use crate::secret::Secret;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Heads of requests that came.
 type Log = Arc<Mutex<Vec<String>>>;
+
+/// A header of an answer that comes later than the time limit of [`registry`].
+const LATE: &str = "X-Late: yes\r\n";
 
 /// Answers each request by its head with what `answer` gives, one request a connection.
 async fn serve(answer: impl Fn(&str, u16) -> String + Send + Sync + 'static) -> (u16, Log) {
@@ -25,6 +30,9 @@ async fn serve(answer: impl Fn(&str, u16) -> String + Send + Sync + 'static) -> 
             let Some(head) = head(&mut socket).await else { continue };
             let answer = answer(&head, port);
             written.lock().unwrap().push(head);
+            if answer.contains(LATE) {
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+            }
             let _ = socket.write_all(answer.as_bytes()).await;
             if answer.contains("Content-Length: 99999") {
                 // Said more than is sent: silence.
@@ -107,6 +115,96 @@ async fn a_challenge_of_another_host_gets_no_credential() {
 }
 
 #[tokio::test]
+async fn not_now_is_no_way_to_sign_in() {
+    for status in [429, 408] {
+        let calls = AtomicUsize::new(0);
+        let (port, _) = serve(move |_, port| match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => answer(status, "", ""),
+            _ => challenge(port),
+        })
+        .await;
+        let registry = registry(port);
+        registry.greet().await.unwrap_err();
+        let sign_in = registry.greet().await.unwrap();
+        assert!(matches!(sign_in, SignIn::Token(_)), "{status}: {sign_in:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_token_is_made_while_its_registry_rests() {
+    let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let asked = Arc::clone(&times);
+    let (realm, _) = serve(move |_, _| {
+        asked.lock().unwrap().push(Instant::now());
+        answer(200, "", r#"{"token": "t", "expires_in": 1}"#)
+    })
+    .await;
+    let refused: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let told = Arc::clone(&refused);
+    let (port, _) = serve(move |head, _| {
+        if !head.to_lowercase().contains("authorization: bearer t\r\n") {
+            challenge(realm)
+        } else if head.contains("/shop/busy/") {
+            *told.lock().unwrap() = Some(Instant::now());
+            answer(429, "Retry-After: 1\r\n", "")
+        } else {
+            answer(200, "", "")
+        }
+    })
+    .await;
+    let registry = registry(port);
+    let look = async |name: &str| {
+        let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), name).unwrap();
+        let scopes = Scopes::of(&repository, Access::Pull);
+        registry.has_blob(&repository, &Digest::of(b"x"), &scopes).await
+    };
+    look("shop/busy").await.unwrap_err();
+    look("shop/api").await.unwrap();
+    let refused = refused.lock().unwrap().unwrap();
+    let times = times.lock().unwrap();
+    assert_eq!(times.len(), 2);
+    assert!(times[1] >= refused + Duration::from_secs(1), "it expires on its way");
+}
+
+/// Accepts and says nothing; gives its port and how many have come.
+async fn silence() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let count = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            open.push(socket);
+        }
+    });
+    (port, count)
+}
+
+#[tokio::test]
+async fn who_is_silent_is_waited_for_once_by_all() {
+    let (silent, registry_asked) = silence().await;
+    let (realm, realm_asked) = silence().await;
+    let (port, _) = serve(move |_, _| challenge(realm)).await;
+    for (port, asked) in [(silent, registry_asked), (port, realm_asked)] {
+        let registry = registry(port);
+        let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
+        let scopes = Scopes::of(&repository, Access::Pull);
+        let looks = (0..10_u8).map(|number| {
+            let digest = Digest::of(&[number]);
+            let (registry, repository, scopes) = (&registry, &repository, &scopes);
+            async move { registry.has_blob(repository, &digest, scopes).await }
+        });
+        for looked in join_all(looks).await {
+            let told = looked.unwrap_err().to_string();
+            assert!(told.contains("silent"), "{told}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_that_never_ends_does_not_hold_an_upload() {
     let (port, _) = serve(|head, _| {
         if head.starts_with("PUT") {
@@ -130,4 +228,23 @@ async fn a_refusal_that_never_ends_does_not_hold_an_upload() {
         .await
         .expect("an end");
     assert!(refused.unwrap_err().to_string().contains("403"));
+}
+
+#[tokio::test]
+async fn a_registry_may_take_long_to_store_what_it_has() {
+    let (port, _) = serve(|head, _| {
+        if head.starts_with("PUT") {
+            answer(201, LATE, "")
+        } else {
+            answer(202, "Location: /upload\r\n", "")
+        }
+    })
+    .await;
+    let registry = registry(port);
+    let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
+    let scopes = Scopes::of(&repository, Access::PullPush);
+    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
+    let digest = Digest::of(b"x");
+    let closed = registry.close_upload(&repository, &digest, &upload, &scopes).await;
+    closed.unwrap();
 }

@@ -13,6 +13,7 @@ mod network;
 mod payload;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod redirect;
 mod rest;
 pub mod retry;
 pub mod scope;

@@ -2,16 +2,18 @@
 
 use super::challenge::Challenge;
 use super::error::{Problem, Reach};
-use super::payload::{Payload, Watch};
+use super::exchange::Failed;
+use super::payload::{LONGEST_STORING, Payload, Watch};
+use super::redirect::{distrust_redirect, origin, redirect_target};
 use super::rest::Resting;
 use super::retry::{self, Policy};
 use crate::image::{Host, is_loopback_name};
 use crate::words::Words;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
 };
-use reqwest::{Certificate, Client, Method, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, Method, Response, Url};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -58,8 +60,9 @@ pub struct Network {
 #[derive(Debug, Default)]
 pub(super) struct HostState {
     known: RwLock<Option<Known>>,
-    /// Held by the request that finds out, so that the others do not each meet a 401 of their own.
-    pub(super) probe: tokio::sync::Mutex<()>,
+    /// Held by the request that finds out, so that the others do not each meet a 401 of their own. Holds when and how the
+    /// last one that found out nothing failed.
+    pub(super) probe: tokio::sync::Mutex<Option<(Instant, Failed)>>,
 }
 
 /// How to talk to a registry's host.
@@ -89,6 +92,8 @@ pub(super) struct Outgoing {
     /// First byte, and the one after the last.
     pub(super) range: Option<(u64, Option<u64>)>,
     pub(super) body: Option<Bytes>,
+    /// Whether the answer comes only once a blob is stored, which may take longer than `TIMEOUT`.
+    pub(super) stores: bool,
 }
 
 /// What came back.
@@ -120,6 +125,16 @@ impl Network {
     pub(super) fn host(&self, host: &Host) -> Arc<HostState> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(hosts.entry(host.clone()).or_default())
+    }
+
+    /// Waits until a server that asked to be left alone may be asked again.
+    pub(super) async fn rested(&self, url: &Url) {
+        self.resting.over(url).await;
+    }
+
+    /// Whether a server asked to be left alone for now.
+    pub(super) fn is_resting(&self, url: &Url) -> bool {
+        self.resting.until(url).is_some()
     }
 
     /// Sends once, following redirects where that is safe. Any status is an answer.
@@ -176,6 +191,7 @@ impl Network {
             content_type: None,
             range: None,
             body: None,
+            stores: false,
         };
         let exchange = async {
             let response = self.send_to(url, &outgoing, Some(authorization)).await?;
@@ -213,8 +229,12 @@ impl Network {
             request = request.body(body.clone());
         }
         let start = Instant::now();
-        let answer = async { request.send().await.map_err(|error| unanswered(&error)) };
-        let answer = self.in_time(answer).await;
+        let limit = if outgoing.stores {
+            self.settings.timeout.max(LONGEST_STORING)
+        } else {
+            self.settings.timeout
+        };
+        let answer = within(limit, request.send()).await;
         self.tell(&answer, &outgoing.method, url, start);
         answer
     }
@@ -298,18 +318,7 @@ impl Network {
     /// # Errors
     /// It breaks off or stands still.
     pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Problem> {
-        let chunk = async {
-            let chunk = response.chunk().await;
-            chunk.map_err(|error| unanswered(&error))
-        };
-        self.in_time(chunk).await
-    }
-
-    /// Waits for a server, up to `TIMEOUT`. Not left to the client: its read timeout goes on while nobody reads, so that
-    /// a registry would seem silent while another is busy (reqwest 0.13).
-    async fn in_time<T>(&self, waits: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-        let waited = tokio::time::timeout(self.settings.timeout, waits).await;
-        waited.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)))
+        within(self.settings.timeout, response.chunk()).await
     }
 
     /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
@@ -368,9 +377,18 @@ enum Use {
     Direct,
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     url.host_str()
         .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
+}
+
+/// Waits for a server. Not left to the client: its read timeout goes on while nobody reads, so that a registry would seem
+/// silent while another is busy (reqwest 0.13).
+async fn within<T>(limit: Duration, waits: impl Future<Output = reqwest::Result<T>>) -> Result<T, Problem> {
+    match tokio::time::timeout(limit, waits).await {
+        Ok(waited) => waited.map_err(|error| unanswered(&error)),
+        Err(_) => Err(Problem::Unreachable(Reach::Timeout)),
+    }
 }
 
 fn unanswered(error: &reqwest::Error) -> Problem {
@@ -402,51 +420,6 @@ pub(super) fn shown(url: &Url) -> Words {
     Words::new(shown.as_str())
 }
 
-pub(super) type Origin = (String, String, Option<u16>);
-
-pub(super) fn origin(url: &Url) -> Origin {
-    (
-        url.scheme().to_owned(),
-        url.host_str().unwrap_or_default().to_owned(),
-        url.port_or_known_default(),
-    )
-}
-
-fn redirect_target(response: &Response) -> Result<Option<String>, Problem> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
-    match response.headers().get(LOCATION).map(HeaderValue::to_str) {
-        Some(Ok(target)) => Ok(Some(target.to_owned())),
-        _ => Err(Problem::Protocol("a redirect without a `Location`".to_owned())),
-    }
-}
-
-/// Why a redirect is not followed; `None` if it is.
-fn distrust_redirect(asked: &Origin, method: &Method, status: StatusCode, target: &Url) -> Option<&'static str> {
-    let (scheme, name, _) = asked;
-    let loopback = |name: &str| is_loopback_name(name.trim_matches(['[', ']']));
-    let plain_is_fine = scheme == "http" && loopback(name) && target.host_str().is_some_and(loopback);
-    if target.scheme() != "https" && !(target.scheme() == "http" && plain_is_fine) {
-        return Some("it is not `https`");
-    }
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    if !reads && (origin(target) != *asked || !matches!(status.as_u16(), 307 | 308)) {
-        return Some("what is written goes to the registry itself only");
-    }
-    None
-}
-
-/// Why an address that a registry gave, for an upload, is not used; `None` if it is. It may be another host's, but a
-/// registry elsewhere has no business with what listens beside the pipe.
-pub(super) fn distrust_address(address: &Url, registry: &Host) -> Option<&'static str> {
-    match (address.scheme(), is_loopback(address), registry.is_loopback()) {
-        ("https", false, _) | ("https" | "http", true, true) => None,
-        (_, true, false) => Some("it is on the machine that the pipe runs on"),
-        _ => Some("it is not `https`"),
-    }
-}
-
 /// Whether a failed first connection to loopback means that the registry speaks plain HTTP. A certificate means that it
 /// does not, be it right or wrong.
 pub(super) fn speaks_plain_http(problem: &Problem) -> bool {
@@ -456,86 +429,6 @@ pub(super) fn speaks_plain_http(problem: &Problem) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn redirects_are_followed_only_where_nothing_leaks() {
-        let registry = |text: &str| origin(&Url::parse(text).unwrap());
-        for (from, method, status, to, followed) in [
-            (
-                "https://crg.apkg.io/v2/",
-                Method::GET,
-                307,
-                "https://storage.example.org/x",
-                true,
-            ),
-            (
-                "https://crg.apkg.io/v2/",
-                Method::GET,
-                302,
-                "http://storage.example.org/x",
-                false,
-            ),
-            ("https://crg.apkg.io/v2/", Method::GET, 302, "http://localhost/x", false),
-            ("https://crg.apkg.io/v2/", Method::GET, 302, "file:///etc/passwd", false),
-            (
-                "http://127.0.0.1:5000/v2/",
-                Method::GET,
-                307,
-                "http://127.0.0.1:5001/x",
-                true,
-            ),
-            (
-                "http://127.0.0.1:5000/v2/",
-                Method::GET,
-                307,
-                "http://10.0.0.1/x",
-                false,
-            ),
-            (
-                "https://crg.apkg.io/v2/",
-                Method::PUT,
-                307,
-                "https://crg.apkg.io/v2/y",
-                true,
-            ),
-            (
-                "https://crg.apkg.io/v2/",
-                Method::PUT,
-                302,
-                "https://crg.apkg.io/v2/y",
-                false,
-            ),
-            (
-                "https://crg.apkg.io/v2/",
-                Method::PUT,
-                307,
-                "https://example.org/v2/y",
-                false,
-            ),
-        ] {
-            let status = StatusCode::from_u16(status).unwrap();
-            let why = distrust_redirect(&registry(from), &method, status, &Url::parse(to).unwrap());
-            assert_eq!(why.is_none(), followed, "{method} {from} {to}: {why:?}");
-        }
-    }
-
-    #[test]
-    fn an_address_for_an_upload_leads_to_no_strange_place() {
-        for (registry, address, used) in [
-            ("crg.apkg.io", "https://crg.apkg.io/v2/u", true),
-            ("crg.apkg.io", "https://storage.example.org/u", true),
-            ("crg.apkg.io", "http://storage.example.org/u", false),
-            ("crg.apkg.io", "http://localhost:2375/containers/create", false),
-            ("crg.apkg.io", "https://127.0.0.1/u", false),
-            ("crg.apkg.io", "file:///etc/passwd", false),
-            ("localhost:5000", "http://localhost:5000/v2/u", true),
-            ("localhost:5000", "http://127.0.0.1:9000/u", true),
-            ("localhost:5000", "http://10.0.0.1/u", false),
-        ] {
-            let why = distrust_address(&Url::parse(address).unwrap(), &Host::parse(registry).unwrap());
-            assert_eq!(why.is_none(), used, "{registry} {address}: {why:?}");
-        }
-    }
 
     #[test]
     fn no_secret_of_a_url_is_shown() {

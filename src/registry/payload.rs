@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// How long a registry may take to store a blob that it has whole.
-const LONGEST_STORING: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_STORING: Duration = Duration::from_secs(300);
 
 /// A body that is made while it is sent.
 pub struct Payload {
@@ -40,7 +40,7 @@ enum State {
     Offered,
     /// The request waits for the next bytes: whoever makes them has time limits of their own.
     Awaited,
-    /// All were taken.
+    /// All were taken by the HTTP client. For what the kernel still holds of them there is `tcp_user_timeout`.
     Over,
 }
 
@@ -76,8 +76,8 @@ impl Watch {
         })
     }
 
-    /// Ends when nothing was taken of the body for `limit` though there was something to take. A body that is all sent may
-    /// take long to be stored.
+    /// Ends when nothing was taken of the body for `limit` though there was something to take. A body that was all taken
+    /// may take long to be stored.
     pub(super) async fn stalled(&self, limit: Duration) {
         loop {
             let (last, state) = {

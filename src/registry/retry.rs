@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 pub(super) const FIRST: Duration = Duration::from_millis(500);
 /// Longest pause of our own.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Longest pause that a server may ask for.
+/// Longest pause that a server may ask for: a longer one is an answer.
 pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// Over so long are those spread who wait for the same moment.
 const SPREAD: Duration = Duration::from_millis(250);
 /// A body may break so often, whatever it brings …
 const MOST_BREAKS: u64 = 100;
 /// … and once more for every so many bytes that it brought.
-const WORTH_A_BREAK: u64 = 64 * 1024;
+const WORTH_A_BREAK: u64 = 1024 * 1024;
 
 /// How often a request is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// How long to wait before try number `tries + 1`, or `None` to give up. `asked` is the server's `Retry-After`,
-    /// `chance` a number from 0 to 1 that spreads the tries of many.
+    /// How long to wait before try number `tries + 1`, or `None` to give up. `asked` is the server's `Retry-After`, which
+    /// makes the pause longer and never shorter; `chance` a number from 0 to 1 that spreads the tries of many.
     #[must_use]
     pub fn pause(self, problem: &Problem, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         if problem.may_pass() {
@@ -39,13 +39,13 @@ impl Policy {
     /// The same for a failure that is known to pass.
     #[must_use]
     pub fn next(self, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
-        if tries > self.retries {
+        if tries > self.retries || asked.is_some_and(|asked| asked > LONGEST_ASKED) {
             return None;
         }
         let most = FIRST.saturating_mul(1 << (tries - 1).min(16)).min(LONGEST);
         // Half fixed, half by chance: never at once, never all together.
         let own = most.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
-        Some(asked.map_or(own, |asked| bounded(asked) + spread(chance)))
+        Some(asked.map_or(own, |asked| own.max(asked + spread(chance))))
     }
 }
 
@@ -79,6 +79,13 @@ impl Tries {
         }
     }
 
+    /// Whether it may go on at once where it ended early, at byte `at`, but without a failure: as often as it may break.
+    pub fn goes_on(&mut self, at: u64) -> bool {
+        self.reached(at);
+        self.breaks += 1;
+        self.breaks <= MOST_BREAKS
+    }
+
     /// How long to wait before the next try after a failure that may pass, or `None` to give up; the rest as for
     /// [`Policy::next`].
     pub fn next(&mut self, asked: Option<Duration>, chance: f64) -> Option<Duration> {
@@ -96,12 +103,6 @@ impl Tries {
     pub fn count(&self) -> u32 {
         self.count
     }
-}
-
-/// What of a server's wish is granted.
-#[must_use]
-pub(super) fn bounded(asked: Duration) -> Duration {
-    asked.clamp(Duration::from_millis(100), LONGEST_ASKED)
 }
 
 /// How much later one of many begins who wait for the same moment.
@@ -252,7 +253,14 @@ mod tests {
             pause(1, Some(Duration::from_secs(8)), 0.0),
             Some(Duration::from_secs(8))
         );
-        assert_eq!(pause(1, Some(Duration::from_secs(86_400)), 0.0), Some(LONGEST_ASKED));
+        assert_eq!(pause(1, Some(LONGEST_ASKED), 0.0), Some(LONGEST_ASKED));
+        let longer = LONGEST_ASKED + Duration::from_secs(1);
+        assert_eq!(pause(1, Some(longer), 0.0), None, "an answer");
+        assert_eq!(
+            pause(5, Some(Duration::ZERO), 0.0),
+            Some(Duration::from_secs(4)),
+            "it grows all the same"
+        );
         let spread = pause(1, Some(Duration::from_secs(8)), 1.0);
         assert_eq!(spread, Some(Duration::from_millis(8250)), "not all at the same moment");
         assert_eq!(Policy { retries: 0 }.pause(&refused(503), 1, None, 0.0), None);
@@ -277,6 +285,10 @@ mod tests {
             tries.reached(at);
             tries.next(None, 0.5).is_some()
         });
+        assert_eq!(breaks.count(), 100);
+        // Nor for what brings less than a break is worth.
+        let mut tries = Tries::new(policy, 0);
+        let breaks = (1..1000).take_while(|&part| tries.goes_on(part << 19));
         assert_eq!(breaks.count(), 100);
     }
 

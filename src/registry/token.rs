@@ -35,13 +35,21 @@ pub(super) struct Token {
 
 /// The tokens of one credential at one registry, by scopes.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<Option<Token>>>>>);
+pub(super) struct Tokens(Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<Slot>>>>);
+
+/// What is known of the token for some scopes.
+#[derive(Debug, Default)]
+struct Slot {
+    token: Option<Token>,
+    /// When and how the last request for one failed.
+    failed: Option<(Instant, Refusal)>,
+}
 
 /// Why no token was given, and when the server wants to be asked again.
 pub(super) type Refusal = (Problem, Option<Duration>);
 
 impl Tokens {
-    fn slot(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<Option<Token>>> {
+    fn slot(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<Slot>> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(scopes.clone()).or_default())
     }
@@ -58,22 +66,36 @@ impl Tokens {
         scopes: &Scopes,
     ) -> Result<(Token, bool), Refusal> {
         let slot = self.slot(scopes);
-        // Held while asking: whoever needs the same scopes meanwhile waits here and finds the answer.
+        let since = Instant::now();
+        // Held while asking: whoever needs the same scopes meanwhile waits here and finds the answer, a failure too.
+        // Else each would wait for a silent realm in turn.
         let mut held = slot.lock().await;
-        if let Some(token) = held.as_ref().filter(|token| Instant::now() < token.until) {
+        if let Some(token) = held.token.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok((token.clone(), false));
         }
-        let token = request(network, credential, realm, service, scopes).await?;
-        *held = Some(token.clone());
-        Ok((token, true))
+        if let Some((at, refusal)) = &held.failed
+            && since < *at
+        {
+            return Err(refusal.clone());
+        }
+        match request(network, credential, realm, service, scopes).await {
+            Ok(token) => {
+                held.token = Some(token.clone());
+                Ok((token, true))
+            }
+            Err(refusal) => {
+                held.failed = Some((Instant::now(), refusal.clone()));
+                Err(refusal)
+            }
+        }
     }
 
     /// Forgets a token that the registry refused, unless another request has replaced it already.
     pub(super) async fn forget(&self, scopes: &Scopes, refused: &Secret) {
         let slot = self.slot(scopes);
         let mut held = slot.lock().await;
-        if held.as_ref().is_some_and(|token| token.bearer == *refused) {
-            *held = None;
+        if held.token.as_ref().is_some_and(|token| token.bearer == *refused) {
+            held.token = None;
         }
     }
 
@@ -82,6 +104,7 @@ impl Tokens {
         self.slot(scopes)
             .lock()
             .await
+            .token
             .as_ref()
             .map_or(Granted::Unknown, |token| token.granted.clone())
     }
@@ -139,6 +162,7 @@ async fn request(
         content_type: None,
         range: None,
         body: None,
+        stores: false,
     };
     let asked = Instant::now();
     let incoming = network

@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 
 /// How far apart are the places from which bytes can be sent again, in bytes.
 const STEP: u64 = 512 * 1024;
-/// So many such places are kept: what a connection holds when it breaks is less.
+/// So many such places are kept: what a connection holds when it breaks is less. Where a proxy on the way held more,
+/// all is read again.
 const MARKS: usize = 32;
 
 /// Lets bytes pass but the last piece, which goes only when the digest of all is known to be right.

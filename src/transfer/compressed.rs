@@ -1,6 +1,6 @@
 //! One plain layer into a registry, compressed on its way: neither digest nor size is known before it is over.
 
-use super::upload::{Broken, Left, Outlet, PIECE, WAITING, is_spoilt, left};
+use super::upload::{Broken, Outlet, PIECE, WAITING, is_spoilt, left};
 use super::{Destination, Mover};
 use crate::access::Served;
 use crate::archive::{BlobSource, Gzip, Layer};
@@ -8,7 +8,7 @@ use crate::failure::{Failure, Kind};
 use crate::hasher::Hasher;
 use crate::image::Digest;
 use crate::registry::retry::Tries;
-use crate::registry::{self, Payload, Problem, Upload};
+use crate::registry::{self, Payload, Problem, Resumed, Upload};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};
@@ -34,6 +34,8 @@ impl Mover<'_> {
         let explained = |error: &registry::Error| self.access.explain(error, served, true);
         let mut tries = Tries::new(self.policy, 0);
         let mut session = None;
+        // So many bytes came out of the layer so far: no session can have more.
+        let mut made = 0;
         loop {
             let upload = if let Some(upload) = session.take() {
                 upload
@@ -41,15 +43,15 @@ impl Mover<'_> {
                 let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
                 begun.map_err(|error| explained(&error))?
             };
-            let error = match self.compress_once(layer, name, served, &upload).await {
+            let error = match self.compress_once(layer, name, served, &upload, &mut made).await {
                 Ok(compressed) => return Ok((compressed.digest, compressed.size)),
                 Err(Broken::Failed(failure)) => return Err(failure),
                 Err(Broken::Target(error)) => error,
             };
             self.pause(&error, &upload, &mut tries, served).await?;
             // The same bytes come out of the same layer, so what arrived need not be sent again.
-            let left = left(upload, None, &error, served, &mut tries).await;
-            if let Left::Session(upload) = left.map_err(|error| explained(&error))? {
+            let left = left(upload, (None, made), &error, served, &mut tries).await;
+            if let Resumed::Session(upload) = left.map_err(|error| explained(&error))? {
                 session = Some(upload);
             }
         }
@@ -61,6 +63,7 @@ impl Mover<'_> {
         name: &str,
         to: &Served,
         upload: &Upload,
+        made: &mut u64,
     ) -> Result<Compressed, Broken> {
         let (registry, repository, scopes) = (&to.registry, &to.repository, &to.scopes);
         let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
@@ -100,6 +103,7 @@ impl Mover<'_> {
         let compressed = read
             .map_err(|error| unread(&io::Error::other(error)))?
             .map_err(|error| unread(&error))?;
+        *made = compressed.size.max(*made);
         let session = appended.map_err(Broken::Target)?;
         let closed = registry
             .close_upload(repository, &compressed.digest, &session, scopes)
@@ -112,7 +116,7 @@ impl Mover<'_> {
             // It has had its tries.
             Broken::Failed(self.access.explain(&error, to, true))
         })?;
-        self.count(usize::try_from(compressed.size).unwrap_or(usize::MAX));
+        self.count(compressed.size);
         Ok(compressed)
     }
 

@@ -14,9 +14,9 @@ use crate::failure::{Failure, Kind};
 use crate::hasher::Hasher;
 use crate::image::Digest;
 use crate::output_file::FREE_SPACE;
+use crate::registry;
 use crate::registry::manifest::Descriptor;
-use crate::registry::retry::{Tries, chance};
-use crate::registry::{self, Problem};
+use crate::registry::retry::Tries;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
@@ -30,8 +30,6 @@ const SMALLEST_HALF: u64 = 4 * 1024 * 1024;
 const BEFORE_CUTTING: Duration = Duration::from_millis(250);
 /// A piece is cut only if it would take so much longer still.
 const WORTH_CUTTING: Duration = Duration::from_millis(500);
-/// So long until it is looked again whether the registry honours ranges.
-const WHILE_ASKED: Duration = Duration::from_millis(20);
 /// Read back for the digest so many bytes at a time.
 const READ_BACK: usize = 256 * 1024;
 
@@ -82,7 +80,8 @@ struct Piece {
     start: u64,
     at: u64,
     end: u64,
-    begun: Instant,
+    /// When it was asked for; `None` while it waits for a connection.
+    begun: Option<Instant>,
     active: bool,
 }
 
@@ -93,9 +92,9 @@ impl Piece {
     }
 
     /// Whether it would take long enough still, at its pace so far, for a second connection to be worth its while.
-    fn is_slow(&self) -> bool {
+    fn is_slow(&self, elapsed: Duration) -> bool {
         let fetched = self.at - self.start;
-        let elapsed = self.begun.elapsed().as_millis();
+        let elapsed = elapsed.as_millis();
         u128::from(self.left()) * elapsed > u128::from(fetched) * WORTH_CUTTING.as_millis()
     }
 }
@@ -141,31 +140,41 @@ impl Mover<'_> {
                 Taken::Piece(number) => {
                     // The semaphore is never closed, so there is always a permit in the end.
                     let permit = self.transfers.acquire().await;
-                    self.piece(board, number, from).await?;
+                    board.borrow_mut().pieces[number].begun = Some(Instant::now());
+                    changed.notify_waiters();
+                    self.piece(board, changed, number, from).await?;
                     drop(permit);
                     changed.notify_waiters();
                     if let Some(digest) = self.finish(board, number, from).await? {
                         seal(&digest)?;
                     }
                 }
-                Taken::Wait(time) => {
+                Taken::Wait(Some(time)) => {
                     let _ = tokio::time::timeout(time, changed.notified()).await;
                 }
+                Taken::Wait(None) => changed.notified().await,
                 Taken::Nothing => return Ok(()),
             }
         }
     }
 
     /// Fetches a piece, going on where it broke off.
-    async fn piece(&self, board: &RefCell<Board<'_>>, number: usize, from: &Served) -> Result<(), Failure> {
+    async fn piece(
+        &self,
+        board: &RefCell<Board<'_>>,
+        changed: &Notify,
+        number: usize,
+        from: &Served,
+    ) -> Result<(), Failure> {
         let blob = board.borrow().blob_of(number).clone();
         let mut tries = Tries::new(self.policy, board.borrow().pieces[number].at);
         loop {
-            let error = match self.read_piece(board, number, from).await {
+            let error = match self.read_piece(board, changed, number, from).await {
                 Ok(()) => break,
                 Err(Broken::Registry(error)) => error,
                 Err(Broken::Unopened(error)) => return Err(self.access.explain(&error, from, false)),
-                Err(Broken::Size { found }) => {
+                Err(Broken::Part { end }) if tries.goes_on(end) => continue,
+                Err(Broken::Size { found } | Broken::Part { end: found }) => {
                     let wrong = Wrong::Size {
                         expected: blob.size,
                         found,
@@ -175,24 +184,19 @@ impl Mover<'_> {
                 Err(Broken::File(failure)) => return Err(failure),
             };
             let at = board.borrow().pieces[number].at;
-            tries.reached(at);
-            let pause = if error.problem.may_pass() {
-                tries.next(None, chance())
-            } else {
-                None
-            };
-            let Some(pause) = pause else {
-                let tries = tries.count();
-                return Err(self.access.explain(&registry::Error { tries, ..error }, from, false));
-            };
-            tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
-            tokio::time::sleep(pause).await;
+            self.pause_reading(error, at, &mut tries, from).await?;
         }
         board.borrow_mut().pieces[number].active = false;
         Ok(())
     }
 
-    async fn read_piece(&self, board: &RefCell<Board<'_>>, number: usize, from: &Served) -> Result<(), Broken> {
+    async fn read_piece(
+        &self,
+        board: &RefCell<Board<'_>>,
+        changed: &Notify,
+        number: usize,
+        from: &Served,
+    ) -> Result<(), Broken> {
         let (blob, region, piece) = {
             let board = board.borrow();
             let piece = board.pieces[number];
@@ -207,23 +211,18 @@ impl Mover<'_> {
             .registry
             .read_blob(&from.repository, &blob.digest, (piece.at, end), &from.scopes)
             .await;
-        let mut read = read.map_err(|error| match error.problem {
-            // Nothing is there from that byte on.
-            Problem::Refused { status: 416, .. } => Broken::Size { found: piece.at },
-            _ => Broken::Unopened(error),
-        })?;
+        let mut read = read.map_err(Broken::Unopened)?;
         if let Some(found) = read.size.filter(|size| *size != blob.size) {
             return Err(Broken::Size { found });
         }
-        if piece.at > 0 && board.borrow_mut().learn(number, read.start == piece.at) {
-            return Ok(());
+        if piece.at > 0 {
+            let is_given_back = board.borrow_mut().learn(number, read.start == piece.at);
+            changed.notify_waiters();
+            if is_given_back {
+                return Ok(());
+            }
         }
-        let mut surplus = piece.at - read.start;
         while let Some(mut bytes) = read.chunk().await.map_err(Broken::Registry)? {
-            let over = surplus.min(bytes.len() as u64);
-            surplus -= over;
-            // `over` is at most the length of bytes in memory.
-            drop(bytes.split_to(usize::try_from(over).unwrap_or(bytes.len())));
             let at = board.borrow().pieces[number].at;
             // Another connection may have taken the rest meanwhile.
             let left = board.borrow().pieces[number].end - at;
@@ -231,13 +230,16 @@ impl Mover<'_> {
             region
                 .write_at(&bytes, at)
                 .map_err(|error| Broken::File(unwritten(&blob.digest, &error)))?;
-            self.count(bytes.len());
+            self.count(bytes.len() as u64);
             if board.borrow_mut().advance(number, bytes, &self.hashing) {
                 return Ok(());
             }
         }
-        let found = board.borrow().pieces[number].at;
-        Err(Broken::Size { found })
+        let end = board.borrow().pieces[number].at;
+        if read.size == Some(blob.size) && end > piece.at {
+            return Err(Broken::Part { end });
+        }
+        Err(Broken::Size { found: end })
     }
 
     /// When the last piece of a blob is done: what was not hashed on its way is read back, and the digest checked.
@@ -275,8 +277,8 @@ impl Mover<'_> {
 
 enum Taken {
     Piece(usize),
-    /// Nothing to do now, but there may be.
-    Wait(Duration),
+    /// Nothing to do now, but there may be: after this time, or only once something has changed.
+    Wait(Option<Duration>),
     Nothing,
 }
 
@@ -285,6 +287,10 @@ enum Broken {
     Registry(registry::Error),
     /// Before the first byte, after all tries that a request has.
     Unopened(registry::Error),
+    /// The answer ended there, and not for want of more: it was of less than was asked for.
+    Part {
+        end: u64,
+    },
     /// The registry has more or fewer bytes to give than the descriptor says.
     Size {
         found: u64,
@@ -306,18 +312,23 @@ impl Board<'_> {
         }
         let mut longest: Option<usize> = None;
         let mut soonest: Option<Duration> = None;
+        let mut may_change = false;
         for (number, piece) in self.pieces.iter().enumerate().filter(|(_, piece)| piece.active) {
-            let young = BEFORE_CUTTING.saturating_sub(piece.begun.elapsed());
             if piece.left() < 2 * SMALLEST_HALF || self.ranges == Ranges::Ignored {
                 continue;
             }
-            if self.ranges == Ranges::Asked {
-                soonest = Some(soonest.map_or(WHILE_ASKED, |known| known.min(WHILE_ASKED)));
-                continue;
-            }
+            let elapsed = match piece.begun {
+                Some(begun) if self.ranges != Ranges::Asked => begun.elapsed(),
+                // It says so when it begins, and the one that asks when it knows.
+                _ => {
+                    may_change = true;
+                    continue;
+                }
+            };
+            let young = BEFORE_CUTTING.saturating_sub(elapsed);
             if !young.is_zero() {
                 soonest = Some(soonest.map_or(young, |known| known.min(young)));
-            } else if !piece.is_slow() {
+            } else if !piece.is_slow(elapsed) {
                 // It may yet become slow.
                 soonest = Some(soonest.map_or(BEFORE_CUTTING, |known| known.min(BEFORE_CUTTING)));
             } else if longest.is_none_or(|known| piece.left() > self.pieces[known].left()) {
@@ -335,8 +346,8 @@ impl Board<'_> {
                 }
                 self.begin(blob, middle, end)
             }
-            (None, Some(soonest)) => Taken::Wait(soonest),
-            (None, None) => Taken::Nothing,
+            (None, None) if !may_change => Taken::Nothing,
+            (None, soonest) => Taken::Wait(soonest),
         }
     }
 
@@ -346,7 +357,7 @@ impl Board<'_> {
             start: at,
             at,
             end,
-            begun: Instant::now(),
+            begun: None,
             active: true,
         });
         Taken::Piece(self.pieces.len() - 1)
@@ -454,14 +465,35 @@ mod tests {
         }
     }
 
+    /// When a piece began that may be cut now.
+    fn long_ago() -> Option<Instant> {
+        Instant::now().checked_sub(BEFORE_CUTTING)
+    }
+
+    #[test]
+    fn what_waits_for_a_connection_is_not_slow() {
+        let wanted = [wanted(64 << 20)];
+        let mut board = board(&wanted);
+        board.take();
+        assert!(matches!(board.take(), Taken::Wait(None)), "until it begins");
+        board.pieces[0].begun = Some(Instant::now());
+        assert!(matches!(board.take(), Taken::Wait(Some(_))));
+        board.pieces[0].begun = long_ago();
+        assert!(matches!(board.take(), Taken::Piece(1)));
+        board.ranges = Ranges::Honoured;
+        board.pieces[0].active = false;
+        assert!(matches!(board.take(), Taken::Wait(None)), "the half has not begun");
+    }
+
     #[test]
     fn what_takes_long_is_cut_in_halves_and_nothing_else() {
         let wanted = [wanted(64 << 20), wanted(1 << 20)];
         let mut board = board(&wanted);
         assert!(matches!(board.take(), Taken::Piece(0)));
         assert!(matches!(board.take(), Taken::Piece(1)));
-        assert!(matches!(board.take(), Taken::Wait(_)), "it may still be quick");
-        board.pieces[0].begun -= BEFORE_CUTTING;
+        board.pieces[0].begun = Some(Instant::now());
+        assert!(matches!(board.take(), Taken::Wait(Some(_))), "it may still be quick");
+        board.pieces[0].begun = long_ago();
         assert!(matches!(board.take(), Taken::Piece(2)));
         assert_eq!(
             (board.pieces[0].end, board.pieces[2].at, board.pieces[2].end),
@@ -469,7 +501,7 @@ mod tests {
         );
         assert_eq!(board.blobs[0].open, 2);
         board.ranges = Ranges::Ignored;
-        board.pieces[0].begun -= BEFORE_CUTTING;
+        board.pieces[0].begun = long_ago();
         assert!(matches!(board.take(), Taken::Nothing), "a registry without ranges");
     }
 
@@ -479,9 +511,9 @@ mod tests {
         let cut = || {
             let mut board = board(&wanted);
             board.take();
-            board.pieces[0].begun -= BEFORE_CUTTING;
+            board.pieces[0].begun = long_ago();
             assert!(matches!(board.take(), Taken::Piece(1)));
-            assert!(matches!(board.take(), Taken::Wait(_)), "until that is known");
+            assert!(matches!(board.take(), Taken::Wait(None)), "until that is known");
             board
         };
         let mut honoured = cut();
@@ -511,7 +543,7 @@ mod tests {
         let wanted = [wanted(64 << 20)];
         let mut board = board(&wanted);
         board.take();
-        board.pieces[0].begun -= BEFORE_CUTTING;
+        board.pieces[0].begun = long_ago();
         board.pieces[0].at = 48 << 20;
         assert!(matches!(board.take(), Taken::Wait(_)), "the rest takes some 80 ms");
         board.pieces[0].at = 8 << 20;
@@ -523,7 +555,7 @@ mod tests {
         let wanted = [wanted(64 << 20)];
         let mut board = board(&wanted);
         board.take();
-        board.pieces[0].begun -= BEFORE_CUTTING;
+        board.pieces[0].begun = long_ago();
         board.take();
         let hashing = Hashing::default();
         assert!(!board.advance(1, Bytes::from_static(b"later"), &hashing));

@@ -20,7 +20,7 @@ use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
-use crate::registry::{self, Code, Manifest, Mount, Problem, Written};
+use crate::registry::{self, Code, Manifest, Mount, Problem, Resumed, Written};
 use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
@@ -258,22 +258,26 @@ impl<'a> Mover<'a> {
                 begun.map_err(|error| self.access.explain(&error, served, true))?
             };
             let error = match upload::carry(self, blob, origin, served, &upload, &mut checked).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => break,
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
             };
             self.pause(&error, &upload, &mut tries, served).await?;
-            let left = upload::left(upload, Some(blob), &error, served, &mut tries).await;
+            let known = (Some(&blob.digest), blob.size);
+            let left = upload::left(upload, known, &error, served, &mut tries).await;
             match left.map_err(|error| self.access.explain(&error, served, true))? {
-                upload::Left::Done => return Ok(true),
-                upload::Left::Session(upload) => session = Some(upload),
-                upload::Left::Nothing => {}
+                Resumed::Done => break,
+                Resumed::Session(upload) => session = Some(upload),
+                Resumed::Gone => {}
             }
         }
+        self.count(blob.size);
+        Ok(true)
     }
 
-    fn count(&self, bytes: usize) {
-        self.bytes.set(self.bytes.get().saturating_add(bytes as u64));
+    /// Notes bytes that were moved, those that were sent again once.
+    fn count(&self, bytes: u64) {
+        self.bytes.set(self.bytes.get().saturating_add(bytes));
     }
 }
 

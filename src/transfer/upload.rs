@@ -5,6 +5,7 @@ use super::origin::Origin;
 use super::{Mover, wrong_bytes};
 use crate::access::Served;
 use crate::failure::{Failure, Kind};
+use crate::image::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
 use crate::registry::{self, Payload, Problem, Resumed, Upload};
@@ -45,43 +46,39 @@ pub(super) fn is_spoilt(error: &registry::Error, upload: &Upload) -> bool {
     upload.stored > 0 && matches!(error.problem, Problem::Refused { status: 400, .. })
 }
 
-/// What is left of an upload that broke off.
-pub(super) enum Left {
-    /// All of it arrived.
-    Done,
-    /// The rest goes into this session.
-    Session(Upload),
-    Nothing,
-}
-
-/// Asks the target, and says where it goes on. `size` and digest of the blob are known, or neither is.
+/// Asks the target, and says where it goes on. It can have at most so many bytes; the blob's digest is not always known.
 pub(super) async fn left(
     upload: Upload,
-    blob: Option<&Descriptor>,
+    (digest, most): (Option<&Digest>, u64),
     error: &registry::Error,
     to: &Served,
     tries: &mut Tries,
-) -> Result<Left, registry::Error> {
+) -> Result<Resumed, registry::Error> {
     if is_spoilt(error, &upload) {
-        return Ok(Left::Nothing);
+        return Ok(Resumed::Gone);
     }
-    let digest = blob.map(|blob| &blob.digest);
+    // A session that does not take what comes after what it says it has never will.
+    let refused_at = matches!(error.problem, Problem::Refused { status: 416, .. }).then_some(upload.stored);
     let resumed = to.registry.resume(&to.repository, digest, upload, &to.scopes).await?;
     Ok(match resumed {
-        Resumed::Done => Left::Done,
-        Resumed::Session(session) if blob.is_none_or(|blob| session.stored <= blob.size) => {
+        Resumed::Session(session) if session.stored <= most && refused_at != Some(session.stored) => {
             tries.reached(session.stored);
             tracing::debug!(
                 "`{}` has {} bytes of the upload, which goes on there",
                 to.repository,
                 session.stored
             );
-            Left::Session(session)
+            Resumed::Session(session)
         }
-        Resumed::Session(_) | Resumed::Gone => Left::Nothing,
+        Resumed::Session(_) => Resumed::Gone,
+        done_or_gone => done_or_gone,
     })
 }
 
+/// Carries a blob, or what its session lacks of it, from its origin into the session with one request.
+///
+/// # Errors
+/// What broke it off, and on which side.
 pub(super) async fn carry(
     mover: &Mover<'_>,
     blob: &Descriptor,
@@ -146,7 +143,7 @@ async fn produce(
     let to = outlet.to.clone();
     let result = match origin {
         Origin::Registry(from) => from_registry(mover, blob, from, checked, outlet).await,
-        Origin::Layout(_) | Origin::Blobs(..) => from_file(mover, blob, origin, outlet).await,
+        Origin::Layout(_) | Origin::Blobs(..) => from_file(blob, origin, outlet).await,
     };
     if result.is_err() {
         let _ = to.send(Err(io::Error::other("the source failed"))).await;
@@ -155,7 +152,7 @@ async fn produce(
 }
 
 /// Reads a blob of an archive beside the event loop: reading a disk blocks, and hashing takes a core of its own.
-async fn from_file(mover: &Mover<'_>, blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), Failure> {
+async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), Failure> {
     let mut reader = origin.file(blob)?.reader();
     let wanted = blob.clone();
     let read = tokio::task::spawn_blocking(move || {
@@ -185,10 +182,7 @@ async fn from_file(mover: &Mover<'_>, blob: &Descriptor, origin: &Origin, mut ou
         Ok(())
     });
     match read.await {
-        Ok(Ok(())) => {
-            mover.count(usize::try_from(blob.size).unwrap_or(usize::MAX));
-            Ok(())
-        }
+        Ok(Ok(())) => Ok(()),
         Ok(Err(Unread::Wrong(wrong))) => Err(wrong_bytes(blob, &origin.name(), &wrong)),
         Ok(Err(Unread::File(error))) => Err(unreadable(blob, origin, &error)),
         Err(error) => Err(unreadable(blob, origin, &io::Error::other(error))),
@@ -217,6 +211,29 @@ impl Mover<'_> {
             return Err(self.access.explain(&error, to, true));
         };
         tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// Waits before a read that broke goes on at byte `at`, or gives up.
+    pub(super) async fn pause_reading(
+        &self,
+        error: registry::Error,
+        at: u64,
+        tries: &mut Tries,
+        from: &Served,
+    ) -> Result<(), Failure> {
+        tries.reached(at);
+        let pause = if error.problem.may_pass() {
+            tries.next(None, chance())
+        } else {
+            None
+        };
+        let Some(pause) = pause else {
+            let tries = tries.count();
+            return Err(self.access.explain(&registry::Error { tries, ..error }, from, false));
+        };
+        tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
         tokio::time::sleep(pause).await;
         Ok(())
     }
@@ -250,37 +267,20 @@ async fn from_registry(
     outlet.skip -= checked.back_to(outlet.skip).min(outlet.skip);
     let mut tries = Tries::new(mover.policy, checked.passed());
     loop {
-        let error = match read_on(mover, blob, from, checked, &mut outlet).await {
+        let error = match read_on(blob, from, checked, &mut outlet).await {
             Ok(Flow::Gone) => return Ok(()),
-            Ok(Flow::Ended) => break,
+            Ok(Flow::Part) if tries.goes_on(checked.passed()) => continue,
+            Ok(Flow::Ended | Flow::Part) => break,
             Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository), &wrong)),
             Ok(Flow::Unopened(error)) => return Err(mover.access.explain(&error, from, false)),
             Err(error) => error,
         };
-        tries.reached(checked.passed());
-        let pause = if error.problem.may_pass() {
-            tries.next(None, chance())
-        } else {
-            None
-        };
-        let Some(pause) = pause else {
-            let tries = tries.count();
-            return Err(mover.access.explain(&registry::Error { tries, ..error }, from, false));
-        };
-        tracing::warn!(
-            "{error}; going on at byte {} in {:.1} s",
-            checked.passed(),
-            pause.as_secs_f64()
-        );
-        tokio::time::sleep(pause).await;
+        mover.pause_reading(error, checked.passed(), &mut tries, from).await?;
     }
     match checked.finish() {
         Ok(last) => {
-            if let Some(last) = last {
-                mover.count(last.len());
-                if let Some(last) = outlet.part(last) {
-                    let _ = outlet.to.send(Ok(last)).await;
-                }
+            if let Some(last) = last.and_then(|last| outlet.part(last)) {
+                let _ = outlet.to.send(Ok(last)).await;
             }
             Ok(())
         }
@@ -291,6 +291,8 @@ async fn from_registry(
 enum Flow {
     /// All bytes were read.
     Ended,
+    /// The answer was of fewer than were asked for.
+    Part,
     /// Nobody takes them any more.
     Gone,
     /// They are not the blob's.
@@ -300,7 +302,6 @@ enum Flow {
 }
 
 async fn read_on(
-    mover: &Mover<'_>,
     blob: &Descriptor,
     from: &Served,
     checked: &mut Checked,
@@ -322,25 +323,15 @@ async fn read_on(
         let expected = blob.size;
         return Ok(Flow::Wrong(super::checked::Wrong::Size { expected, found }));
     }
-    // A registry that ignores ranges begins anew; what has passed is passed over.
-    let mut surplus = start - read.start;
     loop {
         // Room first, so that no piece waits outside the channel.
         if outlet.to.reserve().await.is_err() {
             return Ok(Flow::Gone);
         }
-        let Some(mut bytes) = read.chunk().await? else { break };
-        let over = surplus.min(bytes.len() as u64);
-        surplus -= over;
-        // `over` is at most the length of bytes in memory.
-        drop(bytes.split_to(usize::try_from(over).unwrap_or(bytes.len())));
-        if bytes.is_empty() {
-            continue;
-        }
+        let Some(bytes) = read.chunk().await? else { break };
         match checked.push(bytes) {
             Ok(None) => {}
             Ok(Some(before)) => {
-                mover.count(before.len());
                 if let Some(before) = outlet.part(before) {
                     // There is room, and nobody else to take it.
                     let _ = outlet.to.try_send(Ok(before));
@@ -348,6 +339,10 @@ async fn read_on(
             }
             Err(wrong) => return Ok(Flow::Wrong(wrong)),
         }
+    }
+    let passed = checked.passed();
+    if read.size == Some(blob.size) && (start + 1..blob.size).contains(&passed) {
+        return Ok(Flow::Part);
     }
     Ok(Flow::Ended)
 }

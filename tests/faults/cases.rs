@@ -42,7 +42,7 @@ fn at_any(point: Point) -> Vec<Case> {
         new("503 twice", 3, || vec![busy(503).into(), busy(503).into()]).again(2 * again),
         new("reset before an answer", 2, || vec![Fault::Reset]),
     ];
-    if point != Point::Upload {
+    if !matches!(point, Point::Upload | Point::UploadEnd) {
         // Of an upload that has come whole, a registry may take long to store it.
         cases.push(new("no answer at all", 2, || vec![Fault::Silence]).takes(1.0));
     }

@@ -1,11 +1,12 @@
 //! What the table does not tell: where exactly a transfer goes on, cuts at any byte, and a busy host that is left alone.
 
 use super::all;
-use super::case::{WINDOW, image};
-use crate::support::emulator::{Break, Emulator, Entry, Fault, Kept, Setup, on};
+use super::case::{LARGE, WINDOW, image};
+use crate::support::emulator::{Answer, Break, Emulator, Entry, Fault, Kept, Setup, on};
 use crate::support::image::{Blob, Image, ImageBuilder};
 use crate::support::pipe::Pipe;
 use crate::support::skopeo::write_layout;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
@@ -54,13 +55,17 @@ fn a_copy_goes_on_where_the_target_has_got_to() {
         let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
         source.put_image("shop/base", "1", image(true));
         cut(&target, cuts);
+        // What was sent again counts once.
+        let bytes: usize = image(true).blobs().iter().map(|blob| blob.bytes.len()).sum();
+        let tenths = (bytes * 10 + (1 << 19)) >> 20;
         pipe(&target, "copy")
             .var("SOURCE", &format!("{}/shop/base:1", source.host()))
             .var("SOURCE_USERNAME", Setup::EMAIL)
             .var("SOURCE_PASSWORD", &Setup::api_token())
             .var("TARGET", "web:1")
             .run()
-            .succeeds();
+            .succeeds()
+            .says(&format!("({}.{} MiB moved, ", tenths / 10, tenths % 10));
         assert_nothing_is_sent_twice(&target, cuts);
         let journal = source.journal();
         let reads = journal
@@ -93,6 +98,102 @@ fn a_push_goes_on_where_the_target_has_got_to() {
         push.run().succeeds();
         assert_nothing_is_sent_twice(&target, cuts);
     }
+}
+
+#[test]
+fn less_than_asked_for_is_not_wrong_and_neither_is_a_range_refused() {
+    let image = image(false);
+    let layer = &image.blobs()[1];
+    let size = layer.bytes.len();
+    let (first, second) = (size / 4, size / 2);
+    let part = Answer::new(206)
+        .header("Content-Range", &format!("bytes {first}-{}/{size}", second - 1))
+        .body(layer.bytes.slice(first..second));
+    for answer in [part, Answer::new(416)] {
+        let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
+        source.put_image("shop/base", "1", image);
+        let script = || {
+            let get = || on("GET", &layer.digest()).signed_in();
+            source.script(get(), 1, Fault::Sent(first, Break::Cut));
+            source.script(get(), 1, answer.clone());
+        };
+        script();
+        let outcome = pull(&source).run().succeeds();
+        let file = outcome
+            .clone_folder()
+            .join("out/blobs/sha256")
+            .join(&layer.digest()[7..]);
+        assert_eq!(std::fs::read(file).unwrap(), layer.bytes);
+        script();
+        pipe(&target, "copy")
+            .var("SOURCE", &format!("{}/shop/base:1", source.host()))
+            .var("SOURCE_USERNAME", Setup::EMAIL)
+            .var("SOURCE_PASSWORD", &Setup::api_token())
+            .var("TARGET", "web:1")
+            .run()
+            .succeeds();
+        assert_eq!(source.unmet(), 0);
+    }
+}
+
+#[test]
+fn a_session_that_takes_no_more_is_begun_anew() {
+    let (source, target) = (Emulator::start(Setup::shop()), Emulator::start(Setup::shop()));
+    let image = image(true);
+    source.put_image("shop/base", "1", image);
+    let layer = &image.blobs()[1];
+    let put = || on("PUT", &format!("/blobs/uploads/.*{}", &layer.digest()[7..])).signed_in();
+    target.script(put(), 1, Fault::Received(2 << 20, Kept::All, Break::Reset));
+    target.script(put(), 1, Answer::error(416, "BLOB_UPLOAD_INVALID", "out of order"));
+    pipe(&target, "copy")
+        .var("SOURCE", &format!("{}/shop/base:1", source.host()))
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds();
+    let puts = target.journal();
+    let mut puts = puts
+        .iter()
+        .filter(|entry| entry.method == "PUT" && entry.path.contains(&layer.digest()[7..]));
+    let last = puts.next_back().unwrap();
+    assert_eq!(
+        last.received,
+        layer.bytes.len() as u64,
+        "all of it, into another session"
+    );
+    let sessions: HashSet<&str> = puts.chain([last]).map(session_of).collect();
+    assert_eq!(sessions.len(), 2, "{sessions:?}");
+}
+
+#[test]
+fn a_session_with_more_than_was_made_is_begun_anew() {
+    let emulator = Emulator::start(Setup::shop());
+    let cut = Fault::Received(1 << 20, Kept::All, Break::Reset);
+    emulator.script(on("PATCH", "/blobs/uploads/.").signed_in(), 1, cut);
+    let too_much = Answer::new(204).header("Range", "0-99999999");
+    emulator.script(on("GET", "/blobs/uploads/.").signed_in(), 1, too_much);
+    let outcome = pipe(&emulator, "push")
+        .file("image.tar", image(true).docker_archive(&["web:1"]))
+        .var("SOURCE", "docker-archive:image.tar")
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds();
+    let journal = outcome.journal();
+    let patches: Vec<u64> = journal
+        .iter()
+        .filter(|entry| entry.method == "PATCH")
+        .map(|entry| entry.received)
+        .collect();
+    assert_eq!(emulator.unmet(), 0);
+    assert!(
+        matches!(patches[..], [_, whole] if whole >= LARGE as u64),
+        "{patches:?}"
+    );
+}
+
+fn session_of(entry: &Entry) -> &str {
+    entry.path.split('?').next().unwrap_or_default()
 }
 
 #[test]
@@ -162,6 +263,7 @@ fn a_slow_target_does_not_make_the_source_silent() {
         .var("TIMEOUT", "3")
         .run()
         .succeeds()
+        .says(&format!("`{}` is left alone for 4 s, as it asked", target.host()))
         .never_says("silent");
 }
 

@@ -3,6 +3,7 @@
 //! Nothing is moved that is there: in one registry blobs are mounted, across registries the target is asked first.
 //! What is moved streams through memory in pieces and is checked against its digest before its last piece goes out.
 
+mod board;
 pub mod checked;
 mod compressed;
 pub mod download;

@@ -78,6 +78,7 @@ tools:
 	need docker-registry docker-registry; \
 	need skopeo skopeo; \
 	need ip iproute2; \
+	need mount mount; \
 	need curl curl; \
 	[ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates); \
 	lacks_client=$$(command -v docker || echo yes); \

@@ -1,0 +1,214 @@
+//! What each action takes from its variables.
+
+use super::*;
+
+#[test]
+fn pull_is_what_is_done_if_nothing_else_is_said() {
+    let request = good(&[("IMAGES", "base:1")]);
+    assert_eq!(request.registry.as_str(), "crg.apkg.io");
+    assert_eq!(request.choice, Choice::Auto);
+    assert_eq!(request.network.timeout, Duration::from_secs(60));
+    assert_eq!(request.network.retries, 4);
+    assert_eq!(request.network.extra_roots.len(), 0);
+    assert_eq!(request.concurrency, 8);
+    assert_eq!(request.outputs, Outputs::default());
+    assert_eq!(request.expires_on, None);
+    assert_eq!(request.step.repository.as_deref(), Some("shop/api"));
+    assert!(!request.step.in_pipe);
+    let pull = pulled(&[("IMAGES", "base:1")]);
+    assert_eq!(pull.platform, None);
+    assert!(matches!(&pull.to, Destination::Daemon(daemon) if daemon.to_string() == "unix:///var/run/docker.sock"));
+    for (action, name, writes) in [
+        (vec![("IMAGES", "a")], "pull", false),
+        (
+            vec![("ACTION", "retag"), ("SOURCE", "a:1"), ("TAGS", "2")],
+            "retag",
+            true,
+        ),
+        (vec![("ACTION", "push"), ("SOURCE", "a")], "push", true),
+        (vec![("ACTION", " Login ")], "login", false),
+        (vec![("ACTION", "check")], "check", false),
+        (vec![("ACTION", "check"), ("TARGET", "api")], "check", true),
+    ] {
+        let request = good(&action);
+        assert_eq!((request.action.name(), request.action.writes()), (name, writes));
+    }
+}
+
+#[test]
+fn images_are_whole_references_each_once() {
+    let digest = format!("base@sha256:{}", "a".repeat(64));
+    for (images, whole) in [
+        ("base", vec!["crg.apkg.io/shop/base:latest"]),
+        ("base base:latest shop/base", vec!["crg.apkg.io/shop/base:latest"]),
+        (
+            "base:1,crg.apkg.io/team/tools:2",
+            vec!["crg.apkg.io/shop/base:1", "crg.apkg.io/team/tools:2"],
+        ),
+        ("docker.io/node:20", vec!["docker.io/library/node:20"]),
+    ] {
+        assert_eq!(texts(&pulled(&[("IMAGES", images)]).images), whole, "{images}");
+    }
+    // A digest says all: no `latest` beside it.
+    assert_eq!(
+        texts(&pulled(&[("IMAGES", &digest)]).images),
+        [format!("crg.apkg.io/shop/{digest}")]
+    );
+    let list = pulled(&[("IMAGES_COUNT", "2"), ("IMAGES_0", "a:1"), ("IMAGES_1", "b:1")]);
+    assert_eq!(texts(&list.images), ["crg.apkg.io/shop/a:1", "crg.apkg.io/shop/b:1"]);
+}
+
+#[test]
+fn retag_takes_what_the_registry_has() {
+    let action = good(&[
+        ("ACTION", "retag"),
+        ("SOURCE", "base:1"),
+        ("TAGS", "1.4.2 latest 1.4.2"),
+        ("ON_EXISTING", "Skip"),
+    ])
+    .action;
+    let Action::Retag(retag) = action else {
+        panic!("{action:?}")
+    };
+    assert_eq!(retag.source.to_string(), "crg.apkg.io/shop/base:1");
+    assert_eq!(texts(&retag.tags), ["1.4.2", "latest"]);
+    assert_eq!(retag.on_existing, OnExisting::Skip);
+}
+
+#[test]
+fn a_target_follows_from_the_source() {
+    for (source, name, target, tags) in [
+        ("api", "api", "crg.apkg.io/shop/api", vec!["latest"]),
+        ("api:build", "api:build", "crg.apkg.io/shop/api", vec!["build"]),
+        (
+            "docker-daemon:api:build",
+            "api:build",
+            "crg.apkg.io/shop/api",
+            vec!["build"],
+        ),
+        ("team/api:1", "team/api:1", "crg.apkg.io/team/api", vec!["1"]),
+        (
+            "crg.apkg.io/team/api:1",
+            "crg.apkg.io/team/api:1",
+            "crg.apkg.io/team/api",
+            vec!["1"],
+        ),
+        (
+            "CRG.apkg.io/team/api:1",
+            "CRG.apkg.io/team/api:1",
+            "crg.apkg.io/team/api",
+            vec!["1"],
+        ),
+        (
+            "ghcr.io/acme/deep/api:1",
+            "ghcr.io/acme/deep/api:1",
+            "crg.apkg.io/shop/api",
+            vec!["1"],
+        ),
+        (
+            "docker.io/node:20",
+            "docker.io/node:20",
+            "crg.apkg.io/shop/node",
+            vec!["20"],
+        ),
+        (
+            "localhost:5000/api",
+            "localhost:5000/api",
+            "crg.apkg.io/shop/api",
+            vec!["latest"],
+        ),
+        // Six letters are a name, whatever their letters are.
+        ("facade", "facade", "crg.apkg.io/shop/facade", vec!["latest"]),
+    ] {
+        let push = pushed(&[("SOURCE", source)]);
+        assert_eq!(push.source.to_string(), name);
+        assert_eq!(push.target.to_string(), target, "{source}");
+        assert_eq!(texts(&push.tags), tags, "{source}");
+    }
+}
+
+#[test]
+fn a_target_that_is_written_counts() {
+    let id = format!("sha256:{}", "0123456789abcdef".repeat(4));
+    for (source, target, tags, result, set) in [
+        ("x:build", "api", "", "crg.apkg.io/shop/api", vec!["build"]),
+        ("x", "api", "", "crg.apkg.io/shop/api", vec!["latest"]),
+        ("x:build", "api:1", "", "crg.apkg.io/shop/api", vec!["1"]),
+        ("x:build", "team/api", "1 2", "crg.apkg.io/team/api", vec!["1", "2"]),
+        (
+            "x:build",
+            "crg.apkg.io/team/api",
+            "1",
+            "crg.apkg.io/team/api",
+            vec!["1"],
+        ),
+        (&id, "api", "1", "crg.apkg.io/shop/api", vec!["1"]),
+        ("0123456789ab", "api", "", "crg.apkg.io/shop/api", vec!["latest"]),
+        // What the daemon alone must understand.
+        ("no/such/host/MIXED:1", "api", "", "crg.apkg.io/shop/api", vec!["1"]),
+    ] {
+        let push = pushed(&[("SOURCE", source), ("TARGET", target), ("TAGS", tags)]);
+        assert_eq!(push.target.to_string(), result, "{source} {target}");
+        assert_eq!(texts(&push.tags), set, "{source} {target}");
+    }
+}
+
+#[test]
+fn pull_without_images_takes_those_that_the_clone_names() {
+    let clone = tempfile::tempdir().unwrap();
+    let dockerfile = "FROM crg.apkg.io/shop/base:1\nFROM node:20\nFROM crg.apkg.io/shop/tools\n";
+    std::fs::write(clone.path().join("Dockerfile"), dockerfile).unwrap();
+    let folder = clone.path().to_str().unwrap();
+    for images in ["", " , "] {
+        let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder), ("IMAGES", images)]);
+        assert_eq!(
+            texts(&pull.images),
+            ["crg.apkg.io/shop/base:1", "crg.apkg.io/shop/tools:latest"]
+        );
+        let discovered = pull.discovered.unwrap();
+        assert_eq!(texts(&discovered.images[1].1), ["Dockerfile:3"]);
+    }
+    let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder), ("IMAGES", "other:1")]);
+    assert_eq!((pull.images.len(), pull.discovered), (1, None));
+    // Without a clone folder it is the working folder.
+    let request = Request::check(&variables(&[]), clone.path()).unwrap();
+    assert!(matches!(request.action, Action::Pull(pull) if pull.images.len() == 2));
+}
+
+#[test]
+fn check_takes_what_there_is_and_needs_nothing() {
+    let checkup = |pairs: &[(&str, &str)]| match good(&[&[("ACTION", "check")], pairs].concat()).action {
+        Action::Check(checkup) => checkup,
+        other => panic!("{other:?}"),
+    };
+    let targets = |text: &str| {
+        let targets = checkup(&[("IMAGES", "a"), ("TARGET", text)]).targets;
+        let named = targets.into_iter().map(|(target, tag)| match tag {
+            Some(tag) => format!("{target}:{tag}"),
+            None => target.to_string(),
+        });
+        named.collect::<Vec<_>>()
+    };
+    assert_eq!(targets(""), [""; 0]);
+    assert_eq!(
+        targets(" api, web:1\napi "),
+        ["crg.apkg.io/shop/api", "crg.apkg.io/shop/web:1"]
+    );
+    let images = checkup(&[("IMAGES", "base base:latest docker.io/node:20")]);
+    assert_eq!(
+        texts(&images.images),
+        ["crg.apkg.io/shop/base:latest", "docker.io/library/node:20"]
+    );
+    assert_eq!(images.discovered, None);
+    // Nothing found is told by the table.
+    let nothing = checkup(&[]);
+    assert_eq!((nothing.images.len(), nothing.targets.len()), (0, 0));
+    assert_eq!(nothing.discovered, Some(Discovered::default()));
+    for bad_target in ["docker.io/a/b", "api@sha256:0", "api:1:2"] {
+        assert_eq!(
+            bad(&[("ACTION", "check"), ("TARGET", bad_target)]).len(),
+            1,
+            "{bad_target}"
+        );
+    }
+}

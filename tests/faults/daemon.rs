@@ -102,6 +102,7 @@ fn pipe<'a>(emulator: &'a Emulator, relay: &Relay, how: How) -> Pipe<'a> {
         .registry(emulator)
         .api_token()
         .docker_host(&format!("tcp://{}", relay.address))
+        .var("DEBUG", "true")
         .var("RETRIES", "2")
         .var("TIMEOUT", timeout)
         .patience(90)

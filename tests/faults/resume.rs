@@ -21,6 +21,15 @@ fn pull(emulator: &Emulator) -> Pipe<'_> {
     pipe(emulator, "pull").var("IMAGES", "base:1").var("TO", "oci:out")
 }
 
+/// `base:1` of another registry, with what it takes to read it there.
+fn copy<'a>(source: &Emulator, target: &'a Emulator) -> Pipe<'a> {
+    pipe(target, "copy")
+        .var("SOURCE", &format!("{}/shop/base:1", source.host()))
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .var("TARGET", "web:1")
+}
+
 /// Uploads that are cut: after how many bytes, and how often.
 const CUTS: [(usize, usize); 3] = [(2 << 20, 1), (1 << 20, 3), (1 << 19, 3)];
 
@@ -58,11 +67,7 @@ fn a_copy_goes_on_where_the_target_has_got_to() {
         // What was sent again counts once.
         let bytes: usize = image(true).blobs().iter().map(|blob| blob.bytes.len()).sum();
         let tenths = (bytes * 10 + (1 << 19)) >> 20;
-        pipe(&target, "copy")
-            .var("SOURCE", &format!("{}/shop/base:1", source.host()))
-            .var("SOURCE_USERNAME", Setup::EMAIL)
-            .var("SOURCE_PASSWORD", &Setup::api_token())
-            .var("TARGET", "web:1")
+        copy(&source, &target)
             .run()
             .succeeds()
             .says(&format!("({}.{} MiB moved, ", tenths / 10, tenths % 10));
@@ -125,13 +130,7 @@ fn less_than_asked_for_is_not_wrong_and_neither_is_a_range_refused() {
             .join(&layer.digest()[7..]);
         assert_eq!(std::fs::read(file).unwrap(), layer.bytes);
         script();
-        pipe(&target, "copy")
-            .var("SOURCE", &format!("{}/shop/base:1", source.host()))
-            .var("SOURCE_USERNAME", Setup::EMAIL)
-            .var("SOURCE_PASSWORD", &Setup::api_token())
-            .var("TARGET", "web:1")
-            .run()
-            .succeeds();
+        copy(&source, &target).run().succeeds();
         assert_eq!(source.unmet(), 0);
     }
 }
@@ -145,13 +144,7 @@ fn a_session_that_takes_no_more_is_begun_anew() {
     let put = || on("PUT", &format!("/blobs/uploads/.*{}", &layer.digest()[7..])).signed_in();
     target.script(put(), 1, Fault::Received(2 << 20, Kept::All, Break::Reset));
     target.script(put(), 1, Answer::error(416, "BLOB_UPLOAD_INVALID", "out of order"));
-    pipe(&target, "copy")
-        .var("SOURCE", &format!("{}/shop/base:1", source.host()))
-        .var("SOURCE_USERNAME", Setup::EMAIL)
-        .var("SOURCE_PASSWORD", &Setup::api_token())
-        .var("TARGET", "web:1")
-        .run()
-        .succeeds();
+    copy(&source, &target).run().succeeds();
     let puts = target.journal();
     let mut puts = puts
         .iter()
@@ -255,11 +248,7 @@ fn a_slow_target_does_not_make_the_source_silent() {
         1,
         super::case::busy_for(503, 4),
     );
-    pipe(&target, "copy")
-        .var("SOURCE", &format!("{}/shop/base:1", source.host()))
-        .var("SOURCE_USERNAME", Setup::EMAIL)
-        .var("SOURCE_PASSWORD", &Setup::api_token())
-        .var("TARGET", "web:1")
+    copy(&source, &target)
         .var("TIMEOUT", "3")
         .run()
         .succeeds()

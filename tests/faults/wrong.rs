@@ -5,76 +5,44 @@ mod rows;
 use super::all;
 use crate::support::emulator::{Answer, Emulator, Setup, on};
 use crate::support::image::{Image, OCI_INDEX, OCI_MANIFEST, digest};
+use crate::support::outcome::Outcome;
+use crate::support::pipe::Pipe;
 use flate2::write::GzEncoder;
 use rows::{ANY, COPY, RETAG, Row, TO_LAYOUT, TO_OCI_ARCHIVE, image, json_answer};
 use serde_json::json;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::Command;
-use tempfile::TempDir;
 
 /// More memory is not given to any run, in bytes: one that wants it ends with a signal.
 const MOST_MEMORY: u64 = 96 << 20;
-/// How a run ended.
-struct Ended {
-    status: i32,
-    said: String,
-    folder: TempDir,
+
+fn run<'a>(emulator: &'a Emulator, variables: &[(&str, &str)], prepare: impl Fn(&Path)) -> Outcome<'a> {
+    let memory = format!("--data={MOST_MEMORY}");
+    let pipe = Pipe::of(&["prlimit", &memory, "timeout", "30", env!("CARGO_BIN_EXE_crg-pipe")])
+        .env("PATH", "/usr/bin:/bin")
+        .workspace("shop")
+        .registry(emulator)
+        .api_token()
+        .var("DEBUG", "true")
+        .var("RETRIES", "1")
+        .var("TIMEOUT", "5")
+        .patience(60);
+    prepare(pipe.clone_folder());
+    let pipe = variables.iter().fold(pipe, |pipe, (name, value)| pipe.var(name, value));
+    pipe.run()
 }
 
-fn run(emulator: &Emulator, variables: &[(&str, &str)], prepare: impl Fn(&Path)) -> Ended {
-    let folder = tempfile::Builder::new().prefix("crg-pipe-wrong-").tempdir().unwrap();
-    prepare(folder.path());
-    let mut output = tempfile::tempfile().unwrap();
-    let token = Setup::api_token();
-    let ended = Command::new("prlimit")
-        .args([
-            &format!("--data={MOST_MEMORY}"),
-            "timeout",
-            "30",
-            env!("CARGO_BIN_EXE_crg-pipe"),
-        ])
-        .env_clear()
-        .envs([
-            ("PATH", "/usr/bin:/bin"),
-            ("BITBUCKET_WORKSPACE", "shop"),
-            ("BITBUCKET_CLONE_DIR", folder.path().to_str().unwrap()),
-            ("REGISTRY", emulator.host()),
-            ("HTTPS_PROXY", "http://127.0.0.1:9"),
-            ("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL),
-            ("ATLASSIAN_API_TOKEN", &token),
-            ("RETRIES", "1"),
-            ("TIMEOUT", "5"),
-        ])
-        .envs(variables.iter().copied())
-        .current_dir(&folder)
-        .stdout(output.try_clone().unwrap())
-        .stderr(output.try_clone().unwrap())
-        .status()
-        .expect("prlimit is not installed: apt-get install util-linux");
-    let mut said = String::new();
-    output.rewind().unwrap();
-    output.read_to_string(&mut said).unwrap();
-    Ended {
-        status: ended.code().unwrap_or(-1),
-        said,
-        folder,
-    }
-}
-
-impl Ended {
-    /// What differs from: this status, these words, little memory, nothing left behind.
-    fn wrong(&self, status: i32, words: &str) -> Option<String> {
-        let left = left_behind(self.folder.path());
-        let is_right =
-            self.status == status && self.said.contains(words) && !self.said.contains("panicked") && left.is_empty();
-        (!is_right).then(|| {
-            format!(
-                "status {} (expected {status}, `{words}`), left {left:?}\n{}",
-                self.status, self.said
-            )
-        })
-    }
+/// What differs from: this status, these words, little memory, nothing left behind.
+fn wrong(ended: &Outcome<'_>, status: i32, words: &str) -> Option<String> {
+    let left = left_behind(ended.clone_folder());
+    let is_right =
+        ended.status == status && ended.output.contains(words) && !ended.output.contains("panicked") && left.is_empty();
+    (!is_right).then(|| {
+        format!(
+            "status {} (expected {status}, `{words}`), left {left:?}\n{}",
+            ended.status, ended.output
+        )
+    })
 }
 
 /// Files that a failed run must not leave: all but whole blobs of a layout, and what was there before.
@@ -120,10 +88,9 @@ fn what_a_registry_makes_up_is_refused() {
             .iter()
             .zip(["shop/base", "shop/web"])
             .find(|(tag, name)| emulator.tag(name, tag).is_some());
-        let wrong = ended
-            .wrong(row.status, row.words)
-            .or(written.map(|(tag, _)| format!("the tag {tag} was written")));
-        wrong.map(|wrong| format!("{}, {action:?}: {wrong}", row.what))
+        let differs =
+            wrong(&ended, row.status, row.words).or(written.map(|(tag, _)| format!("the tag {tag} was written")));
+        differs.map(|differs| format!("{}, {action:?}: {differs}", row.what))
     })
     .into_iter()
     .flatten()
@@ -150,7 +117,7 @@ fn an_answer_about_what_was_written_must_fit() {
         let emulator = Emulator::start(Setup::shop());
         emulator.put_image("shop/base", "1", &image());
         emulator.script(on(method, path).signed_in(), 9, answer);
-        assert_eq!(run(&emulator, RETAG, |_| ()).wrong(1, ANY), None);
+        assert_eq!(wrong(&run(&emulator, RETAG, |_| ()), 1, ANY), None);
     }
 }
 
@@ -172,7 +139,7 @@ fn indexes_that_nobody_needs_are_refused() {
     for action in [TO_LAYOUT, COPY] {
         let emulator = Emulator::start(Setup::shop());
         emulator.put_image("shop/base", "1", &deep);
-        assert_eq!(run(&emulator, action, |_| ()).wrong(1, "nested deeper than 16"), None);
+        assert_eq!(wrong(&run(&emulator, action, |_| ()), 1, "nested deeper than 16"), None);
         for (index, times, words) in [
             // Read by its tag and by the digest that it names, and no more often.
             (&cyclic, 2, "sent other bytes than asked for"),
@@ -181,7 +148,7 @@ fn indexes_that_nobody_needs_are_refused() {
             let emulator = Emulator::start(Setup::shop());
             let index = json_answer(OCI_INDEX, index.to_string());
             emulator.script(on("GET", "/manifests/").signed_in(), times + 9, index);
-            assert_eq!(run(&emulator, action, |_| ()).wrong(1, words), None);
+            assert_eq!(wrong(&run(&emulator, action, |_| ()), 1, words), None);
             assert_eq!(emulator.unmet(), 9, "{action:?}, {words}");
         }
     }
@@ -206,7 +173,7 @@ fn ten_thousand_layers_cost_little() {
         .collect();
     emulator.script(on("GET", "/manifests/1").signed_in(), 1, manifest(layers));
     let ended = run(&emulator, TO_OCI_ARCHIVE, |_| ());
-    assert_eq!(ended.wrong(4, "404 BLOB_UNKNOWN"), None);
+    assert_eq!(wrong(&ended, 4, "404 BLOB_UNKNOWN"), None);
     assert!(emulator.requests().len() < 40, "{}", emulator.requests().len());
 }
 
@@ -234,6 +201,6 @@ fn a_bomb_in_a_compressed_archive_takes_time_and_no_memory() {
                 archive.into_inner().unwrap().finish().unwrap().flush().unwrap();
             },
         );
-        assert_eq!(ended.wrong(1, document), None);
+        assert_eq!(wrong(&ended, 1, document), None);
     }
 }

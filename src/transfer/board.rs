@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const SMALLEST_HALF: u64 = 4 * 1024 * 1024;
 /// A piece is cut only after so long: what is done sooner needs no help.
 const BEFORE_CUTTING: Duration = Duration::from_millis(250);
+/// When a piece ends, those that are left may become faster; how fast they are is seen after so long.
+const SETTLING: Duration = Duration::from_millis(100);
 /// A piece is cut only if it would take so much longer still.
 const WORTH_CUTTING: Duration = Duration::from_millis(500);
 
@@ -22,6 +24,8 @@ pub(super) struct Board<'w> {
     /// The first blob that has not been begun.
     next: usize,
     ranges: Ranges,
+    /// When a piece last ended.
+    ended: Option<Instant>,
 }
 
 /// Whether the registry gives parts of blobs.
@@ -48,13 +52,13 @@ pub(super) struct Progress {
 #[derive(Clone, Copy)]
 pub(super) struct Piece {
     pub(super) blob: usize,
-    /// Where it began.
-    start: u64,
     pub(super) at: u64,
     pub(super) end: u64,
     /// When it was asked for; `None` while it waits for a connection.
-    pub(super) begun: Option<Instant>,
-    pub(super) active: bool,
+    begun: Option<Instant>,
+    /// Where it was when it began, or when another one last ended.
+    from: u64,
+    active: bool,
 }
 
 impl Piece {
@@ -63,9 +67,9 @@ impl Piece {
         self.end - self.at
     }
 
-    /// Whether it would take long enough still, at its pace so far, for a second connection to be worth its while.
+    /// Whether it would take long enough still, at its pace of late, for a second connection to be worth its while.
     fn is_slow(&self, elapsed: Duration) -> bool {
-        let fetched = self.at - self.start;
+        let fetched = self.at - self.from;
         let elapsed = elapsed.as_millis();
         u128::from(self.left()) * elapsed > u128::from(fetched) * WORTH_CUTTING.as_millis()
     }
@@ -95,6 +99,7 @@ impl<'w> Board<'w> {
             pieces: Vec::new(),
             next: 0,
             ranges: Ranges::Unknown,
+            ended: None,
         }
     }
 
@@ -110,6 +115,10 @@ impl<'w> Board<'w> {
             self.next += 1;
             return self.begin(blob, 0, size);
         }
+        let now = Instant::now();
+        let unsettled = self
+            .ended
+            .map_or(Duration::ZERO, |ended| SETTLING.saturating_sub(now - ended));
         let mut longest: Option<usize> = None;
         let mut soonest: Option<Duration> = None;
         let mut may_change = false;
@@ -117,18 +126,19 @@ impl<'w> Board<'w> {
             if piece.left() < 2 * SMALLEST_HALF || self.ranges == Ranges::Ignored {
                 continue;
             }
-            let elapsed = match piece.begun {
-                Some(begun) if self.ranges != Ranges::Asked => begun.elapsed(),
+            let begun = match piece.begun {
+                Some(begun) if self.ranges != Ranges::Asked => begun,
                 // It says so when it begins, and the one that asks when it knows.
                 _ => {
                     may_change = true;
                     continue;
                 }
             };
-            let young = BEFORE_CUTTING.saturating_sub(elapsed);
-            if !young.is_zero() {
-                soonest = Some(soonest.map_or(young, |known| known.min(young)));
-            } else if !piece.is_slow(elapsed) {
+            let early = BEFORE_CUTTING.saturating_sub(now - begun).max(unsettled);
+            let pace_since = self.ended.map_or(begun, |ended| ended.max(begun));
+            if !early.is_zero() {
+                soonest = Some(soonest.map_or(early, |known| known.min(early)));
+            } else if !piece.is_slow(now - pace_since) {
                 // It may yet become slow.
                 soonest = Some(soonest.map_or(BEFORE_CUTTING, |known| known.min(BEFORE_CUTTING)));
             } else if longest.is_none_or(|known| piece.left() > self.pieces[known].left()) {
@@ -154,13 +164,27 @@ impl<'w> Board<'w> {
     fn begin(&mut self, blob: usize, at: u64, end: u64) -> Taken {
         self.pieces.push(Piece {
             blob,
-            start: at,
             at,
             end,
             begun: None,
+            from: at,
             active: true,
         });
         Taken::Piece(self.pieces.len() - 1)
+    }
+
+    /// Notes that a piece has got a connection.
+    pub(super) fn begun(&mut self, number: usize) {
+        self.pieces[number].begun = Some(Instant::now());
+    }
+
+    /// Notes that a piece has all its bytes. What it had of the network goes to the others: their pace counts from now.
+    pub(super) fn ended(&mut self, number: usize) {
+        self.pieces[number].active = false;
+        self.ended = Some(Instant::now());
+        for piece in &mut self.pieces {
+            piece.from = piece.at;
+        }
     }
 
     /// Notes whether a piece began where it was asked for. If nothing ever did and the piece that it was cut from is under
@@ -232,12 +256,12 @@ mod tests {
         let mut board = Board::of(&wanted);
         board.take();
         assert!(matches!(board.take(), Taken::Wait(None)), "until it begins");
-        board.pieces[0].begun = Some(Instant::now());
+        board.begun(0);
         assert!(matches!(board.take(), Taken::Wait(Some(_))));
         board.pieces[0].begun = long_ago();
         assert!(matches!(board.take(), Taken::Piece(1)));
         board.ranges = Ranges::Honoured;
-        board.pieces[0].active = false;
+        board.ended(0);
         assert!(matches!(board.take(), Taken::Wait(None)), "the half has not begun");
     }
 
@@ -247,7 +271,7 @@ mod tests {
         let mut board = Board::of(&wanted);
         assert!(matches!(board.take(), Taken::Piece(0)));
         assert!(matches!(board.take(), Taken::Piece(1)));
-        board.pieces[0].begun = Some(Instant::now());
+        board.begun(0);
         assert!(matches!(board.take(), Taken::Wait(Some(_))), "it may still be quick");
         board.pieces[0].begun = long_ago();
         assert!(matches!(board.take(), Taken::Piece(2)));
@@ -286,7 +310,7 @@ mod tests {
         assert!(matches!(ignored.take(), Taken::Nothing), "it stays whole");
 
         let mut late = cut();
-        late.pieces[0].active = false;
+        late.ended(0);
         assert!(
             !late.learn(1, false),
             "the first piece has ended, the second one reads on"
@@ -304,6 +328,31 @@ mod tests {
         assert!(matches!(board.take(), Taken::Wait(_)), "the rest takes some 80 ms");
         board.pieces[0].at = 8 << 20;
         assert!(matches!(board.take(), Taken::Piece(1)), "the rest takes over a second");
+    }
+
+    #[test]
+    fn what_was_slow_only_while_others_shared_the_network_is_not_cut() {
+        let wanted = [wanted(64 << 20), wanted(64 << 20)];
+        let settled = || {
+            let mut board = Board::of(&wanted);
+            board.take();
+            board.take();
+            board.pieces[1].begun = long_ago();
+            board.pieces[1].at = 8 << 20;
+            board.ended(0);
+            assert!(
+                matches!(board.take(), Taken::Wait(Some(_))),
+                "its new pace is not known yet"
+            );
+            board.ended = Instant::now().checked_sub(SETTLING);
+            board
+        };
+        let mut quick = settled();
+        quick.pieces[1].at = 24 << 20;
+        assert!(matches!(quick.take(), Taken::Wait(Some(_))), "16 MiB in 100 ms");
+        let mut slow = settled();
+        slow.pieces[1].at = 9 << 20;
+        assert!(matches!(slow.take(), Taken::Piece(2)), "1 MiB in 100 ms");
     }
 
     #[test]

@@ -20,7 +20,6 @@ use crate::registry::retry::Tries;
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
 use std::io::ErrorKind;
-use std::time::Instant;
 use tokio::sync::Notify;
 
 /// Read back for the digest so many bytes at a time.
@@ -65,7 +64,7 @@ impl Mover<'_> {
                 Taken::Piece(number) => {
                     // The semaphore is never closed, so there is always a permit in the end.
                     let permit = self.transfers.acquire().await;
-                    board.borrow_mut().pieces[number].begun = Some(Instant::now());
+                    board.borrow_mut().begun(number);
                     changed.notify_waiters();
                     self.piece(board, changed, number, from).await?;
                     drop(permit);
@@ -111,7 +110,7 @@ impl Mover<'_> {
             let at = board.borrow().pieces[number].at;
             self.pause_reading(error, at, &mut tries, from).await?;
         }
-        board.borrow_mut().pieces[number].active = false;
+        board.borrow_mut().ended(number);
         Ok(())
     }
 

@@ -3,16 +3,13 @@
 //! OCI distribution specification: "Pulling blobs", "Pushing blobs", "Mounting a blob from another repository".
 
 use super::error::{Error, Problem};
-use super::exchange::{Answer, Ask, Target};
+use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
 use super::payload::Payload;
 use super::{Registry, Scopes};
 use crate::image::{Digest, Repository};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, LOCATION, RANGE};
 use reqwest::{Method, Response, Url};
-
-/// Largest answer to an upload request, in bytes.
-const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// What became of a mount.
 #[derive(Debug)]

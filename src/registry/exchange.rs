@@ -1,8 +1,9 @@
 //! One exchange with a registry: the sign-in that it takes, what is tried again, and refusals made into types.
 
+use super::address::shown;
 use super::challenge::{BadChallenge, Challenge};
 use super::error::{self, Error, Problem};
-use super::network::{self, Incoming, Known, Outgoing, asked_pause, speaks_plain_http};
+use super::network::{Incoming, Known, Outgoing, asked_pause, speaks_plain_http};
 use super::payload::Payload;
 use super::redirect::distrust_address;
 use super::scope::{Granted, Scopes};
@@ -15,8 +16,8 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Method, Response, Url};
 use std::time::{Duration, Instant};
 
-/// Largest answer to a greeting, in bytes.
-const LARGEST_GREETING: usize = 64 * 1024;
+/// Largest answer that is no document, in bytes: to a greeting, a sign-in or a write.
+pub(super) const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// A request below `/v2/`, or to an address that the registry gave.
 pub(super) struct Ask<'a> {
@@ -85,11 +86,11 @@ impl Registry {
     /// No answer, or one that is no registry's.
     pub async fn greet(&self) -> Result<SignIn, Error> {
         let scopes = Scopes::none();
-        let ask = Ask::get(String::new(), &scopes, LARGEST_GREETING, "answering".to_owned());
+        let ask = Ask::get(String::new(), &scopes, LARGEST_ANSWER, "answering".to_owned());
         self.retried(&ask, async || self.find_out(&ask).await.map(|_| ()))
             .await?;
         Ok(match self.0.state.known().map(|known| known.challenge) {
-            Some(Challenge::Bearer { realm, .. }) => SignIn::Token(network::shown(&realm)),
+            Some(Challenge::Bearer { realm, .. }) => SignIn::Token(shown(&realm)),
             Some(Challenge::Basic) => SignIn::Basic,
             Some(Challenge::Open) | None => SignIn::Open,
         })
@@ -284,7 +285,7 @@ impl Registry {
             }
             BadChallenge::Realm(realm) => Problem::Protocol(format!("its realm `{}` is no URL", Words::new(&realm))),
             BadChallenge::Untrusted { realm, why } => Problem::UntrustedRealm {
-                realm: network::shown(&realm),
+                realm: shown(&realm),
                 why,
             },
         })
@@ -368,7 +369,7 @@ impl<'a> Ask<'a> {
             Target::Address(url) => match distrust_address(url, host) {
                 None => url.clone(),
                 Some(why) => {
-                    let to = network::shown(url);
+                    let to = shown(url);
                     return Err(Problem::Redirect { to, why });
                 }
             },

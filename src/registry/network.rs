@@ -1,39 +1,29 @@
-//! Connections to registries and token servers: TLS trust, time limits, proxies, redirects. One for a whole run.
+//! What is sent to registries and token servers, with time limits and redirects. One for a whole run.
 
+use super::address::{origin, shown};
 use super::challenge::Challenge;
+use super::client::Clients;
 use super::error::{Problem, Reach};
 use super::exchange::Failed;
 use super::payload::{LONGEST_STORING, Payload, Watch};
-use super::redirect::{distrust_redirect, origin, redirect_target};
+use super::redirect::{distrust_redirect, redirect_target};
 use super::rest::Resting;
 use super::retry::{self, Policy};
-use crate::image::{Host, is_loopback_name};
+use crate::image::Host;
 use crate::words::Words;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
 };
-use reqwest::{Certificate, Client, Method, Response, Url};
+use reqwest::{Certificate, Method, Response, Url};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Most redirects that one request follows.
 const MOST_REDIRECTS: usize = 5;
 /// Largest body of a refusal that is read, in bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
-
-/// Parameters of the registry protocol and of token requests whose values are no secrets.
-const PLAIN_PARAMETERS: [&str; 8] = [
-    "artifactType",
-    "digest",
-    "from",
-    "last",
-    "mount",
-    "n",
-    "scope",
-    "service",
-];
 
 /// Limits and trust of a run.
 #[derive(Debug, Clone)]
@@ -50,8 +40,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Network {
     settings: Settings,
-    /// One for each [`Use`], made when needed.
-    clients: [OnceLock<Client>; 2],
+    clients: Clients,
     hosts: Mutex<HashMap<Host, Arc<HostState>>>,
     resting: Resting,
 }
@@ -110,7 +99,7 @@ impl Network {
     pub fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             settings,
-            clients: Default::default(),
+            clients: Clients::default(),
             hosts: Mutex::default(),
             resting: Resting::default(),
         })
@@ -209,8 +198,10 @@ impl Network {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Problem> {
         self.resting.over(url).await;
-        let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
-        let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
+        let mut request = self
+            .clients
+            .of(url, &self.settings)?
+            .request(outgoing.method.clone(), url.clone());
         if let Some(accept) = outgoing.accept {
             request = request.header(ACCEPT, accept);
         }
@@ -252,8 +243,10 @@ impl Network {
     ) -> Result<Response, Problem> {
         let url = &outgoing.url;
         self.resting.over(url).await;
-        let usage = if is_loopback(url) { Use::Direct } else { Use::Proxied };
-        let mut request = self.client(usage)?.request(outgoing.method.clone(), url.clone());
+        let mut request = self
+            .clients
+            .of(url, &self.settings)?
+            .request(outgoing.method.clone(), url.clone());
         if let Some(content_type) = &outgoing.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
@@ -336,50 +329,6 @@ impl Network {
         let _ = tokio::time::timeout(self.settings.timeout, reading).await;
         body.freeze()
     }
-
-    fn client(&self, usage: Use) -> Result<&Client, Problem> {
-        let cell = &self.clients[usage as usize];
-        if let Some(client) = cell.get() {
-            return Ok(client);
-        }
-        let client = self
-            .build(usage)
-            .map_err(|error| Problem::Protocol(Words::new(&error.to_string()).as_str().to_owned()))?;
-        Ok(cell.get_or_init(|| client))
-    }
-
-    fn build(&self, usage: Use) -> Result<Client, reqwest::Error> {
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .map(|root| Certificate::from_der(root));
-        let mut certificates = roots.collect::<Result<Vec<_>, _>>()?;
-        certificates.extend(self.settings.extra_roots.iter().cloned());
-        let mut builder = Client::builder()
-            .user_agent(concat!("crg-pipe/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_only(certificates)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.settings.timeout)
-            // What a server's side does not take or acknowledge; the kernel holds megabytes that nobody else watches.
-            .tcp_user_timeout(self.settings.timeout)
-            .pool_max_idle_per_host(32)
-            .tcp_nodelay(true);
-        if matches!(usage, Use::Direct) {
-            builder = builder.no_proxy();
-        }
-        builder.build()
-    }
-}
-
-/// What a client is for. Loopback can be reached by no proxy (Go's clients make the same exception).
-#[derive(Debug, Clone, Copy)]
-enum Use {
-    Proxied,
-    Direct,
-}
-
-pub(super) fn is_loopback(url: &Url) -> bool {
-    url.host_str()
-        .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
 }
 
 /// Waits for a server. Not left to the client: its read timeout goes on while nobody reads, so that a registry would seem
@@ -403,48 +352,8 @@ pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     retry::retry_after(text("retry-after")?, now.unwrap_or_else(std::time::SystemTime::now))
 }
 
-/// A URL without user name, password and the values of its query, but for those that the protocol defines: storage has
-/// URLs that are passwords themselves (`X-Amz-Signature`, `sig`, `verify`), and upload sessions keep their state there.
-pub(super) fn shown(url: &Url) -> Words {
-    let mut shown = url.clone();
-    let _ = shown.set_password(None);
-    let _ = shown.set_username("");
-    let query = url.query().map(|query| {
-        let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if !PLAIN_PARAMETERS.contains(&name) => format!("{name}=..."),
-            _ => parameter.to_owned(),
-        });
-        parameters.collect::<Vec<_>>().join("&")
-    });
-    shown.set_query(query.as_deref());
-    Words::new(shown.as_str())
-}
-
 /// Whether a failed first connection to loopback means that the registry speaks plain HTTP. A certificate means that it
 /// does not, be it right or wrong.
 pub(super) fn speaks_plain_http(problem: &Problem) -> bool {
     matches!(problem, Problem::Unreachable(Reach::Tls(_) | Reach::Broken(_)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_secret_of_a_url_is_shown() {
-        for (url, text) in [
-            ("https://user:pass@example.org/a?n=5", "https://example.org/a?n=5"),
-            (
-                "https://s3.example.org/a?X-Amz-Signature=abc&digest=sha256:1",
-                "https://s3.example.org/a?X-Amz-Signature=...&digest=sha256:1",
-            ),
-            (
-                "https://cdn.example.org/a?verify=1-abc%3D",
-                "https://cdn.example.org/a?verify=...",
-            ),
-            ("https://crg.apkg.io/u?_state=abc", "https://crg.apkg.io/u?_state=..."),
-        ] {
-            assert_eq!(shown(&Url::parse(url).unwrap()).as_str(), text);
-        }
-    }
 }

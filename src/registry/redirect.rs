@@ -1,22 +1,10 @@
 //! Where a registry's answers may send us: redirects, and addresses for uploads. Pure.
 
+use super::address::{Origin, is_loopback, origin};
 use super::error::Problem;
-use super::network::is_loopback;
 use crate::image::{Host, is_loopback_name};
 use reqwest::header::{HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
-
-/// Scheme, host name and port.
-pub(super) type Origin = (String, String, Option<u16>);
-
-/// The origin of a URL.
-pub(super) fn origin(url: &Url) -> Origin {
-    (
-        url.scheme().to_owned(),
-        url.host_str().unwrap_or_default().to_owned(),
-        url.port_or_known_default(),
-    )
-}
 
 /// Where an answer redirects to; `None` if it does not.
 ///

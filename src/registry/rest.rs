@@ -1,6 +1,6 @@
 //! Servers that asked to be left alone: not only by the request that they refused.
 
-use super::redirect::{Origin, origin};
+use super::address::{Origin, origin};
 use super::retry::{self, FIRST};
 use crate::words::Words;
 use reqwest::Url;

@@ -16,8 +16,8 @@ use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Host, Repository, Tag};
 use crate::registry::{Code, Error, Granted, Problem, Scopes};
 use crate::request::Step;
-use crate::variables::distance;
 use crate::words::Words;
+use strsim::osa_distance;
 
 /// What stands before the name of the credential at the end of a fact.
 const SIGNED: &str = " (with the ";
@@ -259,7 +259,7 @@ pub fn with_suggestions(failure: Failure, wanted: &Tag, tags: &[Tag]) -> Failure
     }
 }
 
-/// The tags most like `wanted`: by what they share at the beginning, then by edit distance.
+/// The tags most like `wanted`: by edit distance, then by what they share at the beginning.
 fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
     let shared = |tag: &Tag| {
         tag.as_str()
@@ -269,11 +269,10 @@ fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
             .count()
     };
     let mut ranked: Vec<&Tag> = tags.iter().collect();
-    ranked.sort_by_key(|tag| {
-        (
-            distance(tag.as_str(), wanted.as_str(), 3),
-            std::cmp::Reverse(shared(tag)),
-        )
+    // Beyond a few letters it no longer matters how many.
+    ranked.sort_by_cached_key(|tag| {
+        let distance = osa_distance(tag.as_str(), wanted.as_str()).min(4);
+        (distance, std::cmp::Reverse(shared(tag)))
     });
     ranked.truncate(MOST_SUGGESTIONS);
     ranked

@@ -8,6 +8,7 @@ use crate::secret::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use strsim::osa_distance;
 
 /// The actions of this version, as `ACTION` names them.
 pub const ACTIONS: [&str; 6] = ["pull", "retag", "push", "copy", "login", "check"];
@@ -318,30 +319,8 @@ fn near_miss(name: &str) -> Option<&'static str> {
             5..=9 => 1,
             _ => 2,
         };
-        *ours == written || distance(ours, &written, allowed) <= allowed
+        *ours == written || osa_distance(ours, &written) <= allowed
     })
-}
-
-/// Edit distance with neighbours swapped counting one (optimal string alignment); more than `most` is `most + 1`.
-pub(crate) fn distance(a: &str, b: &str, most: usize) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > most {
-        return most + 1;
-    }
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let substituted = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = substituted.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()].min(most + 1)
 }
 
 #[cfg(test)]

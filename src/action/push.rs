@@ -15,10 +15,10 @@ use crate::refusal::immutable;
 use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
 use crate::request::{Push, Source};
-use crate::variables::distance;
 use crate::words::Words;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
+use strsim::osa_distance;
 
 pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     let start = Instant::now();
@@ -108,7 +108,7 @@ async fn find(engine: &Engine, push: &Push, name: &str) -> Result<LocalImage, Fa
 
 fn not_there(wanted: &str, names: &[String]) -> Failure {
     let mut near: Vec<&String> = names.iter().collect();
-    near.sort_by_key(|name| distance(name, wanted, 12));
+    near.sort_by_cached_key(|name| osa_distance(name, wanted));
     let near: Vec<String> = near
         .iter()
         .take(5)

@@ -182,10 +182,13 @@ impl Access {
         {
             return Ok(pair);
         }
-        let reads = self.read(source, registry::Access::Pull);
         let opens = self.open(target, tag, registry::Access::PullPush);
-        let (read, opened) = tokio::join!(reads, opens);
-        let (from, manifest) = read?;
+        let (seen, opened) = tokio::join!(self.see(source), opens);
+        let (from, manifest) = match (seen?, &opened) {
+            // The target has these very bytes.
+            (Some((from, digest)), Ok((_, Some(existing)))) if existing.digest == digest => (from, existing.clone()),
+            _ => self.read(source, registry::Access::Pull).await?,
+        };
         let (to, existing) = opened?;
         Ok(Pair {
             from,
@@ -194,6 +197,30 @@ impl Access {
             joined: false,
             existing: Some(existing.map(|manifest| manifest.digest)),
         })
+    }
+
+    /// The digest that an image of another registry has now, by a HEAD: where pulls are counted, a GET of a manifest is one
+    /// and a HEAD is not ("Docker Hub pull usage and limits", Docker). `None` where only a GET will tell, or say why not.
+    async fn see(&self, image: &Reference) -> Result<Option<(Served, Digest)>, Failure> {
+        if *image.repository.host() == self.registry {
+            return Ok(None);
+        }
+        let scopes = Scopes::of(&image.repository, registry::Access::Pull);
+        let Some(served) = self.candidates(&image.repository, &scopes).pop() else {
+            return Ok(None);
+        };
+        let Served {
+            repository, registry, ..
+        } = &served;
+        match registry.digest(repository, &image.selector(), &scopes).await {
+            Ok(digest) => Ok(digest.map(|digest| (served, digest))),
+            // An answer to HEAD has no words.
+            Err(Error {
+                problem: Problem::Refused { status: 400..=428, .. },
+                ..
+            }) => Ok(None),
+            Err(error) => Err(self.explain(&error, &served, false)),
+        }
     }
 
     /// Both sides with one credential and one token; `None` if no credential may do both.

@@ -274,6 +274,47 @@ fn a_foreign_credential_goes_to_its_registry_only() {
 }
 
 #[test]
+fn an_unchanged_image_of_another_registry_costs_no_get_there() {
+    let (source, target) = (start(Setup::shop()), Emulator::start(Setup::shop()));
+    let image = format!("{}/shop/base:1", source.host());
+    let mirror = || {
+        let mark = source.requests().len();
+        let outcome = copy(&target, &image)
+            .var("SOURCE_USERNAME", Setup::EMAIL)
+            .var("SOURCE_PASSWORD", &Setup::api_token())
+            .run()
+            .succeeds();
+        assert_eq!(
+            target.tag("shop/base", "1"),
+            source.tag("shop/base", "1"),
+            "{}",
+            outcome.output
+        );
+        source.requests().split_off(mark)
+    };
+    mirror();
+    let heads = [
+        "HEAD /v2/shop/base/manifests/1 401",
+        "HEAD /v2/shop/base/manifests/1 200",
+    ];
+    assert_eq!(mirror(), heads);
+
+    // What has changed is fetched, and so is what a HEAD does not tell.
+    source.put_image("shop/base", "1", &Image::small("changed"));
+    let changed = mirror();
+    assert_eq!(changed[..2], heads);
+    assert_eq!(changed[2], "GET /v2/shop/base/manifests/1 200");
+    source.script(on("HEAD", "/manifests/1").signed_in(), 1, Answer::new(405));
+    assert_eq!(
+        mirror()[1..],
+        [
+            "HEAD /v2/shop/base/manifests/1 405",
+            "GET /v2/shop/base/manifests/1 200"
+        ]
+    );
+}
+
+#[test]
 fn referrers_go_along_only_if_asked_for() {
     for (source_lists, target_lists) in [(true, true), (true, false), (false, true), (false, false)] {
         let emulator = start(Setup::shop().with(|settings| settings.referrers = source_lists));

@@ -137,7 +137,7 @@ impl Registry {
         selector: &Selector,
         scopes: &Scopes,
     ) -> Result<Option<Digest>, Error> {
-        let during = format!("looking for {}", named(repository, selector));
+        let during = format!("reading {}", named(repository, selector));
         let path = format!("{}/manifests/{selector}", repository.path());
         let ask = Ask {
             method: Method::HEAD,

@@ -1,6 +1,6 @@
 //! What happens on the way: every fault that a registry or a network is known for, at every request of every action,
-//! as one table. What came of each is asserted for the pipe; `make faults` measures skopeo beside it and writes
-//! `docs/faults.md`.
+//! as one table, and the Docker daemon's streams as another. What came of each is asserted for the pipe; `make faults`
+//! measures skopeo beside it and writes `docs/faults.md`.
 
 mod case;
 mod cases;
@@ -77,6 +77,6 @@ fn no_fault_loses_anything() {
         .collect();
     assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
     if let Some(path) = page {
-        page::write(path.as_ref(), &table);
+        page::write(path.as_ref(), "requests", &page::said("skopeo", "--version"), &table);
     }
 }

@@ -1,8 +1,10 @@
 //! Runs that are stopped at any moment, by signals or killed, and disks that are full or may not be written: the end is
 //! told, what was there stays valid, and the next run completes what is missing.
 
+mod at_random;
+
 use crate::support::emulator::{Answer, Emulator, Fault, Setup, on};
-use crate::support::image::{Image, ImageBuilder, digest};
+use crate::support::image::{Blob, Image, ImageBuilder, digest};
 use crate::support::pipe::Pipe;
 use serde_json::Value;
 use std::net::TcpListener;
@@ -132,14 +134,21 @@ fn assert_valid(layout: &Path) {
     }
 }
 
-fn assert_complete(layout: &Path) {
+fn assert_complete(layout: &Path, image: &Image) {
     assert_valid(layout);
-    for blob in image().blobs() {
-        let name = blob.digest().replace(':', "/");
+    for name in blobs_of(image) {
         assert!(layout.join("blobs").join(&name).is_file(), "{name}");
     }
     let index = std::fs::read_to_string(layout.join("index.json")).unwrap();
-    assert!(index.contains(&image().digest()), "{index}");
+    assert!(index.contains(&image.digest()), "{index}");
+}
+
+/// The files below `blobs` that a layout of the image has.
+fn blobs_of(image: &Image) -> Vec<String> {
+    let images = image.walk();
+    let blobs = images.iter().flat_map(|image| image.blobs().iter().map(Blob::digest));
+    let manifests = images.iter().map(|image| image.digest());
+    blobs.chain(manifests).map(|digest| digest.replace(':', "/")).collect()
 }
 
 /// Starts a run and kills it when the registry has been asked so often; false if it had ended by then.
@@ -168,7 +177,7 @@ fn a_layout_survives_kill_at_any_request_and_the_next_run_completes_it() {
         killed += usize::from(kill_after(requests, &emulator, pull()));
         assert_valid(&out);
         pull().run().succeeds();
-        assert_complete(&out);
+        assert_complete(&out, &image());
     }
     assert!(killed >= 6, "only {killed} runs were killed before their end");
 }
@@ -264,7 +273,7 @@ fn a_full_disk_is_told_and_a_layout_on_it_is_completed_later() {
         .says("free space earlier in the step")
         .says("✖ pull: nothing was changed (exit status 1: other)");
     assert_valid(&outcome.clone_folder().join("first/out"));
-    assert_complete(&outcome.clone_folder().join("second/out"));
+    assert_complete(&outcome.clone_folder().join("second/out"), &image());
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod image;
 mod insights;
 mod login;
 mod offline;
+mod panics;
 mod proof;
 mod pull;
 mod push;

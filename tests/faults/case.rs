@@ -66,6 +66,8 @@ impl Action {
 /// Where a fault hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Point {
+    /// The lookup of the registry's name.
+    Name,
     Token,
     ManifestGet,
     BlobGet,
@@ -84,6 +86,7 @@ pub(super) enum Point {
 impl Point {
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::Name => "name",
             Self::Token => "token",
             Self::ManifestGet => "manifest GET",
             Self::BlobGet => "blob GET",
@@ -99,7 +102,7 @@ impl Point {
 
     pub(super) fn is_met_by(self, action: Action) -> bool {
         match self {
-            Self::Token => true,
+            Self::Name | Self::Token => true,
             Self::ManifestGet => !matches!(action, Action::Push | Action::PushPlain),
             Self::MountPost => action == Action::Mount,
             Self::BlobHead => matches!(action, Action::Push | Action::Copy),
@@ -134,6 +137,8 @@ impl Point {
         let layer = self.image().blobs()[1].digest();
         let hex = layer.trim_start_matches("sha256:");
         match self {
+            // No request: its tries are the name server's to tell.
+            Self::Name => ("", String::new()),
             Self::Token => ("GET", "^/token".to_owned()),
             Self::ManifestGet => ("GET", "/manifests/".to_owned()),
             Self::BlobGet => ("GET", format!("^/v2/.*/blobs/sha256:{hex}")),
@@ -168,6 +173,8 @@ pub(super) struct Case {
     pub(super) script: fn() -> Vec<Fault>,
     pub(super) settings: fn(&mut Settings),
     pub(super) opens_after: Duration,
+    /// Where the registry is reached by its name: how long from the first lookup on it has no address.
+    pub(super) unknown_for: Option<Duration>,
     expected: Expected,
     but: Option<(Action, usize, u64)>,
     only: Option<&'static [Action]>,
@@ -195,6 +202,7 @@ impl Case {
             script,
             settings: |_| (),
             opens_after: Duration::ZERO,
+            unknown_for: None,
             expected: Expected {
                 status: 0,
                 tries,
@@ -248,6 +256,12 @@ impl Case {
 
     pub(super) fn opens_after(mut self, seconds: f64) -> Self {
         self.opens_after = Duration::from_secs_f64(seconds);
+        self
+    }
+
+    /// The registry is reached by its name, which has no address for so long.
+    pub(super) fn unknown_for(mut self, time: Duration) -> Self {
+        self.unknown_for = Some(time);
         self
     }
 

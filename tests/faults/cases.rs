@@ -2,6 +2,7 @@
 
 use super::case::{Action, Case, LARGE, LAYER, Point, WINDOW, busy, busy_for, busy_until, image, received, sent};
 use crate::support::emulator::{Answer, Break, Fault, Kept};
+use std::time::Duration;
 
 /// All of the layer; gzip makes noise longer.
 const WHOLE: u64 = LARGE as u64 + (512 << 10);
@@ -23,6 +24,7 @@ pub(super) fn all() -> Vec<Case> {
         cases.extend(at_any(point));
     }
     cases.extend(answers());
+    cases.extend(names());
     cases.extend(connections());
     cases.extend(downloads());
     cases.extend(uploads());
@@ -84,6 +86,18 @@ fn answers() -> Vec<Case> {
         Case::new(Point::ManifestPut, "reset for ever", 3, || vec![Fault::Reset; 20])
             .fails(6)
             .only(&[Action::Push, Action::Retag]),
+    ]
+}
+
+fn names() -> Vec<Case> {
+    let name = |fault, tries, time| Case::new(Point::Name, fault, tries, Vec::new).unknown_for(time);
+    vec![
+        name("nothing", 1, Duration::ZERO),
+        // On a slow machine the second lookup may be late enough.
+        name("no address for 0.6 s at first", 2, Duration::from_millis(600)).most(3),
+        name("no address for ever", 3, Duration::MAX)
+            .fails(6)
+            .only(&[Action::Pull, Action::Push, Action::Copy]),
     ]
 }
 

@@ -5,9 +5,7 @@ use super::run::Cell;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
-
-const BEGIN: &str = "<!-- table: begin -->";
-const END: &str = "<!-- table: end -->";
+use std::sync::Mutex;
 
 const OURS: [(&str, Action); 6] = [
     ("pull", Action::Pull),
@@ -75,21 +73,32 @@ fn shown(cell: &Cell) -> String {
     text
 }
 
-/// Puts the table between the markers of the page.
-pub(super) fn write(path: &Path, table: &str) {
+/// The table of the daemon's streams: for each fault its cells for `pull` and `push`. skopeo asks a daemon for neither.
+pub(super) fn streams<'a>(rows: impl Iterator<Item = (&'a str, &'a (Cell, Cell))>) -> String {
+    let begin = "| fault | pull | push | skopeo |\n|---|---|---|---|\n".to_owned();
+    rows.fold(begin, |text, (fault, (pull, push))| {
+        format!("{text}| {fault} | {} | {} | – |\n", shown(pull), shown(push))
+    })
+}
+
+/// Puts a table between its markers on the page, with the peer that was measured beside.
+pub(super) fn write(path: &Path, name: &str, peer: &str, table: &str) {
+    // Two tests write the page, each its own table.
+    static PAGE: Mutex<()> = Mutex::new(());
+    let _alone = PAGE.lock().unwrap();
+    let (begin, end) = (format!("<!-- {name}: begin -->"), format!("<!-- {name}: end -->"));
     let page = std::fs::read_to_string(path).expect("the page, with its markers");
-    let (before, rest) = page.split_once(BEGIN).expect("where the table begins");
-    let (_, after) = rest.split_once(END).expect("where the table ends");
-    let said = |program: &str, argument: &str| {
-        let output = Command::new(program).arg(argument).output().expect("a version");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    let measured = format!(
-        "Measured on {} with crg-pipe {} (debug build), {}.",
-        said("date", "+%Y-%m-%d"),
-        env!("CARGO_PKG_VERSION"),
-        said("skopeo", "--version")
-    );
-    let page = format!("{before}{BEGIN}\n{measured}\n\n{table}{END}{after}");
+    let (before, rest) = page.split_once(&begin).expect("where the table begins");
+    let (_, after) = rest.split_once(&end).expect("where the table ends");
+    let date = said("date", "+%Y-%m-%d");
+    let version = env!("CARGO_PKG_VERSION");
+    let measured = format!("Measured on {date} with crg-pipe {version} (debug build), {peer}.");
+    let page = format!("{before}{begin}\n{measured}\n\n{table}{end}{after}");
     std::fs::write(path, page).unwrap();
+}
+
+/// What a program says of itself.
+pub(super) fn said(program: &str, argument: &str) -> String {
+    let output = Command::new(program).arg(argument).output().expect("a version");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -2,9 +2,11 @@
 
 use super::Client;
 use super::case::{Action, Case, Point};
+use super::names::Names;
 use crate::support::emulator::{Emulator, Entry, Setup};
 use crate::support::image::{Image, digest};
 use crate::support::pipe::Pipe;
+use crate::support::pki::Authority;
 use crate::support::skopeo::{Skopeo, write_layout};
 use regex::Regex;
 use serde_json::Value;
@@ -25,9 +27,9 @@ pub(super) struct Cell {
     pub(super) again: u64,
     pub(super) seconds: f64,
     /// What is wrong with what it left behind.
-    left: Option<String>,
+    pub(super) left: Option<String>,
     /// What the client said.
-    said: String,
+    pub(super) said: String,
 }
 
 impl Cell {
@@ -77,17 +79,14 @@ pub(super) fn cell(client: Client, case: &Case, action: Action) -> Cell {
 
 fn begin(client: Client, case: &Case, action: Action) -> Cell {
     let at_source = case.point.is_source(action);
-    let setup = |hit: bool| {
-        let setup = Setup::shop().with(|settings| {
-            if hit {
-                (case.settings)(settings);
-            }
-        });
-        if hit {
-            setup.opens_after(case.opens_after)
-        } else {
-            setup
-        }
+    let names = case.unknown_for.map(Names::start);
+    let names = names.as_ref();
+    let setup = |hit: bool| match (hit, names) {
+        (false, None) => Setup::shop(),
+        // skopeo takes certificates for both sides of a copy or for none.
+        (false, Some(_)) => Setup::shop().tls(Authority::shared()),
+        (true, None) => Setup::shop().with(case.settings).opens_after(case.opens_after),
+        (true, Some(names)) => names.registry(),
     };
     let source = Emulator::start(setup(at_source));
     source.put_image("shop/base", "1", case.point.image());
@@ -95,12 +94,19 @@ fn begin(client: Client, case: &Case, action: Action) -> Cell {
     let target = other.as_ref().unwrap_or(&source);
     if matches!(action, Action::Push | Action::PushPlain) {
         // Only what is below the tag is pushed; nothing of it may be there before.
-        return finish(client, case, action, &Emulator::start(setup(true)), None);
+        return finish(client, case, action, &Emulator::start(setup(true)), None, names);
     }
-    finish(client, case, action, target, Some(&source))
+    finish(client, case, action, target, Some(&source), names)
 }
 
-fn finish(client: Client, case: &Case, action: Action, target: &Emulator, source: Option<&Emulator>) -> Cell {
+fn finish(
+    client: Client,
+    case: &Case,
+    action: Action,
+    target: &Emulator,
+    source: Option<&Emulator>,
+    names: Option<&Names>,
+) -> Cell {
     let hit = match source {
         Some(source) if case.point.is_source(action) => source,
         _ => target,
@@ -110,13 +116,11 @@ fn finish(client: Client, case: &Case, action: Action, target: &Emulator, source
     }
     let begun = Instant::now();
     let (status, said, problem) = match client {
-        Client::Pipe => by_pipe(action, case, target, source),
-        Client::Skopeo => by_skopeo(action, case.point.image(), target, source),
+        Client::Pipe => by_pipe(action, case, target, source, names),
+        Client::Skopeo => by_skopeo(action, case.point.image(), target, source, names),
     };
     let seconds = begun.elapsed().as_secs_f64();
-    let requests = tries(case.point, action, &hit.journal());
-    // Those of the other blob do not count; a client that gave up may not have come to it.
-    let tries = (requests + 1).saturating_sub(case.point.usual()).max(requests.min(1));
+    let tries = names.map_or_else(|| tries(case.point, action, &hit.journal()), Names::lookups);
     let left = match (action, status) {
         (Action::Pull, _) => problem,
         (_, 0) => arrived(action, case.point.image(), target),
@@ -145,9 +149,16 @@ fn tag(action: Action) -> &'static str {
 }
 
 /// Status, output, and what is wrong with a layout that was written.
-fn by_pipe(action: Action, case: &Case, target: &Emulator, source: Option<&Emulator>) -> (i32, String, Option<String>) {
+fn by_pipe(
+    action: Action,
+    case: &Case,
+    target: &Emulator,
+    source: Option<&Emulator>,
+    names: Option<&Names>,
+) -> (i32, String, Option<String>) {
     let image = case.point.image();
-    let pipe = Pipe::new()
+    let pipe = names
+        .map_or_else(Pipe::new, Names::pipe)
         .workspace("shop")
         .registry(target)
         .api_token()
@@ -196,8 +207,13 @@ fn by_skopeo(
     image: &Image,
     target: &Emulator,
     source: Option<&Emulator>,
+    names: Option<&Names>,
 ) -> (i32, String, Option<String>) {
     let skopeo = Skopeo::new().patience(PATIENCE);
+    let skopeo = match (names, target.authority_pem()) {
+        (Some(names), Some(pem)) => skopeo.by(&names.wrapper()).trusting(&pem),
+        _ => skopeo,
+    };
     let layout = skopeo.folder().join("layout");
     let at = |emulator: &Emulator, name: &str| format!("docker://{}/{name}", emulator.host());
     let credential = format!("{}:{}", Setup::EMAIL, Setup::api_token());
@@ -255,7 +271,7 @@ fn pulled(image: &Image, layout: &Path, succeeded: bool) -> Option<String> {
 }
 
 /// What is missing at the target of a run that succeeded.
-fn arrived(action: Action, image: &Image, target: &Emulator) -> Option<String> {
+pub(super) fn arrived(action: Action, image: &Image, target: &Emulator) -> Option<String> {
     let package = repository(action);
     let Some(found) = target.tag(package, tag(action)) else {
         return Some("no tag".to_owned());
@@ -280,6 +296,7 @@ fn descriptors(target: &Emulator, package: &str, reference: &str) -> Vec<(String
     layers.chain([&manifest["config"]]).filter_map(descriptor).collect()
 }
 
+/// Requests of the point for one blob.
 fn tries(point: Point, action: Action, journal: &[Entry]) -> usize {
     let (method, path) = point.pattern(action);
     let path = Regex::new(&path).unwrap();
@@ -288,12 +305,14 @@ fn tries(point: Point, action: Action, journal: &[Entry]) -> usize {
             && path.is_match(&entry.path)
             && (entry.authorization.is_some() || matches!(point, Point::Token | Point::Storage))
     };
-    journal.iter().filter(is_met).count()
+    let requests = journal.iter().filter(is_met).count();
+    // Those of the other blob do not count; a client that gave up may not have come to it.
+    (requests + 1).saturating_sub(point.usual()).max(requests.min(1))
 }
 
 /// Bytes of the layer that were read or written more than once. The configuration is read before the layers are, to
 /// know the image's platform, and small.
-fn again(action: Action, image: &Image, target: &Emulator, source: Option<&Emulator>) -> u64 {
+pub(super) fn again(action: Action, image: &Image, target: &Emulator, source: Option<&Emulator>) -> u64 {
     let (layer, size) = (image.blobs()[1].digest(), image.blobs()[1].bytes.len() as u64);
     let is_upload = |entry: &Entry| entry.path.contains("/blobs/uploads/");
     let read: u64 = source.map_or(0, |source| {

@@ -6,9 +6,10 @@ use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::Pipe;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -19,6 +20,25 @@ pub(super) const CASES: &[Case] = &[
             ["tcp://127.0.0.1:9", "unix:///nowhere/docker.sock"]
                 .map(|host| {
                     let pipe = pull(&emulator, "api:1").unset("TO").built_in();
+                    pipe.docker_host(host).run().into()
+                })
+                .into()
+        },
+    },
+    Case {
+        see: "no Docker daemon at `…`: no answer in time<br>\
+              no Docker daemon at `…`: the host's name has no address<br>\
+              no Docker daemon at `…`: the connection failed",
+        status: 6,
+        runs: || {
+            let deaf = Deaf::listen();
+            let emulator = shop();
+            // A link-local address without the link leads nowhere.
+            [deaf.tcp().as_str(), "tcp://daemon.invalid:2375", "tcp://[fe80::1]:2375"]
+                .map(|host| {
+                    let pipe = pull(&emulator, "api:1").unset("TO").built_in().var("TIMEOUT", "2");
+                    // With a name server that is not there: no name is looked up beyond this machine.
+                    let pipe = pipe.in_step(None).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
                     pipe.docker_host(host).run().into()
                 })
                 .into()
@@ -177,6 +197,38 @@ fn as_another_user() -> Run {
     let pipe = pipe.workspace("shop").registry(&emulator).built_in();
     let pipe = pipe.var("IMAGES", "api:1").var("RETRIES", "0");
     pipe.docker_host(&format!("unix://{}", path.display())).run().into()
+}
+
+/// A port at which connections are neither taken nor refused: as many wait there as its queue holds, and the kernel drops
+/// whatever else comes, as a firewall does.
+struct Deaf {
+    address: SocketAddr,
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Deaf {
+    /// More than the queue of any listener of the standard library holds.
+    const MOST: usize = 5000;
+    /// Many times what the kernel takes to put a connection into the queue.
+    const IN_VAIN: Duration = Duration::from_millis(300);
+
+    fn listen() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = || TcpStream::connect_timeout(&address, Self::IN_VAIN).ok();
+        let waiting: Vec<TcpStream> = std::iter::from_fn(connections).take(Self::MOST).collect();
+        assert!(waiting.len() < Self::MOST, "the queue of a listener never got full");
+        Self {
+            address,
+            _listener: listener,
+            _waiting: waiting,
+        }
+    }
+
+    fn tcp(&self) -> String {
+        format!("tcp://{}", self.address)
+    }
 }
 
 /// A daemon that answers each path with this status and body; it lives as long as the test process.

@@ -1,28 +1,52 @@
 //! A DNS server of one name, for what a container's `/etc/resolv.conf` points to.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// The length of a message's header, in bytes (RFC 1035, 4.1.1).
 const HEADER: usize = 12;
 /// The type of a question for an IPv4 address.
 const TYPE_A: u16 = 1;
+/// Resolvers repeat a question by themselves (Go's does at once); what follows so soon is the same lookup.
+const SAME_LOOKUP: Duration = Duration::from_millis(100);
+
+/// What a server was asked; it lives as long as the process.
+#[derive(Clone, Default)]
+pub struct Lookups(Arc<Mutex<Vec<(Instant, bool)>>>);
+
+impl Lookups {
+    /// Lookups that failed, and the first one that did not.
+    pub fn until_answered(&self) -> usize {
+        let asked = self.0.lock().unwrap();
+        let failed: Vec<Instant> = asked.iter().filter(|(_, fails)| *fails).map(|(at, _)| *at).collect();
+        let again = failed.windows(2).filter(|pair| pair[1] - pair[0] > SAME_LOOKUP).count();
+        usize::from(!failed.is_empty()) + again + usize::from(failed.len() < asked.len())
+    }
+}
 
 /// Answers on port 53 of `address` that `name` is at `address`, and that there is nothing else; until the process ends.
 pub fn start(address: Ipv4Addr, name: &str) {
-    start_late(address, name, 0);
+    start_late(address, name, Duration::ZERO);
 }
 
-/// The same, but the first `failures` questions are answered with a failure of the server's own.
-pub fn start_late(address: Ipv4Addr, name: &str, mut failures: usize) {
-    let socket = UdpSocket::bind((address, 53)).expect("port 53 of the engine's own bridge");
+/// The same, but for so long from the first question on it answers with a failure of its own.
+pub fn start_late(address: Ipv4Addr, name: &str, fails_for: Duration) -> Lookups {
+    let socket = UdpSocket::bind((address, 53)).expect("port 53 of an address of the tests' own");
     let wanted = labels(name);
+    let lookups = Lookups::default();
+    let told = lookups.clone();
     std::thread::spawn(move || {
         let mut question = [0; 512];
+        let mut first = None;
         while let Ok((length, client)) = socket.recv_from(&mut question) {
-            answer(&socket, client, &question[..length], &wanted, address, failures > 0);
-            failures = failures.saturating_sub(1);
+            let now = Instant::now();
+            let fails = now - *first.get_or_insert(now) < fails_for;
+            told.0.lock().unwrap().push((now, fails));
+            answer(&socket, client, &question[..length], &wanted, address, fails);
         }
     });
+    lookups
 }
 
 fn answer(socket: &UdpSocket, client: SocketAddr, question: &[u8], wanted: &[u8], address: Ipv4Addr, fails: bool) {

@@ -12,6 +12,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// The variables that every pipe gets, if the step has them. `BITBUCKET_PACKAGES_*` are not among them: no log shows
@@ -402,6 +403,9 @@ impl StepRun {
 
 /// Builds the pipe's image into an engine, under the name that pipe.yml gives it.
 pub fn make_image(engine: &Engine) {
+    // Several tests want it, and each run begins with an empty folder for what the image holds.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut make = Command::new("make");
     make.args(["image", &format!("IMAGE={}", pipe_file().image)])
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -13,6 +13,7 @@ pub struct Skopeo {
     certificates: Option<PathBuf>,
     environment: Vec<(String, String)>,
     patience: Option<u64>,
+    wrapper: Vec<String>,
 }
 
 impl Default for Skopeo {
@@ -29,6 +30,7 @@ impl Skopeo {
             certificates: None,
             environment: Vec::new(),
             patience: None,
+            wrapper: Vec::new(),
         }
     }
 
@@ -53,6 +55,13 @@ impl Skopeo {
     #[must_use]
     pub fn patience(mut self, seconds: u64) -> Self {
         self.patience = Some(seconds);
+        self
+    }
+
+    /// Run by another program, with its arguments: `unshare`, say.
+    #[must_use]
+    pub fn by(mut self, wrapper: &[String]) -> Self {
+        self.wrapper = wrapper.to_vec();
         self
     }
 
@@ -98,14 +107,13 @@ impl Skopeo {
 
     /// Any call.
     pub fn run(&self, arguments: &[&str]) -> Called {
-        let mut command = match self.patience {
-            Some(_) => Command::new("timeout"),
-            None => Command::new("skopeo"),
-        };
+        let mut program = self.wrapper.clone();
         if let Some(seconds) = self.patience {
-            command.args(["--kill-after=1", &seconds.to_string(), "skopeo"]);
+            program.extend(["timeout", "--kill-after=1", &seconds.to_string()].map(str::to_owned));
         }
-        let command = command
+        program.push("skopeo".to_owned());
+        let command = Command::new(&program[0])
+            .args(&program[1..])
             .arg("--insecure-policy")
             .args(arguments)
             .env("HOME", self.folder.path())

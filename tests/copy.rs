@@ -228,6 +228,63 @@ fn many_images_with_targets_patterns_and_shares() {
 }
 
 #[test]
+fn an_image_named_twice_is_copied_once_and_a_target_is_for_one_image() {
+    let emulator = start(Setup::shop());
+    for tag in ["20", "20.1"] {
+        emulator.put_image("shop/base", tag, &Image::small(tag));
+    }
+    let pipe = |images: &[&str]| {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "copy")
+            .list("IMAGES", images)
+            .run()
+    };
+    pipe(&["base:20*=web", "base:20.1=web", "base:20.1=web:20.1"])
+        .succeeds()
+        .says("2 images copied");
+    // Which of two images a tag points to in the end would be chance.
+    for (images, two) in [
+        (
+            ["base:1=api:x", "base:20=api:x"],
+            "both `{}/shop/base:1` and `{}/shop/base:20` go to `{}/shop/api:x`",
+        ),
+        (
+            ["base:1=api:20", "base:*=api"],
+            "both `{}/shop/base:1` and `{}/shop/base:20` go to `{}/shop/api:20`",
+        ),
+    ] {
+        pipe(&images).fails(2).says(&two.replace("{}", emulator.host()));
+        assert_eq!(emulator.tags("shop/api"), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn the_last_line_tells_what_was_copied_from_what_was_not() {
+    let emulator = start(Setup::shop());
+    for tag in ["20", "21"] {
+        emulator.put_image("shop/base", tag, &Image::small(tag));
+    }
+    let pipe = |images: &str| {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "copy")
+            .var("IMAGES", images)
+            .var("ON_EXISTING", "skip")
+            .run()
+            .succeeds()
+    };
+    pipe("base:20=web:1").says("copy: `");
+    pipe("base:20=web:1 base:20=web:2 base:21=web:3").says("copy: 3 images: 2 copied, 1 unchanged (");
+    pipe("base:20=web:1 base:20=web:2").says("copy: 2 images unchanged (");
+    pipe("base:21=web:1 base:20=web:2").says("copy: 2 images: 1 unchanged, 1 left alone (");
+}
+
+#[test]
 fn wrong_bytes_are_never_passed_on() {
     let emulator = start(Setup::shop());
     let target = Emulator::start(Setup::shop());

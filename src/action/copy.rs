@@ -13,6 +13,8 @@ use crate::report::{Outcome, Record};
 use crate::request::{Copy, Selection};
 use crate::transfer::{Destination, Graph, Mover, Origin};
 use futures_util::stream::{self, StreamExt as _};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 /// One image to copy.
@@ -23,6 +25,9 @@ struct Wanted {
     target: Repository,
     tags: Vec<Tag>,
 }
+
+/// An image, and the repository and tags that it goes to.
+type Way = (Reference, Repository, Vec<Tag>);
 
 /// One image whose both sides are open and whose tags are settled.
 struct Planned {
@@ -60,13 +65,38 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
             only.root.digest.short(),
             summary(outcomes)
         ),
-        _ => format!("{} copied", count(done.len(), "image")),
+        _ => of_many(&done),
     };
     Ok(format!(
         "{said} ({} moved, {:.1} s)",
         bytes(mover.bytes()),
         start.elapsed().as_secs_f64()
     ))
+}
+
+/// What became of several images: `3 images copied`, or `3 images: 2 copied, 1 unchanged`.
+fn of_many(done: &[Vec<(Tag, Outcome)>]) -> String {
+    let became = |outcomes: &[(Tag, Outcome)]| {
+        let any = |wanted| outcomes.iter().any(|(_, outcome)| *outcome == wanted);
+        match (any(Outcome::Tagged), any(Outcome::Skipped)) {
+            (true, _) => "copied",
+            (false, true) => "left alone",
+            (false, false) => "unchanged",
+        }
+    };
+    let images = count(done.len(), "image");
+    let kinds: Vec<(usize, &str)> = ["copied", "unchanged", "left alone"]
+        .into_iter()
+        .map(|word| (done.iter().filter(|outcomes| became(outcomes) == word).count(), word))
+        .filter(|(number, _)| *number > 0)
+        .collect();
+    match kinds[..] {
+        [(_, word)] => format!("{images} {word}"),
+        _ => {
+            let each: Vec<String> = kinds.iter().map(|(number, word)| format!("{number} {word}")).collect();
+            format!("{images}: {}", each.join(", "))
+        }
+    }
 }
 
 /// The images asked for: patterns filled in, this step's share taken.
@@ -98,9 +128,8 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
             .map(|tag| (image(tag), item.target.clone(), vec![tag.clone()]))
             .collect())
     });
-    let found: Vec<Vec<(Reference, Repository, Vec<Tag>)>> =
-        all(stream::iter(items).buffered(run.concurrency).collect().await)?;
-    let all = found.into_iter().flatten().enumerate();
+    let found: Vec<Vec<Way>> = all(stream::iter(items).buffered(run.concurrency).collect().await)?;
+    let all = distinct(found.into_iter().flatten())?.into_iter().enumerate();
     let mine = all.filter(|(number, _)| copy.shard.is_none_or(|shard| shard.takes(*number)));
     let wanted: Vec<Wanted> = mine
         .enumerate()
@@ -120,6 +149,39 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
         );
     }
     Ok(wanted)
+}
+
+/// Each way once. Two images under one tag are refused: which of them it names in the end would be chance.
+fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, Failures> {
+    let mut taken: HashMap<(Repository, Tag), Reference> = HashMap::new();
+    let mut told = HashSet::new();
+    let mut failures = Vec::new();
+    let mut distinct = Vec::new();
+    for (source, target, mut tags) in found {
+        tags.retain(|tag| match taken.entry((target.clone(), tag.clone())) {
+            Entry::Vacant(free) => {
+                free.insert(source.clone());
+                true
+            }
+            Entry::Occupied(other) => {
+                let other = other.get();
+                let same = other.repository == source.repository && other.selector() == source.selector();
+                // Two patterns may meet in hundreds of tags; one of them tells it.
+                if !same && told.insert((other.repository.clone(), source.repository.clone(), target.clone())) {
+                    failures.push(Failure::new(
+                        Kind::Variables,
+                        format!("both `{other}` and `{source}` go to `{target}:{tag}`"),
+                        "give each its own target, as `source=target:tag` in `IMAGES`",
+                    ));
+                }
+                false
+            }
+        });
+        if !tags.is_empty() {
+            distinct.push((source, target, tags));
+        }
+    }
+    Failures::of(failures).map_or(Ok(distinct), Err)
 }
 
 async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure> {

@@ -120,6 +120,19 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
     }
 }
 
+/// The failure of what is read because a manifest names it: if that is not there, no name was misspelt.
+#[must_use]
+pub fn explain_part(error: &Error, asked: &Asked<'_>) -> Failure {
+    let failure = explain(error, asked);
+    match &error.problem {
+        Problem::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
+            hint: Some(hint::DAMAGED.to_owned()),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
 /// The failure of a refusal that the Docker daemon relays: its words, with what the daemon cannot know.
 #[must_use]
 pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Failure {

@@ -19,6 +19,12 @@ impl Access {
         refusal::explain(error, &self.asked(served, write))
     }
 
+    /// The failure that an error is of reading what a manifest names.
+    #[must_use]
+    pub fn explain_part(&self, error: &Error, served: &Served) -> Failure {
+        refusal::explain_part(error, &self.asked(served, false))
+    }
+
     /// The failure that an error of the Docker daemon is, which may be a registry's refusal that it relays.
     pub async fn explain_relayed(&self, error: engine::Error, served: &Served, write: bool) -> Failure {
         let granted = served.registry.granted(&served.scopes).await;

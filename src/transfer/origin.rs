@@ -41,7 +41,7 @@ impl Origin {
                     .registry
                     .manifest(&served.repository, &selector, &served.scopes)
                     .await;
-                read.map_err(|error| access.explain(&error, served, false))
+                read.map_err(|error| access.explain_part(&error, served))
             }
             Self::Layout(layout) => Ok(layout.manifest(entry)?),
             Self::Blobs(..) => Err(lacks(&entry.digest, self)),
@@ -58,7 +58,7 @@ impl Origin {
                 .registry
                 .small_blob(&served.repository, &blob.digest, &served.scopes)
                 .await;
-            return read.map_err(|error| access.explain(&error, served, false));
+            return read.map_err(|error| access.explain_part(&error, served));
         }
         let unread = |what: &str| {
             Failure::new(

@@ -285,6 +285,59 @@ fn the_last_line_tells_what_was_copied_from_what_was_not() {
 }
 
 #[test]
+fn a_broken_image_is_named_and_does_not_keep_the_others() {
+    let emulator = start(Setup::shop().with(|settings| settings.mounts = false));
+    let tags: Vec<String> = (1..=12).map(|number| format!("t{number:02}")).collect();
+    for tag in &tags {
+        emulator.put_image("shop/base", tag, &ImageBuilder::new(tag).layers(1, 500).build());
+    }
+    let broken = ImageBuilder::new("t05").layers(1, 500).build();
+    emulator.lose_blob("shop/base", &broken.config_digest());
+    let source = format!("{}/shop/base", emulator.host());
+    let pipe = || {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "copy")
+            .var("IMAGES", "base:t*=web")
+            .run()
+            .fails(4)
+            .says(&format!(
+                "WARNING: `{source}:t05` → `{}/shop/web`: failed",
+                emulator.host()
+            ))
+    };
+    let last = pipe().last_line();
+    assert!(last.starts_with("✖ copy: 1 of 12 failed, only `"), "{last}");
+    let names = format!("`{}/shop/web:t07`, and 5 more were done (exit", emulator.host());
+    assert!(last.contains(&names), "{last}");
+    assert_eq!(emulator.tags("shop/web").len(), 11);
+    let last = pipe().last_line();
+    assert!(
+        last.starts_with("✖ copy: 1 of 12 failed, nothing was changed (exit"),
+        "{last}"
+    );
+}
+
+#[test]
+fn a_skipped_tag_moves_nothing_along_with_its_referrers() {
+    let emulator = start(Setup::shop());
+    emulator.put_image("shop/web", "1", &Image::small("other"));
+    let before = emulator.requests().len();
+    copy(&emulator, "base:1")
+        .var("TARGET", "web:1")
+        .var("ON_EXISTING", "skip")
+        .var("REFERRERS", "true")
+        .run()
+        .succeeds()
+        .says("left alone: `1` (0 B moved");
+    let writes = |line: &String| !line.starts_with("GET") && !line.starts_with("HEAD");
+    let written: Vec<String> = emulator.requests().into_iter().skip(before).filter(writes).collect();
+    assert_eq!(written, [] as [&str; 0]);
+}
+
+#[test]
 fn wrong_bytes_are_never_passed_on() {
     let emulator = start(Setup::shop());
     let target = Emulator::start(Setup::shop());

@@ -55,7 +55,15 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
         return Err(failures);
     }
     let mover = Mover::new(&run.access, run.policy, run.concurrency);
-    let copies = planned.iter().map(|planned| one(run, &mover, copy, planned));
+    let several = planned.len() > 1;
+    let copies = planned.iter().map(|planned| async {
+        let copied = one(run, &mover, copy, planned).await;
+        if several && copied.is_err() {
+            // The reason is told at the end: it may be the same for many.
+            tracing::warn!("`{}` → `{}`: failed", planned.wanted.source, planned.wanted.target);
+        }
+        copied
+    });
     let done = all(stream::iter(copies).buffer_unordered(run.concurrency).collect().await)?;
     let said = match (planned.as_slice(), done.as_slice()) {
         ([only], [outcomes]) => format!(
@@ -237,9 +245,10 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         served: pair.to.clone(),
         mount_from: (pair.joined && pair.from.repository != pair.to.repository).then(|| pair.from.repository.clone()),
     };
-    let any_to_set = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
+    let any = |wanted| steps.iter().any(|(_, step, _)| *step == wanted);
     let mut moved = 0;
-    let graph = if any_to_set || copy.referrers {
+    // Referrers may have come since the image did.
+    let graph = if any(TagStep::Set) || (copy.referrers && any(TagStep::Same)) {
         match bring(run, mover, copy, planned, &origin, &to).await {
             Ok((graph, bytes)) => {
                 moved = bytes;

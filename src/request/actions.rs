@@ -173,6 +173,7 @@ impl Check<'_> {
         let (source, name) = self.push_source(&written, step)?;
         let parts = name.as_deref().map_or(Ok((None, None)), daemon_name);
         let (name_part, source_tag) = match (parts, &source) {
+            (_, Source::Archive(location)) if name.is_none() => (None, layout_tag(location)),
             (Ok(parts), _) => parts,
             // An archive may hold an image under any name; it then names no target.
             (Err(_), Source::Archive(_)) => (None, None),
@@ -360,6 +361,12 @@ pub(super) fn transport(source: &str) -> Option<&'static str> {
 fn archive_name(location: &Location) -> Option<String> {
     let name = location.name.clone().filter(|name| !name.starts_with('@'))?;
     (location.transport == Transport::DockerArchive || name.contains('/')).then_some(name)
+}
+
+/// The tag by which a layout names an image that it gives no full reference.
+fn layout_tag(location: &Location) -> Option<Tag> {
+    let name = location.name.as_deref().filter(|name| !name.contains(['@', '/']))?;
+    name.rsplit(':').next().and_then(|tag| Tag::parse(tag).ok())
 }
 
 /// Name without tag, and tag, of an image as a daemon has it; no name for an ID, whole or as `docker image ls` cuts it.

@@ -144,6 +144,26 @@ fn a_target_that_is_written_counts() {
         ),
         (&id, "api", "1", "crg.apkg.io/shop/api", vec!["1"]),
         ("0123456789ab", "api", "", "crg.apkg.io/shop/api", vec!["latest"]),
+        // A layout names images by their tags.
+        ("oci:images:1.4", "api", "", "crg.apkg.io/shop/api", vec!["1.4"]),
+        (
+            "oci-archive:a.tar:api:1.4",
+            "api",
+            "",
+            "crg.apkg.io/shop/api",
+            vec!["1.4"],
+        ),
+        ("oci-archive:a.tar:1.4", "api:2", "", "crg.apkg.io/shop/api", vec!["2"]),
+        ("oci:images:1.4", "api", "3", "crg.apkg.io/shop/api", vec!["3"]),
+        ("oci:images:@0", "api", "", "crg.apkg.io/shop/api", vec!["latest"]),
+        ("oci:images", "api", "", "crg.apkg.io/shop/api", vec!["latest"]),
+        (
+            "docker-archive:a.tar:1.4",
+            "api",
+            "",
+            "crg.apkg.io/shop/api",
+            vec!["latest"],
+        ),
         // What the daemon alone must understand.
         ("no/such/host/MIXED:1", "api", "", "crg.apkg.io/shop/api", vec!["1"]),
     ] {

@@ -98,13 +98,11 @@ fn of_many(done: &[Vec<(Tag, Outcome)>]) -> String {
         .map(|word| (done.iter().filter(|outcomes| became(outcomes) == word).count(), word))
         .filter(|(number, _)| *number > 0)
         .collect();
-    match kinds[..] {
-        [(_, word)] => format!("{images} {word}"),
-        _ => {
-            let each: Vec<String> = kinds.iter().map(|(number, word)| format!("{number} {word}")).collect();
-            format!("{images}: {}", each.join(", "))
-        }
+    if let [(_, word)] = kinds[..] {
+        return format!("{images} {word}");
     }
+    let each: Vec<String> = kinds.iter().map(|(number, word)| format!("{number} {word}")).collect();
+    format!("{images}: {}", each.join(", "))
 }
 
 /// The images asked for: patterns filled in, this step's share taken.

@@ -5,6 +5,10 @@ use crate::archive::{Location, Transport};
 use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split, split_host};
 use crate::mistake::Mistake;
 use crate::variables::ACTIONS;
+use std::path::Path;
+
+/// How skopeo begins the name of an image in a registry. Here it needs no such word.
+pub(super) const DOCKER: &str = "docker://";
 
 impl Check<'_> {
     pub(super) fn action(&mut self, namespace: &Namespace, step: &Step) -> Option<Action> {
@@ -43,7 +47,7 @@ impl Check<'_> {
             None
         };
         let platform = self.platform();
-        let to = self.destination(step)?;
+        let to = self.destination(images.len() > 1, step)?;
         Some(Pull {
             images,
             discovered,
@@ -71,21 +75,24 @@ impl Check<'_> {
         images
     }
 
-    /// `TO`: the daemon, unless an archive is named.
-    fn destination(&mut self, step: &Step) -> Option<Destination> {
+    /// `TO`: the daemon, unless an archive is named. It has a name for one image only.
+    fn destination(&mut self, several: bool, step: &Step) -> Option<Destination> {
         let written = self.variables.scalars.to.as_deref().map(str::trim);
         let Some(written) = written.filter(|to| !to.is_empty() && *to != "docker-daemon:") else {
             return self.daemon().map(Destination::Daemon);
         };
         let mistake = match Location::parse(written) {
             Ok(Some(mut location)) => {
-                let path = location.path.display().to_string();
-                location.path = self.output_path("TO", &path, step)?;
-                if location.name.is_none() || self.variables.images.len() < 2 {
-                    return Some(Destination::Archive(location));
+                location.path = self.output_path("TO", written, &location.path, step)?;
+                let name = location.name.as_deref();
+                match name.map(|name| output_name(name, location.transport)) {
+                    Some(Err((problem, cure))) => Mistake::new("TO", written, problem, cure),
+                    Some(Ok(())) if several => {
+                        let cure = "leave the name out: each image keeps its tag";
+                        Mistake::new("TO", written, "it names one image, and there are several to pull", cure)
+                    }
+                    _ => return Some(Destination::Archive(location)),
                 }
-                let cure = "leave the name out: each image keeps its tag";
-                Mistake::new("TO", written, "it names one image, and `IMAGES` are several", cure)
             }
             Ok(None) => Mistake::new(
                 "TO",
@@ -121,7 +128,7 @@ impl Check<'_> {
             "`retag` needs the image that is in the registry",
             "write `SOURCE: package:tag`",
         )?;
-        if let Some(transport) = transport(&source) {
+        if let Some(transport) = transport(&source).filter(|transport| *transport != DOCKER) {
             self.mistake(Mistake::new(
                 "SOURCE",
                 &source,
@@ -223,6 +230,12 @@ impl Check<'_> {
                 let name = written.strip_prefix("docker-daemon:").unwrap_or(written).to_owned();
                 match transport(&name) {
                     None => return Some((Source::Daemon(name.clone(), self.daemon()?), Some(name))),
+                    Some(DOCKER) => Mistake::new(
+                        "SOURCE",
+                        written,
+                        format!("`push` does not read `{DOCKER}`"),
+                        "for an image of a registry use `ACTION: copy`",
+                    ),
                     Some(transport) => Mistake::new(
                         "SOURCE",
                         written,
@@ -238,7 +251,7 @@ impl Check<'_> {
 
     fn login(&mut self, step: &Step) -> Option<Login> {
         if let Some(text) = &self.variables.scalars.docker_config {
-            self.output_path("DOCKER_CONFIG", text, step)
+            self.output_path("DOCKER_CONFIG", text, Path::new(text.trim()), step)
                 .map(|folder| Login { folder })
         } else {
             Some(Login {
@@ -348,7 +361,7 @@ pub(super) fn transport(source: &str) -> Option<&'static str> {
         "docker-archive:",
         "oci-archive:",
         "oci:",
-        "docker://",
+        DOCKER,
         "dir:",
         "containers-storage:",
     ]
@@ -361,6 +374,32 @@ pub(super) fn transport(source: &str) -> Option<&'static str> {
 fn archive_name(location: &Location) -> Option<String> {
     let name = location.name.clone().filter(|name| !name.starts_with('@'))?;
     (location.transport == Transport::DockerArchive || name.contains('/')).then_some(name)
+}
+
+/// Checks the name that an image shall have in an archive: what is wrong with it, and the cure. `docker load` refuses a
+/// whole archive for a name that is none to it.
+fn output_name(name: &str, transport: Transport) -> Result<(), (String, String)> {
+    if name.starts_with('@') {
+        let problem = "`@` and a number mean an image by its place, and are no name";
+        return Err((
+            problem.to_owned(),
+            "write the tag that the image shall have there".to_owned(),
+        ));
+    }
+    if transport != Transport::DockerArchive {
+        return Ok(());
+    }
+    let bad = |bad: BadReference| (bad.to_string(), bad.hint());
+    let (repository, tag, digest) = split(name).map_err(bad)?;
+    if digest.is_some() {
+        let problem = "it names a digest, which the image itself decides";
+        return Err((problem.to_owned(), "write `docker-archive:FILE:NAME:TAG`".to_owned()));
+    }
+    tag.map(Tag::parse).transpose().map_err(bad)?;
+    let (host, path) = split_host(repository);
+    host.map(Host::parse).transpose().map_err(bad)?;
+    Repository::new(Host::bitbucket(), path).map_err(bad)?;
+    Ok(())
 }
 
 /// The tag by which a layout names an image that it gives no full reference.

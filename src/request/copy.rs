@@ -1,11 +1,12 @@
 //! `ACTION: copy`, checked: which images go where.
 
-use super::actions::{same_name, transport};
+use super::actions::{DOCKER, same_name, transport};
 use super::{Check, OnExisting};
 use crate::credential::{Credential, Source};
 use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split};
 use crate::mistake::Mistake;
 use crate::platform::Platform;
+use crate::words::Words;
 
 /// `ACTION: copy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +107,9 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
 
 impl Check<'_> {
     pub(super) fn copy(&mut self, namespace: &Namespace) -> Copy {
+        let mistakes = self.mistakes.len();
         let items = self.items(namespace);
+        let all_known = self.mistakes.len() == mistakes;
         let platform = self.platform();
         let on_existing = self.on_existing();
         let scalars = &self.variables.scalars;
@@ -118,7 +121,7 @@ impl Check<'_> {
         } else {
             None
         };
-        let source_credential = self.source_credential(&items, namespace);
+        let source_credential = self.source_credential(&items, all_known, namespace);
         Copy {
             items,
             platform,
@@ -163,7 +166,7 @@ impl Check<'_> {
     fn single(&mut self, source: &str, namespace: &Namespace) -> Option<Item> {
         let tags = self.tags();
         let target = self.target(namespace);
-        if let Some(transport) = transport(source) {
+        if let Some(transport) = transport(source).filter(|transport| *transport != DOCKER) {
             let cure = "for archives, layouts and the daemon use `ACTION: push`";
             self.mistake(Mistake::new(
                 "SOURCE",
@@ -207,6 +210,16 @@ impl Check<'_> {
             Some((source, target)) => (source, Some(target)),
             None => (text, None),
         };
+        let lacking = match (source, target) {
+            ("", _) => Some("it has no source before the `=`"),
+            (_, Some("")) => Some("it has no target after the `=`"),
+            _ => None,
+        };
+        if let Some(lacking) = lacking {
+            let cure = "write `source=target` without spaces, and check that the variables in it are set in this step";
+            self.mistake(Mistake::new("IMAGES", text, lacking, cure));
+            return None;
+        }
         let selection = self.selection("IMAGES", source, namespace)?;
         let Some(target) = target else {
             let derived = self.derived("IMAGES", source, &selection, namespace)?;
@@ -336,7 +349,15 @@ impl Check<'_> {
             // Outside a parallel group there is one share: everything.
             (None, None) => None,
             _ => {
-                let problem = "`BITBUCKET_PARALLEL_STEP` and `BITBUCKET_PARALLEL_STEP_COUNT` do not fit together";
+                let said = |text: &Option<String>| match text {
+                    Some(text) => format!("is `{}`", Words::new(text)),
+                    None => "is not set".to_owned(),
+                };
+                let problem = format!(
+                    "`BITBUCKET_PARALLEL_STEP` {} and `BITBUCKET_PARALLEL_STEP_COUNT` {}, which do not fit together",
+                    said(&scalars.bitbucket_parallel_step),
+                    said(&scalars.bitbucket_parallel_step_count)
+                );
                 self.mistake(Mistake::unshown(
                     "SHARD",
                     problem,
@@ -347,7 +368,12 @@ impl Check<'_> {
         }
     }
 
-    fn source_credential(&mut self, items: &[Item], namespace: &Namespace) -> Option<(Host, Credential)> {
+    fn source_credential(
+        &mut self,
+        items: &[Item],
+        all_known: bool,
+        namespace: &Namespace,
+    ) -> Option<(Host, Credential)> {
         let scalars = &self.variables.scalars;
         let (username, password) = match (scalars.source_username.clone(), scalars.source_password.clone()) {
             (None, None) => return None,
@@ -385,6 +411,8 @@ impl Check<'_> {
                 };
                 Some(((*host).clone(), credential))
             }
+            // The one that was not understood may be on another registry.
+            [] if !all_known => None,
             [] => {
                 self.mistake(Mistake::unshown(
                     "SOURCE_USERNAME",

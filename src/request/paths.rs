@@ -8,8 +8,12 @@ impl Check<'_> {
     pub(super) fn outputs(&mut self, step: &Step) -> Outputs {
         let scalars = &self.variables.scalars;
         let (report, env) = (scalars.report.clone(), scalars.output_env.clone());
-        let report_path = report.as_ref().and_then(|text| self.output_path("REPORT", text, step));
-        let env_path = env.as_ref().and_then(|text| self.output_path("OUTPUT_ENV", text, step));
+        let report_path = report
+            .as_ref()
+            .and_then(|text| self.output_path("REPORT", text, Path::new(text.trim()), step));
+        let env_path = env
+            .as_ref()
+            .and_then(|text| self.output_path("OUTPUT_ENV", text, Path::new(text.trim()), step));
         if let (Some(report), Some(same)) = (&report_path, &env)
             && env_path.as_ref() == Some(report)
         {
@@ -27,8 +31,9 @@ impl Check<'_> {
     }
 
     /// A path to write to. In a pipe it must lie in the clone: the step sees nothing else of the pipe's container.
-    pub(super) fn output_path(&mut self, name: &str, text: &str, step: &Step) -> Option<PathBuf> {
-        let path = normal(&step.working_folder.join(text.trim()));
+    /// `text` is what was written in the variable `name`.
+    pub(super) fn output_path(&mut self, name: &str, text: &str, path: &Path, step: &Step) -> Option<PathBuf> {
+        let path = normal(&step.working_folder.join(path));
         let Some(clone) = step.clone_folder.as_ref().filter(|_| step.in_pipe) else {
             return Some(path);
         };

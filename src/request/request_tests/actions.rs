@@ -188,6 +188,13 @@ fn pull_without_images_takes_those_that_the_clone_names() {
         let discovered = pull.discovered.unwrap();
         assert_eq!(texts(&discovered.images[1].1), ["Dockerfile:3"]);
     }
+    let named = bad(&[("BITBUCKET_CLONE_DIR", folder), ("TO", "oci:images:1")]);
+    assert_eq!(
+        named,
+        [
+            "`TO` is `oci:images:1`: it names one image, and there are several to pull; leave the name out: each image keeps its tag"
+        ]
+    );
     let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder), ("IMAGES", "other:1")]);
     assert_eq!((pull.images.len(), pull.discovered), (1, None));
     // Without a clone folder it is the working folder.

@@ -1,6 +1,6 @@
 //! The variables of each action: which images, from where, to where, under which tags.
 
-use super::{Action, Check, Destination, Login, Pull, Push, Retag, Source, Step};
+use super::{Action, Check, Login, Pull, Push, Retag, Source, Step};
 use crate::archive::{Location, Transport};
 use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split, split_host};
 use crate::mistake::Mistake;
@@ -73,37 +73,6 @@ impl Check<'_> {
             }
         }
         images
-    }
-
-    /// `TO`: the daemon, unless an archive is named. It has a name for one image only.
-    fn destination(&mut self, several: bool, step: &Step) -> Option<Destination> {
-        let written = self.variables.scalars.to.as_deref().map(str::trim);
-        let Some(written) = written.filter(|to| !to.is_empty() && *to != "docker-daemon:") else {
-            return self.daemon().map(Destination::Daemon);
-        };
-        let mistake = match Location::parse(written) {
-            Ok(Some(mut location)) => {
-                location.path = self.output_path("TO", written, &location.path, step)?;
-                let name = location.name.as_deref();
-                match name.map(|name| output_name(name, location.transport)) {
-                    Some(Err((problem, cure))) => Mistake::new("TO", written, problem, cure),
-                    Some(Ok(())) if several => {
-                        let cure = "leave the name out: each image keeps its tag";
-                        Mistake::new("TO", written, "it names one image, and there are several to pull", cure)
-                    }
-                    _ => return Some(Destination::Archive(location)),
-                }
-            }
-            Ok(None) => Mistake::new(
-                "TO",
-                written,
-                "it names no form of output",
-                "write `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; leave it out for the step's Docker daemon",
-            ),
-            Err(bad) => Mistake::new("TO", written, bad.to_string(), bad.hint()),
-        };
-        self.mistake(mistake);
-        None
     }
 
     fn retag(&mut self, namespace: &Namespace) -> Option<Retag> {
@@ -374,32 +343,6 @@ pub(super) fn transport(source: &str) -> Option<&'static str> {
 fn archive_name(location: &Location) -> Option<String> {
     let name = location.name.clone().filter(|name| !name.starts_with('@'))?;
     (location.transport == Transport::DockerArchive || name.contains('/')).then_some(name)
-}
-
-/// Checks the name that an image shall have in an archive: what is wrong with it, and the cure. `docker load` refuses a
-/// whole archive for a name that is none to it.
-fn output_name(name: &str, transport: Transport) -> Result<(), (String, String)> {
-    if name.starts_with('@') {
-        let problem = "`@` and a number mean an image by its place, and are no name";
-        return Err((
-            problem.to_owned(),
-            "write the tag that the image shall have there".to_owned(),
-        ));
-    }
-    if transport != Transport::DockerArchive {
-        return Ok(());
-    }
-    let bad = |bad: BadReference| (bad.to_string(), bad.hint());
-    let (repository, tag, digest) = split(name).map_err(bad)?;
-    if digest.is_some() {
-        let problem = "it names a digest, which the image itself decides";
-        return Err((problem.to_owned(), "write `docker-archive:FILE:NAME:TAG`".to_owned()));
-    }
-    tag.map(Tag::parse).transpose().map_err(bad)?;
-    let (host, path) = split_host(repository);
-    host.map(Host::parse).transpose().map_err(bad)?;
-    Repository::new(Host::bitbucket(), path).map_err(bad)?;
-    Ok(())
 }
 
 /// The tag by which a layout names an image that it gives no full reference.

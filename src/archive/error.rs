@@ -39,6 +39,11 @@ pub enum Problem {
         /// What tells that it is not.
         why: &'static str,
     },
+    /// It is compressed otherwise than with gzip.
+    Compressed {
+        /// With what.
+        with: &'static str,
+    },
     /// None of its images has the name.
     NoSuchImage {
         /// The name.
@@ -169,6 +174,9 @@ impl ArchiveError {
                 "name the form that it has: {}",
                 Transport::ALL.map(|transport| format!("`{transport}:…`")).join(", ")
             ),
+            Problem::Compressed { with } => {
+                format!("decompress it before the pipe, or have it written plain or with gzip in place of {with}")
+            }
             Problem::NoSuchImage { .. } | Problem::Ambiguous { .. } => {
                 "write the image's name behind the path, as in `docker-archive:FILE:NAME:TAG` or `oci:FOLDER:TAG`; \
                  `@0` means the first"
@@ -198,6 +206,7 @@ impl fmt::Display for ArchiveError {
             Problem::Denied(denied) => write!(f, "`{path}` cannot be read: {denied}"),
             Problem::Unreadable(why) => write!(f, "`{path}` cannot be read: {why}"),
             Problem::NotOfKind { transport, why } => write!(f, "`{path}` is no `{transport}`: {why}"),
+            Problem::Compressed { with } => write!(f, "`{path}` is compressed with {with}, and only gzip is read"),
             Problem::NoSuchImage { wanted, images } if images.is_empty() => {
                 write!(f, "`{path}` has no image `{}`; its images have no names", text(wanted))
             }
@@ -235,7 +244,10 @@ impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
         let kind = match &error.problem {
             Problem::NotFound | Problem::NoSuchImage { .. } => Kind::NotFound,
-            Problem::Ambiguous { .. } | Problem::NotOfKind { .. } | Problem::CannotHold { .. } => Kind::Variables,
+            Problem::Ambiguous { .. }
+            | Problem::NotOfKind { .. }
+            | Problem::Compressed { .. }
+            | Problem::CannotHold { .. } => Kind::Variables,
             _ => Kind::Other,
         };
         Self {
@@ -308,6 +320,12 @@ mod tests {
                 Problem::Ambiguous { images: names(30) }.of(path),
                 "`shop/api:19`, and 10 more",
                 "write the image's name",
+                Kind::Variables,
+            ),
+            (
+                Problem::Compressed { with: "zstd" }.of(path),
+                "`out/x.tar` is compressed with zstd, and only gzip is read",
+                "decompress it",
                 Kind::Variables,
             ),
             (

@@ -10,7 +10,7 @@ use super::region::Region;
 use super::source::{BlobSource, Store as _};
 use super::writer::{Contents, Slot};
 use crate::image::Digest;
-use crate::output_file::create_beside;
+use crate::output_file::{create_beside, shown};
 use crate::registry::manifest::LARGEST;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -28,6 +28,8 @@ pub(super) struct LayoutWriter {
     made: Vec<PathBuf>,
     manifests: Vec<(Digest, Bytes)>,
     index: LayoutIndex,
+    /// What the index no longer names, in words.
+    replaced: Vec<String>,
     blobs: Mutex<HashMap<Digest, Blob>>,
     is_finished: bool,
 }
@@ -67,8 +69,12 @@ impl LayoutWriter {
             Some(bytes) => LayoutIndex::parse(&bytes).map_err(|why| Problem::damaged(INDEX, why).of(path))?,
             None => LayoutIndex::new(),
         };
+        let mut replaced = Vec::new();
         for image in contents.images {
-            index.add(image, Transport::Oci);
+            for (other, name) in index.add(image, Transport::Oci) {
+                let (other, now) = (other.short(), image.root.digest.short());
+                replaced.push(format!("{other} had the name `{name}`, which {now} has now"));
+            }
         }
         let manifests = contents.manifests.iter();
         let blobs = contents.blobs.iter().map(|(digest, size)| {
@@ -83,6 +89,7 @@ impl LayoutWriter {
                 .map(|manifest| (manifest.digest.clone(), manifest.bytes.clone()))
                 .collect(),
             index,
+            replaced,
             blobs: Mutex::new(blobs.collect()),
             is_finished: false,
         })
@@ -151,6 +158,9 @@ impl LayoutWriter {
         }
         replace(&self.path.join(INDEX), &self.index.bytes()).map_err(|problem| problem.of(&self.path))?;
         self.is_finished = true;
+        for replaced in &self.replaced {
+            tracing::info!("`{}:{}`: {replaced}", Transport::Oci, shown(&self.path));
+        }
         Ok(())
     }
 

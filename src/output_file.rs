@@ -142,14 +142,24 @@ impl OutputError {
     /// What to do about it, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> String {
-        let folder = shell_word(folder_of(&self.path));
+        self.hint_for(folder_of(&self.path), "chmod")
+    }
+
+    /// The same for a file of a folder in which the pipe writes at several places.
+    #[must_use]
+    pub fn hint_below(&self, folder: &Path) -> String {
+        self.hint_for(folder, "chmod -R")
+    }
+
+    fn hint_for(&self, folder: &Path, chmod: &str) -> String {
+        let folder = shell_word(folder);
         match &self.problem {
             Problem::Denied(_) => format!(
                 "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
-                 `- mkdir -p {folder} && chmod 777 {folder}`"
+                 `- mkdir -p {folder} && {chmod} 777 {folder}`"
             ),
             Problem::NoFolder => {
-                format!("put this line before the pipe: `- mkdir -p {folder} && chmod 777 {folder}`")
+                format!("put this line before the pipe: `- mkdir -p {folder} && {chmod} 777 {folder}`")
             }
             Problem::InTheWay(_) => "remove that file, or name another place".to_owned(),
             Problem::NotAFile => "name a file, not a folder or a device".to_owned(),

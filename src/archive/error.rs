@@ -192,6 +192,8 @@ impl ArchiveError {
                 transport: Transport::DockerArchive,
                 ..
             } => "write `oci-archive:FILE` or `oci:FOLDER`, which hold every image".to_owned(),
+            // A file of a layout, and not an archive itself.
+            Problem::Output(error) if error.path() != self.path => error.hint_below(&self.path),
             Problem::Output(error) => error.hint(),
             Problem::Unreadable(_) | Problem::TooLarge { .. } | Problem::CannotHold { .. } => return None,
         })

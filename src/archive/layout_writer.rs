@@ -10,7 +10,7 @@ use super::region::Region;
 use super::source::{BlobSource, Store as _};
 use super::writer::{Contents, Slot};
 use crate::image::Digest;
-use crate::output_file::{create_beside, shown};
+use crate::output_file::{check_writable, create_beside, shown};
 use crate::registry::manifest::LARGEST;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -54,6 +54,9 @@ enum State {
 
 impl LayoutWriter {
     pub(super) fn create(path: &Path, contents: &Contents<'_>) -> Result<Self, ArchiveError> {
+        if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
+            check_writable(&path.join(INDEX)).map_err(|error| Problem::Output(error).of(path))?;
+        }
         let mut made = Vec::new();
         for digest in contents.digests() {
             let file = path.join(blob_name(digest));

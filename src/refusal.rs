@@ -257,6 +257,21 @@ pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Aske
     }
 }
 
+/// The advice of a digest in place of that of a tag, where the registry knows the repository.
+#[must_use]
+pub fn without_digest(failure: Failure, error: &Error) -> Failure {
+    match &error.problem {
+        Problem::Refused {
+            code: Some(Code::ManifestUnknown),
+            ..
+        } => Failure {
+            hint: Some(hint::NO_DIGEST.to_owned()),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
 /// Adds the tags that come nearest to one that is not there.
 #[must_use]
 pub fn with_suggestions(failure: Failure, wanted: &Tag, tags: &[Tag]) -> Failure {

@@ -112,12 +112,13 @@ impl Access {
 
     pub(super) async fn explain_missing(&self, error: &Error, served: &Served, image: &Reference) -> Failure {
         let failure = self.explain(error, served, false);
-        let Selector::Tag(wanted) = image.selector() else {
-            return failure;
-        };
         if !is_missing_tag(error) {
             return failure;
         }
+        let wanted = match image.selector() {
+            Selector::Tag(wanted) => wanted,
+            Selector::Digest(_) => return refusal::without_digest(failure, error),
+        };
         // A registry need not list tags; then there is no suggestion, and that is all.
         match served
             .registry

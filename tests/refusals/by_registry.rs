@@ -282,6 +282,14 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "the package has no image of this digest",
+        status: 4,
+        runs: || {
+            let gone = format!("api@{}", Image::small("gone").digest());
+            vec![pull(&shop(), &gone).built_in().run().into()]
+        },
+    },
+    Case {
         see: "refused reading `…`: 404…<br>\
               the image is damaged in the registry: it names this as a part of itself, and the registry does not have it",
         status: 4,

@@ -225,6 +225,26 @@ fn what_was_saved_is_pushed_with_the_same_digest() {
 }
 
 #[test]
+fn a_layout_with_some_platforms_of_an_image_is_pushed_one_by_one() {
+    let emulator = start();
+    let folder = tempfile::tempdir().unwrap();
+    let layout = folder.path().join("layout");
+    let pulled = pipe(&emulator, "pull").var("IMAGES", "base:multi");
+    pulled.var("TO", &format!("oci:{}", layout.display())).run().succeeds();
+    let left_out = Image::multi("multi").children()[1].digest().replacen(':', "/", 1);
+    std::fs::remove_file(layout.join("blobs").join(left_out)).unwrap();
+    let push = || {
+        let pipe = pipe(&emulator, "push").var("SOURCE", &format!("oci:{}:multi", layout.display()));
+        pipe.var("TARGET", "web")
+    };
+    push()
+        .run()
+        .fails(1)
+        .says("name one that it has in `PLATFORM`, or make it anew with all of them");
+    push().var("PLATFORM", "linux/amd64").run().succeeds();
+}
+
+#[test]
 fn what_docker_saves_is_compressed_and_keeps_its_image_id() {
     let emulator = start();
     let engine = Engine::shared();

@@ -156,6 +156,12 @@ impl ArchiveError {
         Problem::writing(path, error).of(path)
     }
 
+    /// Whether it lacks a file, and was not cut short.
+    #[must_use]
+    pub const fn is_lacking(&self) -> bool {
+        matches!(self.problem, Problem::Missing { cut: false, .. })
+    }
+
     /// What to do about it, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -11,6 +11,10 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::sync::Arc;
 
+/// The advice where an index names an image that its layout lacks.
+const SOME_PLATFORMS: &str = "the image is there for some of its platforms only: name one that it has in `PLATFORM`, or make it anew \
+                              with all of them";
+
 /// A source of manifests and blobs.
 #[derive(Debug, Clone)]
 pub enum Origin {
@@ -43,7 +47,18 @@ impl Origin {
                     .await;
                 read.map_err(|error| access.explain_part(&error, served))
             }
-            Self::Layout(layout) => Ok(layout.manifest(entry)?),
+            Self::Layout(layout) => layout.manifest(entry).map_err(|error| {
+                // Engines with containerd's store save only the platforms that they have.
+                let some_platforms = error.is_lacking() && entry.platform.is_some();
+                let failure = Failure::from(error);
+                if !some_platforms {
+                    return failure;
+                }
+                Failure {
+                    hint: Some(SOME_PLATFORMS.to_owned()),
+                    ..failure
+                }
+            }),
             Self::Blobs(..) => Err(lacks(&entry.digest, self)),
         }
     }

@@ -4,6 +4,7 @@ use super::{Action, Check, Login, Pull, Push, Retag, Source, Step};
 use crate::archive::{Location, Transport};
 use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split, split_host};
 use crate::mistake::Mistake;
+use crate::output_file::shown;
 use crate::variables::ACTIONS;
 use std::path::Path;
 
@@ -195,6 +196,15 @@ impl Check<'_> {
                 return Some((Source::Archive(location), name));
             }
             Err(bad) => Mistake::new("SOURCE", written, bad.to_string(), bad.hint()),
+            Ok(None) if is_path(written) => Mistake::new(
+                "SOURCE",
+                written,
+                "it is a path, and a path needs its form before it",
+                format!(
+                    "write `docker-archive:{}` for what `docker save` wrote, else `oci-archive:FILE` or `oci:FOLDER`",
+                    shown(Path::new(written))
+                ),
+            ),
             Ok(None) => {
                 let name = written.strip_prefix("docker-daemon:").unwrap_or(written).to_owned();
                 match transport(&name) {
@@ -336,6 +346,13 @@ pub(super) fn transport(source: &str) -> Option<&'static str> {
     ]
     .into_iter()
     .find(|transport| source.starts_with(transport))
+}
+
+/// Whether a text without transport is rather a path than the name of an image in a daemon.
+fn is_path(text: &str) -> bool {
+    let begins = ["/", "./", "../"].iter().any(|begin| text.starts_with(begin));
+    let ends = [".tar", ".tar.gz", ".tgz"].iter().any(|end| text.ends_with(end));
+    begins || (ends && !text.contains(':'))
 }
 
 /// The name of an archive's image that a target may follow from: a docker-archive names images as a daemon does; of a

@@ -166,6 +166,16 @@ fn every_mistake_names_variable_value_and_cure() {
             "`SOURCE` is `a:b:c`: `b:c` is no tag; write the name that `docker image ls`",
         ),
         (
+            push(&[("SOURCE", "./api.tar")]),
+            "`SOURCE` is `./api.tar`: it is a path, and a path needs its form before it; write `docker-archive:./api.tar` \
+             for what `docker save` wrote, else `oci-archive:FILE` or `oci:FOLDER`",
+        ),
+        (
+            push(&[("SOURCE", "images/api.tar.gz")]),
+            "`SOURCE` is `images/api.tar.gz`: it is a path, and a path needs its form before it; write \
+             `docker-archive:images/api.tar.gz`",
+        ),
+        (
             push(&[("TARGET", "api:1"), ("TAGS", "2")]),
             "`TARGET` is `api:1`: it has the tag `1`, and `TAGS` is set too; write the tags in one of them",
         ),

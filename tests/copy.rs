@@ -338,6 +338,31 @@ fn a_skipped_tag_moves_nothing_along_with_its_referrers() {
 }
 
 #[test]
+fn shares_are_whole_where_a_registry_lists_tags_in_any_order() {
+    let emulator = start(Setup::shop());
+    for tag in ["t1", "t2", "t3", "t4"] {
+        emulator.put_image("shop/base", tag, &Image::small(tag));
+    }
+    for (step, listed) in [("0", ["t1", "t2", "t3", "t4"]), ("1", ["t2", "t1", "t4", "t3"])] {
+        let tags = serde_json::json!({ "name": "shop/base", "tags": listed });
+        emulator.script(on("GET", "/tags/list").signed_in(), 1, Answer::new(200).json(&tags));
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "copy")
+            .var("IMAGES", "base:t*=web")
+            .var("SHARD", "true")
+            .env("BITBUCKET_PARALLEL_STEP", step)
+            .env("BITBUCKET_PARALLEL_STEP_COUNT", "2")
+            .run()
+            .succeeds()
+            .says("2 images copied");
+    }
+    assert_eq!(emulator.tags("shop/web"), ["t1", "t2", "t3", "t4"]);
+}
+
+#[test]
 fn wrong_bytes_are_never_passed_on() {
     let emulator = start(Setup::shop());
     let target = Emulator::start(Setup::shop());

@@ -112,7 +112,9 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
             Selection::One(image) => return Ok(vec![(image.clone(), item.target.clone(), item.tags.clone())]),
             Selection::Matching(repository, pattern) => {
                 let tags = run.access.tags(repository).await?;
-                let fitting: Vec<Tag> = tags.into_iter().filter(|tag| pattern.fits(tag)).collect();
+                let mut fitting: Vec<Tag> = tags.into_iter().filter(|tag| pattern.fits(tag)).collect();
+                // Not every registry lists them in order, and all steps of a group must count alike.
+                fitting.sort_unstable();
                 if fitting.is_empty() {
                     let message = format!("no tag of `{repository}` fits `{}`", pattern.as_str());
                     return Err(Failure::new(

@@ -61,6 +61,10 @@ impl Check<'_> {
     pub(super) fn images(&mut self, namespace: &Namespace) -> Vec<Reference> {
         let mut images: Vec<Reference> = Vec::new();
         for text in &self.variables.images {
+            if let Some(mistake) = of_no_registry(text, text, namespace) {
+                self.mistake(mistake);
+                continue;
+            }
             match Reference::parse(text, namespace) {
                 Ok(mut image) => {
                     if image.tag.is_none() && image.digest.is_none() {
@@ -346,6 +350,18 @@ pub(super) fn transport(source: &str) -> Option<&'static str> {
     ]
     .into_iter()
     .find(|transport| source.starts_with(transport))
+}
+
+/// The mistake of an item of `IMAGES`, written as `text`, whose `source` lies in an archive or daemon. A package may be
+/// called `oci` or `dir`.
+pub(super) fn of_no_registry(text: &str, source: &str, namespace: &Namespace) -> Option<Mistake> {
+    let transport = transport(source).filter(|transport| *transport != DOCKER)?;
+    if matches!(transport, "oci:" | "dir:") && Reference::parse(source, namespace).is_ok() {
+        return None;
+    }
+    let problem = format!("it names images of registries, not `{transport}`");
+    let cure = "for archives, layouts and the daemon use `ACTION: push`";
+    Some(Mistake::new("IMAGES", text, problem, cure))
 }
 
 /// Whether a text without transport is rather a path than the name of an image in a daemon.

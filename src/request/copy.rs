@@ -1,9 +1,9 @@
 //! `ACTION: copy`, checked: which images go where.
 
-use super::actions::{DOCKER, same_name, transport};
+use super::actions::{DOCKER, of_no_registry, same_name, transport};
 use super::{Check, OnExisting};
 use crate::credential::{Credential, Source};
-use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split};
+use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split, split_host};
 use crate::mistake::Mistake;
 use crate::platform::Platform;
 use crate::words::Words;
@@ -220,6 +220,10 @@ impl Check<'_> {
             self.mistake(Mistake::new("IMAGES", text, lacking, cure));
             return None;
         }
+        if let Some(mistake) = of_no_registry(text, source, namespace) {
+            self.mistake(mistake);
+            return None;
+        }
         let selection = self.selection("IMAGES", source, namespace)?;
         let Some(target) = target else {
             let derived = self.derived("IMAGES", source, &selection, namespace)?;
@@ -275,12 +279,7 @@ impl Check<'_> {
                 return None;
             }
             Selection::Matching(repository, _) if *repository == target => {
-                self.mistake(Mistake::new(
-                    variable,
-                    text,
-                    "source and target are the same",
-                    "write another `TARGET`",
-                ));
+                self.mistake(same(variable, text, "another target"));
                 return None;
             }
             Selection::One(image) if tags.is_empty() => vec![image.tag.clone().unwrap_or_else(Tag::latest)],
@@ -291,12 +290,7 @@ impl Check<'_> {
             && image.digest.is_none()
             && tags.iter().all(|tag| image.tag.as_ref() == Some(tag))
         {
-            self.mistake(Mistake::new(
-                variable,
-                text,
-                "source and target are the same",
-                "write another target or other `TAGS`",
-            ));
+            self.mistake(same(variable, text, "another target or other `TAGS`"));
             return None;
         }
         Some(Item { source, target, tags })
@@ -447,6 +441,25 @@ impl Selection {
             Self::Matching(repository, _) => repository,
         }
     }
+}
+
+/// The mistake of an image that would be copied to itself, mostly because Docker Hub's was meant.
+fn same(variable: &str, text: &str, cure: &str) -> Mistake {
+    let source = text.split('=').next().unwrap_or(text);
+    if split_host(source).0.is_some() {
+        return Mistake::new(
+            variable,
+            text,
+            "source and target are the same",
+            format!("write {cure}"),
+        );
+    }
+    Mistake::new(
+        variable,
+        text,
+        "source and target are the same, since a name without host is one of this registry",
+        format!("for Docker Hub's write `docker.io/{}`, else {cure}", Words::new(source)),
+    )
 }
 
 fn pattern(name: &str, tag: &str, namespace: &Namespace) -> Result<Selection, BadReference> {

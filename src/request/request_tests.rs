@@ -232,7 +232,30 @@ fn every_mistake_names_variable_value_and_cure() {
             ]),
             "`SHARD`: `BITBUCKET_PARALLEL_STEP` is `3` and `BITBUCKET_PARALLEL_STEP_COUNT` is not set, which do not fit",
         ),
+        (
+            copy(&[("SOURCE", "node:20")]),
+            "`SOURCE` is `node:20`: source and target are the same, since a name without host is one of this registry; \
+             for Docker Hub's write `docker.io/node:20`, else another target or other `TAGS`",
+        ),
+        (
+            copy(&[("IMAGES", "team/node:2*=team/node")]),
+            "`IMAGES` is `team/node:2*=team/node`: source and target are the same, since a name without host is one of \
+             this registry; for Docker Hub's write `docker.io/team/node:2*`, else another target",
+        ),
+        (
+            copy(&[("IMAGES", "oci:images:1=a")]),
+            "`IMAGES` is `oci:images:1=a`: it names images of registries, not `oci:`; for archives, layouts and the \
+             daemon use `ACTION: push`",
+        ),
+        (
+            copy(&[("IMAGES", "docker-archive:a.tar=a")]),
+            "`IMAGES` is `docker-archive:a.tar=a`: it names images of registries, not `docker-archive:`",
+        ),
         // pull
+        (
+            pull(&[("IMAGES", "docker-daemon:a")]),
+            "`IMAGES` is `docker-daemon:a`: it names images of registries, not `docker-daemon:`",
+        ),
         (
             pull(&[("TO", "docker-archive:a.tar:API:1")]),
             "`TO` is `docker-archive:a.tar:API:1`: `API` has capital letters, which repository names cannot have; write \

@@ -46,6 +46,8 @@ fn images_are_whole_references_each_once() {
             vec!["crg.apkg.io/shop/base:1", "crg.apkg.io/team/tools:2"],
         ),
         ("docker.io/node:20", vec!["docker.io/library/node:20"]),
+        // A package may be called so.
+        ("oci:1", vec!["crg.apkg.io/shop/oci:1"]),
     ] {
         assert_eq!(texts(&pulled(&[("IMAGES", images)]).images), whole, "{images}");
     }

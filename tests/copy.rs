@@ -202,6 +202,34 @@ fn a_skipped_tag_moves_nothing_along_with_its_referrers() {
 }
 
 #[test]
+fn each_tag_of_an_image_that_fails_is_reported() {
+    let emulator = start(Setup::shop().with(|settings| settings.mounts = false));
+    let image = Image::small("broken");
+    emulator.put_image("shop/base", "broken", &image);
+    emulator.lose_blob("shop/base", &image.config_digest());
+    emulator.put_image("shop/web", "there", &Image::small("other"));
+    let outcome = copy(&emulator, "base:broken")
+        .var("TARGET", "web")
+        .var("TAGS", "there new newer")
+        .var("ON_EXISTING", "skip")
+        .var("REPORT", "report.json")
+        .run()
+        .fails(4);
+    let report: serde_json::Value = serde_json::from_str(&outcome.file("report.json").unwrap()).unwrap();
+    let told: Vec<String> = report["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| {
+            let reference = image["reference"].as_str().unwrap();
+            let tag = reference.rsplit(':').next().unwrap();
+            format!("{tag} {}", image["outcome"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(told, ["there skipped", "new failed", "newer failed"]);
+}
+
+#[test]
 fn wrong_bytes_are_never_passed_on() {
     let emulator = start(Setup::shop());
     let target = Emulator::start(Setup::shop());

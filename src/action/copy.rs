@@ -1,7 +1,7 @@
 //! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
 
 use super::one_platform::root;
-use super::tags::{exists, put_graph, summary};
+use super::tags::{exists, not_brought, put_graph, summary};
 use super::{Run, all, count};
 use crate::access::Pair;
 use crate::console::bytes;
@@ -255,15 +255,11 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
                 Some(graph)
             }
             Err(failure) => {
-                record(
-                    run,
-                    planned,
-                    steps.first().map(|(tag, ..)| tag),
-                    None,
-                    start,
-                    Outcome::Failed,
-                    0,
-                );
+                for (tag, step, existing) in steps {
+                    let outcome = not_brought(*step, any(TagStep::Set));
+                    let digest = existing.as_ref().filter(|_| outcome != Outcome::Failed);
+                    record(run, planned, tag, digest, start, outcome, 0);
+                }
                 return Err(failure);
             }
         }
@@ -286,7 +282,7 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         record(
             run,
             planned,
-            Some(tag),
+            tag,
             digest,
             start,
             *outcome.as_ref().unwrap_or(&Outcome::Failed),
@@ -338,7 +334,7 @@ async fn bring(
 fn record(
     run: &Run,
     planned: &Planned,
-    tag: Option<&Tag>,
+    tag: &Tag,
     digest: Option<&Digest>,
     start: Instant,
     outcome: Outcome,
@@ -350,7 +346,7 @@ fn record(
         Record {
             image: planned.wanted.number,
             repository: planned.wanted.target.clone(),
-            tag: tag.cloned(),
+            tag: Some(tag.clone()),
             digest: digest.cloned(),
             bytes: moved,
             took: start.elapsed(),

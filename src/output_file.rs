@@ -98,6 +98,8 @@ pub struct OutputError {
 enum Problem {
     Denied(Denied),
     NoFolder,
+    /// What stands where a folder should be.
+    InTheWay(PathBuf),
     NotAFile,
     ReadOnly,
     NoSpace,
@@ -110,7 +112,13 @@ impl OutputError {
     pub fn new(path: &Path, error: &io::Error) -> Self {
         let problem = match error.kind() {
             ErrorKind::PermissionDenied => Problem::Denied(Denied::at(path)),
-            ErrorKind::NotFound | ErrorKind::NotADirectory => Problem::NoFolder,
+            ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                let above = path.ancestors().skip(1);
+                let mut files = above.filter(|place| fs::metadata(place).is_ok_and(|found| !found.is_dir()));
+                files
+                    .next()
+                    .map_or(Problem::NoFolder, |file| Problem::InTheWay(file.to_owned()))
+            }
             ErrorKind::IsADirectory | ErrorKind::InvalidInput => Problem::NotAFile,
             ErrorKind::ReadOnlyFilesystem => Problem::ReadOnly,
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Problem::NoSpace,
@@ -131,15 +139,26 @@ impl OutputError {
     /// What to do about it, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> String {
-        let folder = shell_word(folder_of(&self.path));
+        self.hint_for(folder_of(&self.path), "chmod")
+    }
+
+    /// The same for a file of a folder in which the pipe writes at several places.
+    #[must_use]
+    pub fn hint_below(&self, folder: &Path) -> String {
+        self.hint_for(folder, "chmod -R")
+    }
+
+    fn hint_for(&self, folder: &Path, chmod: &str) -> String {
+        let folder = shell_word(folder);
         match &self.problem {
             Problem::Denied(_) => format!(
                 "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
-                 `- mkdir -p {folder} && chmod 777 {folder}`"
+                 `- mkdir -p {folder} && {chmod} 777 {folder}`"
             ),
             Problem::NoFolder => {
-                format!("put this line before the pipe: `- mkdir -p {folder} && chmod 777 {folder}`")
+                format!("put this line before the pipe: `- mkdir -p {folder} && {chmod} 777 {folder}`")
             }
+            Problem::InTheWay(_) => "remove that file, or name another place".to_owned(),
             Problem::NotAFile => "name a file, not a folder or a device".to_owned(),
             Problem::ReadOnly => "name a place in the clone folder that may be written".to_owned(),
             Problem::NoSpace => FREE_SPACE.to_owned(),
@@ -160,6 +179,7 @@ impl fmt::Display for OutputError {
                     shown(folder_of(&self.path))
                 )
             }
+            Problem::InTheWay(file) => write!(f, "`{path}` cannot be written: `{}` is no folder", shown(file)),
             Problem::NotAFile => write!(f, "`{path}` cannot be written: it is no file"),
             Problem::ReadOnly => write!(f, "`{path}` cannot be written: the file system is read-only"),
             Problem::NoSpace => write!(f, "`{path}` cannot be written: the disk is full"),
@@ -242,7 +262,11 @@ mod tests {
         for (path, fact, cure) in [
             (folder.path().to_owned(), "it is no file", "name a file"),
             (folder.path().join("none/report.json"), "there is no folder", "mkdir -p"),
-            (folder.path().join("file/report.json"), "there is no folder", "mkdir -p"),
+            (
+                folder.path().join("file/report.json"),
+                "/file` is no folder",
+                "remove that file, or name another place",
+            ),
             (PathBuf::from("/dev/null"), "it is no file", "name a file"),
             (PathBuf::from("/proc/x"), "cannot be written", ""),
         ] {

@@ -10,7 +10,7 @@ use crate::image::Host;
 use crate::mistake::Mistake;
 use crate::output_file::{check_writable, write_atomically};
 use crate::registry::Network;
-use crate::report;
+use crate::report::{self, Outcome};
 use crate::request::{Action, Outputs, Request, is_on};
 use crate::variables::{ACTIONS, Variables};
 use std::ffi::OsString;
@@ -19,6 +19,8 @@ use std::path::Path;
 use std::time::SystemTime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Most images that the last line of a failed run names.
+const MOST_NAMES: usize = 6;
 /// Files that others read: all may.
 const READABLE: u32 = 0o644;
 
@@ -353,16 +355,24 @@ impl fmt::Display for Done {
         if failed > 0 {
             return write!(f, "{failed} of {} facts failed, nothing was changed", self.facts.len());
         }
-        let done: Vec<String> = self
-            .records
+        let done: Vec<_> = self.records.iter().filter(|record| record.changed()).collect();
+        let failed = self.records.iter().filter(|record| record.outcome == Outcome::Failed);
+        let (failed, all) = (failed.count(), self.records.len());
+        if failed > 0 && all > MOST_NAMES {
+            write!(f, "{failed} of {all} failed, ")?;
+        }
+        let mut names: Vec<String> = done
             .iter()
-            .filter(|record| record.changed())
+            .take(MOST_NAMES)
             .map(|record| format!("`{}`", record.reference()))
             .collect();
-        if done.is_empty() {
-            f.write_str("nothing was changed")
-        } else {
-            write!(f, "only {} was done", done.join(", "))
+        if done.len() > MOST_NAMES {
+            names.push(format!("and {} more", done.len() - MOST_NAMES));
+        }
+        match names.len() {
+            0 => f.write_str("nothing was changed"),
+            1 => write!(f, "only {} was done", names.join(", ")),
+            _ => write!(f, "only {} were done", names.join(", ")),
         }
     }
 }

@@ -120,6 +120,19 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
     }
 }
 
+/// The failure of what is read because a manifest names it: if that is not there, no name was misspelt.
+#[must_use]
+pub fn explain_part(error: &Error, asked: &Asked<'_>) -> Failure {
+    let failure = explain(error, asked);
+    match &error.problem {
+        Problem::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
+            hint: Some(hint::DAMAGED.to_owned()),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
 /// The failure of a refusal that the Docker daemon relays: its words, with what the daemon cannot know.
 #[must_use]
 pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Failure {
@@ -241,6 +254,21 @@ pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Aske
             }
         }
         _ => Failure::new(Kind::Refused, message, immutable),
+    }
+}
+
+/// The advice of a digest in place of that of a tag, where the registry knows the repository.
+#[must_use]
+pub fn without_digest(failure: Failure, error: &Error) -> Failure {
+    match &error.problem {
+        Problem::Refused {
+            code: Some(Code::ManifestUnknown),
+            ..
+        } => Failure {
+            hint: Some(hint::NO_DIGEST.to_owned()),
+            ..failure
+        },
+        _ => failure,
     }
 }
 

@@ -163,6 +163,28 @@ fn every_problem() -> Vec<Problem> {
 }
 
 #[test]
+fn a_part_that_is_missing_is_no_misspelt_name() {
+    let world = World::new("shop/base");
+    for (problem, damaged) in [
+        (refused(404, Some(Code::BlobUnknown)), true),
+        (refused(404, Some(Code::ManifestUnknown)), true),
+        (refused(404, None), true),
+        (refused(404, Some(Code::NameUnknown)), false),
+        (refused(403, Some(Code::Denied)), false),
+        (Problem::Unreachable(Reach::Timeout), false),
+    ] {
+        let error = error(problem);
+        let (part, whole) = (
+            explain_part(&error, &world.asked(API_TOKEN, false)),
+            explain(&error, &world.asked(API_TOKEN, false)),
+        );
+        assert_eq!((part.kind, &part.message), (whole.kind, &whole.message), "{error}");
+        assert_eq!(part.hint != whole.hint, damaged, "{error}");
+        assert_eq!(part.hint.unwrap().contains("the image is damaged"), damaged, "{error}");
+    }
+}
+
+#[test]
 fn what_token_and_user_name_show_themselves_comes_first() {
     let cut = TOKEN.get(..40).unwrap();
     let altered = TOKEN.replacen("abc", "abd", 1);

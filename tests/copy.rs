@@ -185,46 +185,48 @@ fn a_half_copied_target_heals() {
 }
 
 #[test]
-fn many_images_with_targets_patterns_and_shares() {
+fn a_skipped_tag_moves_nothing_along_with_its_referrers() {
     let emulator = start(Setup::shop());
-    for tag in ["20", "20-alpine", "20.1", "18"] {
-        emulator.put_image("shop/base", tag, &Image::small(tag));
-    }
-    emulator.settings(|settings| settings.page_limit = 2);
-    let pipe = || {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "copy")
-    };
-    pipe()
-        .list("IMAGES", &["base:20*=web", "base:1=api:one"])
+    emulator.put_image("shop/web", "1", &Image::small("other"));
+    let before = emulator.requests().len();
+    copy(&emulator, "base:1")
+        .var("TARGET", "web:1")
+        .var("ON_EXISTING", "skip")
+        .var("REFERRERS", "true")
         .run()
         .succeeds()
-        .says("4 images copied");
-    assert_eq!(emulator.tags("shop/web"), ["20", "20-alpine", "20.1"]);
-    assert_eq!(emulator.tag("shop/api", "one"), emulator.tag("shop/base", "1"));
-    pipe().list("IMAGES", &["base:7*=web"]).run().fails(4).says("no tag of");
+        .says("left alone: `1` (0 B moved");
+    let writes = |line: &String| !line.starts_with("GET") && !line.starts_with("HEAD");
+    let written: Vec<String> = emulator.requests().into_iter().skip(before).filter(writes).collect();
+    assert_eq!(written, [] as [&str; 0]);
+}
 
-    let other = Emulator::start(Setup::shop());
-    for step in ["0", "1"] {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&other)
-            .api_token()
-            .var("ACTION", "copy")
-            .list("IMAGES", &[&format!("{}/shop/base:*", emulator.host())])
-            .var("SOURCE_USERNAME", Setup::EMAIL)
-            .var("SOURCE_PASSWORD", &Setup::api_token())
-            .var("SHARD", "true")
-            .env("BITBUCKET_PARALLEL_STEP", step)
-            .env("BITBUCKET_PARALLEL_STEP_COUNT", "2")
-            .run()
-            .succeeds()
-            .says("of 2 takes");
-    }
-    assert_eq!(other.tags("shop/base"), emulator.tags("shop/base"));
+#[test]
+fn each_tag_of_an_image_that_fails_is_reported() {
+    let emulator = start(Setup::shop().with(|settings| settings.mounts = false));
+    let image = Image::small("broken");
+    emulator.put_image("shop/base", "broken", &image);
+    emulator.lose_blob("shop/base", &image.config_digest());
+    emulator.put_image("shop/web", "there", &Image::small("other"));
+    let outcome = copy(&emulator, "base:broken")
+        .var("TARGET", "web")
+        .var("TAGS", "there new newer")
+        .var("ON_EXISTING", "skip")
+        .var("REPORT", "report.json")
+        .run()
+        .fails(4);
+    let report: serde_json::Value = serde_json::from_str(&outcome.file("report.json").unwrap()).unwrap();
+    let told: Vec<String> = report["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| {
+            let reference = image["reference"].as_str().unwrap();
+            let tag = reference.rsplit(':').next().unwrap();
+            format!("{tag} {}", image["outcome"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(told, ["there skipped", "new failed", "newer failed"]);
 }
 
 #[test]

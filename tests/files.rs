@@ -83,6 +83,37 @@ fn a_folder_that_is_another_users_is_explained_before_anything_is_done() {
 }
 
 #[test]
+fn one_line_opens_a_layout_of_another_user_and_it_is_told_before_a_blob_moves() {
+    let emulator = shop();
+    for (made, closed) in [
+        ("out/x", "out"),
+        ("out/layout/x", "out/layout"),
+        ("out/layout/blobs/sha256/x", "out/layout"),
+        ("out/layout/blobs/sha256/x", "out/layout/blobs/sha256"),
+    ] {
+        emulator.forget_requests();
+        let mut pipe = as_another_user(&emulator).file(made, "");
+        for folder in ["out", "out/layout", "out/layout/blobs", "out/layout/blobs/sha256"] {
+            if pipe.clone_folder().join(folder).is_dir() {
+                pipe = open(pipe, folder, if folder == closed { 0o755 } else { 0o777 });
+            }
+        }
+        let layout = pipe.clone_folder().join("out/layout").display().to_string();
+        pipe.var("IMAGES", "base:1")
+            .var("TO", "oci:out/layout")
+            .run()
+            .fails(1)
+            .says(&format!("`- mkdir -p {layout} && chmod -R 777 {layout}`"));
+        let blobs = emulator
+            .requests()
+            .iter()
+            .filter(|line| line.contains("/blobs/"))
+            .count();
+        assert_eq!(blobs, 0, "{closed}");
+    }
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_explained() {
     let emulator = shop();
     Pipe::new()

@@ -107,6 +107,51 @@ fn a_layout_is_added_to_and_what_it_has_is_not_fetched_again() {
 }
 
 #[test]
+fn a_name_that_passes_to_another_image_is_told() {
+    let emulator = start();
+    let folder = tempfile::tempdir().unwrap();
+    let to = format!("oci:{}", folder.path().join("layout").display());
+    let pulled = |image: &str| {
+        let pipe = pipe(&emulator, "pull").var("IMAGES", image).var("TO", &to);
+        pipe.run().succeeds()
+    };
+    let named = |image: &str| emulator.tag(image, "1").unwrap().chars().take(19).collect::<String>();
+    pulled("base:1").never_says("had the name");
+    pulled("base:1").never_says("had the name");
+    pulled("api:1").says(&format!(
+        "`{to}`: {} had the name `1`, which {} has now",
+        named("shop/base"),
+        named("shop/api")
+    ));
+}
+
+#[test]
+fn a_docker_archive_with_zstd_is_told_to_need_a_new_docker() {
+    let emulator = start();
+    let manifest = String::from_utf8(emulator.manifest("shop/api", "1").unwrap().to_vec()).unwrap();
+    for (to, told) in [("docker-archive:out.tar", true), ("oci-archive:out.tar", false)] {
+        let zstd = Answer::new(200)
+            .header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+            .body(manifest.replace("tar+gzip", "tar+zstd"));
+        emulator.script(on("GET", "/manifests/1").signed_in(), 1, zstd);
+        let outcome = pipe(&emulator, "pull")
+            .var("IMAGES", "api:1")
+            .var("TO", to)
+            .run()
+            .succeeds();
+        let says = format!(
+            "WARNING: `{}/shop/api:1` has layers compressed with zstd, which `docker load` reads from Docker 23 on",
+            emulator.host()
+        );
+        if told {
+            outcome.says(&says);
+        } else {
+            outcome.never_says("zstd");
+        }
+    }
+}
+
+#[test]
 fn wrong_bytes_leave_nothing_behind() {
     let emulator = start();
     // Of a docker-archive the configuration comes first, for its platform.
@@ -177,6 +222,26 @@ fn what_was_saved_is_pushed_with_the_same_digest() {
             );
         }
     }
+}
+
+#[test]
+fn a_layout_with_some_platforms_of_an_image_is_pushed_one_by_one() {
+    let emulator = start();
+    let folder = tempfile::tempdir().unwrap();
+    let layout = folder.path().join("layout");
+    let pulled = pipe(&emulator, "pull").var("IMAGES", "base:multi");
+    pulled.var("TO", &format!("oci:{}", layout.display())).run().succeeds();
+    let left_out = Image::multi("multi").children()[1].digest().replacen(':', "/", 1);
+    std::fs::remove_file(layout.join("blobs").join(left_out)).unwrap();
+    let push = || {
+        let pipe = pipe(&emulator, "push").var("SOURCE", &format!("oci:{}:multi", layout.display()));
+        pipe.var("TARGET", "web")
+    };
+    push()
+        .run()
+        .fails(1)
+        .says("name one that it has in `PLATFORM`, or make it anew with all of them");
+    push().var("PLATFORM", "linux/amd64").run().succeeds();
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod hostile;
 mod image;
 mod insights;
 mod login;
+mod mirror;
 mod offline;
 mod panics;
 mod proof;

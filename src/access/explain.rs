@@ -19,6 +19,12 @@ impl Access {
         refusal::explain(error, &self.asked(served, write))
     }
 
+    /// The failure that an error is of reading what a manifest names.
+    #[must_use]
+    pub fn explain_part(&self, error: &Error, served: &Served) -> Failure {
+        refusal::explain_part(error, &self.asked(served, false))
+    }
+
     /// The failure that an error of the Docker daemon is, which may be a registry's refusal that it relays.
     pub async fn explain_relayed(&self, error: engine::Error, served: &Served, write: bool) -> Failure {
         let granted = served.registry.granted(&served.scopes).await;
@@ -106,12 +112,13 @@ impl Access {
 
     pub(super) async fn explain_missing(&self, error: &Error, served: &Served, image: &Reference) -> Failure {
         let failure = self.explain(error, served, false);
-        let Selector::Tag(wanted) = image.selector() else {
-            return failure;
-        };
         if !is_missing_tag(error) {
             return failure;
         }
+        let wanted = match image.selector() {
+            Selector::Tag(wanted) => wanted,
+            Selector::Digest(_) => return refusal::without_digest(failure, error),
+        };
         // A registry need not list tags; then there is no suggestion, and that is all.
         match served
             .registry

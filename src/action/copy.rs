@@ -1,7 +1,7 @@
 //! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
 
 use super::one_platform::root;
-use super::tags::{exists, put_graph, summary};
+use super::tags::{exists, not_brought, put_graph, summary};
 use super::{Run, all, count};
 use crate::access::Pair;
 use crate::console::bytes;
@@ -13,6 +13,8 @@ use crate::report::{Outcome, Record};
 use crate::request::{Copy, Selection};
 use crate::transfer::{Destination, Graph, Mover, Origin};
 use futures_util::stream::{self, StreamExt as _};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 /// One image to copy.
@@ -23,6 +25,9 @@ struct Wanted {
     target: Repository,
     tags: Vec<Tag>,
 }
+
+/// An image, and the repository and tags that it goes to.
+type Way = (Reference, Repository, Vec<Tag>);
 
 /// One image whose both sides are open and whose tags are settled.
 struct Planned {
@@ -50,7 +55,15 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
         return Err(failures);
     }
     let mover = Mover::new(&run.access, run.policy, run.concurrency);
-    let copies = planned.iter().map(|planned| one(run, &mover, copy, planned));
+    let several = planned.len() > 1;
+    let copies = planned.iter().map(|planned| async {
+        let copied = one(run, &mover, copy, planned).await;
+        if several && copied.is_err() {
+            // The reason is told at the end: it may be the same for many.
+            tracing::warn!("`{}` → `{}`: failed", planned.wanted.source, planned.wanted.target);
+        }
+        copied
+    });
     let done = all(stream::iter(copies).buffer_unordered(run.concurrency).collect().await)?;
     let said = match (planned.as_slice(), done.as_slice()) {
         ([only], [outcomes]) => format!(
@@ -60,13 +73,36 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
             only.root.digest.short(),
             summary(outcomes)
         ),
-        _ => format!("{} copied", count(done.len(), "image")),
+        _ => of_many(&done),
     };
     Ok(format!(
         "{said} ({} moved, {:.1} s)",
         bytes(mover.bytes()),
         start.elapsed().as_secs_f64()
     ))
+}
+
+/// What became of several images: `3 images copied`, or `3 images: 2 copied, 1 unchanged`.
+fn of_many(done: &[Vec<(Tag, Outcome)>]) -> String {
+    let became = |outcomes: &[(Tag, Outcome)]| {
+        let any = |wanted| outcomes.iter().any(|(_, outcome)| *outcome == wanted);
+        match (any(Outcome::Tagged), any(Outcome::Skipped)) {
+            (true, _) => "copied",
+            (false, true) => "left alone",
+            (false, false) => "unchanged",
+        }
+    };
+    let images = count(done.len(), "image");
+    let kinds: Vec<(usize, &str)> = ["copied", "unchanged", "left alone"]
+        .into_iter()
+        .map(|word| (done.iter().filter(|outcomes| became(outcomes) == word).count(), word))
+        .filter(|(number, _)| *number > 0)
+        .collect();
+    if let [(_, word)] = kinds[..] {
+        return format!("{images} {word}");
+    }
+    let each: Vec<String> = kinds.iter().map(|(number, word)| format!("{number} {word}")).collect();
+    format!("{images}: {}", each.join(", "))
 }
 
 /// The images asked for: patterns filled in, this step's share taken.
@@ -76,7 +112,9 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
             Selection::One(image) => return Ok(vec![(image.clone(), item.target.clone(), item.tags.clone())]),
             Selection::Matching(repository, pattern) => {
                 let tags = run.access.tags(repository).await?;
-                let fitting: Vec<Tag> = tags.into_iter().filter(|tag| pattern.fits(tag)).collect();
+                let mut fitting: Vec<Tag> = tags.into_iter().filter(|tag| pattern.fits(tag)).collect();
+                // Not every registry lists them in order, and all steps of a group must count alike.
+                fitting.sort_unstable();
                 if fitting.is_empty() {
                     let message = format!("no tag of `{repository}` fits `{}`", pattern.as_str());
                     return Err(Failure::new(
@@ -98,9 +136,8 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
             .map(|tag| (image(tag), item.target.clone(), vec![tag.clone()]))
             .collect())
     });
-    let found: Vec<Vec<(Reference, Repository, Vec<Tag>)>> =
-        all(stream::iter(items).buffered(run.concurrency).collect().await)?;
-    let all = found.into_iter().flatten().enumerate();
+    let found: Vec<Vec<Way>> = all(stream::iter(items).buffered(run.concurrency).collect().await)?;
+    let all = distinct(found.into_iter().flatten())?.into_iter().enumerate();
     let mine = all.filter(|(number, _)| copy.shard.is_none_or(|shard| shard.takes(*number)));
     let wanted: Vec<Wanted> = mine
         .enumerate()
@@ -120,6 +157,39 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
         );
     }
     Ok(wanted)
+}
+
+/// Each way once. Two images under one tag are refused: which of them it names in the end would be chance.
+fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, Failures> {
+    let mut taken: HashMap<(Repository, Tag), Reference> = HashMap::new();
+    let mut told = HashSet::new();
+    let mut failures = Vec::new();
+    let mut distinct = Vec::new();
+    for (source, target, mut tags) in found {
+        tags.retain(|tag| match taken.entry((target.clone(), tag.clone())) {
+            Entry::Vacant(free) => {
+                free.insert(source.clone());
+                true
+            }
+            Entry::Occupied(other) => {
+                let other = other.get();
+                let same = other.repository == source.repository && other.selector() == source.selector();
+                // Two patterns may meet in hundreds of tags; one of them tells it.
+                if !same && told.insert((other.repository.clone(), source.repository.clone(), target.clone())) {
+                    failures.push(Failure::new(
+                        Kind::Variables,
+                        format!("both `{other}` and `{source}` go to `{target}:{tag}`"),
+                        "give each its own target, as `source=target:tag` in `IMAGES`",
+                    ));
+                }
+                false
+            }
+        });
+        if !tags.is_empty() {
+            distinct.push((source, target, tags));
+        }
+    }
+    Failures::of(failures).map_or(Ok(distinct), Err)
 }
 
 async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure> {
@@ -175,24 +245,21 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         served: pair.to.clone(),
         mount_from: (pair.joined && pair.from.repository != pair.to.repository).then(|| pair.from.repository.clone()),
     };
-    let any_to_set = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
+    let any = |wanted| steps.iter().any(|(_, step, _)| *step == wanted);
     let mut moved = 0;
-    let graph = if any_to_set || copy.referrers {
+    // Referrers may have come since the image did.
+    let graph = if any(TagStep::Set) || (copy.referrers && any(TagStep::Same)) {
         match bring(run, mover, copy, planned, &origin, &to).await {
             Ok((graph, bytes)) => {
                 moved = bytes;
                 Some(graph)
             }
             Err(failure) => {
-                record(
-                    run,
-                    planned,
-                    steps.first().map(|(tag, ..)| tag),
-                    None,
-                    start,
-                    Outcome::Failed,
-                    0,
-                );
+                for (tag, step, existing) in steps {
+                    let outcome = not_brought(*step, any(TagStep::Set));
+                    let digest = existing.as_ref().filter(|_| outcome != Outcome::Failed);
+                    record(run, planned, tag, digest, start, outcome, 0);
+                }
                 return Err(failure);
             }
         }
@@ -215,7 +282,7 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         record(
             run,
             planned,
-            Some(tag),
+            tag,
             digest,
             start,
             *outcome.as_ref().unwrap_or(&Outcome::Failed),
@@ -267,7 +334,7 @@ async fn bring(
 fn record(
     run: &Run,
     planned: &Planned,
-    tag: Option<&Tag>,
+    tag: &Tag,
     digest: Option<&Digest>,
     start: Instant,
     outcome: Outcome,
@@ -279,7 +346,7 @@ fn record(
         Record {
             image: planned.wanted.number,
             repository: planned.wanted.target.clone(),
-            tag: tag.cloned(),
+            tag: Some(tag.clone()),
             digest: digest.cloned(),
             bytes: moved,
             took: start.elapsed(),

@@ -4,7 +4,7 @@
 //! compressed on the way and a manifest is made for them; the image ID stays what it is.
 
 use super::one_platform::{missing, root};
-use super::tags::{exists, put_graph, summary};
+use super::tags::{exists, not_brought, put_graph, summary};
 use super::{Run, all, heartbeat};
 use crate::access::Served;
 use crate::archive::{
@@ -55,16 +55,12 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
         (false, ..) => Ok(None),
     };
     let sent = sent.inspect_err(|_| {
-        let tag = steps.first().map(|(tag, ..)| tag);
-        record(
-            run,
-            push,
-            &to.served,
-            (0, tag),
-            None,
-            (start, mover.bytes()),
-            Outcome::Failed,
-        );
+        for (place, (tag, step, existing)) in steps.iter().enumerate() {
+            let outcome = not_brought(*step, true);
+            let digest = existing.as_ref().filter(|_| outcome != Outcome::Failed);
+            let moved = if place == 0 { mover.bytes() } else { 0 };
+            record(run, push, &to.served, (place, tag), digest, (start, moved), outcome);
+        }
     })?;
     let mut results = Vec::new();
     for (place, (tag, step, existing)) in steps.iter().enumerate() {
@@ -84,7 +80,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
             run,
             push,
             &to.served,
-            (place, Some(tag)),
+            (place, tag),
             digest,
             (start, moved),
             *outcome.as_ref().unwrap_or(&Outcome::Failed),
@@ -244,7 +240,7 @@ fn record(
     run: &Run,
     push: &Push,
     served: &Served,
-    (place, tag): (usize, Option<&Tag>),
+    (place, tag): (usize, &Tag),
     digest: Option<&Digest>,
     (start, moved): (Instant, u64),
     outcome: Outcome,
@@ -252,7 +248,7 @@ fn record(
     let record = Record {
         image: 0,
         repository: push.target.clone(),
-        tag: tag.cloned(),
+        tag: Some(tag.clone()),
         digest: digest.cloned(),
         bytes: moved,
         took: start.elapsed(),

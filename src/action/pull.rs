@@ -157,7 +157,7 @@ async fn digest_to_pull(
                 .registry
                 .small_blob(&image.repository, &config, &served.scopes)
                 .await;
-            let config = config.map_err(|error| run.access.explain(&error, served, false))?;
+            let config = config.map_err(|error| run.access.explain_part(&error, served))?;
             match (manifest::config_platform(&config), wanted) {
                 (Some(has), Some(wanted)) if !has.satisfies(wanted) => {
                     Err(missing(&image.to_string(), wanted, &[has.to_string()]))

@@ -9,6 +9,7 @@ use crate::failure::{Failure, Failures};
 use crate::image::{Digest, Reference, split};
 use crate::platform::Platform;
 use crate::registry::Manifest;
+use crate::registry::manifest::Descriptor;
 use crate::report::{Outcome, Record};
 use crate::request::Pull;
 use crate::transfer::download::Wanted;
@@ -116,6 +117,13 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Fai
     let mut groups = Vec::new();
     for found in found {
         found.graph.tell_of_foreign();
+        // moby#41759, Docker 23.0.
+        if to.transport == Transport::DockerArchive && found.graph.blobs.iter().any(is_zstd) {
+            tracing::warn!(
+                "`{}` has layers compressed with zstd, which `docker load` reads from Docker 23 on",
+                found.image
+            );
+        }
         let mut wanted = Vec::new();
         for blob in found.graph.blobs.iter().filter(|blob| seen.insert(blob.digest.clone())) {
             if let Slot::Present(region) = writer.blob(&blob.digest)? {
@@ -144,6 +152,10 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Fai
         fetched,
         moved: mover.bytes(),
     })
+}
+
+fn is_zstd(blob: &Descriptor) -> bool {
+    blob.media_type.ends_with("zstd")
 }
 
 /// Whether what is there has the bytes of its name, found out beside the event loop.

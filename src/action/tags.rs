@@ -5,6 +5,7 @@ use super::count;
 use crate::access::Served;
 use crate::failure::{Failure, Kind};
 use crate::image::{Digest, Selector, Tag};
+use crate::plan::TagStep;
 use crate::refusal::not_overwritten;
 use crate::registry::{self, Manifest, Problem};
 use crate::report::Outcome;
@@ -66,6 +67,15 @@ async fn refused(
         }
         Ok(Some(existing)) => Err(not_overwritten(&error, tag, &existing, &run.access.asked(served, true))),
         Ok(None) | Err(_) => Err(run.access.explain(&error, served, true)),
+    }
+}
+
+/// What becomes of a tag whose image could not be brought. Where no tag was to be set, what goes along with it could not.
+pub(super) const fn not_brought(step: TagStep, any_to_set: bool) -> Outcome {
+    match step {
+        TagStep::Same if any_to_set => Outcome::Same,
+        TagStep::Set | TagStep::Same => Outcome::Failed,
+        TagStep::Skip | TagStep::Refuse => Outcome::Skipped,
     }
 }
 

@@ -39,6 +39,11 @@ pub enum Problem {
         /// What tells that it is not.
         why: &'static str,
     },
+    /// It is compressed otherwise than with gzip.
+    Compressed {
+        /// With what.
+        with: &'static str,
+    },
     /// None of its images has the name.
     NoSuchImage {
         /// The name.
@@ -151,6 +156,12 @@ impl ArchiveError {
         Problem::writing(path, error).of(path)
     }
 
+    /// Whether it lacks a file, and was not cut short.
+    #[must_use]
+    pub const fn is_lacking(&self) -> bool {
+        matches!(self.problem, Problem::Missing { cut: false, .. })
+    }
+
     /// What to do about it, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -169,6 +180,9 @@ impl ArchiveError {
                 "name the form that it has: {}",
                 Transport::ALL.map(|transport| format!("`{transport}:…`")).join(", ")
             ),
+            Problem::Compressed { with } => {
+                format!("decompress it before the pipe, or have it written plain or with gzip in place of {with}")
+            }
             Problem::NoSuchImage { .. } | Problem::Ambiguous { .. } => {
                 "write the image's name behind the path, as in `docker-archive:FILE:NAME:TAG` or `oci:FOLDER:TAG`; \
                  `@0` means the first"
@@ -184,6 +198,8 @@ impl ArchiveError {
                 transport: Transport::DockerArchive,
                 ..
             } => "write `oci-archive:FILE` or `oci:FOLDER`, which hold every image".to_owned(),
+            // A file of a layout, and not an archive itself.
+            Problem::Output(error) if error.path() != self.path => error.hint_below(&self.path),
             Problem::Output(error) => error.hint(),
             Problem::Unreadable(_) | Problem::TooLarge { .. } | Problem::CannotHold { .. } => return None,
         })
@@ -198,6 +214,7 @@ impl fmt::Display for ArchiveError {
             Problem::Denied(denied) => write!(f, "`{path}` cannot be read: {denied}"),
             Problem::Unreadable(why) => write!(f, "`{path}` cannot be read: {why}"),
             Problem::NotOfKind { transport, why } => write!(f, "`{path}` is no `{transport}`: {why}"),
+            Problem::Compressed { with } => write!(f, "`{path}` is compressed with {with}, and only gzip is read"),
             Problem::NoSuchImage { wanted, images } if images.is_empty() => {
                 write!(f, "`{path}` has no image `{}`; its images have no names", text(wanted))
             }
@@ -235,7 +252,10 @@ impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
         let kind = match &error.problem {
             Problem::NotFound | Problem::NoSuchImage { .. } => Kind::NotFound,
-            Problem::Ambiguous { .. } | Problem::NotOfKind { .. } | Problem::CannotHold { .. } => Kind::Variables,
+            Problem::Ambiguous { .. }
+            | Problem::NotOfKind { .. }
+            | Problem::Compressed { .. }
+            | Problem::CannotHold { .. } => Kind::Variables,
             _ => Kind::Other,
         };
         Self {
@@ -308,6 +328,12 @@ mod tests {
                 Problem::Ambiguous { images: names(30) }.of(path),
                 "`shop/api:19`, and 10 more",
                 "write the image's name",
+                Kind::Variables,
+            ),
+            (
+                Problem::Compressed { with: "zstd" }.of(path),
+                "`out/x.tar` is compressed with zstd, and only gzip is read",
+                "decompress it",
                 Kind::Variables,
             ),
             (

@@ -4,6 +4,7 @@ use super::docker_archive::familiar;
 use super::layout::{CONTAINERD_NAME, REF_NAME};
 use super::location::Transport;
 use super::writer::OutputImage;
+use crate::image::Digest;
 use serde_json::{Map, Value, json};
 
 /// The content of the file `oci-layout` (OCI image specification, "oci-layout file").
@@ -37,18 +38,26 @@ impl LayoutIndex {
         }
     }
 
-    /// Adds an image under its names. What had one of the names loses it; an image without name is there once.
-    pub(super) fn add(&mut self, image: &OutputImage, transport: Transport) {
+    /// Adds an image under its names. What had one of the names loses it; an image without name is there once. Gives the
+    /// other images that lost one, each with the name.
+    pub(super) fn add(&mut self, image: &OutputImage, transport: Transport) -> Vec<(Digest, String)> {
         let digest = image.root.digest.as_str();
+        let mut without = Vec::new();
         // `new` and `parse` leave a list there.
         let Some(Value::Array(manifests)) = self.0.get_mut("manifests") else {
-            return;
+            return without;
         };
         let annotations: Vec<Value> = image.names.iter().map(|name| annotations(name, transport)).collect();
         let is_named = |entry: &Value| entry["annotations"][REF_NAME].is_string();
         manifests.retain(|entry| {
-            let replaced = annotations.iter().any(|new| same_name(&entry["annotations"], new));
-            !replaced && (is_named(entry) || entry["digest"] != digest)
+            let replaced = annotations.iter().position(|new| same_name(&entry["annotations"], new));
+            if let Some(name) = replaced.and_then(|at| image.names.get(at))
+                && let Some(Ok(other)) = entry["digest"].as_str().map(Digest::parse)
+                && other != image.root.digest
+            {
+                without.push((other, name.clone()));
+            }
+            replaced.is_none() && (is_named(entry) || entry["digest"] != digest)
         });
         let descriptor = json!({
             "mediaType": image.root.media_type,
@@ -63,6 +72,7 @@ impl LayoutIndex {
         if image.names.is_empty() && !manifests.iter().any(|entry| entry["digest"] == digest) {
             manifests.push(descriptor);
         }
+        without
     }
 
     /// The bytes.

@@ -10,7 +10,7 @@ use super::region::Region;
 use super::source::{BlobSource, Store as _};
 use super::writer::{Contents, Slot};
 use crate::image::Digest;
-use crate::output_file::create_beside;
+use crate::output_file::{check_writable, create_beside, shown};
 use crate::registry::manifest::LARGEST;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -28,6 +28,8 @@ pub(super) struct LayoutWriter {
     made: Vec<PathBuf>,
     manifests: Vec<(Digest, Bytes)>,
     index: LayoutIndex,
+    /// What the index no longer names, in words.
+    replaced: Vec<String>,
     blobs: Mutex<HashMap<Digest, Blob>>,
     is_finished: bool,
 }
@@ -52,6 +54,9 @@ enum State {
 
 impl LayoutWriter {
     pub(super) fn create(path: &Path, contents: &Contents<'_>) -> Result<Self, ArchiveError> {
+        if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
+            check_writable(&path.join(INDEX)).map_err(|error| Problem::Output(error).of(path))?;
+        }
         let mut made = Vec::new();
         for digest in contents.digests() {
             let file = path.join(blob_name(digest));
@@ -67,8 +72,12 @@ impl LayoutWriter {
             Some(bytes) => LayoutIndex::parse(&bytes).map_err(|why| Problem::damaged(INDEX, why).of(path))?,
             None => LayoutIndex::new(),
         };
+        let mut replaced = Vec::new();
         for image in contents.images {
-            index.add(image, Transport::Oci);
+            for (other, name) in index.add(image, Transport::Oci) {
+                let (other, now) = (other.short(), image.root.digest.short());
+                replaced.push(format!("{other} had the name `{name}`, which {now} has now"));
+            }
         }
         let manifests = contents.manifests.iter();
         let blobs = contents.blobs.iter().map(|(digest, size)| {
@@ -83,6 +92,7 @@ impl LayoutWriter {
                 .map(|manifest| (manifest.digest.clone(), manifest.bytes.clone()))
                 .collect(),
             index,
+            replaced,
             blobs: Mutex::new(blobs.collect()),
             is_finished: false,
         })
@@ -151,6 +161,9 @@ impl LayoutWriter {
         }
         replace(&self.path.join(INDEX), &self.index.bytes()).map_err(|problem| problem.of(&self.path))?;
         self.is_finished = true;
+        for replaced in &self.replaced {
+            tracing::info!("`{}:{}`: {replaced}", Transport::Oci, shown(&self.path));
+        }
         Ok(())
     }
 

@@ -63,11 +63,9 @@ impl TarFile {
                 };
                 (TarIndex::scan(&mut tape), Some(tape.begins))
             }
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                return Err(other("it is compressed with zstd, and only gzip is read here"));
-            }
-            [b'B', b'Z', b'h', ..] => return Err(other("it is compressed with bzip2, and only gzip is read")),
-            [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(other("it is compressed with xz, and only gzip is read")),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => return Err(Problem::Compressed { with: "zstd" }.of(path)),
+            [b'B', b'Z', b'h', ..] => return Err(Problem::Compressed { with: "bzip2" }.of(path)),
+            [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(Problem::Compressed { with: "xz" }.of(path)),
             _ => {
                 let mut tape = FileTape { file: &file, at: 0 };
                 (TarIndex::scan(&mut tape), None)

@@ -329,8 +329,8 @@ fn what_cannot_be_written_is_told_before_any_transfer() {
     for (transport, name, text) in [
         ("oci-archive", "none/x.tar", "there is no folder"),
         ("oci-archive", "damaged", "it is no file"),
-        ("docker-archive", "file/x.tar", "there is no folder"),
-        ("oci", "file", "cannot be written"),
+        ("docker-archive", "file/x.tar", "/file` is no folder"),
+        ("oci", "file", "/file` is no folder"),
         ("oci", "damaged", "is damaged at `index.json`"),
         ("oci", "linked", "is a link out of the layout"),
     ] {

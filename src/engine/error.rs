@@ -1,6 +1,7 @@
 //! Why the Docker daemon did not do what it was asked: told apart by what the user can do about it.
 
 use super::address::Address;
+use super::words::UNPACKING;
 use crate::words::Words;
 use std::fmt;
 use std::time::Duration;
@@ -251,6 +252,12 @@ impl Error {
             Self::NoSpace { .. } => {
                 Some("free space earlier in the step (`docker system prune -af`), or use a larger `size` of step".to_owned())
             }
+            // moby#41759: "add support for pulling zstd compressed layers", Docker 23.0.
+            Self::Daemon { words, .. } if words.to_string().to_ascii_lowercase().contains(UNPACKING) => Some(
+                "the daemon has the layer and cannot unpack it: before Docker 23 it knows no zstd; use a newer `docker` \
+                 service, or have the image built with `compression=gzip`"
+                    .to_owned(),
+            ),
             Self::Daemon { .. } => None,
             Self::Protocol { .. } => {
                 Some("check that a Docker daemon without TLS listens where `DOCKER_HOST` says".to_owned())

@@ -133,11 +133,26 @@ fn what_is_no_registrys_refusal_is_told_apart() {
             true,
         ),
         ("something new", "refused", false),
+        // The layer has come whole; Docker 20.10 with one compressed with zstd.
+        (
+            "failed to register layer: Error processing tar file(exit status 1): unexpected EOF",
+            "refused",
+            false,
+        ),
     ] {
         let error = Error::said("pulling", NAME, words);
         assert!(error.message().contains(kind), "{words}: {error}");
         assert_eq!(error.is_transient(), transient, "{words}");
     }
+}
+
+#[test]
+fn a_layer_that_is_not_unpacked_may_be_of_zstd() {
+    let of = |words| Error::said("pulling", NAME, words).hint();
+    let zstd =
+        of("failed to register layer: Error processing tar file(exit status 1): archive/tar: invalid tar header");
+    assert!(zstd.is_some_and(|hint| hint.contains("zstd") && hint.contains("Docker 23")));
+    assert_eq!(of("something new"), None);
 }
 
 #[test]

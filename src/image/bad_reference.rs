@@ -1,6 +1,6 @@
 //! Why a text is no image reference, and what to write instead.
 
-use super::{Host, LONGEST_PATH};
+use super::{Host, LONGEST_PATH, Tag};
 use std::fmt;
 
 /// Why a text is no image reference.
@@ -51,7 +51,7 @@ impl fmt::Display for BadReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("it names no image"),
-            Self::Url => f.write_str("an image name has no `https://`"),
+            Self::Url => f.write_str("an image name has no `https://` or `docker://`"),
             Self::Unexpanded => f.write_str("it holds a `$` or brace, so a variable was not filled in"),
             Self::Quoted => f.write_str("it holds a quotation mark"),
             Self::OddCharacter { character } => write!(f, "it holds the character `{}`", character.escape_debug()),
@@ -102,6 +102,9 @@ impl BadReference {
             }
             Self::TooLong { .. } => format!("at most {LONGEST_PATH} are allowed"),
             Self::EmptyTag => "write a tag, and check that the variable in its place is set in this step".to_owned(),
+            Self::Tag { tag } if is_pattern(tag) => {
+                "patterns of tags are for the `SOURCE` and `IMAGES` of `copy`, without a digest".to_owned()
+            }
             Self::Tag { .. } => {
                 "a tag has up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two; \
                  branch names with `/` must be changed, as in `${BITBUCKET_BRANCH//\\//-}`"
@@ -110,6 +113,12 @@ impl BadReference {
             Self::Digest { .. } => "a digest is `sha256:` and 64 hexadecimal digits in lower case".to_owned(),
         }
     }
+}
+
+/// Whether a text would be a tag but for signs of a pattern.
+fn is_pattern(tag: &str) -> bool {
+    let plain = format!("_{}", tag.replace(['*', '?'], ""));
+    plain.len() <= tag.len() && Tag::parse(&plain).is_ok()
 }
 
 /// On one line and bounded: a tag or path may come from a file, and be anything.

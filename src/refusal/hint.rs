@@ -16,6 +16,14 @@ pub(super) const GUESSES: &str = "one of these is the cause:";
 pub(super) const LIMITED: &str = "the registry limits how much may be asked of it; run the step again later, or with a lower \
                        `CONCURRENCY` and more `RETRIES`";
 
+/// The advice where a registry has a manifest and lacks what that names.
+pub(super) const DAMAGED: &str = "the image is damaged in the registry: it names this as a part of itself, and the registry does not have it; \
+                       have it built and pushed again";
+
+/// The advice where an image was named by its digest, and is not there.
+pub(super) const NO_DIGEST: &str = "the package has no image of this digest: it was deleted, or is one of another package; take the digest \
+                       of the tag anew";
+
 /// 401: the credential itself.
 pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
     let Some(credential) = asked.credential else {

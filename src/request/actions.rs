@@ -1,10 +1,15 @@
 //! The variables of each action: which images, from where, to where, under which tags.
 
-use super::{Action, Check, Destination, Login, Pull, Push, Retag, Source, Step};
+use super::{Action, Check, Login, Pull, Push, Retag, Source, Step};
 use crate::archive::{Location, Transport};
 use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split, split_host};
 use crate::mistake::Mistake;
+use crate::output_file::shown;
 use crate::variables::ACTIONS;
+use std::path::Path;
+
+/// How skopeo begins the name of an image in a registry. Here it needs no such word.
+pub(super) const DOCKER: &str = "docker://";
 
 impl Check<'_> {
     pub(super) fn action(&mut self, namespace: &Namespace, step: &Step) -> Option<Action> {
@@ -43,7 +48,7 @@ impl Check<'_> {
             None
         };
         let platform = self.platform();
-        let to = self.destination(step)?;
+        let to = self.destination(images.len() > 1, step)?;
         Some(Pull {
             images,
             discovered,
@@ -56,6 +61,10 @@ impl Check<'_> {
     pub(super) fn images(&mut self, namespace: &Namespace) -> Vec<Reference> {
         let mut images: Vec<Reference> = Vec::new();
         for text in &self.variables.images {
+            if let Some(mistake) = of_no_registry(text, text, namespace) {
+                self.mistake(mistake);
+                continue;
+            }
             match Reference::parse(text, namespace) {
                 Ok(mut image) => {
                     if image.tag.is_none() && image.digest.is_none() {
@@ -69,34 +78,6 @@ impl Check<'_> {
             }
         }
         images
-    }
-
-    /// `TO`: the daemon, unless an archive is named.
-    fn destination(&mut self, step: &Step) -> Option<Destination> {
-        let written = self.variables.scalars.to.as_deref().map(str::trim);
-        let Some(written) = written.filter(|to| !to.is_empty() && *to != "docker-daemon:") else {
-            return self.daemon().map(Destination::Daemon);
-        };
-        let mistake = match Location::parse(written) {
-            Ok(Some(mut location)) => {
-                let path = location.path.display().to_string();
-                location.path = self.output_path("TO", &path, step)?;
-                if location.name.is_none() || self.variables.images.len() < 2 {
-                    return Some(Destination::Archive(location));
-                }
-                let cure = "leave the name out: each image keeps its tag";
-                Mistake::new("TO", written, "it names one image, and `IMAGES` are several", cure)
-            }
-            Ok(None) => Mistake::new(
-                "TO",
-                written,
-                "it names no form of output",
-                "write `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; leave it out for the step's Docker daemon",
-            ),
-            Err(bad) => Mistake::new("TO", written, bad.to_string(), bad.hint()),
-        };
-        self.mistake(mistake);
-        None
     }
 
     fn retag(&mut self, namespace: &Namespace) -> Option<Retag> {
@@ -121,7 +102,7 @@ impl Check<'_> {
             "`retag` needs the image that is in the registry",
             "write `SOURCE: package:tag`",
         )?;
-        if let Some(transport) = transport(&source) {
+        if let Some(transport) = transport(&source).filter(|transport| *transport != DOCKER) {
             self.mistake(Mistake::new(
                 "SOURCE",
                 &source,
@@ -173,6 +154,7 @@ impl Check<'_> {
         let (source, name) = self.push_source(&written, step)?;
         let parts = name.as_deref().map_or(Ok((None, None)), daemon_name);
         let (name_part, source_tag) = match (parts, &source) {
+            (_, Source::Archive(location)) if name.is_none() => (None, layout_tag(location)),
             (Ok(parts), _) => parts,
             // An archive may hold an image under any name; it then names no target.
             (Err(_), Source::Archive(_)) => (None, None),
@@ -218,10 +200,25 @@ impl Check<'_> {
                 return Some((Source::Archive(location), name));
             }
             Err(bad) => Mistake::new("SOURCE", written, bad.to_string(), bad.hint()),
+            Ok(None) if is_path(written) => Mistake::new(
+                "SOURCE",
+                written,
+                "it is a path, and a path needs its form before it",
+                format!(
+                    "write `docker-archive:{}` for what `docker save` wrote, else `oci-archive:FILE` or `oci:FOLDER`",
+                    shown(Path::new(written))
+                ),
+            ),
             Ok(None) => {
                 let name = written.strip_prefix("docker-daemon:").unwrap_or(written).to_owned();
                 match transport(&name) {
                     None => return Some((Source::Daemon(name.clone(), self.daemon()?), Some(name))),
+                    Some(DOCKER) => Mistake::new(
+                        "SOURCE",
+                        written,
+                        format!("`push` does not read `{DOCKER}`"),
+                        "for an image of a registry use `ACTION: copy`",
+                    ),
                     Some(transport) => Mistake::new(
                         "SOURCE",
                         written,
@@ -237,7 +234,7 @@ impl Check<'_> {
 
     fn login(&mut self, step: &Step) -> Option<Login> {
         if let Some(text) = &self.variables.scalars.docker_config {
-            self.output_path("DOCKER_CONFIG", text, step)
+            self.output_path("DOCKER_CONFIG", text, Path::new(text.trim()), step)
                 .map(|folder| Login { folder })
         } else {
             Some(Login {
@@ -347,7 +344,7 @@ pub(super) fn transport(source: &str) -> Option<&'static str> {
         "docker-archive:",
         "oci-archive:",
         "oci:",
-        "docker://",
+        DOCKER,
         "dir:",
         "containers-storage:",
     ]
@@ -355,11 +352,36 @@ pub(super) fn transport(source: &str) -> Option<&'static str> {
     .find(|transport| source.starts_with(transport))
 }
 
+/// The mistake of an item of `IMAGES`, written as `text`, whose `source` lies in an archive or daemon. A package may be
+/// called `oci` or `dir`.
+pub(super) fn of_no_registry(text: &str, source: &str, namespace: &Namespace) -> Option<Mistake> {
+    let transport = transport(source).filter(|transport| *transport != DOCKER)?;
+    if matches!(transport, "oci:" | "dir:") && Reference::parse(source, namespace).is_ok() {
+        return None;
+    }
+    let problem = format!("it names images of registries, not `{transport}`");
+    let cure = "for archives, layouts and the daemon use `ACTION: push`";
+    Some(Mistake::new("IMAGES", text, problem, cure))
+}
+
+/// Whether a text without transport is rather a path than the name of an image in a daemon.
+fn is_path(text: &str) -> bool {
+    let begins = ["/", "./", "../"].iter().any(|begin| text.starts_with(begin));
+    let ends = [".tar", ".tar.gz", ".tgz"].iter().any(|end| text.ends_with(end));
+    begins || (ends && !text.contains(':'))
+}
+
 /// The name of an archive's image that a target may follow from: a docker-archive names images as a daemon does; of a
 /// layout's names only a full reference is one.
 fn archive_name(location: &Location) -> Option<String> {
     let name = location.name.clone().filter(|name| !name.starts_with('@'))?;
     (location.transport == Transport::DockerArchive || name.contains('/')).then_some(name)
+}
+
+/// The tag by which a layout names an image that it gives no full reference.
+fn layout_tag(location: &Location) -> Option<Tag> {
+    let name = location.name.as_deref().filter(|name| !name.contains(['@', '/']))?;
+    name.rsplit(':').next().and_then(|tag| Tag::parse(tag).ok())
 }
 
 /// Name without tag, and tag, of an image as a daemon has it; no name for an ID, whole or as `docker image ls` cuts it.

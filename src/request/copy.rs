@@ -1,11 +1,13 @@
 //! `ACTION: copy`, checked: which images go where.
 
-use super::actions::{same_name, transport};
+use super::actions::{DOCKER, of_no_registry, same_name, transport};
+use super::selection::{Selection, Shard, pattern};
 use super::{Check, OnExisting};
 use crate::credential::{Credential, Source};
-use crate::image::{BadReference, Host, Namespace, Reference, Repository, Tag, split};
+use crate::image::{Host, Namespace, Reference, Repository, Tag, split, split_host};
 use crate::mistake::Mistake;
 use crate::platform::Platform;
+use crate::words::Words;
 
 /// `ACTION: copy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,78 +37,11 @@ pub struct Item {
     pub tags: Vec<Tag>,
 }
 
-/// What is read of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
-    /// One image.
-    One(Reference),
-    /// Every tag that a pattern fits.
-    Matching(Repository, Pattern),
-}
-
-/// A pattern of tags: `*` for any characters, `?` for one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(String);
-
-/// One step's share in a group of parallel steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// `BITBUCKET_PARALLEL_STEP`, from 0.
-    pub step: usize,
-    /// `BITBUCKET_PARALLEL_STEP_COUNT`, at least 1.
-    pub count: usize,
-}
-
-impl Shard {
-    /// Whether the image with this number is this step's.
-    #[must_use]
-    pub const fn takes(self, number: usize) -> bool {
-        number % self.count == self.step
-    }
-}
-
-impl Pattern {
-    /// Whether a tag fits.
-    #[must_use]
-    pub fn fits(&self, tag: &Tag) -> bool {
-        fits(self.0.as_bytes(), tag.as_str().as_bytes())
-    }
-
-    /// As written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Matches without recursion into every `*`: only the last one may have to give way.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(&wanted) if wanted == b'?' || wanted == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((at, from)) = star else { return false };
-                star = Some((at, from + 1));
-                p = at + 1;
-                t = from + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|rest| *rest == b'*')
-}
-
 impl Check<'_> {
     pub(super) fn copy(&mut self, namespace: &Namespace) -> Copy {
+        let mistakes = self.mistakes.len();
         let items = self.items(namespace);
+        let all_known = self.mistakes.len() == mistakes;
         let platform = self.platform();
         let on_existing = self.on_existing();
         let scalars = &self.variables.scalars;
@@ -118,7 +53,7 @@ impl Check<'_> {
         } else {
             None
         };
-        let source_credential = self.source_credential(&items, namespace);
+        let source_credential = self.source_credential(&items, all_known, namespace);
         Copy {
             items,
             platform,
@@ -163,7 +98,7 @@ impl Check<'_> {
     fn single(&mut self, source: &str, namespace: &Namespace) -> Option<Item> {
         let tags = self.tags();
         let target = self.target(namespace);
-        if let Some(transport) = transport(source) {
+        if let Some(transport) = transport(source).filter(|transport| *transport != DOCKER) {
             let cure = "for archives, layouts and the daemon use `ACTION: push`";
             self.mistake(Mistake::new(
                 "SOURCE",
@@ -207,6 +142,20 @@ impl Check<'_> {
             Some((source, target)) => (source, Some(target)),
             None => (text, None),
         };
+        let lacking = match (source, target) {
+            ("", _) => Some("it has no source before the `=`"),
+            (_, Some("")) => Some("it has no target after the `=`"),
+            _ => None,
+        };
+        if let Some(lacking) = lacking {
+            let cure = "write `source=target` without spaces, and check that the variables in it are set in this step";
+            self.mistake(Mistake::new("IMAGES", text, lacking, cure));
+            return None;
+        }
+        if let Some(mistake) = of_no_registry(text, source, namespace) {
+            self.mistake(mistake);
+            return None;
+        }
         let selection = self.selection("IMAGES", source, namespace)?;
         let Some(target) = target else {
             let derived = self.derived("IMAGES", source, &selection, namespace)?;
@@ -262,12 +211,7 @@ impl Check<'_> {
                 return None;
             }
             Selection::Matching(repository, _) if *repository == target => {
-                self.mistake(Mistake::new(
-                    variable,
-                    text,
-                    "source and target are the same",
-                    "write another `TARGET`",
-                ));
+                self.mistake(same(variable, text, "another target"));
                 return None;
             }
             Selection::One(image) if tags.is_empty() => vec![image.tag.clone().unwrap_or_else(Tag::latest)],
@@ -278,12 +222,7 @@ impl Check<'_> {
             && image.digest.is_none()
             && tags.iter().all(|tag| image.tag.as_ref() == Some(tag))
         {
-            self.mistake(Mistake::new(
-                variable,
-                text,
-                "source and target are the same",
-                "write another target or other `TAGS`",
-            ));
+            self.mistake(same(variable, text, "another target or other `TAGS`"));
             return None;
         }
         Some(Item { source, target, tags })
@@ -336,7 +275,15 @@ impl Check<'_> {
             // Outside a parallel group there is one share: everything.
             (None, None) => None,
             _ => {
-                let problem = "`BITBUCKET_PARALLEL_STEP` and `BITBUCKET_PARALLEL_STEP_COUNT` do not fit together";
+                let said = |text: &Option<String>| match text {
+                    Some(text) => format!("is `{}`", Words::new(text)),
+                    None => "is not set".to_owned(),
+                };
+                let problem = format!(
+                    "`BITBUCKET_PARALLEL_STEP` {} and `BITBUCKET_PARALLEL_STEP_COUNT` {}, which do not fit together",
+                    said(&scalars.bitbucket_parallel_step),
+                    said(&scalars.bitbucket_parallel_step_count)
+                );
                 self.mistake(Mistake::unshown(
                     "SHARD",
                     problem,
@@ -347,7 +294,12 @@ impl Check<'_> {
         }
     }
 
-    fn source_credential(&mut self, items: &[Item], namespace: &Namespace) -> Option<(Host, Credential)> {
+    fn source_credential(
+        &mut self,
+        items: &[Item],
+        all_known: bool,
+        namespace: &Namespace,
+    ) -> Option<(Host, Credential)> {
         let scalars = &self.variables.scalars;
         let (username, password) = match (scalars.source_username.clone(), scalars.source_password.clone()) {
             (None, None) => return None,
@@ -385,6 +337,8 @@ impl Check<'_> {
                 };
                 Some(((*host).clone(), credential))
             }
+            // The one that was not understood may be on another registry.
+            [] if !all_known => None,
             [] => {
                 self.mistake(Mistake::unshown(
                     "SOURCE_USERNAME",
@@ -410,66 +364,21 @@ impl Check<'_> {
     }
 }
 
-impl Selection {
-    /// The repository that is read.
-    #[must_use]
-    pub fn repository(&self) -> &Repository {
-        match self {
-            Self::One(image) => &image.repository,
-            Self::Matching(repository, _) => repository,
-        }
+/// The mistake of an image that would be copied to itself, mostly because Docker Hub's was meant.
+fn same(variable: &str, text: &str, cure: &str) -> Mistake {
+    let source = text.split('=').next().unwrap_or(text);
+    if split_host(source).0.is_some() {
+        return Mistake::new(
+            variable,
+            text,
+            "source and target are the same",
+            format!("write {cure}"),
+        );
     }
-}
-
-fn pattern(name: &str, tag: &str, namespace: &Namespace) -> Result<Selection, BadReference> {
-    let repository = Reference::parse(name, namespace)?.repository;
-    // What a pattern is made of besides its signs must be able to stand in a tag.
-    let plain: String = tag.chars().filter(|c| !matches!(c, '*' | '?')).collect();
-    if !plain.is_empty() {
-        Tag::parse(&format!("_{plain}")).map_err(|_| BadReference::Tag { tag: tag.to_owned() })?;
-    }
-    Ok(Selection::Matching(repository, Pattern(tag.to_owned())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_fit_as_a_shell_would_say() {
-        for (pattern, tag, fitting) in [
-            ("20*", "20", true),
-            ("20*", "20.1-alpine", true),
-            ("20*", "18", false),
-            ("*", "x", true),
-            ("*-alpine", "20-alpine", true),
-            ("*-alpine", "20-alpine3", false),
-            ("2?.*", "20.1", true),
-            ("2?.*", "2.1", false),
-            ("*a*b*", "xxaxxbxx", true),
-            ("*a*b*", "xxbxxaxx", false),
-            ("a", "a", true),
-            ("a", "ab", false),
-        ] {
-            assert_eq!(
-                Pattern(pattern.to_owned()).fits(&Tag::parse(tag).unwrap()),
-                fitting,
-                "{pattern} {tag}"
-            );
-        }
-    }
-
-    #[test]
-    fn shares_are_disjoint_and_whole() {
-        for count in 1..5 {
-            for number in 0..20 {
-                assert_eq!(
-                    (0..count)
-                        .filter(|step| Shard { step: *step, count }.takes(number))
-                        .count(),
-                    1
-                );
-            }
-        }
-    }
+    Mistake::new(
+        variable,
+        text,
+        "source and target are the same, since a name without host is one of this registry",
+        format!("for Docker Hub's write `docker.io/{}`, else {cure}", Words::new(source)),
+    )
 }

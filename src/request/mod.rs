@@ -5,10 +5,12 @@ mod checkup;
 mod copy;
 mod discovery;
 mod paths;
+mod selection;
 mod values;
 
-pub use copy::{Copy, Item, Pattern, Selection, Shard};
+pub use copy::{Copy, Item};
 pub(crate) use discovery::nothing;
+pub use selection::{Pattern, Selection, Shard};
 
 use crate::archive::Location;
 use crate::credential::Choice;

@@ -68,6 +68,7 @@ fn every_mistake_names_variable_value_and_cure() {
     };
     let push = |pairs: &[(&'static str, &'static str)]| [&[("ACTION", "push"), ("SOURCE", "a:1")], pairs].concat();
     let pull = |pairs: &[(&'static str, &'static str)]| [&[("IMAGES", "a:1")], pairs].concat();
+    let copy = |pairs: &[(&'static str, &'static str)]| [&[("ACTION", "copy")], pairs].concat();
     for (pairs, mistake) in [
         (
             vec![("ACTION", "mirror")],
@@ -165,6 +166,16 @@ fn every_mistake_names_variable_value_and_cure() {
             "`SOURCE` is `a:b:c`: `b:c` is no tag; write the name that `docker image ls`",
         ),
         (
+            push(&[("SOURCE", "./api.tar")]),
+            "`SOURCE` is `./api.tar`: it is a path, and a path needs its form before it; write `docker-archive:./api.tar` \
+             for what `docker save` wrote, else `oci-archive:FILE` or `oci:FOLDER`",
+        ),
+        (
+            push(&[("SOURCE", "images/api.tar.gz")]),
+            "`SOURCE` is `images/api.tar.gz`: it is a path, and a path needs its form before it; write \
+             `docker-archive:images/api.tar.gz`",
+        ),
+        (
             push(&[("TARGET", "api:1"), ("TAGS", "2")]),
             "`TARGET` is `api:1`: it has the tag `1`, and `TAGS` is set too; write the tags in one of them",
         ),
@@ -182,6 +193,97 @@ fn every_mistake_names_variable_value_and_cure() {
         (
             push(&[("TARGET", "bitbucket.org/shop/api")]),
             "`bitbucket.org` is not Bitbucket's container registry",
+        ),
+        // what is copied from skopeo's lines
+        (
+            copy(&[("SOURCE", "docker://docker.io/node:20")]),
+            "`SOURCE` is `docker://docker.io/node:20`: an image name has no `https://` or `docker://`; leave the scheme out",
+        ),
+        (
+            retag(&[("SOURCE", "docker://crg.apkg.io/shop/a:1")]),
+            "`SOURCE` is `docker://crg.apkg.io/shop/a:1`: an image name has no `https://` or `docker://`; leave",
+        ),
+        (
+            push(&[("SOURCE", "docker://docker.io/node:20")]),
+            "`push` does not read `docker://`; for an image of a registry use `ACTION: copy`",
+        ),
+        // copy
+        (
+            copy(&[
+                ("SOURCE", "docker.io/library/Node"),
+                ("SOURCE_USERNAME", "u"),
+                ("SOURCE_PASSWORD", "p"),
+            ]),
+            "`SOURCE` is `docker.io/library/Node`: `library/Node` has capital letters",
+        ),
+        (
+            copy(&[("IMAGES", "=a:1")]),
+            "`IMAGES` is `=a:1`: it has no source before the `=`; write `source=target` without spaces",
+        ),
+        (
+            copy(&[("IMAGES", "docker.io/node:20=")]),
+            "`IMAGES` is `docker.io/node:20=`: it has no target after the `=`; write `source=target` without spaces",
+        ),
+        (
+            copy(&[
+                ("SOURCE", "docker.io/node:20"),
+                ("SHARD", "true"),
+                ("BITBUCKET_PARALLEL_STEP", "3"),
+            ]),
+            "`SHARD`: `BITBUCKET_PARALLEL_STEP` is `3` and `BITBUCKET_PARALLEL_STEP_COUNT` is not set, which do not fit",
+        ),
+        (
+            copy(&[("SOURCE", "node:20")]),
+            "`SOURCE` is `node:20`: source and target are the same, since a name without host is one of this registry; \
+             for Docker Hub's write `docker.io/node:20`, else another target or other `TAGS`",
+        ),
+        (
+            copy(&[("IMAGES", "team/node:2*=team/node")]),
+            "`IMAGES` is `team/node:2*=team/node`: source and target are the same, since a name without host is one of \
+             this registry; for Docker Hub's write `docker.io/team/node:2*`, else another target",
+        ),
+        (
+            copy(&[("IMAGES", "oci:images:1=a")]),
+            "`IMAGES` is `oci:images:1=a`: it names images of registries, not `oci:`; for archives, layouts and the \
+             daemon use `ACTION: push`",
+        ),
+        (
+            copy(&[("IMAGES", "docker-archive:a.tar=a")]),
+            "`IMAGES` is `docker-archive:a.tar=a`: it names images of registries, not `docker-archive:`",
+        ),
+        // pull
+        (
+            pull(&[("IMAGES", "docker-daemon:a")]),
+            "`IMAGES` is `docker-daemon:a`: it names images of registries, not `docker-daemon:`",
+        ),
+        (
+            pull(&[("TO", "docker-archive:a.tar:API:1")]),
+            "`TO` is `docker-archive:a.tar:API:1`: `API` has capital letters, which repository names cannot have; write \
+             `api`",
+        ),
+        (
+            pull(&[("TO", "docker-archive:a.tar:api:1:2")]),
+            "`TO` is `docker-archive:a.tar:api:1:2`: `1:2` is no tag",
+        ),
+        (
+            pull(&[("TO", "docker-archive:a.tar:api@sha256:0")]),
+            "`TO` is `docker-archive:a.tar:api@sha256:0`: it names a digest, which the image itself decides",
+        ),
+        (
+            pull(&[("TO", "oci:images:@0")]),
+            "`TO` is `oci:images:@0`: `@` and a number mean an image by its place, and are no name",
+        ),
+        (
+            pull(&[
+                ("TO", "oci:../out:1"),
+                ("BITBUCKET_CLONE_DIR", "/clone"),
+                ("BITBUCKET_PIPE_STORAGE_DIR", "/storage"),
+            ]),
+            "`TO` is `oci:../out:1`: it is outside the clone, so the step would never see it; write a path below `/clone`",
+        ),
+        (
+            pull(&[("IMAGES", "a:1*")]),
+            "`IMAGES` is `a:1*`: `1*` is no tag; patterns of tags are for the `SOURCE` and `IMAGES` of `copy`",
         ),
         // all
         (pull(&[("PLATFORM", "arm64")]), "`PLATFORM` is `arm64`: "),

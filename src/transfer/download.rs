@@ -96,7 +96,7 @@ impl Mover<'_> {
             let error = match self.read_piece(board, changed, number, from).await {
                 Ok(()) => break,
                 Err(Broken::Registry(error)) => error,
-                Err(Broken::Unopened(error)) => return Err(self.access.explain(&error, from, false)),
+                Err(Broken::Unopened(error)) => return Err(self.access.explain_part(&error, from)),
                 Err(Broken::Part { end }) if tries.goes_on(end) => continue,
                 Err(Broken::Size { found } | Broken::Part { end: found }) => {
                     let wrong = Wrong::Size {

@@ -11,6 +11,10 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::sync::Arc;
 
+/// The advice where an index names an image that its layout lacks.
+const SOME_PLATFORMS: &str = "the image is there for some of its platforms only: name one that it has in `PLATFORM`, or make it anew \
+                              with all of them";
+
 /// A source of manifests and blobs.
 #[derive(Debug, Clone)]
 pub enum Origin {
@@ -41,9 +45,20 @@ impl Origin {
                     .registry
                     .manifest(&served.repository, &selector, &served.scopes)
                     .await;
-                read.map_err(|error| access.explain(&error, served, false))
+                read.map_err(|error| access.explain_part(&error, served))
             }
-            Self::Layout(layout) => Ok(layout.manifest(entry)?),
+            Self::Layout(layout) => layout.manifest(entry).map_err(|error| {
+                // Engines with containerd's store save only the platforms that they have.
+                let some_platforms = error.is_lacking() && entry.platform.is_some();
+                let failure = Failure::from(error);
+                if !some_platforms {
+                    return failure;
+                }
+                Failure {
+                    hint: Some(SOME_PLATFORMS.to_owned()),
+                    ..failure
+                }
+            }),
             Self::Blobs(..) => Err(lacks(&entry.digest, self)),
         }
     }
@@ -58,7 +73,7 @@ impl Origin {
                 .registry
                 .small_blob(&served.repository, &blob.digest, &served.scopes)
                 .await;
-            return read.map_err(|error| access.explain(&error, served, false));
+            return read.map_err(|error| access.explain_part(&error, served));
         }
         let unread = |what: &str| {
             Failure::new(

@@ -231,7 +231,7 @@ impl Mover<'_> {
         };
         let Some(pause) = pause else {
             let tries = tries.count();
-            return Err(self.access.explain(&registry::Error { tries, ..error }, from, false));
+            return Err(self.access.explain_part(&registry::Error { tries, ..error }, from));
         };
         tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
         tokio::time::sleep(pause).await;
@@ -272,7 +272,7 @@ async fn from_registry(
             Ok(Flow::Part) if tries.goes_on(checked.passed()) => continue,
             Ok(Flow::Ended | Flow::Part) => break,
             Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository), &wrong)),
-            Ok(Flow::Unopened(error)) => return Err(mover.access.explain(&error, from, false)),
+            Ok(Flow::Unopened(error)) => return Err(mover.access.explain_part(&error, from)),
             Err(error) => error,
         };
         mover.pause_reading(error, checked.passed(), &mut tries, from).await?;

@@ -282,6 +282,35 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "the package has no image of this digest",
+        status: 4,
+        runs: || {
+            let gone = format!("api@{}", Image::small("gone").digest());
+            vec![pull(&shop(), &gone).built_in().run().into()]
+        },
+    },
+    Case {
+        see: "refused reading `…`: 404…<br>\
+              the image is damaged in the registry: it names this as a part of itself, and the registry does not have it",
+        status: 4,
+        runs: || {
+            let saved = |emulator: &Emulator, tag| {
+                let pipe = pull(emulator, &format!("api:{tag}")).built_in().var("TO", "oci:images");
+                pipe.run().into()
+            };
+            let emulator = shop();
+            let image = Image::small("damaged");
+            emulator.put_image("shop/api", "damaged", &image);
+            emulator.lose_blob("shop/api", &image.config_digest());
+            let multi = Image::multi("multi");
+            emulator.put_image("shop/api", "multi", &multi);
+            let child = format!("/manifests/{}", multi.children()[0].digest());
+            let gone = Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
+            emulator.script(on("GET", &child).signed_in(), 1, gone);
+            vec![saved(&emulator, "damaged"), saved(&emulator, "multi")]
+        },
+    },
+    Case {
         see: "either the tag is not there, or the package is not: check both names",
         status: 4,
         runs: || vec![answered("GET", Answer::new(404))],

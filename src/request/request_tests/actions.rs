@@ -46,6 +46,8 @@ fn images_are_whole_references_each_once() {
             vec!["crg.apkg.io/shop/base:1", "crg.apkg.io/team/tools:2"],
         ),
         ("docker.io/node:20", vec!["docker.io/library/node:20"]),
+        // A package may be called so.
+        ("oci:1", vec!["crg.apkg.io/shop/oci:1"]),
     ] {
         assert_eq!(texts(&pulled(&[("IMAGES", images)]).images), whole, "{images}");
     }
@@ -144,6 +146,26 @@ fn a_target_that_is_written_counts() {
         ),
         (&id, "api", "1", "crg.apkg.io/shop/api", vec!["1"]),
         ("0123456789ab", "api", "", "crg.apkg.io/shop/api", vec!["latest"]),
+        // A layout names images by their tags.
+        ("oci:images:1.4", "api", "", "crg.apkg.io/shop/api", vec!["1.4"]),
+        (
+            "oci-archive:a.tar:api:1.4",
+            "api",
+            "",
+            "crg.apkg.io/shop/api",
+            vec!["1.4"],
+        ),
+        ("oci-archive:a.tar:1.4", "api:2", "", "crg.apkg.io/shop/api", vec!["2"]),
+        ("oci:images:1.4", "api", "3", "crg.apkg.io/shop/api", vec!["3"]),
+        ("oci:images:@0", "api", "", "crg.apkg.io/shop/api", vec!["latest"]),
+        ("oci:images", "api", "", "crg.apkg.io/shop/api", vec!["latest"]),
+        (
+            "docker-archive:a.tar:1.4",
+            "api",
+            "",
+            "crg.apkg.io/shop/api",
+            vec!["latest"],
+        ),
         // What the daemon alone must understand.
         ("no/such/host/MIXED:1", "api", "", "crg.apkg.io/shop/api", vec!["1"]),
     ] {
@@ -168,6 +190,13 @@ fn pull_without_images_takes_those_that_the_clone_names() {
         let discovered = pull.discovered.unwrap();
         assert_eq!(texts(&discovered.images[1].1), ["Dockerfile:3"]);
     }
+    let named = bad(&[("BITBUCKET_CLONE_DIR", folder), ("TO", "oci:images:1")]);
+    assert_eq!(
+        named,
+        [
+            "`TO` is `oci:images:1`: it names one image, and there are several to pull; leave the name out: each image keeps its tag"
+        ]
+    );
     let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder), ("IMAGES", "other:1")]);
     assert_eq!((pull.images.len(), pull.discovered), (1, None));
     // Without a clone folder it is the working folder.

@@ -144,6 +144,21 @@ fn docker_entry(image: &OutputImage, contents: &Contents<'_>) -> Result<Value, S
     let Content::Image { config, layers } = image.root.content()? else {
         return Err("it is an index of several platforms".to_owned());
     };
+    // The last is what Docker 1.10 wrote.
+    let is_config = |kind: &str| {
+        let known = ["image.config.v1+json", "container.image.v1+json", "octet-stream"];
+        known.iter().any(|end| kind.ends_with(end))
+    };
+    let odd = match layers.iter().find(|layer| !layer.media_type.contains(".tar")) {
+        _ if !is_config(&config.media_type) => Some(("configuration", &config)),
+        layer => layer.map(|layer| ("layer", layer)),
+    };
+    if let Some((part, odd)) = odd {
+        let kind = &odd.media_type;
+        return Err(format!(
+            "it has a {part} of the type {kind}, so it is no container image"
+        ));
+    }
     let place = |digest: &Digest| {
         let is_there = contents.blobs.iter().any(|(blob, _)| blob == digest);
         is_there

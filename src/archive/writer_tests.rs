@@ -197,6 +197,39 @@ fn images_share_their_blobs_and_an_index_takes_all_below() {
         "{error}"
     );
     assert!(error.hint().unwrap().contains("`oci-archive:FILE`"));
+    // `docker load` refuses an archive with a chart or a signature as a whole.
+    let of_types = |config: &str, layer: &str| {
+        let text = String::from_utf8(amd64.manifest.bytes.to_vec()).unwrap();
+        let text = text
+            .replace("application/vnd.oci.image.config.v1+json", config)
+            .replace("application/vnd.oci.image.layer.v1.tar+gzip", layer);
+        let root = Manifest::new(text.into(), Some(&amd64.manifest.media_type)).unwrap();
+        let image = OutputImage {
+            root,
+            ..amd64.output(&[])
+        };
+        Writer::create(&docker, &[image], &amd64.sizes()).map(drop)
+    };
+    let (oci, gzip) = (
+        "application/vnd.oci.image.config.v1+json",
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+    );
+    for (config, layer, named) in [
+        (
+            "application/vnd.cncf.helm.config.v1+json",
+            gzip,
+            "vnd.cncf.helm.config.v1+json",
+        ),
+        (oci, "application/vnd.dev.cosign.simplesigning.v1+json", "simplesigning"),
+    ] {
+        let error = of_types(config, layer).expect_err(named).to_string();
+        assert!(
+            error.contains("so it is no container image") && error.contains(named),
+            "{error}"
+        );
+    }
+    let docker_type = "application/vnd.docker.container.image.v1+json";
+    of_types(docker_type, "application/vnd.docker.image.rootfs.diff.tar.gzip").unwrap();
     let error = Writer::create(&docker, &[amd64.output(&[])], &amd64.sizes()[..1]).expect_err("a foreign layer");
     assert!(error.to_string().contains("is not in the registry"), "{error}");
     assert_eq!(

@@ -43,7 +43,7 @@ impl Check<'_> {
             None
         };
         let platform = self.platform();
-        let to = self.destination(step)?;
+        let to = self.destination(images.len(), step)?;
         Some(Pull {
             images,
             discovered,
@@ -72,7 +72,7 @@ impl Check<'_> {
     }
 
     /// `TO`: the daemon, unless an archive is named.
-    fn destination(&mut self, step: &Step) -> Option<Destination> {
+    fn destination(&mut self, images: usize, step: &Step) -> Option<Destination> {
         let written = self.variables.scalars.to.as_deref().map(str::trim);
         let Some(written) = written.filter(|to| !to.is_empty() && *to != "docker-daemon:") else {
             return self.daemon().map(Destination::Daemon);
@@ -81,11 +81,11 @@ impl Check<'_> {
             Ok(Some(mut location)) => {
                 let path = location.path.display().to_string();
                 location.path = self.output_path("TO", &path, step)?;
-                if location.name.is_none() || self.variables.images.len() < 2 {
+                if location.name.is_none() || images < 2 {
                     return Some(Destination::Archive(location));
                 }
-                let cure = "leave the name out: each image keeps its tag";
-                Mistake::new("TO", written, "it names one image, and `IMAGES` are several", cure)
+                let problem = format!("it names one image, and {images} are to be pulled");
+                Mistake::new("TO", written, problem, "leave the name out: each image keeps its tag")
             }
             Ok(None) => Mistake::new(
                 "TO",

@@ -257,7 +257,7 @@ impl Check<'_> {
                     variable,
                     text,
                     "a pattern keeps the tags that it finds",
-                    "leave the target's tag and `TAGS` out",
+                    "leave the target's tags out",
                 ));
                 return None;
             }
@@ -266,7 +266,7 @@ impl Check<'_> {
                     variable,
                     text,
                     "source and target are the same",
-                    "write another `TARGET`",
+                    "write another target",
                 ));
                 return None;
             }
@@ -282,7 +282,7 @@ impl Check<'_> {
                 variable,
                 text,
                 "source and target are the same",
-                "write another target or other `TAGS`",
+                "write another target or other tags",
             ));
             return None;
         }
@@ -425,9 +425,7 @@ fn pattern(name: &str, tag: &str, namespace: &Namespace) -> Result<Selection, Ba
     let repository = Reference::parse(name, namespace)?.repository;
     // What a pattern is made of besides its signs must be able to stand in a tag.
     let plain: String = tag.chars().filter(|c| !matches!(c, '*' | '?')).collect();
-    if !plain.is_empty() {
-        Tag::parse(&format!("_{plain}")).map_err(|_| BadReference::Tag { tag: tag.to_owned() })?;
-    }
+    Tag::parse(&format!("_{plain}")).map_err(|_| BadReference::Tag { tag: tag.to_owned() })?;
     Ok(Selection::Matching(repository, Pattern(tag.to_owned())))
 }
 

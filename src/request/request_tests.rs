@@ -68,6 +68,9 @@ fn every_mistake_names_variable_value_and_cure() {
     };
     let push = |pairs: &[(&'static str, &'static str)]| [&[("ACTION", "push"), ("SOURCE", "a:1")], pairs].concat();
     let pull = |pairs: &[(&'static str, &'static str)]| [&[("IMAGES", "a:1")], pairs].concat();
+    let copy = |images: &'static str| vec![("ACTION", "copy"), ("IMAGES", images)];
+    let share =
+        |pairs: &[(&'static str, &'static str)]| [&copy("docker.io/node:20")[..], &[("SHARD", "true")], pairs].concat();
     for (pairs, mistake) in [
         (
             vec![("ACTION", "mirror")],
@@ -182,6 +185,41 @@ fn every_mistake_names_variable_value_and_cure() {
         (
             push(&[("TARGET", "bitbucket.org/shop/api")]),
             "`bitbucket.org` is not Bitbucket's container registry",
+        ),
+        // pull
+        (
+            pull(&[("IMAGES", "a:1 b:1"), ("TO", "oci:out:1")]),
+            "`TO` is `oci:out:1`: it names one image, and 2 are to be pulled; leave the name out",
+        ),
+        // copy
+        (
+            copy("docker.io/node:20=node@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+            "`: its target has a digest, which the image itself decides; write `source=target:tag`",
+        ),
+        (
+            copy("docker.io/node:20=docker.io/shop/node"),
+            "`: its target is on `docker.io`, but what is written goes to `crg.apkg.io`; write the target without a host",
+        ),
+        (
+            copy("docker.io/node:2*=node:1"),
+            "`: a pattern keeps the tags that it finds; leave the target's tags out",
+        ),
+        (
+            copy("a:2*=a"),
+            "`: source and target are the same; write another target",
+        ),
+        (
+            copy("a:2=a:2"),
+            "`: source and target are the same; write another target or other tags",
+        ),
+        (copy("docker.io/node:2*+=node"), "`: `2*+` is no tag; "),
+        (
+            share(&[("BITBUCKET_PARALLEL_STEP", "2"), ("BITBUCKET_PARALLEL_STEP_COUNT", "2")]),
+            "`SHARD`: `BITBUCKET_PARALLEL_STEP` and `BITBUCKET_PARALLEL_STEP_COUNT` do not fit together; use it in",
+        ),
+        (
+            share(&[("BITBUCKET_PARALLEL_STEP", "0")]),
+            "`SHARD`: `BITBUCKET_PARALLEL_STEP` and",
         ),
         // all
         (pull(&[("PLATFORM", "arm64")]), "`PLATFORM` is `arm64`: "),

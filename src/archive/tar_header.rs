@@ -278,12 +278,12 @@ mod tests {
 
     #[test]
     fn records_are_read_by_their_length() {
-        let records = parse_records(b"14 path=a\nb=c\n15 size=123456\n22 GNU.sparse.major=1\n").unwrap();
+        let records = parse_records(b"14 path=a\nb=c\n14 linkpath=d\n15 size=123456\n22 GNU.sparse.major=1\n").unwrap();
         assert_eq!(
             records,
             Records {
                 path: Some("a\nb=c".to_owned()),
-                link: None,
+                link: Some("d".to_owned()),
                 size: Some(123_456),
                 sparse: true
             }

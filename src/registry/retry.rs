@@ -308,7 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn chance_stays_in_its_range() {
-        assert!((0..100).map(|_| chance()).all(|c| (0.0..=1.0).contains(&c)));
+    fn chance_stays_in_its_range_and_is_spread_over_it() {
+        let chances: Vec<f64> = (0..100).map(|_| chance()).collect();
+        assert!(chances.iter().all(|chance| (0.0..=1.0).contains(chance)));
+        assert!(chances.iter().any(|chance| *chance < 0.5) && chances.iter().any(|chance| *chance > 0.5));
     }
 }

@@ -82,6 +82,17 @@ fn images_are_chosen_by_tag_reference_or_number() {
             assert!(said.contains(text), "{name:?}: {said}");
         }
     }
+    // Two names of one image leave no choice, two images do.
+    for (second, is_one) in [(&first, true), (&second, false)] {
+        let both = [
+            (&first.manifest, json!({ REF_NAME: "a" })),
+            (&second.manifest, json!({ REF_NAME: "b" })),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        fixture::write(folder.path(), &[(INDEX.to_owned(), index_json(&both))]);
+        let layout = Layout::open(&location("oci", folder.path())).unwrap();
+        assert_eq!(layout.choose(None).is_ok(), is_one);
+    }
 }
 
 #[test]

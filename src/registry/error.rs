@@ -357,6 +357,16 @@ mod tests {
             ),
             (r#"{"errors":[{"code":"NAME_INVALID"}]}"#, Some(Code::NameInvalid), ""),
             (
+                r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#,
+                Some(Code::ManifestUnknown),
+                "",
+            ),
+            (
+                r#"{"errors":[{"code":"TOOMANYREQUESTS"}]}"#,
+                Some(Code::TooManyRequests),
+                "",
+            ),
+            (
                 r#"{"errors":[{"code":"MANIFEST_INVALID"}]}"#,
                 Some(Code::ManifestInvalid),
                 "",

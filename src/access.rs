@@ -329,3 +329,38 @@ fn is_missing_tag(error: &Error) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Granted;
+    use crate::words::Words;
+
+    #[test]
+    fn a_tag_is_missing_only_where_the_registry_says_so() {
+        for (status, code, missing) in [
+            (404, Some(Code::ManifestUnknown), true),
+            (400, Some(Code::ManifestUnknown), true),
+            (404, None, true),
+            (404, Some(Code::Other(Words::new("NOT_FOUND"))), true),
+            (404, Some(Code::NameUnknown), false),
+            (404, Some(Code::NameInvalid), false),
+            (403, Some(Code::Denied), false),
+            (500, None, false),
+        ] {
+            let error = Error {
+                host: Host::bitbucket(),
+                during: "reading `shop/base:1`".to_owned(),
+                problem: Problem::Refused {
+                    status,
+                    code: code.clone(),
+                    words: Words::default(),
+                    granted: Granted::Unknown,
+                },
+                tries: 1,
+                asked: None,
+            };
+            assert_eq!(is_missing_tag(&error), missing, "{status} {code:?}");
+        }
+    }
+}

@@ -262,7 +262,7 @@ fn repository(name: &str, namespace: &Namespace) -> Result<Repository, BadRefere
     let (host, path) = split_host(name);
     let Some(host) = host else {
         if let Ok(host) = Host::parse(name)
-            && (name.contains('.') && (host.is_atlassian() || wrong_host(&host).is_some()))
+            && (host.is_atlassian() || wrong_host(&host).is_some())
         {
             return Err(BadReference::HostOnly { host: name.to_owned() });
         }

@@ -21,6 +21,7 @@ fn names_mean_what_the_documentation_says() {
         ("shop/base:1", "crg.apkg.io/shop/base:1".to_owned()),
         ("other/base:1", "crg.apkg.io/other/base:1".to_owned()),
         ("a/b/c:1", "crg.apkg.io/a/b/c:1".to_owned()),
+        ("frostlink.api:1", "crg.apkg.io/shop/frostlink.api:1".to_owned()),
         (
             "crg.apkg.io/shop/digital.frostlink.api:v1",
             "crg.apkg.io/shop/digital.frostlink.api:v1".to_owned(),
@@ -164,6 +165,7 @@ fn digests_check_by_their_own_algorithm() {
     assert_eq!(Digest::parse(sha512.as_str()), Ok(sha512.clone()));
     assert_eq!(sha512.of_same_kind(b"x"), sha512);
     assert_ne!(sha512.of_same_kind(b"y"), sha512);
+    assert_eq!(Digest::of(b"").short(), "sha256:e3b0c44298fc");
     assert_eq!(
         Digest::of(b"").as_str(),
         "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

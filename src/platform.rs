@@ -66,22 +66,10 @@ impl Platform {
         }
     }
 
-    /// The operating system, as `linux`.
-    #[must_use]
-    pub fn os(&self) -> &str {
-        &self.os
-    }
-
     /// The architecture, as `amd64`.
     #[must_use]
     pub fn architecture(&self) -> &str {
         &self.architecture
-    }
-
-    /// The variant, as `v7`, where it says more than the architecture does.
-    #[must_use]
-    pub fn variant(&self) -> Option<&str> {
-        self.variant.as_deref()
     }
 
     /// Whether an image of this platform is what somebody who wrote `wanted` asks for. No variant in `wanted` takes

@@ -301,6 +301,14 @@ fn a_token_that_is_known_to_lack_a_right_was_accepted() {
             Kind::Refused,
             "grants only `pull` on `base`",
         ),
+        // It has the right, and is refused all the same.
+        (
+            granted(r#""pull","push""#),
+            true,
+            Kind::Refused,
+            "grants `pull,push` on `base`",
+        ),
+        (granted(r#""*""#), true, Kind::Refused, "grants `*` on `base`"),
         (granted(""), true, Kind::Refused, "grants nothing on `base`"),
         (granted(""), false, Kind::Credential, "grants nothing on `base`"),
         (Granted::Unknown, true, Kind::Credential, "was not accepted"),
@@ -336,7 +344,7 @@ fn assert_in_form(failure: &Failure) {
     for line in text.lines() {
         assert!(!line.ends_with(['.', ' ', ',']), "{line:?}");
         assert_eq!(line.matches('`').count() % 2, 0, "{line}");
-        assert!(!line.contains("ATATTsecret"), "{line}");
+        assert!(!line.contains("ATATTsecret") && !line.contains("“”"), "{line}");
         assert!(!line.is_empty(), "{text}");
     }
     for line in hint.lines() {
@@ -467,7 +475,7 @@ fn texts_name_cause_and_cure() {
             refused(404, None),
             API_TOKEN,
             false,
-            &["either the tag is not there, or the package is not"],
+            &["either the tag is not there, or the package is not", PACKAGES_PAGE],
         ),
         (
             &base,

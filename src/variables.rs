@@ -425,6 +425,7 @@ mod tests {
             ("TERM", None),
             ("CI", None),
             ("DOCKER_HOST", None),
+            ("RESOURCE", None),
         ] {
             assert_eq!(near_miss(name), ours, "{name}");
         }
@@ -444,7 +445,13 @@ mod tests {
         let variables = read(&[
             ("ATLASSIAN_API_TOKEN", "ATATT-very-secret"),
             ("BITBUCKET_PACKAGES_TOKEN", "also-secret"),
+            ("HTTPS_PROXY", "http://user:pass:word@proxy:3128"),
+            ("http_proxy", "user@proxy:3128"),
+            ("NO_PROXY", "example.org"),
+            ("ORIGIN", "http://user:other@example.org"),
         ]);
+        let hidden: Vec<&str> = variables.proxy_passwords.iter().map(Secret::expose).collect();
+        assert_eq!(hidden, ["pass:word"]);
         let shown = format!("{variables:?}");
         assert!(
             !shown.contains("very-secret") && !shown.contains("also-secret"),

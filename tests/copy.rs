@@ -47,7 +47,8 @@ fn nine_blobs_cost_thirteen_requests_and_one_token() {
         .var("TARGET", "web:1")
         .run()
         .succeeds()
-        .token_calls(1);
+        .token_calls(1)
+        .says("unchanged: `1`");
     digest_known.requests([
         "GET /v2/shop/base/manifests/1 401",
         "GET /v2/shop/base/manifests/1 200",
@@ -165,6 +166,14 @@ fn one_platform_is_taken_out_of_an_index() {
         .run()
         .fails(4)
         .says("it is there for");
+    // An image that is no index has one platform, which its configuration names.
+    copy(&emulator, "base:1")
+        .var("TARGET", "web:y")
+        .var("PLATFORM", "linux/arm64")
+        .run()
+        .fails(4)
+        .says("it is there for linux/amd64");
+    assert_eq!(emulator.tag("shop/web", "y"), None);
 }
 
 #[test]
@@ -175,12 +184,15 @@ fn a_half_copied_target_heals() {
     let source = format!("{}/shop/base:1", emulator.host());
     // The target answers "it is there" of a blob that it has lost.
     target.script(on("HEAD", "/blobs/").signed_in(), 1, Answer::new(200));
-    copy(&target, &source)
+    let healed = copy(&target, &source)
         .var("SOURCE_USERNAME", Setup::EMAIL)
         .var("SOURCE_PASSWORD", &Setup::api_token())
+        .var("REPORT", "report.json")
         .run()
         .succeeds()
         .says("misses blobs");
+    let report = healed.report.as_ref().unwrap();
+    assert!(report["images"][0]["bytes"].as_u64().unwrap() > 8 * 2000, "{report}");
     assert_eq!(target.tag("shop/base", "1"), emulator.tag("shop/base", "1"));
 }
 

@@ -5,6 +5,7 @@ use crate::support::emulator::{Emulator, Setup};
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 
 /// A uid that owns nothing here.
 const UID: u32 = 165_536;
@@ -129,6 +130,20 @@ fn a_folder_that_is_not_there_is_explained() {
         .no_connection()
         .says("there is no folder `")
         .says("put this line before the pipe: `- mkdir -p ");
+}
+
+#[test]
+fn a_socket_that_may_not_be_opened_is_explained() {
+    let emulator = shop();
+    let pipe = as_another_user(&emulator).var("ACTION", "pull").var("IMAGES", "base:1");
+    let socket = pipe.clone_folder().join("docker.sock");
+    let _daemon = UnixListener::bind(&socket).unwrap();
+    open(pipe, "docker.sock", 0o600)
+        .docker_host(&format!("unix://{}", socket.display()))
+        .run()
+        .fails(6)
+        .says("the socket may not be opened")
+        .says("hint: run the pipe's container as root, as Pipelines does");
 }
 
 #[test]

@@ -245,6 +245,45 @@ fn a_layout_with_some_platforms_of_an_image_is_pushed_one_by_one() {
 }
 
 #[test]
+fn what_was_saved_is_pushed_beside_another_image() {
+    let emulator = start();
+    let saved = pipe(&emulator, "pull")
+        .var("IMAGES", "base:1")
+        .var("TO", "oci:out")
+        .run()
+        .succeeds();
+    let source = format!("oci:{}", saved.clone_folder().join("out").display());
+    let tags = || [emulator.tag("shop/api", "1"), emulator.tag("shop/api", "2")];
+    let (other, base) = (emulator.tag("shop/api", "1"), emulator.tag("shop/base", "1"));
+    let push = |on_existing: &str| {
+        pipe(&emulator, "push")
+            .var("SOURCE", &source)
+            .var("TARGET", "api")
+            .var("TAGS", "1 2")
+            .var("ON_EXISTING", on_existing)
+            .var("REPORT", "report.json")
+    };
+    // What cannot be looked at is not taken for absent.
+    emulator.script(on("GET", "/api/manifests/2").signed_in(), 1, Answer::new(500));
+    push("skip").run().fails(6).says("nothing was changed");
+    assert_eq!(tags(), [other.clone(), None]);
+
+    let skipped = push("skip").run().succeeds().says("tagged `2`; left alone: `1`");
+    assert_eq!(tags(), [other.clone(), base.clone()]);
+    let report = skipped.report.as_ref().unwrap();
+    for (place, digest) in [other, base.clone()].iter().enumerate() {
+        assert_eq!(
+            report["images"][place]["digest"].as_str(),
+            digest.as_deref(),
+            "{report}"
+        );
+    }
+    emulator.put_image("shop/api", "2", &Image::small("another"));
+    push("overwrite").run().succeeds().says("tagged `1`, `2`");
+    assert_eq!(tags(), [base.clone(), base]);
+}
+
+#[test]
 fn what_docker_saves_is_compressed_and_keeps_its_image_id() {
     let emulator = start();
     let engine = Engine::shared();

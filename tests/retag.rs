@@ -189,10 +189,11 @@ fn on_existing_looks_before_it_writes() {
         "nothing is written if one tag is refused"
     );
 
-    retag(&emulator, "base:1", "old fresh 1")
+    let skipped = retag(&emulator, "base:1", "old fresh 1")
         .api_token()
         .var("ON_EXISTING", "skip")
         .var("OUTPUT_ENV", "crg.env")
+        .var("REPORT", "report.json")
         .run()
         .succeeds()
         .requests_in_any_order([
@@ -204,6 +205,14 @@ fn on_existing_looks_before_it_writes() {
             "PUT /v2/shop/base/manifests/fresh 201",
         ])
         .says("tagged `fresh`; unchanged: `1`; left alone: `old`");
+    let report = skipped.report.as_ref().unwrap();
+    for (place, digest) in [&old, &new, &new].into_iter().enumerate() {
+        assert_eq!(
+            report["images"][place]["digest"].as_str(),
+            digest.as_deref(),
+            "{report}"
+        );
+    }
     assert_eq!(emulator.tag("shop/base", "old"), old);
     assert_eq!(emulator.tag("shop/base", "fresh"), new);
 

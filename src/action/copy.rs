@@ -206,8 +206,8 @@ async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure
     )
     .await?;
     let mut steps = Vec::new();
-    for (number, tag) in wanted.tags.iter().enumerate() {
-        let existing = if let Some(existing) = pair.existing.take().filter(|_| number == 0) {
+    for tag in &wanted.tags {
+        let existing = if let Some(existing) = pair.existing.take() {
             existing
         } else {
             let looked = pair

@@ -106,15 +106,28 @@ fn old_engines_archives_with_links_between_layers() {
 #[test]
 fn new_engines_archives_keep_the_manifest_where_it_fits() {
     let folder = tempfile::tempdir().unwrap();
-    let (image, other) = (Image::new("x", 2), Image::new("other platform", 1));
-    let root = index(&[&other.manifest, &image.manifest]);
+    let (image, other) = (Image::new("x", 2), Image::new("other platform", 2));
+    // What has its configuration or its layers alone is another image.
+    let decoy = |parts: [&[u8]; 3]| {
+        let [config, layers @ ..] = parts.map(|bytes| descriptor("m", bytes));
+        Manifest::new(json!({ "config": config, "layers": layers }).to_string().into(), None).unwrap()
+    };
+    let (own, foreign) = (&image.blobs, &other.blobs);
+    let decoys = [
+        decoy([&foreign[0], &own[1], &own[2]]),
+        decoy([&own[0], &foreign[1], &foreign[2]]),
+        decoy([&own[0], &own[1], &foreign[2]]),
+    ];
+    let [first, second, third] = &decoys;
+    let root = index(&[first, second, third, &other.manifest, &image.manifest]);
     let layers: Vec<String> = image.blobs[1..]
         .iter()
         .map(|blob| blob_name(&Digest::of(blob)))
         .collect();
     let list = json!([{ "Config": blob_name(&image.config_digest()), "RepoTags": ["api:1"], "Layers": layers }]);
     let mut files = image.files();
-    files.push((blob_name(&root.digest), root.bytes.to_vec()));
+    let manifests = decoys.iter().chain([&root]);
+    files.extend(manifests.map(|manifest| (blob_name(&manifest.digest), manifest.bytes.to_vec())));
     files.push(("index.json".to_owned(), index_json(&[(&root, json!({}))])));
     files.push(("manifest.json".to_owned(), list.to_string().into_bytes()));
     let entries: Vec<(&str, &[u8])> = files

@@ -82,6 +82,17 @@ fn images_are_chosen_by_tag_reference_or_number() {
             assert!(said.contains(text), "{name:?}: {said}");
         }
     }
+    // Two names of one image leave no choice, two images do.
+    for (second, is_one) in [(&first, true), (&second, false)] {
+        let both = [
+            (&first.manifest, json!({ REF_NAME: "a" })),
+            (&second.manifest, json!({ REF_NAME: "b" })),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        fixture::write(folder.path(), &[(INDEX.to_owned(), index_json(&both))]);
+        let layout = Layout::open(&location("oci", folder.path())).unwrap();
+        assert_eq!(layout.choose(None).is_ok(), is_one);
+    }
 }
 
 #[test]
@@ -162,6 +173,8 @@ fn what_is_no_layout_says_what_is_missing() {
     std::fs::write(at("cut.tar"), &whole[..512]).unwrap();
     std::fs::write(at("cut.tar.gz"), &gzip(&whole)[..30]).unwrap();
     std::fs::write(at("x.tar.zst"), [0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0]).unwrap();
+    std::fs::write(at("x.tar.bz2"), b"BZh91AY&SY").unwrap();
+    std::fs::write(at("x.tar.xz"), b"\xfd7zXZ\0\0\x04").unwrap();
     std::fs::write(
         at("version.tar"),
         tar(&[
@@ -183,6 +196,8 @@ fn what_is_no_layout_says_what_is_missing() {
         ("oci-archive", "cut.tar", "and its own end: it was cut short"),
         ("oci-archive", "cut.tar.gz", "was cut short"),
         ("oci-archive", "x.tar.zst", "compressed with zstd"),
+        ("oci-archive", "x.tar.bz2", "compressed with bzip2"),
+        ("oci-archive", "x.tar.xz", "compressed with xz"),
         ("oci-archive", "version.tar", "its version is 2.0"),
     ] {
         let said = failure(Layout::open(&location(transport, &at(name))));

@@ -250,6 +250,26 @@ mod tests {
     }
 
     #[test]
+    fn each_type_of_entry_is_told() {
+        for (name, byte, kind) in [
+            ("x", 0, Kind::File),
+            ("x/", b'0', Kind::Folder),
+            ("x", b'1', Kind::HardLink),
+            ("x", b'2', Kind::SymbolicLink),
+            ("x", b'3', Kind::Special),
+            ("x", b'D', Kind::Folder),
+            ("x", b'K', Kind::LongLink),
+            ("x", b'L', Kind::LongName),
+            ("x", b'S', Kind::Sparse),
+            ("x", b'X', Kind::Records),
+            ("x", b'g', Kind::GlobalRecords),
+        ] {
+            let read = parse(&block(name, byte, 0o644, 0)).unwrap().unwrap();
+            assert_eq!(read.kind, kind, "{}", char::from(byte));
+        }
+    }
+
+    #[test]
     fn a_header_of_another_writer_is_the_same() {
         let mut theirs = tar::Header::new_gnu();
         theirs.set_path("blobs/sha256/x").unwrap();
@@ -269,6 +289,9 @@ mod tests {
     fn what_is_no_header_is_refused() {
         assert_eq!(parse(&[0; BLOCK]), Ok(None));
         assert!(parse(&[b'x'; BLOCK]).is_err());
+        let mut altered = block("x", b'0', 0o644, 0);
+        altered[0] = b'y';
+        assert_eq!(parse(&altered), Err("it has no tar header there"));
         let mut negative = block("x", b'0', 0o644, 0);
         negative[SIZE].copy_from_slice(&[0xff; 12]);
         let sum = format!("{:06o}\0 ", checksum(&negative).0);
@@ -278,12 +301,12 @@ mod tests {
 
     #[test]
     fn records_are_read_by_their_length() {
-        let records = parse_records(b"14 path=a\nb=c\n15 size=123456\n22 GNU.sparse.major=1\n").unwrap();
+        let records = parse_records(b"14 path=a\nb=c\n14 linkpath=d\n15 size=123456\n22 GNU.sparse.major=1\n").unwrap();
         assert_eq!(
             records,
             Records {
                 path: Some("a\nb=c".to_owned()),
-                link: None,
+                link: Some("d".to_owned()),
                 size: Some(123_456),
                 sparse: true
             }

@@ -140,17 +140,60 @@ fn only_atlassian_kinds_are_offered_the_override() {
 }
 
 #[test]
-fn access_tokens_are_told_to_have_no_package_scope() {
-    let text = text(&refusal(Reason::TokenKind {
-        kind: Kind::AccessToken,
-        prefix: "ATCT".to_owned(),
-    }));
-    assert!(text.contains("begins with `ATCT`"), "{text}");
-    assert!(text.contains("workspaces have no scope for packages"), "{text}");
-    assert!(
-        text.contains("    ATLASSIAN_API_TOKEN: $ATLASSIAN_API_TOKEN\n"),
-        "{text}"
-    );
+fn each_kind_is_told_by_its_marks_and_why_it_does_not_work() {
+    let (usual, foreign) = ("as all of that kind do\n", "It belongs to another service");
+    let undocumented = "No documentation says that Bitbucket's registry takes OIDC";
+    for (kind, marks, why, serves_copy) in [
+        (
+            Kind::AccessToken,
+            "as access tokens of repositories, projects and workspaces",
+            "workspaces have no scope for packages",
+            false,
+        ),
+        (Kind::AppPassword, usual, "removed app passwords on 2026-07-28", false),
+        (
+            Kind::DataCenterToken,
+            usual,
+            "Bitbucket Data Center is another product",
+            false,
+        ),
+        (
+            Kind::PipelinesOidc,
+            "names Pipelines' OIDC provider",
+            undocumented,
+            false,
+        ),
+        (Kind::AtlassianJwt, "names a host of Atlassian's", undocumented, false),
+        (Kind::OtherJwt, "names no host of Atlassian's", foreign, false),
+        (Kind::EcrPassword, "`aws ecr get-login-password`", foreign, true),
+        (Kind::AwsAccessKey, usual, foreign, false),
+        (Kind::DockerHub, usual, foreign, true),
+        (Kind::GitHub, usual, foreign, true),
+        (Kind::GitLab, usual, foreign, true),
+        (Kind::Npm, usual, foreign, false),
+    ] {
+        let text = text(&refusal(Reason::TokenKind {
+            kind,
+            prefix: "PREF".to_owned(),
+        }));
+        assert!(text.contains("begins with `PREF`, "), "{text}");
+        assert!(text.contains(marks) && text.contains(why), "{text}");
+        assert_eq!(text.contains("`SOURCE_PASSWORD`"), serves_copy, "{text}");
+        assert!(
+            text.contains("    ATLASSIAN_API_TOKEN: $ATLASSIAN_API_TOKEN\n"),
+            "{text}"
+        );
+    }
+    for (name, why) in [
+        (
+            AccessTokenName::TokenAuth,
+            "`x-token-auth` is for Git with access tokens",
+        ),
+        (AccessTokenName::Bot, "That is how access tokens sign commits"),
+    ] {
+        let hint = refusal(Reason::Username { name }).hint();
+        assert!(hint.starts_with(why), "{hint}");
+    }
 }
 
 #[test]
@@ -168,6 +211,7 @@ fn without_a_credential_the_lines_to_add_are_there() {
         let hint = hint(choice);
         assert_eq!(hint.contains(built_in), has_built_in, "{hint}");
         assert_eq!(hint.contains(api_token), has_api_token, "{hint}");
+        assert_eq!(hint.contains(API_TOKENS_PAGE), has_api_token, "{hint}");
         assert!(hint.contains("docker://"), "{hint}");
     }
 }

@@ -49,10 +49,6 @@ impl<'a> Pair<'a> {
     fn both(self) -> Option<(&'a str, &'a Secret)> {
         self.username.zip(self.token)
     }
-
-    fn is_empty(self) -> bool {
-        self.username.is_none() && self.token.is_none()
-    }
 }
 
 /// What the run may sign in with.
@@ -156,7 +152,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// The sources that `CREDENTIAL` lets serve and that hold anything, in order.
+    /// The sources that `CREDENTIAL` lets serve, in order, with what they hold.
     fn looked_at(&self) -> Vec<(Source, Pair<'a>)> {
         let (built_in, mut api_token) = (self.built_in.without_empty(), self.api_token.without_empty());
         let choice = self.choice.unwrap_or_default();
@@ -164,12 +160,11 @@ impl<'a> Given<'a> {
             // Workspaces set `ATLASSIAN_ACCOUNT_EMAIL` for other pipes.
             api_token = Pair::default();
         }
-        let sources = match choice {
+        match choice {
             Choice::Auto => vec![(Source::BuiltIn, built_in), (Source::ApiToken, api_token)],
             Choice::BuiltIn => vec![(Source::BuiltIn, built_in)],
             Choice::ApiToken => vec![(Source::ApiToken, api_token)],
-        };
-        sources.into_iter().filter(|(_, pair)| !pair.is_empty()).collect()
+        }
     }
 
     /// The source that a refusal does not concern, if it would serve alone.

@@ -137,6 +137,8 @@ fn row(token: &str, api: Outcome, api_allowed: Outcome, shadow: Outcome, shadow_
     if api == Refused {
         assert_eq!(both.refusal().alternative, Some(Source::BuiltIn));
         assert_eq!(alone.refusal().alternative, None);
+        let begins = format!("It begins with `{}`", &token[..4]);
+        assert!(alone.refusal().hint().contains(&begins), "{begins}");
     } else {
         assert_eq!(both.sources(), [Source::BuiltIn, Source::ApiToken]);
     }
@@ -406,14 +408,18 @@ fn half_a_pair_is_a_mistake_of_the_other_half() {
         for built_in in [true, false] {
             let mistakes = half(choice, built_in, None, good.clone()).mistakes();
             assert_eq!(mistakes.len(), 1);
-            assert_eq!(mistakes[0].variable, "ATLASSIAN_ACCOUNT_EMAIL");
+            let said = "`ATLASSIAN_ACCOUNT_EMAIL`: it is not set, but `ATLASSIAN_API_TOKEN` is; set it to the Atlassian \
+                        account email of the user who made the token";
+            assert_eq!(mistakes[0].to_string(), said);
 
             let email_alone = half(choice, built_in, Some(EMAIL), None);
             if built_in && choice != Some(Choice::ApiToken) {
                 assert_eq!(email_alone.sources(), [Source::BuiltIn], "the mail is for another pipe");
                 assert_eq!(email_alone.outcome(), Tried);
             } else {
-                assert_eq!(email_alone.mistakes()[0].variable, "ATLASSIAN_API_TOKEN");
+                let said = "`ATLASSIAN_API_TOKEN`: it is not set, but `ATLASSIAN_ACCOUNT_EMAIL` is; store an API token \
+                            with scopes there, as a secured workspace variable";
+                assert_eq!(email_alone.mistakes()[0].to_string(), said);
             }
         }
     }

@@ -55,7 +55,7 @@ fn each_fault_of_form_is_named() {
             (format!("{good}\u{7}"), "control character"),
             ("$ATLASSIAN_API_TOKEN".to_owned(), "not filled in"),
             ("${ATLASSIAN_API_TOKEN}".to_owned(), "not filled in"),
-            ("'$NAME'".to_owned(), "not filled in"),
+            ("'$_NAME'".to_owned(), "not filled in"),
             ("${NAME:-}".to_owned(), "not filled in"),
             (format!("${{USER}}{good}"), "not filled in"),
         ] {

@@ -332,4 +332,25 @@ mod tests {
             assert!(!error.message().ends_with('.') && !error.hint().unwrap().ends_with('.'));
         }
     }
+
+    #[test]
+    fn of_the_registrys_refusals_too_many_requests_alone_may_pass() {
+        for (refusal, may_pass) in [
+            (Refusal::TooManyRequests, true),
+            (Refusal::Unauthorized, false),
+            (Refusal::Denied, false),
+            (Refusal::ManifestUnknown, false),
+        ] {
+            let error = Error::Registry {
+                asked: "pushing `shop/api:1`".to_owned(),
+                refusal,
+                words: Words::default(),
+            };
+            assert_eq!(
+                (error.is_transient(), error.hint().is_some()),
+                (may_pass, may_pass),
+                "{error}"
+            );
+        }
+    }
 }

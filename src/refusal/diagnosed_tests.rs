@@ -186,7 +186,7 @@ fn a_rule_on_tags_may_be_the_cause_as_well() {
         ..Failure::new(
             Kind::Refused,
             "refused",
-            format!("a rule\nif not: {}", CAUSES.join("\n")),
+            format!("a rule\nif not: {MORE}\n{}", CAUSES.join("\n")),
         )
     };
     let sufficient = Diagnosis::Sufficient { needed: vec!["a", "b"] };

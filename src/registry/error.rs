@@ -355,6 +355,22 @@ mod tests {
                 Some(Code::Other(Words::new("TAG_IMMUTABLE"))),
                 "",
             ),
+            (r#"{"errors":[{"code":"NAME_INVALID"}]}"#, Some(Code::NameInvalid), ""),
+            (
+                r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#,
+                Some(Code::ManifestUnknown),
+                "",
+            ),
+            (
+                r#"{"errors":[{"code":"TOOMANYREQUESTS"}]}"#,
+                Some(Code::TooManyRequests),
+                "",
+            ),
+            (
+                r#"{"errors":[{"code":"MANIFEST_INVALID"}]}"#,
+                Some(Code::ManifestInvalid),
+                "",
+            ),
             (
                 r#"{"details":"incorrect username or password"}"#,
                 None,

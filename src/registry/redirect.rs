@@ -89,6 +89,13 @@ mod tests {
                 false,
             ),
             (
+                "https://127.0.0.1:5000/v2/",
+                Method::GET,
+                307,
+                "http://127.0.0.1:5001/x",
+                false,
+            ),
+            (
                 "https://crg.apkg.io/v2/",
                 Method::PUT,
                 307,

@@ -277,7 +277,10 @@ mod tests {
         }
         // Nothing: as any request.
         let mut tries = Tries::new(policy, 7);
-        assert!(tries.next(None, 0.5).is_some() && tries.next(None, 0.5).is_some());
+        for _ in 0..2 {
+            tries.reached(7);
+            assert!(tries.next(None, 0.5).is_some());
+        }
         assert_eq!((tries.next(None, 0.5), tries.count()), (None, 3));
         // A byte each time: some hundred times.
         let mut tries = Tries::new(policy, 0);
@@ -305,7 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn chance_stays_in_its_range() {
-        assert!((0..100).map(|_| chance()).all(|c| (0.0..=1.0).contains(&c)));
+    fn chance_stays_in_its_range_and_is_spread_over_it() {
+        let chances: Vec<f64> = (0..100).map(|_| chance()).collect();
+        assert!(chances.iter().all(|chance| (0.0..=1.0).contains(chance)));
+        assert!(chances.iter().any(|chance| *chance < 0.5) && chances.iter().any(|chance| *chance > 0.5));
     }
 }

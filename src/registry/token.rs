@@ -195,20 +195,41 @@ async fn request(
             None,
         ));
     };
-    let seconds = answer
-        .expires_in
-        .filter(|seconds| *seconds > 0)
-        .unwrap_or(USUAL_SECONDS)
-        .min(86_400);
     let granted = Granted::of_token(&token, scopes);
     let bearer = Secret::new(token);
     hide_bearer(&bearer);
     Ok(Token {
         granted,
         bearer,
-        until: asked
-            + Duration::from_secs(seconds)
-                .saturating_sub(MARGIN)
-                .max(Duration::from_secs(1)),
+        until: asked + validity(answer.expires_in),
     })
+}
+
+/// How long a token is used that says it lasts so many seconds: a second at least, or none would ever serve, and a day at
+/// most.
+fn validity(expires_in: Option<u64>) -> Duration {
+    let seconds = expires_in.filter(|seconds| *seconds > 0).unwrap_or(USUAL_SECONDS);
+    Duration::from_secs(seconds.min(86_400))
+        .saturating_sub(MARGIN)
+        .max(Duration::from_secs(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_used_until_shortly_before_its_end() {
+        for (expires_in, used) in [
+            (Some(300), 295),
+            (Some(7), 2),
+            (Some(1), 1),
+            // What these mean nobody says.
+            (None, 55),
+            (Some(0), 55),
+            (Some(u64::MAX), 86_395),
+        ] {
+            assert_eq!(validity(expires_in), Duration::from_secs(used), "{expires_in:?}");
+        }
+    }
 }

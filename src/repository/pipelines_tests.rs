@@ -165,6 +165,12 @@ fn the_clones_file_is_looked_over() {
     std::fs::write(clone.path().join(FILE), "image: [\n").unwrap();
     let unread = look().unwrap_err().to_string();
     assert!(unread.starts_with("bitbucket-pipelines.yml:"), "{unread}");
+    std::fs::write(clone.path().join(FILE), "#".repeat((1 << 20) + 1)).unwrap();
+    let unread = look().unwrap_err().to_string();
+    assert!(
+        unread.ends_with("it cannot be read, or is longer than 1 MiB"),
+        "{unread}"
+    );
 }
 
 proptest! {

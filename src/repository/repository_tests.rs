@@ -31,7 +31,7 @@ fn images_of_this_registry_are_found_where_they_are_named() {
         ),
         (
             "api/Dockerfile",
-            "FROM CRG.apkg.io/shop/tools\nFROM ghcr.io/a/b:1\nFROM crg.apkg.io/shop/base:1\n",
+            "FROM CRG.apkg.io/shop/tools\nFROM ghcr.io/a/B:1\nFROM crg.apkg.io/shop/base:1\n",
         ),
         (
             "compose.yml",

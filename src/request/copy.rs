@@ -206,7 +206,7 @@ impl Check<'_> {
                     variable,
                     text,
                     "a pattern keeps the tags that it finds",
-                    "leave the target's tag and `TAGS` out",
+                    "leave the target's tags out",
                 ));
                 return None;
             }

@@ -69,6 +69,9 @@ fn every_mistake_names_variable_value_and_cure() {
     let push = |pairs: &[(&'static str, &'static str)]| [&[("ACTION", "push"), ("SOURCE", "a:1")], pairs].concat();
     let pull = |pairs: &[(&'static str, &'static str)]| [&[("IMAGES", "a:1")], pairs].concat();
     let copy = |pairs: &[(&'static str, &'static str)]| [&[("ACTION", "copy")], pairs].concat();
+    let share = |pairs: &[(&'static str, &'static str)]| {
+        copy(&[&[("IMAGES", "docker.io/node:20"), ("SHARD", "true")], pairs].concat())
+    };
     for (pairs, mistake) in [
         (
             vec![("ACTION", "mirror")],
@@ -284,6 +287,34 @@ fn every_mistake_names_variable_value_and_cure() {
         (
             pull(&[("IMAGES", "a:1*")]),
             "`IMAGES` is `a:1*`: `1*` is no tag; patterns of tags are for the `SOURCE` and `IMAGES` of `copy`",
+        ),
+        (
+            pull(&[("IMAGES", "a:1 b:1"), ("TO", "oci:out:1")]),
+            "`TO` is `oci:out:1`: it names one image, and there are several to pull; leave the name out",
+        ),
+        (
+            copy(&[(
+                "IMAGES",
+                "docker.io/node:20=node@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            )]),
+            "`: its target has a digest, which the image itself decides; write `source=target:tag`",
+        ),
+        (
+            copy(&[("IMAGES", "docker.io/node:20=docker.io/shop/node")]),
+            "`: its target is on `docker.io`, but what is written goes to `crg.apkg.io`; write the target without a host",
+        ),
+        (
+            copy(&[("IMAGES", "docker.io/node:2*=node:1")]),
+            "`: a pattern keeps the tags that it finds; leave the target's tags out",
+        ),
+        (
+            copy(&[("IMAGES", "a:2=a:2")]),
+            "`: source and target are the same, since a name without host is one of this registry; for Docker Hub's write",
+        ),
+        (copy(&[("IMAGES", "docker.io/node:2*+=node")]), "`: `2*+` is no tag; "),
+        (
+            share(&[("BITBUCKET_PARALLEL_STEP", "2"), ("BITBUCKET_PARALLEL_STEP_COUNT", "2")]),
+            "`SHARD`: `BITBUCKET_PARALLEL_STEP` is `2` and `BITBUCKET_PARALLEL_STEP_COUNT` is `2`, which do not fit",
         ),
         // all
         (pull(&[("PLATFORM", "arm64")]), "`PLATFORM` is `arm64`: "),

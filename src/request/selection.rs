@@ -87,9 +87,7 @@ pub(super) fn pattern(name: &str, tag: &str, namespace: &Namespace) -> Result<Se
     let repository = Reference::parse(name, namespace)?.repository;
     // What a pattern is made of besides its signs must be able to stand in a tag.
     let plain: String = tag.chars().filter(|c| !matches!(c, '*' | '?')).collect();
-    if !plain.is_empty() {
-        Tag::parse(&format!("_{plain}")).map_err(|_| BadReference::Tag { tag: tag.to_owned() })?;
-    }
+    Tag::parse(&format!("_{plain}")).map_err(|_| BadReference::Tag { tag: tag.to_owned() })?;
     Ok(Selection::Matching(repository, Pattern(tag.to_owned())))
 }
 

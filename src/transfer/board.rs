@@ -286,6 +286,20 @@ mod tests {
     }
 
     #[test]
+    fn of_several_that_take_long_the_longest_is_cut() {
+        let wanted = [wanted(48 << 20), wanted(64 << 20), wanted(56 << 20)];
+        let mut board = Board::of(&wanted);
+        for _ in &wanted {
+            board.take();
+        }
+        for piece in &mut board.pieces {
+            piece.begun = long_ago();
+        }
+        assert!(matches!(board.take(), Taken::Piece(3)));
+        assert_eq!(board.pieces[3].blob, 1);
+    }
+
+    #[test]
     fn one_cut_finds_out_whether_ranges_are_honoured() {
         let wanted = [wanted(64 << 20)];
         let cut = || {

@@ -18,6 +18,10 @@ fn pull_is_what_is_done_if_nothing_else_is_said() {
     let pull = pulled(&[("IMAGES", "base:1")]);
     assert_eq!(pull.platform, None);
     assert!(matches!(&pull.to, Destination::Daemon(daemon) if daemon.to_string() == "unix:///var/run/docker.sock"));
+    for to in ["", " ", "docker-daemon:"] {
+        let pull = pulled(&[("IMAGES", "a"), ("TO", to)]);
+        assert!(matches!(pull.to, Destination::Daemon(_)), "{to:?}");
+    }
     for (action, name, writes) in [
         (vec![("IMAGES", "a")], "pull", false),
         (
@@ -119,7 +123,26 @@ fn a_target_follows_from_the_source() {
             "crg.apkg.io/shop/api",
             vec!["latest"],
         ),
-        // Six letters are a name, whatever their letters are.
+        // An archive's name, where it is a whole one.
+        (
+            "docker-archive:a.tar:api:1",
+            "docker-archive:/clone/a.tar:api:1",
+            "crg.apkg.io/shop/api",
+            vec!["1"],
+        ),
+        (
+            "oci:out:ghcr.io/acme/api:1",
+            "oci:/clone/out:ghcr.io/acme/api:1",
+            "crg.apkg.io/shop/api",
+            vec!["1"],
+        ),
+        // Six letters are a name, whatever their letters are, and so are twelve that no ID has.
+        (
+            "front-end-v2",
+            "front-end-v2",
+            "crg.apkg.io/shop/front-end-v2",
+            vec!["latest"],
+        ),
         ("facade", "facade", "crg.apkg.io/shop/facade", vec!["latest"]),
     ] {
         let push = pushed(&[("SOURCE", source)]);
@@ -199,6 +222,9 @@ fn pull_without_images_takes_those_that_the_clone_names() {
     );
     let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder), ("IMAGES", "other:1")]);
     assert_eq!((pull.images.len(), pull.discovered), (1, None));
+    let one_name = bad(&[("BITBUCKET_CLONE_DIR", folder), ("TO", "oci:out:1")]);
+    assert_eq!(one_name.len(), 1, "{one_name:?}");
+    assert!(one_name[0].contains("it names one image, and there are several to pull"));
     // Without a clone folder it is the working folder.
     let request = Request::check(&variables(&[]), clone.path()).unwrap();
     assert!(matches!(request.action, Action::Pull(pull) if pull.images.len() == 2));
@@ -240,4 +266,19 @@ fn check_takes_what_there_is_and_needs_nothing() {
             "{bad_target}"
         );
     }
+}
+
+#[test]
+fn a_share_is_what_a_group_of_steps_gives() {
+    let shard = |pairs: &[(&str, &str)]| {
+        let copy = [("ACTION", "copy"), ("SOURCE", "docker.io/node:20"), ("SHARD", "true")];
+        match good(&[&copy, pairs].concat()).action {
+            Action::Copy(copy) => copy.shard,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(shard(&[]), None, "outside a group it is everything");
+    let (step, count) = (1, 2);
+    let group = [("BITBUCKET_PARALLEL_STEP", "1"), ("BITBUCKET_PARALLEL_STEP_COUNT", "2")];
+    assert_eq!(shard(&group), Some(Shard { step, count }));
 }

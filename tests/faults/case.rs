@@ -69,6 +69,8 @@ pub(super) enum Point {
     /// The lookup of the registry's name.
     Name,
     Token,
+    /// What an image of another registry is asked for by, and the target's tag in the same one.
+    ManifestHead,
     ManifestGet,
     BlobGet,
     /// Where blobs are redirected to.
@@ -88,6 +90,7 @@ impl Point {
         match self {
             Self::Name => "name",
             Self::Token => "token",
+            Self::ManifestHead => "manifest HEAD",
             Self::ManifestGet => "manifest GET",
             Self::BlobGet => "blob GET",
             Self::Storage => "blob GET, redirected",
@@ -103,6 +106,7 @@ impl Point {
     pub(super) fn is_met_by(self, action: Action) -> bool {
         match self {
             Self::Name | Self::Token => true,
+            Self::ManifestHead => matches!(action, Action::Copy | Action::Mount),
             Self::ManifestGet => !matches!(action, Action::Push | Action::PushPlain),
             Self::MountPost => action == Action::Mount,
             Self::BlobHead => matches!(action, Action::Push | Action::Copy),
@@ -113,10 +117,19 @@ impl Point {
         }
     }
 
+    /// Whether skopeo sends such requests.
+    pub(super) fn is_skopeos(self) -> bool {
+        self != Self::ManifestHead
+    }
+
     /// Whether it is of the registry that is read from.
     pub(super) fn is_source(self, action: Action) -> bool {
         matches!(action, Action::Pull | Action::Retag | Action::Mount)
-            || (action == Action::Copy && matches!(self, Self::ManifestGet | Self::BlobGet | Self::Storage))
+            || (action == Action::Copy
+                && matches!(
+                    self,
+                    Self::ManifestHead | Self::ManifestGet | Self::BlobGet | Self::Storage
+                ))
     }
 
     /// The image that is moved.
@@ -140,6 +153,7 @@ impl Point {
             // No request: its tries are the name server's to tell.
             Self::Name => ("", String::new()),
             Self::Token => ("GET", "^/token".to_owned()),
+            Self::ManifestHead => ("HEAD", "/manifests/".to_owned()),
             Self::ManifestGet => ("GET", "/manifests/".to_owned()),
             Self::BlobGet => ("GET", format!("^/v2/.*/blobs/sha256:{hex}")),
             Self::Storage => ("GET", format!("^/storage/.*{hex}")),

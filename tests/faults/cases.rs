@@ -12,6 +12,7 @@ pub(super) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for point in [
         Point::Token,
+        Point::ManifestHead,
         Point::ManifestGet,
         Point::BlobGet,
         Point::BlobHead,
@@ -48,7 +49,7 @@ fn at_any(point: Point) -> Vec<Case> {
         // Of an upload that has come whole, a registry may take long to store it.
         cases.push(new("no answer at all", 2, || vec![Fault::Silence]).takes(1.0));
     }
-    if !matches!(point, Point::Token | Point::ManifestGet) {
+    if !matches!(point, Point::Token | Point::ManifestHead | Point::ManifestGet) {
         // Not at the first request that it is for: a token that is refused when new is no good.
         let is_one_of_two = matches!(point, Point::BlobHead | Point::MountPost | Point::UploadPost);
         let most = if is_one_of_two { 3 } else { 2 };

@@ -249,3 +249,33 @@ fn a_variable_forges_no_line() {
         outcome.output
     );
 }
+
+#[test]
+fn a_fault_of_the_registry_says_nothing_of_a_credential() {
+    let layout = tempfile::tempdir().unwrap();
+    let to = format!("oci:{}", layout.path().join("api").display());
+    let both = |emulator| pipe(emulator).built_in().api_token();
+    let emulator = shop();
+    both(&emulator)
+        .var("ACTION", "pull")
+        .var("IMAGES", "api:1")
+        .var("TO", &to)
+        .var("SOURCE", "")
+        .var("TAGS", "")
+        .run()
+        .succeeds();
+    // A read, both sides of a copy, the look at a target: what the API token may do is not tried.
+    for (action, source) in [("retag", "api:1"), ("copy", "api:1"), ("push", to.as_str())] {
+        emulator.script(on("GET", "/manifests/").signed_in(), 9, Answer::new(500));
+        both(&emulator)
+            .var("ACTION", action)
+            .var("SOURCE", source)
+            .var("TARGET", if action == "retag" { "" } else { "api:2" })
+            .var("TAGS", if action == "retag" { "2" } else { "" })
+            .run()
+            .fails(6)
+            .says("500")
+            .token_calls(1);
+        emulator.forget_script();
+    }
+}

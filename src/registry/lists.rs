@@ -201,3 +201,23 @@ fn next_page(link: &str) -> Option<&str> {
             .then_some(target)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_next_page_is_one() {
+        for (link, next) in [
+            ("</v2/a/tags/list?last=1>; rel=\"next\"", Some("/v2/a/tags/list?last=1")),
+            ("<a>; title=x; rel=next", Some("a")),
+            ("<a>; rel=\"prev\", <b>; REL = \"next\"", Some("b")),
+            ("<a>; rel=last", None),
+            ("<a>", None),
+            ("a; rel=next", None),
+            ("", None),
+        ] {
+            assert_eq!(next_page(link), next, "{link}");
+        }
+    }
+}

@@ -214,12 +214,14 @@ impl Access {
         } = &served;
         match registry.digest(repository, &image.selector(), &scopes).await {
             Ok(digest) => Ok(digest.map(|digest| (served, digest))),
-            // An answer to HEAD has no words.
-            Err(Error {
-                problem: Problem::Refused { status: 400..=428, .. },
-                ..
-            }) => Ok(None),
-            Err(error) => Err(self.explain(&error, &served, false)),
+            // No answer, a wrong password, "not now": a GET meets the same. Any other answer to a HEAD may be to the HEAD alone,
+            // and has no words.
+            Err(error) => match error.problem {
+                Problem::Unreachable(_) | Problem::SignIn { .. } | Problem::Refused { status: 429.., .. } => {
+                    Err(self.explain(&error, &served, false))
+                }
+                _ => Ok(None),
+            },
         }
     }
 

@@ -326,6 +326,16 @@ fn an_unchanged_image_of_another_registry_costs_no_get_there() {
             "GET /v2/shop/base/manifests/1 200"
         ]
     );
+    // A 401 that names no way to sign in.
+    source.script(on("HEAD", "/manifests/1"), 1, Answer::new(401));
+    assert_eq!(
+        mirror(),
+        [
+            "HEAD /v2/shop/base/manifests/1 401",
+            "GET /v2/shop/base/manifests/1 401",
+            "GET /v2/shop/base/manifests/1 200"
+        ]
+    );
 }
 
 #[test]

@@ -187,9 +187,10 @@ impl From<engine::Error> for Failure {
             | engine::Error::Broken { .. }
             | engine::Error::Stalled { .. }
             | engine::Error::Version { .. } => Kind::Unreachable,
-            engine::Error::NoSpace { .. } | engine::Error::Daemon { .. } | engine::Error::Protocol { .. } => {
-                Kind::Other
-            }
+            engine::Error::NoSpace { .. }
+            | engine::Error::Layer { .. }
+            | engine::Error::Daemon { .. }
+            | engine::Error::Protocol { .. } => Kind::Other,
         };
         Self {
             kind,

@@ -226,7 +226,7 @@ async fn refused(run: &Run, served: &Served, error: engine::Error, tag: &Tag, ex
             Refusal::Denied => existing.is_some(),
             _ => false,
         },
-        Error::Daemon { .. } => existing.is_some(),
+        Error::Layer { .. } | Error::Daemon { .. } => existing.is_some(),
         _ => false,
     };
     let says_so = matches!(

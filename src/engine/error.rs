@@ -1,7 +1,6 @@
 //! Why the Docker daemon did not do what it was asked: told apart by what the user can do about it.
 
 use super::address::Address;
-use super::words::UNPACKING;
 use crate::words::Words;
 use std::fmt;
 use std::time::Duration;
@@ -113,6 +112,13 @@ pub enum Error {
         /// What the daemon said.
         words: Words,
     },
+    /// The daemon has a layer whole and cannot unpack it.
+    Layer {
+        /// What was asked.
+        asked: String,
+        /// What the daemon said.
+        words: Words,
+    },
     /// The daemon refused for a reason of its own.
     Daemon {
         /// What was asked.
@@ -188,7 +194,9 @@ impl Error {
             Self::NoSpace { asked, words } => {
                 format!("the Docker daemon's disk is full: {asked}; the daemon's words: {words}")
             }
-            Self::Daemon { asked, words } => format!("the Docker daemon refused: {asked}; its words: {words}"),
+            Self::Layer { asked, words } | Self::Daemon { asked, words } => {
+                format!("the Docker daemon refused: {asked}; its words: {words}")
+            }
             Self::Protocol { asked, problem } => format!("{problem}: {asked}"),
         }
     }
@@ -253,7 +261,7 @@ impl Error {
                 Some("free space earlier in the step (`docker system prune -af`), or use a larger `size` of step".to_owned())
             }
             // moby#41759: "add support for pulling zstd compressed layers", Docker 23.0.
-            Self::Daemon { words, .. } if words.to_string().to_ascii_lowercase().contains(UNPACKING) => Some(
+            Self::Layer { .. } => Some(
                 "the daemon has the layer and cannot unpack it: before Docker 23 it knows no zstd; use a newer `docker` \
                  service, or have the image built with `compression=gzip`"
                     .to_owned(),
@@ -278,6 +286,7 @@ impl Error {
             | Self::NoSuchImage { .. }
             | Self::Platform { .. }
             | Self::NoSpace { .. }
+            | Self::Layer { .. }
             | Self::Daemon { .. }
             | Self::Protocol { .. } => false,
         }

@@ -29,9 +29,9 @@ impl Error {
         if has(&["no space left on device", "disk quota exceeded"]) {
             return Self::NoSpace { asked, words };
         }
-        // Docker says so of a layer that it has whole and cannot unpack, whatever the words behind it sound like.
-        if has(&[UNPACKING]) {
-            return Self::Daemon { asked, words };
+        // Whatever the words behind it sound like.
+        if has(&["failed to register layer"]) {
+            return Self::Layer { asked, words };
         }
         if has(&[
             "specified platform",
@@ -63,9 +63,6 @@ impl Error {
         Self::Daemon { asked, words }
     }
 }
-
-/// What Docker writes before the reason why it cannot unpack a layer, in lower case.
-pub(super) const UNPACKING: &str = "failed to register layer";
 
 /// What Go's HTTP client and Docker write when the registry does not answer, in lower case.
 const UNREACHABLE: &[&str] = &[

@@ -2,7 +2,7 @@
 
 use crate::credential::{Credential, Source};
 use crate::image::{Digest, Host, Repository};
-use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings, SignIn};
+use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings, SignIn, Upload};
 use crate::secret::Secret;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -204,6 +204,15 @@ async fn who_is_silent_is_waited_for_once_by_all() {
     }
 }
 
+/// A registry that has let an upload begin.
+async fn begun(port: u16) -> (Registry, Repository, Scopes, Upload) {
+    let registry = registry(port);
+    let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
+    let scopes = Scopes::of(&repository, Access::PullPush);
+    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
+    (registry, repository, scopes, upload)
+}
+
 #[tokio::test]
 async fn a_refusal_that_never_ends_does_not_hold_an_upload() {
     let (port, _) = serve(|head, _| {
@@ -214,10 +223,7 @@ async fn a_refusal_that_never_ends_does_not_hold_an_upload() {
         }
     })
     .await;
-    let registry = registry(port);
-    let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
-    let scopes = Scopes::of(&repository, Access::PullPush);
-    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
+    let (registry, repository, scopes, upload) = begun(port).await;
     let body = Payload {
         stream: stream::once(async { Ok(Bytes::from_static(b"x")) }).boxed(),
         size: Some(1),
@@ -240,10 +246,7 @@ async fn a_registry_may_take_long_to_store_what_it_has() {
         }
     })
     .await;
-    let registry = registry(port);
-    let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
-    let scopes = Scopes::of(&repository, Access::PullPush);
-    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
+    let (registry, repository, scopes, upload) = begun(port).await;
     let digest = Digest::of(b"x");
     let closed = registry.close_upload(&repository, &digest, &upload, &scopes).await;
     closed.unwrap();

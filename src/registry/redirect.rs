@@ -28,8 +28,7 @@ pub(super) fn distrust_redirect(
     target: &Url,
 ) -> Option<&'static str> {
     let (scheme, name, _) = asked;
-    let loopback = |name: &str| is_loopback_name(name.trim_matches(['[', ']']));
-    let plain_is_fine = scheme == "http" && loopback(name) && target.host_str().is_some_and(loopback);
+    let plain_is_fine = scheme == "http" && is_loopback_name(name.trim_matches(['[', ']'])) && is_loopback(target);
     if target.scheme() != "https" && !(target.scheme() == "http" && plain_is_fine) {
         return Some("it is not `https`");
     }

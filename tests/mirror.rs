@@ -10,6 +10,14 @@ fn start(setup: Setup) -> Emulator {
     emulator
 }
 
+fn copy(emulator: &Emulator) -> Pipe<'_> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .api_token()
+        .var("ACTION", "copy")
+}
+
 #[test]
 fn many_images_with_targets_patterns_and_shares() {
     let emulator = start(Setup::shop());
@@ -17,13 +25,7 @@ fn many_images_with_targets_patterns_and_shares() {
         emulator.put_image("shop/base", tag, &Image::small(tag));
     }
     emulator.settings(|settings| settings.page_limit = 2);
-    let pipe = || {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "copy")
-    };
+    let pipe = || copy(&emulator);
     pipe()
         .list("IMAGES", &["base:20*=web", "base:1=api:one"])
         .run()
@@ -43,11 +45,7 @@ fn many_images_with_targets_patterns_and_shares() {
 
     let other = Emulator::start(Setup::shop());
     for step in ["0", "1"] {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&other)
-            .api_token()
-            .var("ACTION", "copy")
+        copy(&other)
             .list("IMAGES", &[&format!("{}/shop/base:*", emulator.host())])
             .var("SOURCE_USERNAME", Setup::EMAIL)
             .var("SOURCE_PASSWORD", &Setup::api_token())
@@ -67,15 +65,7 @@ fn an_image_named_twice_is_copied_once_and_a_target_is_for_one_image() {
     for tag in ["20", "20.1"] {
         emulator.put_image("shop/base", tag, &Image::small(tag));
     }
-    let pipe = |images: &[&str]| {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "copy")
-            .list("IMAGES", images)
-            .run()
-    };
+    let pipe = |images: &[&str]| copy(&emulator).list("IMAGES", images).run();
     pipe(&["base:20*=web", "base:20.1=web", "base:20.1=web:20.1"])
         .succeeds()
         .says("2 images copied");
@@ -102,11 +92,7 @@ fn the_last_line_tells_what_was_copied_from_what_was_not() {
         emulator.put_image("shop/base", tag, &Image::small(tag));
     }
     let pipe = |images: &str| {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "copy")
+        copy(&emulator)
             .var("IMAGES", images)
             .var("ON_EXISTING", "skip")
             .run()
@@ -129,11 +115,7 @@ fn a_broken_image_is_named_and_does_not_keep_the_others() {
     emulator.lose_blob("shop/base", &broken.config_digest());
     let source = format!("{}/shop/base", emulator.host());
     let pipe = || {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "copy")
+        copy(&emulator)
             .var("IMAGES", "base:t*=web")
             .run()
             .fails(4)
@@ -163,11 +145,7 @@ fn shares_are_whole_where_a_registry_lists_tags_in_any_order() {
     for (step, listed) in [("0", ["t1", "t2", "t3", "t4"]), ("1", ["t2", "t1", "t4", "t3"])] {
         let tags = serde_json::json!({ "name": "shop/base", "tags": listed });
         emulator.script(on("GET", "/tags/list").signed_in(), 1, Answer::new(200).json(&tags));
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "copy")
+        copy(&emulator)
             .var("IMAGES", "base:t*=web")
             .var("SHARD", "true")
             .env("BITBUCKET_PARALLEL_STEP", step)

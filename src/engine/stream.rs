@@ -163,6 +163,11 @@ impl Progress {
         {
             self.pushed = Some(digest);
         }
+        if message.id.is_none()
+            && let Some(digest) = message.status.as_deref().and_then(digest_of_summary)
+        {
+            self.pushed = Some(digest);
+        }
         self.mid_transfer = false;
         if let (Some(id), Some(status)) = (message.id, message.status) {
             self.layer(id, &status, message.progress_detail.unwrap_or_default());
@@ -187,6 +192,15 @@ impl Progress {
         layer.moved = layer.moved.max(count(detail.current));
         self.mid_transfer = count(detail.current) < count(detail.total);
     }
+}
+
+/// The digest in `1.4.2: digest: sha256:… size: 1234`, the last status of a push. Docker with containerd's image store and
+/// podman before 6 send no `aux` with it (moby#48331).
+fn digest_of_summary(status: &str) -> Option<Digest> {
+    let (_, named) = status.split_once(": digest: ")?;
+    let (digest, size) = named.split_once(" size: ")?;
+    size.trim_end().parse::<u64>().ok()?;
+    Digest::parse(digest).ok()
 }
 
 /// The daemon's numbers are not trusted to fit.
@@ -243,6 +257,25 @@ mod tests {
         ]);
         assert_eq!((progress.moved(), progress.expected()), (30_002_176, 30_002_176));
         assert_eq!(progress.pushed().map(Digest::as_str), Some(DIGEST));
+    }
+
+    /// What engines without `aux` write last: Docker 26 to 29 with containerd's image store, podman 4 and 5.
+    #[test]
+    fn a_push_without_aux_ends_with_the_digest_of_its_last_status() {
+        for (line, found) in [
+            (format!(r#"{{"status":"1: digest: {DIGEST} size: 861"}}"#), true),
+            (format!(r#"{{"status":"a.digest: digest: {DIGEST} size: 0\n"}}"#), true),
+            (format!(r#"{{"status":"1: digest: {DIGEST}"}}"#), false),
+            (format!(r#"{{"status":"1: digest: {DIGEST} size: many"}}"#), false),
+            (r#"{"status":"1: digest: sha256:38e4 size: 861"}"#.to_owned(), false),
+            (
+                format!(r#"{{"status":"1: digest: {DIGEST} size: 861","id":"56a878ea7ba1"}}"#),
+                false,
+            ),
+        ] {
+            let progress = after(&[&line]);
+            assert_eq!(progress.pushed().map(Digest::as_str), found.then_some(DIGEST), "{line}");
+        }
     }
 
     #[test]

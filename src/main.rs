@@ -1,12 +1,13 @@
 //! The edge of the process: environment in, exit status out.
 
 use anyhow::Context as _;
-use crg_pipe::{console, fault, pipe};
+use crg_pipe::pipe;
+use crg_pipe::report::{console, panic};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let colour = console::has_colours(std::env::var_os("NO_COLOR").as_deref());
-    fault::tell_of_panics(colour);
+    panic::tell_of_panics(colour);
     match start(colour) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {

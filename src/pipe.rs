@@ -1,18 +1,18 @@
 //! The pipe from environment to exit status: the stages in order, and what is printed and written at the end.
 
-use crate::access::Access;
 use crate::action::{GIVING_BACK_AT_THE_END, Run};
-use crate::bitbucket::insights::{Ended, Insights};
-use crate::console;
 use crate::credential::{Given, Pair, Settled, Source, Survey, Unsettled, expiry, settle, survey};
-use crate::failure::{Failure, Failures, Kind};
-use crate::image::Host;
+use crate::explain::failure::{Failure, Failures, Kind};
+use crate::files::{check_writable, write_atomically};
+use crate::input::variables::{ACTIONS, Variables};
+use crate::input::{Action, Outputs, Request, is_on};
 use crate::mistake::Mistake;
-use crate::output_file::{check_writable, write_atomically};
+use crate::names::Host;
 use crate::registry::Network;
+use crate::report::console;
+use crate::report::insights::{Ended, Insights};
 use crate::report::{self, Outcome};
-use crate::request::{Action, Outputs, Request, is_on};
-use crate::variables::{ACTIONS, Variables};
+use crate::session::Access;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
@@ -189,7 +189,7 @@ fn check(variables: &Variables, working_folder: &Path) -> Result<(Request, Settl
         (Ok(request), Ok((settled, survey))) => {
             for credential in &settled.candidates {
                 // As it is sent: form and white space may differ from the variable's.
-                console::hide_pair(&credential.username, &credential.token);
+                crate::text::hide_pair(&credential.username, &credential.token);
             }
             Ok((request, settled, survey))
         }
@@ -213,10 +213,10 @@ fn hide_secrets(variables: &Variables) {
         (&scalars.source_username, &scalars.source_password),
     ] {
         let Some(token) = token else { continue };
-        console::hide_pair(username.as_deref().unwrap_or_default(), token);
+        crate::text::hide_pair(username.as_deref().unwrap_or_default(), token);
     }
     for password in &variables.proxy_passwords {
-        console::hide(password);
+        crate::text::hide(password);
     }
 }
 
@@ -224,7 +224,7 @@ fn warn_of_names(variables: &Variables, action: &str) {
     for (written, meant) in &variables.near_misses {
         tracing::warn!(
             "`{}` is not a variable of this pipe; did you mean `{meant}`?",
-            crate::words::Words::new(written)
+            crate::text::Quoted::new(written)
         );
     }
     if !ACTIONS.contains(&action) {
@@ -334,7 +334,7 @@ fn fail(action: &str, outputs: &Outputs, done: &Done, failures: &Failures, colou
     status
 }
 
-fn warn_if_unwritten(result: Result<(), crate::output_file::OutputError>) {
+fn warn_if_unwritten(result: Result<(), crate::files::OutputError>) {
     if let Err(error) = result {
         tracing::warn!("{error}");
     }

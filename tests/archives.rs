@@ -8,7 +8,7 @@ use crg_pipe::archive::{
     BlobSource, Compression, DockerArchive, DockerImage, Gzip, Layout, Location, OutputImage, Slot, StoredLayer,
     Writer, manifest_for,
 };
-use crg_pipe::image::Digest;
+use crg_pipe::names::Digest;
 use crg_pipe::registry::Manifest;
 use crg_pipe::registry::manifest::{Content, Descriptor};
 use flate2::write::GzEncoder;

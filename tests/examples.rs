@@ -6,7 +6,7 @@ use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
 use crate::support::pki::Authority;
-use crg_pipe::variables::{ACTIONS, NAMES};
+use crg_pipe::input::variables::{ACTIONS, NAMES};
 use serde_yaml::Value;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};

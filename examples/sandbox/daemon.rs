@@ -2,7 +2,7 @@
 //! `docker build` would do, by the Engine API itself.
 
 use crg_pipe::engine::{Address, Engine, Error, RegistryAuth, Settings};
-use crg_pipe::image::{Digest, Host, Repository};
+use crg_pipe::names::{Digest, Host, Repository};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;

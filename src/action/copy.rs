@@ -2,15 +2,16 @@
 
 use super::one_platform::root;
 use super::tags::{exists, not_brought, put_graph, summary};
-use super::{Run, all, count};
-use crate::access::Pair;
-use crate::console::bytes;
-use crate::failure::{Failure, Failures, Kind};
-use crate::image::{Digest, Reference, Repository, Selector, Tag};
-use crate::plan::{TagStep, tag_step};
+use super::{Run, all};
+use crate::action::plan::{TagStep, tag_step};
+use crate::explain::failure::{Failure, Failures, Kind};
+use crate::input::{Copy, Selection};
+use crate::names::{Digest, Reference, Repository, Selector, Tag};
 use crate::registry::Manifest;
 use crate::report::{Outcome, Record};
-use crate::request::{Copy, Selection};
+use crate::session::Pair;
+use crate::text::bytes;
+use crate::text::count;
 use crate::transfer::{Destination, Graph, Mover, Origin};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::hash_map::Entry;
@@ -326,7 +327,11 @@ async fn bring(
         // The subject before what refers to it, and that before the tag: who pulls by the tag finds it signed.
         mover.put_root(&graph, origin, to).await?;
         let count = mover.referrers(&graph, from, to).await?;
-        tracing::info!("`{}`: {} along", planned.wanted.source, super::count(count, "referrer"));
+        tracing::info!(
+            "`{}`: {} along",
+            planned.wanted.source,
+            crate::text::count(count, "referrer")
+        );
     }
     Ok((graph, moved))
 }

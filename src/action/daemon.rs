@@ -1,10 +1,10 @@
 //! What `pull` and `push` share of the step's Docker daemon: finding it, transfers with a heartbeat, tries.
 
 use super::{HEARTBEAT, Run};
-use crate::console::bytes;
 use crate::engine::{self, Address, Engine, Progress, RegistryAuth, Settings};
-use crate::failure::Failure;
+use crate::explain::failure::Failure;
 use crate::registry::{Registry, retry};
+use crate::text::bytes;
 use std::time::Instant;
 
 /// Finds the daemon.
@@ -20,7 +20,7 @@ pub(super) async fn connect(run: &Run, address: &Address) -> Result<Engine, Fail
 }
 
 /// The credential for the daemon to sign in with.
-pub(super) fn auth(registry: &Registry, host: &crate::image::Host) -> RegistryAuth {
+pub(super) fn auth(registry: &Registry, host: &crate::names::Host) -> RegistryAuth {
     registry
         .credential()
         .map_or_else(RegistryAuth::anonymous, |credential| {

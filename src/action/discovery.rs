@@ -1,6 +1,6 @@
 //! Says which images the clone's files name, and where: nobody wrote them into the pipe's variables.
 
-use crate::repository::{Discovered, Place};
+use crate::clone::{Discovered, Place};
 
 /// Most places of one image that are named.
 const MOST_PLACES: usize = 6;

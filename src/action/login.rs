@@ -3,9 +3,9 @@
 use super::Run;
 use crate::credential::Source;
 use crate::docker_config::{self, build_contexts};
-use crate::failure::Failure;
-use crate::output_file::{shell_word, shown};
-use crate::request::Login;
+use crate::explain::failure::Failure;
+use crate::files::{shell_word, shown};
+use crate::input::Login;
 use std::path::Path;
 
 pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {

@@ -6,6 +6,7 @@ mod daemon;
 mod discovery;
 mod login;
 mod one_platform;
+mod plan;
 mod publish;
 mod pull;
 mod push;
@@ -16,15 +17,15 @@ mod tags;
 
 pub use shapes::Shape;
 
-use crate::access::Access;
-use crate::console::bytes;
 use crate::credential::Survey;
 use crate::engine::{Engine, Untagged};
-use crate::failure::{Failure, Failures};
-use crate::image::{Repository, Tag};
+use crate::explain::failure::{Failure, Failures};
+use crate::input::{Action, Request, Step};
+use crate::names::{Repository, Tag};
 use crate::registry::retry::Policy;
 use crate::report::{Fact, Record};
-use crate::request::{Action, Request, Step};
+use crate::session::Access;
+use crate::text::bytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use time::Date;
@@ -196,14 +197,5 @@ fn all<T>(results: Vec<Result<T, Failure>>) -> Result<Vec<T>, Failures> {
     match Failures::of(failures) {
         Some(failures) => Err(failures),
         None => Ok(done),
-    }
-}
-
-/// `3 images`, `1 image`.
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
     }
 }

@@ -1,8 +1,8 @@
 //! `PLATFORM` where images move without a daemon: one manifest in place of the whole image.
 
 use super::Run;
-use crate::failure::{Failure, Kind};
-use crate::platform::Platform;
+use crate::explain::failure::{Failure, Kind};
+use crate::names::platform::Platform;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, config_platform, entry_for, platforms};
 use crate::transfer::Origin;

@@ -6,19 +6,19 @@
 use super::one_platform::{missing, root};
 use super::tags::{exists, not_brought, put_graph, summary};
 use super::{Run, all, heartbeat};
-use crate::access::Served;
+use crate::action::plan::{TagStep, tag_step};
 use crate::archive::{
     ArchiveError, BlobSource, Compression, DockerArchive, DockerImage, Layout, Location, StoredLayer, Transport,
     manifest_for,
 };
-use crate::console::bytes;
-use crate::failure::{Failure, Failures};
-use crate::image::{Digest, Tag};
-use crate::plan::{TagStep, tag_step};
+use crate::explain::failure::{Failure, Failures};
+use crate::input::Push;
+use crate::names::{Digest, Tag};
 use crate::registry::manifest::{Content, config_platform};
 use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
-use crate::request::Push;
+use crate::session::Served;
+use crate::text::bytes;
 use crate::transfer::{Destination, Graph, Mover, Origin};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashMap;

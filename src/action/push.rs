@@ -4,18 +4,18 @@ use super::daemon::{Heartbeat, auth, connect, retried};
 use super::publish;
 use super::tags::{exists, put, summary};
 use super::{Loan, Run, all};
-use crate::access::Served;
-use crate::bitbucket::Doubt;
-use crate::console::bytes;
+use crate::action::plan::{PushPlan, TagStep};
 use crate::engine::{self, Engine, LocalImage};
-use crate::failure::{Failure, Failures, Kind};
-use crate::image::{Digest, Selector, Tag};
-use crate::plan::{PushPlan, TagStep};
-use crate::refusal::immutable;
+use crate::explain::bitbucket::Doubt;
+use crate::explain::failure::{Failure, Failures, Kind};
+use crate::explain::refusal::immutable;
+use crate::input::{Push, Source};
+use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
-use crate::request::{Push, Source};
-use crate::words::Words;
+use crate::session::Served;
+use crate::text::Quoted;
+use crate::text::bytes;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 use strsim::osa_distance;
@@ -112,7 +112,7 @@ fn not_there(wanted: &str, names: &[String]) -> Failure {
     let near: Vec<String> = near
         .iter()
         .take(5)
-        .map(|name| format!("`{}`", Words::new(name)))
+        .map(|name| format!("`{}`", Quoted::new(name)))
         .collect();
     let has = if near.is_empty() {
         "it has no named images".to_owned()

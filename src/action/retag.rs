@@ -2,13 +2,13 @@
 
 use super::tags::{exists, put, summary};
 use super::{Run, all};
-use crate::access::Served;
-use crate::failure::{Failure, Failures};
-use crate::image::{Digest, Selector, Tag};
-use crate::plan::{TagStep, tag_step};
+use crate::action::plan::{TagStep, tag_step};
+use crate::explain::failure::{Failure, Failures};
+use crate::input::{OnExisting, Retag};
+use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest};
 use crate::report::{Outcome, Record};
-use crate::request::{OnExisting, Retag};
+use crate::session::Served;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::Instant;
 

@@ -1,17 +1,18 @@
 //! `pull` with `TO`: images into an archive or layout, without a daemon. Every blob has its place before the first one moves.
 
 use super::one_platform::root;
-use super::{Run, all, count, heartbeat};
-use crate::access::Served;
+use super::{Run, all, heartbeat};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer};
-use crate::console::bytes;
-use crate::failure::{Failure, Failures};
-use crate::image::{Digest, Reference, split};
-use crate::platform::Platform;
+use crate::explain::failure::{Failure, Failures};
+use crate::input::Pull;
+use crate::names::platform::Platform;
+use crate::names::{Digest, Reference, split};
 use crate::registry::Manifest;
 use crate::registry::manifest::Descriptor;
 use crate::report::{Outcome, Record};
-use crate::request::Pull;
+use crate::session::Served;
+use crate::text::bytes;
+use crate::text::count;
 use crate::transfer::download::Wanted;
 use crate::transfer::{Graph, Mover, Origin};
 use futures_util::future::try_join_all;

@@ -2,8 +2,8 @@
 //! it: what was not met is not known.
 
 use super::Run;
-use crate::image::Digest;
-use crate::platform::Platform;
+use crate::names::Digest;
+use crate::names::platform::Platform;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, platforms};
 use std::sync::PoisonError;

@@ -1,14 +1,14 @@
 //! What `retag`, `push` and `copy` share of tags: setting one, what a refusal means, and how the outcome is told.
 
 use super::Run;
-use super::count;
-use crate::access::Served;
-use crate::failure::{Failure, Kind};
-use crate::image::{Digest, Selector, Tag};
-use crate::plan::TagStep;
-use crate::refusal::not_overwritten;
+use crate::action::plan::TagStep;
+use crate::explain::failure::{Failure, Kind};
+use crate::explain::refusal::not_overwritten;
+use crate::names::{Digest, Selector, Tag};
 use crate::registry::{self, Manifest, Problem};
 use crate::report::Outcome;
+use crate::session::Served;
+use crate::text::count;
 use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
 
 /// Writes a tag at once. Only if that is refused is it asked where the tag points: a tag that is right already is right,

@@ -1,7 +1,7 @@
 //! The manifest of an image that comes from a docker-archive, which has none.
 
 use super::docker_archive::Compression;
-use crate::image::Digest;
+use crate::names::Digest;
 use crate::registry::Manifest;
 use serde_json::{Value, json};
 

@@ -3,9 +3,9 @@
 use super::gzip::WrongDiffId;
 use super::location::Transport;
 use super::tar_index::CUT;
-use crate::failure::{Failure, Kind};
-use crate::image::Digest;
-use crate::output_file::{Denied, OutputError, shown};
+use crate::explain::failure::{Failure, Kind};
+use crate::files::{Denied, OutputError, shown};
+use crate::names::Digest;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -174,7 +174,7 @@ impl ArchiveError {
             Problem::Denied(_) => format!(
                 "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
                  `- chmod -R a+rX {}`",
-                crate::output_file::shell_word(&self.path)
+                crate::files::shell_word(&self.path)
             ),
             Problem::NotOfKind { .. } => format!(
                 "name the form that it has: {}",

@@ -2,7 +2,7 @@
 
 use super::layout::blob_name;
 use super::{Location, OutputImage};
-use crate::image::Digest;
+use crate::names::Digest;
 use crate::registry::Manifest;
 use bytes::Bytes;
 use flate2::Compression;

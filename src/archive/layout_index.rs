@@ -4,7 +4,7 @@ use super::docker_archive::familiar;
 use super::layout::{CONTAINERD_NAME, REF_NAME};
 use super::location::Transport;
 use super::writer::OutputImage;
-use crate::image::Digest;
+use crate::names::Digest;
 use serde_json::{Map, Value, json};
 
 /// The content of the file `oci-layout` (OCI image specification, "oci-layout file").

@@ -1,6 +1,6 @@
 //! Where an archive or layout is, in skopeo's spelling (`containers-transports(5)`).
 
-use crate::output_file::shown;
+use crate::files::shown;
 use std::fmt;
 use std::path::{Path, PathBuf};
 

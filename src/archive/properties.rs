@@ -4,14 +4,14 @@
 
 use super::tar_header::{BLOCK, header};
 use super::{ArchiveError, BlobSource, DockerArchive, Layout, Location, Transport};
-use crate::access::Access;
 use crate::credential::Settled;
-use crate::failure::Failure;
-use crate::image::{Digest, Host};
+use crate::explain::failure::Failure;
+use crate::input::Step;
+use crate::names::{Digest, Host};
 use crate::properties::fits_in_the_log;
 use crate::registry::manifest::Content;
 use crate::registry::{Network, Settings};
-use crate::request::Step;
+use crate::session::Access;
 use crate::transfer::{Graph, Origin};
 use flate2::write::GzEncoder;
 use std::collections::HashSet;

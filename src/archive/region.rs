@@ -1,8 +1,8 @@
 //! A part of a file that holds one blob: read and written at any offset, by several at a time. With all sizes known
 //! beforehand a tar is written as parallel as a folder.
 
-use crate::hasher::digest_of;
-use crate::image::{Algorithm, Digest};
+use crate::names::digest_of;
+use crate::names::{Algorithm, Digest};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt as _;

@@ -15,7 +15,7 @@ pub mod warning;
 pub use settle::{Given, Pair, Settled, Unsettled, settle};
 pub use survey::{Refused, Survey, survey};
 
-use crate::secret::Secret;
+use crate::text::Secret;
 use std::fmt;
 
 /// Where a credential came from.

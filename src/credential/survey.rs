@@ -5,7 +5,7 @@ use super::advice::{Reason, Refusal};
 use super::settle::{Given, Settled};
 use super::{Choice, Credential, Source};
 use crate::mistake::Mistake;
-use crate::secret::Secret;
+use crate::text::Secret;
 
 /// The credentials of a run of `check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ fn credential_of(reason: &Reason, given: &Given<'_>) -> Option<Credential> {
 mod tests {
     use super::*;
     use crate::credential::Pair;
-    use crate::image::Host;
+    use crate::names::Host;
 
     fn surveyed(choice: Option<Choice>, built_in: Option<&str>, api_token: Option<&str>) -> Survey {
         let (built_in, api_token) = (built_in.map(Secret::new), api_token.map(Secret::new));

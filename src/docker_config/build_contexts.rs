@@ -1,7 +1,7 @@
 //! Whether an image build of this clone would take a folder in: a `config.json` in a build context ends up in an image by
 //! one `COPY . .`, and an image is shared.
 
-use crate::repository::{dockerfile, ignore::Ignore, walk::walk};
+use crate::clone::{dockerfile, ignore::Ignore, walk::walk};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,8 @@
 
 use super::{ConfigError, Note, merge};
 use crate::credential::Credential;
-use crate::image::Host;
-use crate::output_file::{Denied, OutputError, write_atomically};
+use crate::files::{Denied, OutputError, write_atomically};
+use crate::names::Host;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::credential::Source;
     use crate::docker_config::Fault;
-    use crate::secret::Secret;
+    use crate::text::Secret;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     fn credential() -> Credential {

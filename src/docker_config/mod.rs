@@ -7,9 +7,9 @@ mod file;
 pub use file::{Written, write};
 
 use crate::credential::Credential;
-use crate::image::Host;
-use crate::output_file::{Denied, OutputError, shell_word, shown};
-use crate::secret::Secret;
+use crate::files::{Denied, OutputError, shell_word, shown};
+use crate::names::Host;
+use crate::text::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize as _;
@@ -319,5 +319,4 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
-#[path = "merge_tests.rs"]
 mod tests;

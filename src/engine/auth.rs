@@ -1,7 +1,7 @@
 //! The registry credential as the daemon takes it: the `X-Registry-Auth` header of the Engine API ("Authentication").
 
 use crate::credential::Credential;
-use crate::image::Host;
+use crate::names::Host;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use reqwest::header::HeaderValue;
@@ -45,7 +45,7 @@ impl RegistryAuth {
 mod tests {
     use super::*;
     use crate::credential::Source;
-    use crate::secret::Secret;
+    use crate::text::Secret;
 
     #[test]
     fn the_daemon_can_read_it_and_a_log_cannot() {

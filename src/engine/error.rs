@@ -1,7 +1,7 @@
 //! Why the Docker daemon did not do what it was asked: told apart by what the user can do about it.
 
 use super::address::Address;
-use crate::words::Words;
+use crate::text::Quoted;
 use std::fmt;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ pub enum Error {
         /// What was asked.
         asked: String,
         /// What the plugin said.
-        words: Words,
+        words: Quoted,
     },
     /// The daemon has no image of that name.
     NoSuchImage {
@@ -87,14 +87,14 @@ pub enum Error {
         /// The kind of refusal.
         refusal: Refusal,
         /// What the daemon said of it.
-        words: Words,
+        words: Quoted,
     },
     /// The daemon does not reach the registry.
     RegistryUnreachable {
         /// What was asked.
         asked: String,
         /// What the daemon said.
-        words: Words,
+        words: Quoted,
         /// Whether it does not trust the registry's certificate.
         untrusted: bool,
     },
@@ -103,28 +103,28 @@ pub enum Error {
         /// What was asked.
         asked: String,
         /// What the daemon said.
-        words: Words,
+        words: Quoted,
     },
     /// The daemon's disk is full.
     NoSpace {
         /// What was asked.
         asked: String,
         /// What the daemon said.
-        words: Words,
+        words: Quoted,
     },
     /// The daemon has a layer whole and cannot unpack it.
     Layer {
         /// What was asked.
         asked: String,
         /// What the daemon said.
-        words: Words,
+        words: Quoted,
     },
     /// The daemon refused for a reason of its own.
     Daemon {
         /// What was asked.
         asked: String,
         /// What the daemon said.
-        words: Words,
+        words: Quoted,
     },
     /// What answered is no Docker daemon, or not as the Engine API says.
     Protocol {
@@ -353,7 +353,7 @@ mod tests {
             let error = Error::Registry {
                 asked: "pushing `shop/api:1`".to_owned(),
                 refusal,
-                words: Words::default(),
+                words: Quoted::default(),
             };
             assert_eq!(
                 (error.is_transient(), error.hint().is_some()),

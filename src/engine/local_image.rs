@@ -1,7 +1,7 @@
 //! An image as the daemon knows it.
 
-use crate::image::{Digest, Repository, Tag};
-use crate::platform::Platform;
+use crate::names::platform::Platform;
+use crate::names::{Digest, Repository, Tag};
 use serde::Deserialize;
 
 /// An image that the daemon has.
@@ -75,7 +75,7 @@ pub(super) fn familiar(repository: &Repository) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Host;
+    use crate::names::Host;
 
     #[test]
     fn an_image_is_known_by_the_daemons_own_name_for_it() {

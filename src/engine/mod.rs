@@ -5,11 +5,11 @@
 
 mod address;
 mod auth;
+mod classify;
 mod connection;
 mod error;
 mod local_image;
 mod stream;
-mod words;
 
 pub use address::Address;
 pub use auth::RegistryAuth;
@@ -17,9 +17,9 @@ pub use error::{Cause, Error, Refusal};
 pub use local_image::LocalImage;
 pub use stream::Progress;
 
-use crate::image::{Digest, Repository, Tag};
-use crate::platform::Platform;
-use crate::words::Words;
+use crate::names::platform::Platform;
+use crate::names::{Digest, Repository, Tag};
+use crate::text::Quoted;
 use connection::{Connection, no_daemon};
 use local_image::{Inspected, familiar};
 use reqwest::header::HeaderMap;
@@ -112,13 +112,13 @@ impl Engine {
             .ok_or_else(|| no_daemon(asked))?;
         if parse_version(&version.oldest).is_some_and(|minimum| minimum > NEWEST) {
             return Err(Error::Version {
-                minimum: Words::new(&version.oldest).to_string(),
+                minimum: Quoted::new(&version.oldest).to_string(),
             });
         }
         Ok(Self {
             connection,
             api: newest.min(NEWEST),
-            version: Words::new(&version.daemon).to_string(),
+            version: Quoted::new(&version.daemon).to_string(),
             platform: Platform::new(&version.os, &version.architecture, None),
         })
     }
@@ -146,7 +146,7 @@ impl Engine {
     /// # Errors
     /// As every call: see [`Error`].
     pub async fn inspect(&self, name: &str) -> Result<Option<LocalImage>, Error> {
-        let asked = format!("looking up `{}`", Words::new(name));
+        let asked = format!("looking up `{}`", Quoted::new(name));
         let Some(path) = path_of(name) else {
             return Ok(None);
         };
@@ -209,14 +209,14 @@ impl Engine {
     pub async fn tag(&self, source: &str, repository: &Repository, tag: &Tag) -> Result<(), Error> {
         let Some(path) = path_of(source) else {
             return Err(Error::NoSuchImage {
-                name: Words::new(source).to_string(),
+                name: Quoted::new(source).to_string(),
             });
         };
         let path = self.path(&format!(
             "/images/{path}/tag?repo={}&tag={tag}",
             query(&repository.to_string())
         ));
-        let asked = format!("tagging `{}` as `{repository}:{tag}`", Words::new(source));
+        let asked = format!("tagging `{}` as `{repository}:{tag}`", Quoted::new(source));
         let response = self
             .connection
             .send(Method::POST, path, HeaderMap::new(), &asked)
@@ -369,5 +369,4 @@ fn query(value: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "engine_tests.rs"]
 mod tests;

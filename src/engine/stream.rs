@@ -3,7 +3,7 @@
 //!
 //! Pure: bytes in, lines, sums and verdicts out.
 
-use crate::image::Digest;
+use crate::names::Digest;
 use serde::Deserialize;
 use std::collections::HashMap;
 

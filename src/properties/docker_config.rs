@@ -3,8 +3,8 @@
 use super::fits_in_the_log;
 use crate::credential::{Credential, Source};
 use crate::docker_config::{Note, merge};
-use crate::image::Host;
-use crate::secret::Secret;
+use crate::names::Host;
+use crate::text::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! Manifests as registries and archives have them, and the graph below one.
 
 use super::fits_in_the_log;
-use crate::image::Digest;
+use crate::names::Digest;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, LARGEST, config_platform, platforms};
 use bytes::Bytes;

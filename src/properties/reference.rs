@@ -2,8 +2,8 @@
 
 use super::fits_in_the_log;
 use crate::archive::Location;
-use crate::image::{BadReference, Digest, Host, Namespace, Reference, Tag, split};
-use crate::platform::Platform;
+use crate::names::platform::Platform;
+use crate::names::{BadReference, Digest, Host, Namespace, Reference, Tag, split};
 use std::fmt;
 
 /// What is taken is printed and read again as the same; what is refused is refused in a line.

@@ -1,9 +1,9 @@
 //! Files of a clone: Dockerfiles, compose files, `.dockerignore`, `bitbucket-pipelines.yml`.
 
 use super::fits_in_the_log;
-use crate::image::{Host, Namespace, Reference};
-use crate::repository::ignore::Ignore;
-use crate::repository::{Mention, compose, dockerfile, pipelines};
+use crate::clone::ignore::Ignore;
+use crate::clone::{Mention, compose, dockerfile, pipelines};
+use crate::names::{Host, Namespace, Reference};
 use std::path::Path;
 
 /// Whatever is in such a file: the images found are in it, the lines named are lines of it, and what is told of it fits in
@@ -46,7 +46,7 @@ pub fn repository(bytes: &[u8], folder: &Path) {
         registry,
         workspace: Some("shop".to_owned()),
     };
-    let found = crate::repository::images(folder, &namespace);
+    let found = crate::clone::images(folder, &namespace);
     let _ = std::fs::remove_file(file);
     assert_eq!(found.looked_at, [Path::new(name)]);
     for (at, (reference, places)) in found.images.iter().enumerate() {

@@ -2,8 +2,8 @@
 
 use super::fits_in_the_log;
 use crate::credential::{Given, Pair, Unsettled, settle};
-use crate::request::{Action, Request};
-use crate::variables::Variables;
+use crate::input::variables::Variables;
+use crate::input::{Action, Request};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
@@ -59,7 +59,7 @@ pub fn variables(bytes: &[u8], folder: &Path) {
 fn makes_sense(request: &Request, clone: &Path) {
     assert!((1..=32).contains(&request.concurrency));
     assert!((1..=3600).contains(&request.network.timeout.as_secs()) && request.network.retries <= 20);
-    let ours = |host: &crate::image::Host| assert_eq!(*host, request.registry);
+    let ours = |host: &crate::names::Host| assert_eq!(*host, request.registry);
     match &request.action {
         Action::Pull(pull) => assert!(!pull.images.is_empty()),
         Action::Retag(retag) => {
@@ -86,7 +86,7 @@ fn settles(variables: &Variables, request: &Request) {
     let scalars = &variables.scalars;
     let given = Given {
         choice: Some(request.choice),
-        allow_unsupported: crate::request::is_on(scalars.allow_unsupported_token.as_deref()),
+        allow_unsupported: crate::input::is_on(scalars.allow_unsupported_token.as_deref()),
         built_in: Pair {
             username: scalars.bitbucket_packages_username.as_deref(),
             token: scalars.bitbucket_packages_token.as_ref(),

@@ -1,7 +1,7 @@
 //! What a URL says of its server, and how it is shown. Pure.
 
-use crate::image::is_loopback_name;
-use crate::words::Words;
+use crate::names::is_loopback_name;
+use crate::text::Quoted;
 use reqwest::Url;
 
 /// Parameters of the registry protocol and of token requests whose values are no secrets.
@@ -36,7 +36,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 
 /// A URL without user name, password and the values of its query, but for those that the protocol defines: storage has
 /// URLs that are passwords themselves (`X-Amz-Signature`, `sig`, `verify`), and upload sessions keep their state there.
-pub(super) fn shown(url: &Url) -> Words {
+pub(super) fn shown(url: &Url) -> Quoted {
     let mut shown = url.clone();
     let _ = shown.set_password(None);
     let _ = shown.set_username("");
@@ -48,7 +48,7 @@ pub(super) fn shown(url: &Url) -> Words {
         parameters.collect::<Vec<_>>().join("&")
     });
     shown.set_query(query.as_deref());
-    Words::new(shown.as_str())
+    Quoted::new(shown.as_str())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
 use super::payload::Payload;
 use super::{Registry, Scopes};
-use crate::image::{Digest, Repository};
+use crate::names::{Digest, Repository};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, LOCATION, RANGE};
 use reqwest::{Method, Response, Url};

@@ -2,7 +2,7 @@
 //!
 //! Grammar: RFC 9110, 11.6.1; parameters: "Docker Registry v2 authentication".
 
-use crate::image::{Host, is_loopback_name};
+use crate::names::{Host, is_loopback_name};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use std::net::IpAddr;

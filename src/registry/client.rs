@@ -3,7 +3,7 @@
 use super::address::is_loopback;
 use super::error::Problem;
 use super::network::Settings;
-use crate::words::Words;
+use crate::text::Quoted;
 use reqwest::{Certificate, Client, Url};
 use std::sync::OnceLock;
 
@@ -28,7 +28,7 @@ impl Clients {
             return Ok(client);
         }
         let built = build(settings, is_direct);
-        let client = built.map_err(|error| Problem::Protocol(Words::new(&error.to_string()).as_str().to_owned()))?;
+        let client = built.map_err(|error| Problem::Protocol(Quoted::new(&error.to_string()).as_str().to_owned()))?;
         Ok(cell.get_or_init(|| client))
     }
 }

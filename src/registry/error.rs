@@ -1,9 +1,9 @@
-//! What can go wrong between us and a registry, typed: the fact only. What it means for the user's run is said in `crate::refusal`.
+//! What can go wrong between us and a registry, typed: the fact only. What it means for the user's run is said in `crate::explain::refusal`.
 
 use super::retry::LONGEST_ASKED;
 use super::scope::Granted;
-use crate::image::{Digest, Host};
-use crate::words::Words;
+use crate::names::{Digest, Host};
+use crate::text::Quoted;
 use serde::Deserialize;
 use std::fmt;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub enum Problem {
         /// Code of the first entry of the OCI error body.
         code: Option<Code>,
         /// The registry's own text.
-        words: Words,
+        words: Quoted,
         /// What the token that was sent had been granted.
         granted: Granted,
     },
@@ -52,19 +52,19 @@ pub enum Problem {
         /// HTTP status.
         status: u16,
         /// The server's own text.
-        words: Words,
+        words: Quoted,
     },
     /// The registry named a realm that may not have the credential.
     UntrustedRealm {
         /// The realm.
-        realm: Words,
+        realm: Quoted,
         /// Why not.
         why: &'static str,
     },
     /// A redirect that is not followed.
     Redirect {
         /// Where it led.
-        to: Words,
+        to: Quoted,
         /// Why not.
         why: &'static str,
     },
@@ -149,7 +149,7 @@ pub enum Code {
     ManifestInvalid,
     BlobUnknown,
     TooManyRequests,
-    Other(Words),
+    Other(Quoted),
 }
 
 impl Code {
@@ -163,7 +163,7 @@ impl Code {
             "MANIFEST_INVALID" => Self::ManifestInvalid,
             "BLOB_UNKNOWN" | "MANIFEST_BLOB_UNKNOWN" => Self::BlobUnknown,
             "TOOMANYREQUESTS" => Self::TooManyRequests,
-            _ => Self::Other(Words::new(text)),
+            _ => Self::Other(Quoted::new(text)),
         }
     }
 }
@@ -207,16 +207,16 @@ struct Entry {
 /// Reads an error body: the OCI form `{"errors":[{code,message,detail}]}`, the forms that token servers use
 /// (`details`, `message`, `error` with `error_description`), else the text itself.
 #[must_use]
-pub fn read_body(bytes: &[u8]) -> (Option<Code>, Words) {
+pub fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
     let text = String::from_utf8_lossy(bytes);
     let Ok(body) = serde_json::from_slice::<Body>(bytes) else {
         let page = text.trim_start().starts_with('<');
         return (
             None,
             if page {
-                Words::new("a web page instead of an answer")
+                Quoted::new("a web page instead of an answer")
             } else {
-                Words::new(&text)
+                Quoted::new(&text)
             },
         );
     };
@@ -232,7 +232,7 @@ pub fn read_body(bytes: &[u8]) -> (Option<Code>, Words) {
             (None, Some(detail)) => detail.to_owned(),
             (None, None) => String::new(),
         };
-        return (first.code.as_deref().map(Code::of), Words::new(&message));
+        return (first.code.as_deref().map(Code::of), Quoted::new(&message));
     }
     let said = [body.error_description, body.details, body.message, body.error]
         .into_iter()
@@ -244,7 +244,7 @@ pub fn read_body(bytes: &[u8]) -> (Option<Code>, Words) {
                 .and_then(|message| message.as_str().map(str::to_owned)),
             _ => None,
         });
-    (None, Words::new(&said.unwrap_or_else(|| text.into_owned())))
+    (None, Quoted::new(&said.unwrap_or_else(|| text.into_owned())))
 }
 
 impl fmt::Display for Error {
@@ -352,7 +352,7 @@ mod tests {
             ),
             (
                 r#"{"errors":[{"code":"TAG_IMMUTABLE"}]}"#,
-                Some(Code::Other(Words::new("TAG_IMMUTABLE"))),
+                Some(Code::Other(Quoted::new("TAG_IMMUTABLE"))),
                 "",
             ),
             (r#"{"errors":[{"code":"NAME_INVALID"}]}"#, Some(Code::NameInvalid), ""),
@@ -391,7 +391,7 @@ mod tests {
             ("", None, ""),
             ("[1]", None, "[1]"),
         ] {
-            assert_eq!(read_body(body.as_bytes()), (code, Words::new(words)), "{body}");
+            assert_eq!(read_body(body.as_bytes()), (code, Quoted::new(words)), "{body}");
         }
     }
 }

@@ -4,8 +4,8 @@ use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, Target};
 use super::scope::Scopes;
 use super::{Registry, manifest};
-use crate::image::{Digest, Repository, Selector, Tag};
-use crate::words::Words;
+use crate::names::{Digest, Repository, Selector, Tag};
+use crate::text::Quoted;
 use reqwest::Url;
 
 /// Tags that are asked for at a time.
@@ -165,7 +165,7 @@ impl Registry {
             return Ok(Some(next));
         }
         let problem = Problem::Redirect {
-            to: Words::new(link),
+            to: Quoted::new(link),
             why: "the next page of a list must be on the registry itself",
         };
         Err(self.error(during.to_owned(), problem, 1))

@@ -3,9 +3,9 @@
 //! OCI image specification ("Image Manifest", "Image Index"), Docker "Image Manifest Version 2, Schema 2".
 //! The bytes are never written anew: a digest is of bytes, not of meaning.
 
-use crate::image::Digest;
-use crate::platform::Platform;
-use crate::words::Words;
+use crate::names::Digest;
+use crate::names::platform::Platform;
+use crate::text::Quoted;
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -201,7 +201,7 @@ impl Descriptor {
 
 /// What is wrong, which may repeat the manifest's own text.
 fn said(error: &dyn std::error::Error) -> String {
-    Words::new(&error.to_string()).to_string()
+    Quoted::new(&error.to_string()).to_string()
 }
 
 /// The entry of an index that serves `wanted`: the first whose platform satisfies it.

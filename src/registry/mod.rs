@@ -33,7 +33,7 @@ pub use scope::{Access, Granted, Scopes};
 pub(crate) use token::{basic, bearer};
 
 use crate::credential::Credential;
-use crate::image::{Digest, Host, Repository, Selector};
+use crate::names::{Digest, Host, Repository, Selector};
 use bytes::Bytes;
 use exchange::{Ask, LARGEST_ANSWER};
 use network::HostState;

@@ -9,8 +9,8 @@ use super::payload::{LONGEST_STORING, Payload, Watch};
 use super::redirect::{distrust_redirect, redirect_target};
 use super::rest::Resting;
 use super::retry::{self, Policy};
-use crate::image::Host;
-use crate::words::Words;
+use crate::names::Host;
+use crate::text::Quoted;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
@@ -145,7 +145,7 @@ impl Network {
                 return Ok(Incoming { response, same_origin });
             };
             let target = url.join(&target).map_err(|_| Problem::Redirect {
-                to: Words::new(&target),
+                to: Quoted::new(&target),
                 why: "it is no URL",
             })?;
             if let Some(why) = distrust_redirect(&asked, &outgoing.method, response.status(), &target) {

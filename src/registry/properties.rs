@@ -3,7 +3,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a panic is the answer")]
 
 use super::challenge::{BadChallenge, Challenge};
-use crate::image::Host;
+use crate::names::Host;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use std::net::IpAddr;

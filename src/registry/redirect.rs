@@ -2,7 +2,7 @@
 
 use super::address::{Origin, is_loopback, origin};
 use super::error::Problem;
-use crate::image::{Host, is_loopback_name};
+use crate::names::{Host, is_loopback_name};
 use reqwest::header::{HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 

@@ -2,7 +2,7 @@
 
 use super::address::{Origin, origin};
 use super::retry::{self, FIRST};
-use crate::words::Words;
+use crate::text::Quoted;
 use reqwest::Url;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ impl Resting {
         let Some(rest) = rest(status, asked) else { return };
         if self.extend(url, Instant::now(), rest) > WORTH_TELLING {
             let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-            let host = Words::new(&format!("{}{port}", url.host_str().unwrap_or_default()));
+            let host = Quoted::new(&format!("{}{port}", url.host_str().unwrap_or_default()));
             tracing::info!("`{host}` is left alone for {} s, as it asked", rest.as_secs());
         }
     }

@@ -163,7 +163,7 @@ pub fn reach(error: &reqwest::Error) -> Reach {
     if error.is_timeout() {
         Reach::Timeout
     } else {
-        Reach::Broken(crate::words::Words::new(&last).as_str().to_owned())
+        Reach::Broken(crate::text::Quoted::new(&last).as_str().to_owned())
     }
 }
 
@@ -182,9 +182,9 @@ fn tls_reach(error: &rustls::Error) -> Reach {
             rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
         ) => Reach::UnknownIssuer,
         rustls::Error::InvalidCertificate(what) => {
-            Reach::Certificate(crate::words::Words::new(&what.to_string()).as_str().to_owned())
+            Reach::Certificate(crate::text::Quoted::new(&what.to_string()).as_str().to_owned())
         }
-        other => Reach::Tls(crate::words::Words::new(&other.to_string()).as_str().to_owned()),
+        other => Reach::Tls(crate::text::Quoted::new(&other.to_string()).as_str().to_owned()),
     }
 }
 
@@ -192,13 +192,13 @@ fn tls_reach(error: &rustls::Error) -> Reach {
 mod tests {
     use super::*;
     use crate::registry::scope::Granted;
-    use crate::words::Words;
+    use crate::text::Quoted;
 
     fn refused(status: u16) -> Problem {
         Problem::Refused {
             status,
             code: None,
-            words: Words::default(),
+            words: Quoted::default(),
             granted: Granted::Unknown,
         }
     }
@@ -217,14 +217,14 @@ mod tests {
             (
                 Problem::SignIn {
                     status: 503,
-                    words: Words::default(),
+                    words: Quoted::default(),
                 },
                 true,
             ),
             (
                 Problem::SignIn {
                     status: 401,
-                    words: Words::default(),
+                    words: Quoted::default(),
                 },
                 false,
             ),

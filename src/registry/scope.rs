@@ -2,7 +2,7 @@
 //!
 //! Form: "Docker Registry v2 authentication", Token Scope (`repository:<name>:pull,push`).
 
-use crate::image::Repository;
+use crate::names::Repository;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -157,7 +157,7 @@ impl Granted {
                 Some(actions) if !actions.is_empty() => Some(
                     actions
                         .iter()
-                        .map(|a| crate::words::Words::new(a).to_string())
+                        .map(|a| crate::text::Quoted::new(a).to_string())
                         .collect::<Vec<_>>()
                         .join(","),
                 ),
@@ -170,7 +170,7 @@ impl Granted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Host;
+    use crate::names::Host;
 
     fn base() -> Repository {
         Repository::new(Host::parse("crg.apkg.io").unwrap(), "shop/base").unwrap()

@@ -5,10 +5,10 @@
 use super::error::{Problem, read_body};
 use super::network::{Network, Outgoing, asked_pause};
 use super::scope::{Granted, Scopes};
-use crate::console::hide_bearer;
 use crate::credential::Credential;
-use crate::secret::Secret;
-use crate::words::Words;
+use crate::text::Quoted;
+use crate::text::Secret;
+use crate::text::hide_bearer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
@@ -184,7 +184,7 @@ async fn request(
         (
             Problem::Protocol(format!(
                 "the token server's answer is no token ({})",
-                Words::new(&error.to_string())
+                Quoted::new(&error.to_string())
             )),
             None,
         )

@@ -226,7 +226,7 @@ impl<'w> Board<'w> {
 mod tests {
     use super::*;
     use crate::archive::Region;
-    use crate::image::Digest;
+    use crate::names::Digest;
     use std::fs::File;
     use std::sync::Arc;
 

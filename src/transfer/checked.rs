@@ -1,7 +1,7 @@
 //! Bytes on their way, checked against the digest that they are to have.
 
-use crate::hasher::Hasher;
-use crate::image::Digest;
+use crate::names::Digest;
+use crate::names::Hasher;
 use bytes::Bytes;
 use std::collections::VecDeque;
 

@@ -2,13 +2,13 @@
 
 use super::upload::{Broken, Outlet, PIECE, WAITING, is_spoilt, left};
 use super::{Destination, Mover};
-use crate::access::Served;
 use crate::archive::{BlobSource, Gzip, Layer};
-use crate::failure::{Failure, Kind};
-use crate::hasher::Hasher;
-use crate::image::Digest;
+use crate::explain::failure::{Failure, Kind};
+use crate::names::Digest;
+use crate::names::Hasher;
 use crate::registry::retry::Tries;
 use crate::registry::{self, Payload, Problem, Resumed, Upload};
+use crate::session::Served;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};

@@ -1,11 +1,11 @@
 //! The graph below a manifest: every manifest and every blob that belongs to an image, each once.
 
 use super::origin::Origin;
-use crate::access::Access;
-use crate::failure::{Failure, Kind};
-use crate::image::Digest;
+use crate::explain::failure::{Failure, Kind};
+use crate::names::Digest;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor};
+use crate::session::Access;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{HashMap, HashSet};
 
@@ -77,7 +77,7 @@ impl Graph {
             tracing::warn!(
                 "the layer {} may not be distributed ({}) and is left where its publisher has it",
                 layer.digest.short(),
-                crate::words::Words::new(&layer.media_type)
+                crate::text::Quoted::new(&layer.media_type)
             );
         }
     }

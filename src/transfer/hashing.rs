@@ -1,8 +1,8 @@
 //! Digests beside the event loop: one thread receives and writes, another one hashes what it has received. Nothing is
 //! copied for it, and no more than a piece waits, so that memory does not grow where hashing is slower than the network.
 
-use crate::hasher::Hasher;
-use crate::image::Digest;
+use crate::names::Digest;
+use crate::names::Hasher;
 use bytes::Bytes;
 use std::cell::OnceCell;
 use std::fmt;

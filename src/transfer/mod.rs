@@ -16,12 +16,12 @@ mod upload;
 pub use graph::Graph;
 pub use origin::Origin;
 
-use crate::access::{Access, Served};
-use crate::failure::{Failure, Kind};
-use crate::image::{Digest, Repository, Selector, Tag};
+use crate::explain::failure::{Failure, Kind};
+use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
 use crate::registry::{self, Code, Manifest, Mount, Problem, Resumed, Written};
+use crate::session::{Access, Served};
 use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;

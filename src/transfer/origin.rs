@@ -1,11 +1,11 @@
 //! Where content comes from: a repository of a registry, or an archive.
 
-use crate::access::{Access, Served};
 use crate::archive::{BlobSource, Layout, Location};
-use crate::failure::{Failure, Kind};
-use crate::image::{Digest, Selector};
+use crate::explain::failure::{Failure, Kind};
+use crate::names::{Digest, Selector};
 use crate::registry::Manifest;
 use crate::registry::manifest::{self, Descriptor};
+use crate::session::{Access, Served};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io::Read as _;

@@ -6,11 +6,11 @@
 use super::graph::Graph;
 use super::origin::Origin;
 use super::{Destination, Mover};
-use crate::access::Served;
-use crate::failure::{Failure, Kind};
-use crate::image::{Digest, Selector, Tag};
+use crate::explain::failure::{Failure, Kind};
+use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Manifest, fallback_tag};
+use crate::session::Served;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::HashSet;

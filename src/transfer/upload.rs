@@ -3,12 +3,12 @@
 use super::checked::Checked;
 use super::origin::Origin;
 use super::{Mover, wrong_bytes};
-use crate::access::Served;
-use crate::failure::{Failure, Kind};
-use crate::image::Digest;
+use crate::explain::failure::{Failure, Kind};
+use crate::names::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
 use crate::registry::{self, Payload, Problem, Resumed, Upload};
+use crate::session::Served;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};

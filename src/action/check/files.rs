@@ -3,9 +3,9 @@
 
 use super::super::discovery::MOST_PASSED_OVER;
 use super::row::{Mark, Row};
-use crate::failure::{Failure, Kind};
-use crate::repository::pipelines::{FILE, Finding, Problem};
-use crate::repository::{Discovered, PassedOver};
+use crate::clone::pipelines::{FILE, Finding, Problem};
+use crate::clone::{Discovered, PassedOver};
+use crate::explain::failure::{Failure, Kind};
 
 /// Of images that are looked for in Dockerfiles and compose files: what may name more of them. `nothing` is what to say
 /// where there is none.
@@ -85,7 +85,7 @@ fn finding(finding: &Finding) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repository::Place;
+    use crate::clone::Place;
     use std::path::PathBuf;
 
     fn place(file: &str, line: usize) -> Place {

@@ -2,15 +2,15 @@
 //! sizes; no layer.
 
 use super::row::{Mark, Row, by};
-use crate::access::{Access, Served};
-use crate::console::bytes;
 use crate::credential::Source;
-use crate::failure::{Failure, Kind};
-use crate::image::{Digest, Reference, Selector};
-use crate::platform::Platform;
+use crate::explain::failure::{Failure, Kind};
+use crate::names::platform::Platform;
+use crate::names::{Digest, Reference, Selector};
 use crate::registry::manifest::{self, Content, Descriptor};
 use crate::registry::{self, Manifest};
-use crate::words::Words;
+use crate::session::{Access, Served};
+use crate::text::Quoted;
+use crate::text::bytes;
 
 /// Most platforms of one image whose sizes are read.
 const MOST_SIZES: usize = 16;
@@ -122,7 +122,7 @@ fn content(image: &Reference, manifest: &Manifest) -> Result<Content, Failure> {
 
 /// A platform as the image states it, fit for a line.
 fn named(platform: &Platform) -> String {
-    Words::new(&platform.to_string()).to_string()
+    Quoted::new(&platform.to_string()).to_string()
 }
 
 /// What a daemon fetches for it.
@@ -186,7 +186,7 @@ fn words(shape: &Shape) -> String {
         Shape::Artifact(size) => format!("no platform, {}", bytes(*size)),
         Shape::Index(manifests) => format!(
             "an index of {}, no platforms",
-            super::super::count(*manifests, "manifest")
+            crate::text::count(*manifests, "manifest")
         ),
     }
 }
@@ -194,7 +194,7 @@ fn words(shape: &Shape) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Host, Namespace};
+    use crate::names::{Host, Namespace};
 
     fn image() -> Reference {
         let namespace = Namespace {

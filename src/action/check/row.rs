@@ -1,7 +1,7 @@
 //! The table of `check`: a row a fact, and the table as text. Pure.
 
 use crate::credential::Source;
-use crate::failure::Failure;
+use crate::explain::failure::Failure;
 use crate::report::Fact;
 use std::fmt::Write as _;
 
@@ -137,7 +137,7 @@ pub(super) fn render(rows: &[Row]) -> String {
 /// `9 facts, 1 to look at`.
 pub(super) fn summary(rows: &[Row]) -> String {
     let of = |mark| rows.iter().filter(|row| row.mark == mark).count();
-    let facts = super::super::count(rows.len(), "fact");
+    let facts = crate::text::count(rows.len(), "fact");
     match (of(Mark::Failed), of(Mark::Warning)) {
         (0, 0) => format!("{facts}, none of them bad"),
         (0, warnings) => format!("{facts}, {warnings} to look at"),
@@ -149,7 +149,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Kind;
+    use crate::explain::failure::Kind;
 
     fn row(name: &'static str, subject: &str, mark: Mark, detail: &str) -> Row {
         Row::new(name, subject, mark, detail)

@@ -2,12 +2,12 @@
 //! session is opened and given up again, so that nothing is left behind.
 
 use super::row::{Mark, Row, by};
-use crate::access::Access;
 use crate::credential::Source;
-use crate::failure::{Failure, Kind};
-use crate::image::{Digest, Repository, Tag};
-use crate::refusal::turns_away;
+use crate::explain::failure::{Failure, Kind};
+use crate::explain::refusal::turns_away;
+use crate::names::{Digest, Repository, Tag};
 use crate::registry;
+use crate::session::Access;
 
 /// A target that may be read, and perhaps written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Fou
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Host;
+    use crate::names::Host;
 
     fn repository() -> Repository {
         Repository::new(Host::bitbucket(), "shop/api").unwrap()

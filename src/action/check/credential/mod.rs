@@ -1,0 +1,289 @@
+//! The rows of the credentials: where each comes from, what it is, whether the registry takes it, which scopes it has and
+//! when it ends. Pure.
+
+use super::row::{Mark, Row};
+use crate::credential::advice::steps_to_api_token;
+use crate::credential::kind::Kind;
+use crate::credential::{Choice, Credential, Refused, Source, Survey, expiry};
+use crate::explain::bitbucket::diagnosis::{READ_PACKAGE, WRITE_PACKAGE};
+use crate::explain::bitbucket::{Answer, Diagnosis, Doubt, Refused as RefusedWhat, diagnose};
+use crate::explain::failure::{self, Failure};
+use crate::explain::refusal;
+use crate::text::Quoted;
+use time::Date;
+
+/// Most scopes that a row names.
+const MOST_SCOPES: usize = 6;
+
+/// What the registry makes of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SignedIn {
+    /// It is accepted.
+    Accepted,
+    /// The registry asks nobody to sign in.
+    NotAsked,
+    /// It could not be tried.
+    NotTried,
+    /// It is not accepted.
+    Refused(Failure),
+}
+
+/// What is known of the credentials.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    /// From the variables.
+    pub(super) survey: &'a Survey,
+    /// From the registry.
+    pub(super) signed_in: &'a [(Source, SignedIn)],
+    /// From Bitbucket, of the one that is in `ATLASSIAN_API_TOKEN`.
+    pub(super) answer: Option<&'a Answer>,
+    /// Whether the registry let the API token pull, and refused nothing.
+    pub(super) has_pulled: bool,
+    /// The same of a push.
+    pub(super) has_pushed: bool,
+    /// Whether the API token must do for a push.
+    pub(super) needs_push: bool,
+    /// `TOKEN_EXPIRES_ON`.
+    pub(super) expires_on: Option<Date>,
+    /// Today, in UTC.
+    pub(super) today: Date,
+}
+
+/// The credential that Bitbucket is asked about: the API token, or an access token in its place, which the registry never
+/// gets. No other kind that is refused goes anywhere.
+pub(super) fn to_ask_about(survey: &Survey) -> Option<&Credential> {
+    let is_api_token = |credential: &&Credential| credential.source == Source::ApiToken;
+    let refused = survey.refused.iter().filter_map(|refused| refused.credential.as_ref());
+    let is_access_token = |credential: &&Credential| Kind::of(credential.token.expose()) == Kind::AccessToken;
+    let candidate = survey.settled.candidates.iter().find(is_api_token);
+    candidate.or_else(|| refused.filter(is_api_token).find(is_access_token))
+}
+
+/// All rows of the credentials.
+pub(super) fn rows(known: &Known<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if let Some(none) = known.survey.refused.iter().find(|refused| refused.credential.is_none()) {
+        let detail = "neither the built-in one nor an API token is there to use";
+        rows.push(Row::failed("credential", "none", detail, refused_offline(none)));
+        return rows;
+    }
+    rows.extend([Source::BuiltIn, Source::ApiToken].map(|source| credential(known, source)));
+    if let Some(asked) = to_ask_about(known.survey) {
+        rows.push(scopes(known, asked));
+    }
+    if candidate(known.survey, Source::ApiToken).is_some() {
+        rows.push(days(known.expires_on, known.today, known.needs_push));
+    }
+    rows
+}
+
+fn candidate(survey: &Survey, source: Source) -> Option<&Credential> {
+    survey
+        .settled
+        .candidates
+        .iter()
+        .find(|credential| credential.source == source)
+}
+
+fn credential(known: &Known<'_>, source: Source) -> Row {
+    let survey = known.survey;
+    let subject = match source {
+        Source::BuiltIn => "built-in",
+        Source::ApiToken | Source::Foreign => "API token",
+    };
+    let is_of_source = |refused: &&Refused| refused.credential.as_ref().is_some_and(|of| of.source == source);
+    if let Some(refused) = survey.refused.iter().find(is_of_source) {
+        let detail = format!("{}; the registry did not get the token", refused.refusal.found());
+        return Row::failed("credential", subject, detail, refused_offline(refused));
+    }
+    let Some(credential) = candidate(survey, source) else {
+        let detail = match survey.choice {
+            Choice::Auto => format!(
+                "not set: `{}`, `{}`",
+                source.username_variable(),
+                source.token_variable()
+            ),
+            Choice::BuiltIn | Choice::ApiToken => {
+                let choice = if survey.choice == Choice::BuiltIn {
+                    Source::BuiltIn
+                } else {
+                    Source::ApiToken
+                };
+                format!("not looked at: `CREDENTIAL` is `{choice}`")
+            }
+        };
+        return Row::new("credential", subject, Mark::Information, detail);
+    };
+    let what = match source {
+        // Its shape is documented nowhere.
+        Source::BuiltIn => format!("`{}`", source.token_variable()),
+        Source::ApiToken | Source::Foreign => format!(
+            "`{}` of `{}`: {}",
+            source.token_variable(),
+            Quoted::new(&credential.username),
+            Kind::of(credential.token.expose())
+        ),
+    };
+    let warnings: Vec<_> = survey
+        .settled
+        .warnings
+        .iter()
+        .filter(|warning| warning.source() == source)
+        .map(|warning| (warning.to_string(), None))
+        .collect();
+    let signed_in = known
+        .signed_in
+        .iter()
+        .find(|(of, _)| *of == source)
+        .map(|(_, signed_in)| signed_in);
+    let (mark, says) = match signed_in {
+        Some(SignedIn::Refused(failure)) => {
+            let says = match failure.kind {
+                failure::Kind::Credential => "not accepted",
+                _ => "could not be tried",
+            };
+            let row = Row::failed("credential", subject, format!("{what}; {says}"), failure.clone());
+            return row.with_warnings(warnings);
+        }
+        Some(SignedIn::Accepted) => (Mark::Good, "accepted"),
+        Some(SignedIn::NotAsked) => (Mark::Information, "the registry asks for none"),
+        Some(SignedIn::NotTried) | None => (Mark::Information, "not tried: the registry does not answer"),
+    };
+    let mark = if warnings.is_empty() { mark } else { Mark::Warning };
+    Row::new("credential", subject, mark, format!("{what}; {says}")).with_warnings(warnings)
+}
+
+fn refused_offline(refused: &Refused) -> Failure {
+    let Refused { refusal, .. } = refused;
+    Failure::new(failure::Kind::Credential, refusal.message(), refusal.hint())
+}
+
+/// What Bitbucket says of the scopes. It decides nothing that the registry has shown to be otherwise.
+fn scopes(known: &Known<'_>, asked: &Credential) -> Row {
+    let row = |mark, detail: String| Row::new("scopes", "API token", mark, detail);
+    let Some(answer) = known.answer else {
+        return row(
+            Mark::Information,
+            "not known: Bitbucket was not asked, or gave no answer".to_owned(),
+        );
+    };
+    let own = answer.scopes.as_deref().map(named);
+    let diagnosis = diagnose(answer, Kind::of(asked.token.expose()), known.needs_push);
+    let is_accepted = known.signed_in.contains(&(Source::ApiToken, SignedIn::Accepted));
+    let odd = if is_accepted { Mark::Warning } else { Mark::Information };
+    match diagnosis {
+        Some(Diagnosis::Sufficient { .. }) => row(Mark::Good, own.unwrap_or_default()),
+        Some(Diagnosis::Lacks { ref missing, .. }) => {
+            let absent: Vec<String> = missing.iter().map(|scope| format!("`{scope}`")).collect();
+            let absent = absent.join(" and ");
+            let detail = format!("{}; missing: {absent}", own.unwrap_or_default());
+            // What the registry has shown goes before what Bitbucket tells.
+            let is_shown = |scope: &&str| match *scope {
+                WRITE_PACKAGE => known.has_pushed,
+                _ => known.has_pulled,
+            };
+            if missing.iter().all(is_shown) {
+                return row(Mark::Warning, detail);
+            }
+            let message = format!("`{}` lacks {absent}", Source::ApiToken.token_variable());
+            let failure = Failure {
+                doubt: Some(doubt(asked, known.needs_push)),
+                ..Failure::new(
+                    failure::Kind::Credential,
+                    message,
+                    steps_to_api_token(known.needs_push).join("\n"),
+                )
+            };
+            let failure = diagnosis.iter().fold(failure, refusal::diagnosed);
+            Row::failed("scopes", "API token", detail, failure)
+        }
+        Some(Diagnosis::OtherKind { kind, .. }) => {
+            let own = own.map_or_else(String::new, |own| format!(", with {own}"));
+            let mark = if candidate(known.survey, Source::ApiToken).is_some() {
+                odd
+            } else {
+                Mark::Information
+            };
+            row(
+                mark,
+                format!("none for packages: Bitbucket says that it is {kind}{own}"),
+            )
+        }
+        Some(Diagnosis::ExpiredOAuth) => row(odd, "not known: Bitbucket says that it has expired".to_owned()),
+        Some(Diagnosis::NotKnown) => row(odd, "not known: Bitbucket does not know this token".to_owned()),
+        Some(Diagnosis::Known) => row(
+            Mark::Information,
+            "not told: Bitbucket knows the token, and says no more".to_owned(),
+        ),
+        None => row(
+            Mark::Information,
+            format!(
+                "not known: Bitbucket answered {}, which tells nothing of the token",
+                answer.status
+            ),
+        ),
+    }
+}
+
+/// For the words that a refusal by the registry would get.
+fn doubt(asked: &Credential, needs_push: bool) -> Doubt {
+    Doubt {
+        refused: RefusedWhat::SignIn,
+        needs_push,
+        may_be_a_rule: false,
+        username: Quoted::new(&asked.username),
+        package: "the package".to_owned(),
+        causes: Vec::new(),
+        cure: Vec::new(),
+    }
+}
+
+/// Those for packages first, as they are what counts.
+fn named(scopes: &[Quoted]) -> String {
+    let is_for_packages = |scope: &&Quoted| [READ_PACKAGE, WRITE_PACKAGE].contains(&scope.as_str());
+    let (for_packages, others): (Vec<_>, Vec<_>) = scopes.iter().partition(is_for_packages);
+    let names: Vec<String> = for_packages
+        .into_iter()
+        .chain(others)
+        .take(MOST_SCOPES)
+        .map(|scope| format!("`{scope}`"))
+        .collect();
+    match (names.is_empty(), scopes.len().saturating_sub(MOST_SCOPES)) {
+        (true, _) => "no scopes".to_owned(),
+        (false, 0) => names.join(", "),
+        (false, more) => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+/// When the API token ends. The run fails while there is still time to make another: a scheduled pipeline that only warns
+/// is read by nobody.
+fn days(expires_on: Option<Date>, today: Date, needs_push: bool) -> Row {
+    let row = |mark, detail: String| Row::new("expiry", "API token", mark, detail);
+    let Some(expires) = expires_on else {
+        return row(Mark::Information, "not known: `TOKEN_EXPIRES_ON` is not set".to_owned());
+    };
+    let left = expiry::days_left(expires, today);
+    let days = if left.abs() == 1 { "day" } else { "days" };
+    let date = expiry::shown(expires);
+    let detail = match left {
+        ..0 => format!("{date}, {} {days} ago", -left),
+        0 => format!("{date}, today"),
+        _ => format!("{date}, in {left} {days}"),
+    };
+    let Some(text) = expiry::warning(expires, today) else {
+        return row(Mark::Good, detail);
+    };
+    if left > expiry::URGENT_FROM {
+        return row(Mark::Warning, detail).with_warnings(vec![(text, None)]);
+    }
+    let hint = steps_to_api_token(needs_push).join("\n");
+    Row::failed(
+        "expiry",
+        "API token",
+        detail,
+        Failure::new(failure::Kind::Credential, text, hint),
+    )
+}
+
+#[cfg(test)]
+mod tests;

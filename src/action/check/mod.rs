@@ -1,0 +1,364 @@
+//! `check`: changes nothing. Asks everything that the other actions would need, and prints one table, a row a fact; what is
+//! to be done about a row that failed stands below.
+//!
+//! The registry is greeted first, by the request that would have been refused anyway. Then images and targets are tried as
+//! `pull` and `push` would try them, each once; a credential that none of them needed is tried alone.
+
+mod credential;
+mod files;
+mod image;
+mod row;
+mod target;
+
+use super::Run;
+use super::discovery::named;
+use crate::clone::pipelines;
+use crate::credential::kind::Kind;
+use crate::credential::{Source, Survey};
+use crate::explain::bitbucket::{Answer, Diagnosis, diagnose};
+use crate::explain::failure::{self, Failure, Failures};
+use crate::explain::refusal;
+use crate::input::{Checkup, nothing};
+use crate::names::{Host, Reference, Repository, Tag};
+use crate::registry::SignIn;
+use crate::report::console;
+use crate::report::{Outcome, Record};
+use credential::{Known, SignedIn};
+use futures_util::stream::{self, StreamExt as _};
+use row::{Mark, Row, render, summary};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant, SystemTime};
+use time::{Date, OffsetDateTime};
+
+/// What came of looking at something.
+enum Tried<T> {
+    Done(Result<T, Failure>),
+    /// It was not looked at, for this reason.
+    Not(&'static str),
+}
+
+impl<T> Tried<T> {
+    fn found(&self) -> Option<&T> {
+        match self {
+            Self::Done(found) => found.as_ref().ok(),
+            Self::Not(_) => None,
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Done(found) => found.as_ref().err(),
+            Self::Not(_) => None,
+        }
+    }
+
+    fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Done(found) => found.as_mut().err(),
+            Self::Not(_) => None,
+        }
+    }
+}
+
+/// What is looked at.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    Image(&'a Reference),
+    Target(&'a Repository, Option<&'a Tag>),
+}
+
+/// What came of one image or target.
+enum Look<'a> {
+    Image {
+        image: &'a Reference,
+        tried: Tried<image::Found>,
+        took: Duration,
+    },
+    Target {
+        repository: &'a Repository,
+        tag: Option<&'a Tag>,
+        tried: Tried<target::Found>,
+    },
+}
+
+impl Look<'_> {
+    /// Whether the registry refused it: what is not there, or could not be asked for, says nothing of a credential.
+    fn is_refused(&self, registry: &Host) -> bool {
+        let failure = match self {
+            Self::Image { image, .. } if image.repository.host() != registry => None,
+            Self::Image { tried, .. } => tried.failure(),
+            Self::Target { tried, .. } => tried.failure(),
+        };
+        let is_refusal = |failure: &Failure| matches!(failure.kind, failure::Kind::Credential | failure::Kind::Refused);
+        failure.is_some_and(is_refusal)
+    }
+
+    /// Whether it was pushed to, as far as a try goes.
+    fn is_pushed_to(&self) -> bool {
+        match self {
+            Self::Image { .. } => false,
+            Self::Target { tried, .. } => tried.found().is_some_and(target::Found::may_be_pushed_to),
+        }
+    }
+
+    fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Image { tried, .. } => tried.failure_mut(),
+            Self::Target { tried, .. } => tried.failure_mut(),
+        }
+    }
+
+    /// Which credential of the registry's served.
+    fn source(&self, registry: &Host) -> Option<Source> {
+        match self {
+            Self::Image { image, .. } if image.repository.host() != registry => None,
+            Self::Image { tried, .. } => tried.found()?.source,
+            Self::Target { tried, .. } => tried.found()?.source,
+        }
+    }
+}
+
+/// What the registry says, each as far as it was tried.
+struct Seen<'a> {
+    greeting: Result<SignIn, Failure>,
+    took: Duration,
+    /// Images, then targets.
+    looks: Vec<Look<'a>>,
+    signed_in: Vec<(Source, SignedIn)>,
+}
+
+pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures> {
+    let start = Instant::now();
+    let Some(survey) = &run.survey else {
+        return Err(Failure::new(
+            failure::Kind::Other,
+            "nothing is known of the credentials",
+            "report this line",
+        )
+        .into());
+    };
+    let asked = credential::to_ask_about(survey);
+    let ask = async {
+        match asked {
+            Some(asked) => run.access.ask_bitbucket(asked).await,
+            None => None,
+        }
+    };
+    let (answer, mut seen) = tokio::join!(ask, look(run, checkup, survey));
+    let diagnosis = answer
+        .as_ref()
+        .zip(asked)
+        .and_then(|(answer, asked)| diagnose(answer, Kind::of(asked.token.expose()), run.access.writes()));
+    if let Some(diagnosis) = &diagnosis {
+        seen.explain(diagnosis);
+    }
+    // What was not tried did not fail.
+    let tried = seen.looks.iter().filter_map(|look| match look {
+        Look::Image {
+            image,
+            tried: Tried::Done(found),
+            took,
+        } => Some((image, found.as_ref().ok(), *took)),
+        _ => None,
+    });
+    for (number, (image, found, took)) in tried.enumerate() {
+        run.record(0, record(number, image, found, took));
+        if let Some(found) = found {
+            let (platforms, size) = found.shape.for_report();
+            run.met_as(&found.digest, platforms, size);
+        }
+    }
+    let today = OffsetDateTime::from(SystemTime::now()).date();
+    let rows = rows(run, checkup, survey, answer.as_ref(), &seen, today);
+    tell(run, rows, start)
+}
+
+/// Asks the registry.
+async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> {
+    let access = &run.access;
+    let start = Instant::now();
+    let greeting = access.greet().await;
+    let took = start.elapsed();
+    let blocked = match &greeting {
+        Err(_) => Some("not tried: the registry does not answer"),
+        Ok(SignIn::Basic | SignIn::Token(_)) if survey.settled.candidates.is_empty() => {
+            Some("not tried: there is no credential for it")
+        }
+        Ok(_) => None,
+    };
+    let images = checkup.images.iter().map(Subject::Image);
+    let targets = checkup.targets.iter();
+    let targets = targets.map(|(repository, tag)| Subject::Target(repository, tag.as_ref()));
+    let looks = images.chain(targets).map(|subject| async move {
+        let start = Instant::now();
+        match subject {
+            Subject::Image(image) => {
+                let tried = match blocked.filter(|_| image.repository.host() == access.registry()) {
+                    Some(why) => Tried::Not(why),
+                    None => Tried::Done(image::look(access, image).await),
+                };
+                let took = start.elapsed();
+                Look::Image { image, tried, took }
+            }
+            Subject::Target(repository, tag) => {
+                let tried = match blocked {
+                    Some(why) => Tried::Not(why),
+                    None => Tried::Done(target::look(access, repository, tag).await),
+                };
+                Look::Target { repository, tag, tried }
+            }
+        }
+    });
+    let looks = stream::iter(looks).buffered(run.concurrency).collect().await;
+    let mut seen = Seen {
+        // Some registries leave the greeting open and challenge what follows: asked again, it costs no request.
+        greeting: match greeting {
+            Ok(_) => access.greet().await,
+            failed => failed,
+        },
+        took,
+        looks,
+        signed_in: Vec::new(),
+    };
+    for credential in &survey.settled.candidates {
+        let signed_in = match &seen.greeting {
+            Err(_) => SignedIn::NotTried,
+            Ok(SignIn::Open) => SignedIn::NotAsked,
+            // What has served is accepted.
+            Ok(_) if seen.has_served(credential.source, access.registry()) => SignedIn::Accepted,
+            Ok(_) => match access.sign_in_with(credential.source).await {
+                Ok(()) => SignedIn::Accepted,
+                Err(failure) => SignedIn::Refused(failure),
+            },
+        };
+        seen.signed_in.push((credential.source, signed_in));
+    }
+    seen
+}
+
+impl Seen<'_> {
+    fn has_served(&self, source: Source, registry: &Host) -> bool {
+        self.looks.iter().any(|look| look.source(registry) == Some(source))
+    }
+
+    /// Puts what Bitbucket says of the API token into what was refused to it.
+    fn explain(&mut self, diagnosis: &Diagnosis) {
+        let looks = self.looks.iter_mut().filter_map(Look::failure_mut);
+        let credentials = self.signed_in.iter_mut().filter_map(|(_, signed_in)| match signed_in {
+            SignedIn::Refused(failure) => Some(failure),
+            _ => None,
+        });
+        for failure in looks.chain(credentials) {
+            *failure = refusal::diagnosed(failure.clone(), diagnosis);
+        }
+    }
+}
+
+/// All rows, in the order in which a reader asks: who, where, what.
+fn rows(
+    run: &Run,
+    checkup: &Checkup,
+    survey: &Survey,
+    answer: Option<&Answer>,
+    seen: &Seen<'_>,
+    today: Date,
+) -> Vec<Row> {
+    let registry = run.access.registry();
+    let clone = run.step.clone_or_working_folder();
+    let needs_push =
+        |look: &Look<'_>| matches!(look, Look::Target { .. }) && look.source(registry) != Some(Source::BuiltIn);
+    let is_served = |look: &Look<'_>| look.source(registry) == Some(Source::ApiToken);
+    // Without a refusal, what was let through proves the token's scopes; a public image alone may need none.
+    let is_refused = seen.looks.iter().any(|look| look.is_refused(registry));
+    let mut rows = credential::rows(&Known {
+        survey,
+        signed_in: &seen.signed_in,
+        answer,
+        has_pulled: !is_refused && seen.looks.iter().any(is_served),
+        has_pushed: !is_refused && seen.looks.iter().any(|look| is_served(look) && look.is_pushed_to()),
+        needs_push: seen.looks.iter().any(needs_push),
+        expires_on: run.expires_on,
+        today,
+    });
+    rows.push(greeting(registry, seen));
+    let mut looks = seen.looks.iter().peekable();
+    while let Some(Look::Image { image, tried, .. }) = looks.next_if(|look| matches!(look, Look::Image { .. })) {
+        rows.push(match tried {
+            Tried::Done(found) => image::row(image, places(checkup, image), found),
+            Tried::Not(why) => Row::new("image", image.to_string(), Mark::Information, *why),
+        });
+    }
+    if let Some(discovered) = &checkup.discovered {
+        rows.extend(files::discovery(discovered, &nothing(discovered, clone, registry)));
+    }
+    for look in looks {
+        if let Look::Target { repository, tag, tried } = look {
+            rows.push(match tried {
+                Tried::Done(found) => target::row(repository, *tag, found),
+                Tried::Not(why) => Row::new("target", repository.to_string(), Mark::Information, *why),
+            });
+        }
+    }
+    let is_there = clone.join(pipelines::FILE).exists();
+    rows.extend(files::pipelines(
+        is_there.then(|| pipelines::look_over(clone, registry)),
+    ));
+    rows
+}
+
+fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
+    let answers = match &seen.greeting {
+        Ok(SignIn::Open) => "asks for no sign-in".to_owned(),
+        Ok(SignIn::Basic) => "takes user name and password with each request".to_owned(),
+        Ok(SignIn::Token(realm)) => format!("takes tokens of `{realm}`"),
+        Err(failure) => {
+            let detail = match failure.kind {
+                failure::Kind::Unreachable => "does not answer",
+                _ => "does not answer as a registry does",
+            };
+            return Row::failed("registry", registry.to_string(), detail, failure.clone());
+        }
+    };
+    let took = match seen.took {
+        took if took < Duration::from_secs(1) => format!("{} ms", took.as_millis()),
+        took => format!("{:.1} s", took.as_secs_f64()),
+    };
+    let detail = format!("answers in {took}; {answers}");
+    Row::new("registry", registry.to_string(), Mark::Good, detail)
+}
+
+/// Where the clone names an image.
+fn places(checkup: &Checkup, image: &Reference) -> Option<String> {
+    let mut images = checkup.discovered.as_ref()?.images.iter();
+    images.find(|(of, _)| of == image).map(|(_, places)| named(places))
+}
+
+fn record(number: usize, image: &Reference, found: Option<&image::Found>, took: Duration) -> Record {
+    Record {
+        image: number,
+        repository: image.repository.clone(),
+        tag: image.tag.clone(),
+        digest: found.map(|found| found.digest.clone()).or_else(|| image.digest.clone()),
+        bytes: 0,
+        took,
+        outcome: found.map_or(Outcome::Failed, |_| Outcome::Checked),
+        credential: found.and_then(|found| found.source),
+    }
+}
+
+/// Prints the table and keeps it for the report; what failed is the run's to tell.
+fn tell(run: &Run, rows: Vec<Row>, start: Instant) -> Result<String, Failures> {
+    console::plain(render(&rows).trim_end());
+    for (warning, hint) in rows.iter().flat_map(|row| &row.warnings) {
+        tracing::warn!("{warning}");
+        if let Some(hint) = hint {
+            console::detail(&format!("hint: {hint}"));
+        }
+    }
+    *run.facts.lock().unwrap_or_else(PoisonError::into_inner) = rows.iter().map(Row::fact).collect();
+    let summary = summary(&rows);
+    match Failures::of(rows.into_iter().filter_map(|row| row.failure).collect()) {
+        Some(failures) => Err(failures),
+        None => Ok(format!("{summary} ({:.1} s)", start.elapsed().as_secs_f64())),
+    }
+}

@@ -1,0 +1,250 @@
+//! OCI image layouts (OCI image specification, "Image Layout"), in a folder or in a tar, as buildx, skopeo, buildah and
+//! kaniko write them: which images they hold, and their manifests and blobs by digest.
+//!
+//! A missing `oci-layout` file is borne, as skopeo and go-containerregistry bear it: `index.json` tells what it is.
+
+use super::error::{ArchiveError, Problem};
+use super::folder::Folder;
+use super::location::{Location, Transport};
+use super::source::{BlobSource, Store};
+use super::tar_file::TarFile;
+use crate::names::Digest;
+use crate::registry::Manifest;
+use crate::registry::manifest::{Content, Descriptor, LARGEST};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The list of images.
+pub(super) const INDEX: &str = "index.json";
+/// The annotation that names an image in a layout (OCI image specification, "Annotations").
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation by which BuildKit and containerd give the full reference.
+pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// An opened OCI image layout.
+#[derive(Debug)]
+pub struct Layout {
+    store: Box<dyn Store>,
+    images: Vec<LayoutImage>,
+}
+
+/// An image that a layout's `index.json` lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutImage {
+    /// Its tag or full reference, as `org.opencontainers.image.ref.name` has it.
+    pub name: Option<String>,
+    /// Its full reference, where BuildKit or containerd wrote one.
+    pub reference: Option<String>,
+    /// Its manifest or index.
+    pub descriptor: Descriptor,
+}
+
+impl Layout {
+    /// Opens the layout of an `oci:` or `oci-archive:` location. A gzip-compressed archive is read once for it.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]
+    pub fn open(location: &Location) -> Result<Self, ArchiveError> {
+        let store: Box<dyn Store> = match location.transport {
+            Transport::Oci => Box::new(Folder::open(&location.path)?),
+            Transport::OciArchive | Transport::DockerArchive => {
+                Box::new(TarFile::open(&location.path, location.transport)?)
+            }
+        };
+        let images =
+            images(store.as_ref())?.ok_or_else(|| store.lacks(location.transport, INDEX, "it has no `index.json`"))?;
+        Ok(Self { store, images })
+    }
+
+    /// The images in the order of `index.json`; one that has two names is there twice.
+    #[must_use]
+    pub fn images(&self) -> &[LayoutImage] {
+        &self.images
+    }
+
+    /// The image of a name: a tag, a full reference, or `@N` for the Nth. Without a name, the only one.
+    ///
+    /// # Errors
+    /// [`Problem::NoSuchImage`], or [`Problem::Ambiguous`] where several different ones fit.
+    pub fn choose(&self, name: Option<&str>) -> Result<&LayoutImage, ArchiveError> {
+        let fitting = self.fitting(name);
+        let problem = match fitting[..] {
+            [first, ref others @ ..]
+                if others
+                    .iter()
+                    .all(|other| other.descriptor.digest == first.descriptor.digest) =>
+            {
+                return Ok(first);
+            }
+            [] if self.images.is_empty() => Problem::damaged(INDEX, "it lists no image"),
+            [] => Problem::NoSuchImage {
+                wanted: name.unwrap_or_default().to_owned(),
+                images: self.names(&self.images.iter().collect::<Vec<_>>()),
+            },
+            _ => Problem::Ambiguous {
+                images: self.names(&fitting),
+            },
+        };
+        Err(problem.of(self.store.path()))
+    }
+
+    /// A manifest or index, unchanged, checked against digest and size.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; [`Problem::TooLarge`] beyond 4 MiB.
+    pub fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, ArchiveError> {
+        manifest(self.store.as_ref(), descriptor)?.ok_or_else(|| self.store.missing(&blob_name(&descriptor.digest)))
+    }
+
+    /// Where the bytes of a blob are. Its size is checked; its digest is for the reader to check.
+    ///
+    /// # Errors
+    /// [`Problem::Missing`], or [`Problem::Damaged`] where the size is another.
+    pub fn blob(&self, descriptor: &Descriptor) -> Result<BlobSource, ArchiveError> {
+        let name = blob_name(&descriptor.digest);
+        let found = self.store.find(&name)?.ok_or_else(|| self.store.missing(&name))?;
+        if found.size() == descriptor.size {
+            return Ok(found);
+        }
+        Err(wrong_size(&name, found.size(), descriptor.size).of(self.store.path()))
+    }
+
+    /// Whether it has a blob of this digest and size: the blobs of other platforms may have been left out.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] where that cannot be told.
+    pub fn has(&self, descriptor: &Descriptor) -> Result<bool, ArchiveError> {
+        let found = self.store.find(&blob_name(&descriptor.digest))?;
+        Ok(found.is_some_and(|found| found.size() == descriptor.size))
+    }
+
+    fn fitting(&self, name: Option<&str>) -> Vec<&LayoutImage> {
+        let Some(name) = name else {
+            return self.images.iter().collect();
+        };
+        if let Some(position) = position(name) {
+            return self.images.get(position).into_iter().collect();
+        }
+        // The exact name comes before one that merely ends with it.
+        let exact: Vec<_> = self.images.iter().filter(|image| image.is_called(name)).collect();
+        if exact.is_empty() {
+            self.images.iter().filter(|image| image.has_tag(name)).collect()
+        } else {
+            exact
+        }
+    }
+
+    fn names(&self, images: &[&LayoutImage]) -> Vec<String> {
+        let place = |image: &LayoutImage| self.images.iter().position(|other| std::ptr::eq(other, image));
+        let name = |image: &&LayoutImage| match (&image.name, &image.reference) {
+            (Some(name), _) | (None, Some(name)) => name.clone(),
+            (None, None) => format!("@{}", place(image).unwrap_or_default()),
+        };
+        images.iter().map(name).collect()
+    }
+}
+
+impl LayoutImage {
+    fn is_called(&self, name: &str) -> bool {
+        [&self.name, &self.reference]
+            .into_iter()
+            .flatten()
+            .any(|own| own == name)
+    }
+
+    /// buildah writes the whole reference where others write the tag.
+    fn has_tag(&self, tag: &str) -> bool {
+        let ends = |own: &String| {
+            own.rsplit_once(':')
+                .is_some_and(|(_, own)| own == tag && !own.contains('/'))
+        };
+        [&self.name, &self.reference].into_iter().flatten().any(ends)
+    }
+}
+
+/// `blobs/sha256/…`
+pub(super) fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}", digest.as_str().replacen(':', "/", 1))
+}
+
+/// The number of `@N`.
+pub(super) fn position(name: &str) -> Option<usize> {
+    name.strip_prefix('@')?.parse().ok()
+}
+
+/// What `index.json` lists; `None` if there is no such file.
+pub(super) fn images(store: &dyn Store) -> Result<Option<Vec<LayoutImage>>, ArchiveError> {
+    let damaged = |name: &str, why: String| Problem::damaged(name, why).of(store.path());
+    let Some(bytes) = store.document(INDEX, LARGEST)? else {
+        return Ok(None);
+    };
+    if let Some(marker) = store.document("oci-layout", LARGEST)?
+        && let Ok(marker) = serde_json::from_slice::<Marker>(&marker)
+        && !marker.version.starts_with("1.")
+    {
+        return Err(damaged("oci-layout", format!("its version is {}", marker.version)));
+    }
+    let annotations: Annotations = serde_json::from_slice(&bytes).map_err(|error| damaged(INDEX, error.to_string()))?;
+    let index = Manifest::new(bytes, None).map_err(|why| damaged(INDEX, why))?;
+    let Content::Index(descriptors) = index.content().map_err(|why| damaged(INDEX, why))? else {
+        return Err(damaged(INDEX, "it is no index".to_owned()));
+    };
+    let images = descriptors.into_iter().zip(annotations.manifests);
+    let images = images.map(|(descriptor, Annotated { annotations })| {
+        let mut annotations = annotations.unwrap_or_default();
+        LayoutImage {
+            name: annotations.remove(REF_NAME).filter(|name| !name.is_empty()),
+            reference: annotations.remove(CONTAINERD_NAME).filter(|name| !name.is_empty()),
+            descriptor,
+        }
+    });
+    Ok(Some(images.collect()))
+}
+
+/// A manifest of a store, checked; `None` if it is not there.
+pub(super) fn manifest(store: &dyn Store, descriptor: &Descriptor) -> Result<Option<Manifest>, ArchiveError> {
+    let name = blob_name(&descriptor.digest);
+    let Some(bytes) = store.document(&name, LARGEST)? else {
+        return Ok(None);
+    };
+    if bytes.len() as u64 != descriptor.size {
+        return Err(wrong_size(&name, bytes.len() as u64, descriptor.size).of(store.path()));
+    }
+    check_digest(store.path(), &descriptor.digest, &bytes)?;
+    Manifest::new(bytes, Some(&descriptor.media_type))
+        .map(Some)
+        .map_err(|why| Problem::damaged(name, why).of(store.path()))
+}
+
+/// That bytes have a digest.
+pub(super) fn check_digest(path: &Path, digest: &Digest, bytes: &[u8]) -> Result<(), ArchiveError> {
+    if digest.of_same_kind(bytes) == *digest {
+        return Ok(());
+    }
+    Err(Problem::WrongDigest { digest: digest.clone() }.of(path))
+}
+
+fn wrong_size(name: &str, found: u64, stated: u64) -> Problem {
+    Problem::damaged(name, format!("it has {found} bytes where {stated} are stated"))
+}
+
+#[derive(Deserialize)]
+struct Marker {
+    #[serde(rename = "imageLayoutVersion")]
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Annotations {
+    #[serde(default)]
+    manifests: Vec<Annotated>,
+}
+
+#[derive(Deserialize)]
+struct Annotated {
+    annotations: Option<HashMap<String, String>>,
+}
+
+#[cfg(test)]
+mod tests;

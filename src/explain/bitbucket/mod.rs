@@ -1,0 +1,51 @@
+//! Bitbucket's REST API: what it knows of a token that the registry refused, and reports on commits ([`insights`]).
+//!
+//! About a token it is asked after a refusal, and by `check`; once in a run, with one short try. No answer is an answer too:
+//! the run then ends with what the registry said. [`diagnosis`] reads the answer and does no I/O.
+
+pub mod diagnosis;
+
+pub use diagnosis::{Answer, Diagnosis, Doubt, Refused, diagnose};
+
+use crate::credential::kind::Kind;
+use crate::credential::{Credential, Source};
+use crate::registry::{self, Network};
+use reqwest::Url;
+use std::time::Duration;
+
+/// The one endpoint that answers API tokens and access tokens alike with headers that tell kind and scopes. It takes API
+/// tokens by Basic, and needs a scope that a token for packages rarely has; its 403 tells as much as its 200.
+const USER: &str = "https://api.bitbucket.org/2.0/user";
+/// How long a run that failed waits for more to say.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks Bitbucket about an API token, and reads the answer for an action that pushes or does not. `None` if there is
+/// nothing to say: no answer, or one that tells nothing.
+pub async fn ask(network: &Network, credential: &Credential, needs_push: bool) -> Option<Diagnosis> {
+    let answer = who_is(network, credential).await?;
+    diagnose(&answer, Kind::of(credential.token.expose()), needs_push)
+}
+
+/// What Bitbucket answers about an API token. `None` without an answer, and for a credential that Bitbucket's API is not
+/// asked about: the built-in one serves packages alone, and those of other services are none of Bitbucket's business.
+pub async fn who_is(network: &Network, credential: &Credential) -> Option<Answer> {
+    if credential.source != Source::ApiToken {
+        return None;
+    }
+    let kind = Kind::of(credential.token.expose());
+    let authorization = match kind {
+        Kind::AccessToken => registry::bearer(&credential.token),
+        Kind::UserApiToken | Kind::ServiceAccountToken | Kind::AppPassword | Kind::OldApiToken | Kind::Unknown => {
+            registry::basic(credential)
+        }
+        _ => return None,
+    };
+    let url = Url::parse(USER).ok()?;
+    match network.get_once(&url, &authorization.ok()?, PATIENCE).await {
+        Ok((status, headers, body)) => Some(Answer::new(status, &headers, &body)),
+        Err(problem) => {
+            tracing::debug!("Bitbucket could not be asked about the token: {problem:?}");
+            None
+        }
+    }
+}

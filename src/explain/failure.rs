@@ -1,0 +1,251 @@
+//! How a run fails, for the user: what happened, what to do, and the exit status that scripts can rely on.
+
+use crate::docker_config::ConfigError;
+use crate::engine;
+use crate::explain::bitbucket::Doubt;
+use crate::files::OutputError;
+use crate::mistake::Mistake;
+use std::fmt;
+
+/// What kind of thing went wrong; decides the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The pipe's variables.
+    Variables,
+    /// The credential: none, unsupported, not accepted, or one that another would do better than.
+    Credential,
+    /// An image, package, tag or file that is not there.
+    NotFound,
+    /// Refused: by the registry, or by `ON_EXISTING: fail`.
+    Refused,
+    /// Registry, daemon or network out of reach.
+    Unreachable,
+    /// All else, wrong bytes among it.
+    Other,
+}
+
+impl Kind {
+    /// The exit status.
+    #[must_use]
+    pub const fn status(self) -> u8 {
+        match self {
+            Self::Variables => 2,
+            Self::Credential => 3,
+            Self::NotFound => 4,
+            Self::Refused => 5,
+            Self::Unreachable => 6,
+            Self::Other => 1,
+        }
+    }
+
+    /// The word that the report uses.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Variables => "variables",
+            Self::Credential => "credential",
+            Self::NotFound => "not-found",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Other => "other",
+        }
+    }
+
+    /// Of several failures, the first in this order gives the status: what the user can mend comes before what passes.
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Variables => 0,
+            Self::Credential => 1,
+            Self::Refused => 2,
+            Self::NotFound => 3,
+            Self::Unreachable => 4,
+            Self::Other => 5,
+        }
+    }
+}
+
+/// One thing that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its kind.
+    pub kind: Kind,
+    /// The fact, on one line, without a trailing period.
+    pub message: String,
+    /// What to do about it, on one or more lines.
+    pub hint: Option<String>,
+    /// What is open about the API token that was refused, and Bitbucket may know.
+    pub doubt: Option<Doubt>,
+}
+
+impl Failure {
+    /// A failure with advice.
+    pub fn new(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: Some(hint.into()),
+            doubt: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// All that went wrong in a run; at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failures(Vec<Failure>);
+
+impl Failures {
+    /// Several; `None` for none. Equal ones count once.
+    #[must_use]
+    pub fn of(failures: Vec<Failure>) -> Option<Self> {
+        let mut distinct: Vec<Failure> = Vec::new();
+        for failure in failures {
+            if !distinct.contains(&failure) {
+                distinct.push(failure);
+            }
+        }
+        (!distinct.is_empty()).then_some(Self(distinct))
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub fn and(mut self, failure: Failure) -> Self {
+        if !self.0.contains(&failure) {
+            self.0.push(failure);
+        }
+        self
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
+        self.0.iter()
+    }
+
+    /// Each of them, made into another.
+    #[must_use]
+    pub fn map(self, change: impl FnMut(Failure) -> Failure) -> Self {
+        Self(self.0.into_iter().map(change).collect())
+    }
+
+    /// The one that decides the exit status.
+    #[must_use]
+    pub fn first(&self) -> &Failure {
+        // `of` and `From` make no empty list; were it empty after all, the fallback says so.
+        const NONE: &Failure = &Failure {
+            kind: Kind::Other,
+            message: String::new(),
+            hint: None,
+            doubt: None,
+        };
+        self.0.iter().min_by_key(|failure| failure.kind.rank()).unwrap_or(NONE)
+    }
+
+    /// The exit status.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        self.first().kind.status()
+    }
+}
+
+impl From<Failure> for Failures {
+    fn from(failure: Failure) -> Self {
+        Self(vec![failure])
+    }
+}
+
+impl From<Vec<Mistake>> for Failures {
+    fn from(mistakes: Vec<Mistake>) -> Self {
+        let failures = mistakes.iter().map(|mistake| Failure {
+            kind: Kind::Variables,
+            message: mistake.to_string(),
+            hint: None,
+            doubt: None,
+        });
+        Self(failures.collect())
+    }
+}
+
+impl From<engine::Error> for Failure {
+    fn from(error: engine::Error) -> Self {
+        let kind = match &error {
+            engine::Error::NoSuchImage { .. } | engine::Error::Platform { .. } => Kind::NotFound,
+            engine::Error::Plugin { .. } => Kind::Refused,
+            engine::Error::Registry { refusal, .. } => match refusal {
+                engine::Refusal::Unauthorized => Kind::Credential,
+                engine::Refusal::Denied | engine::Refusal::Immutable | engine::Refusal::TooManyRequests => {
+                    Kind::Refused
+                }
+                engine::Refusal::NameUnknown | engine::Refusal::ManifestUnknown => Kind::NotFound,
+            },
+            engine::Error::Unreachable { .. }
+            | engine::Error::RegistryUnreachable { .. }
+            | engine::Error::Broken { .. }
+            | engine::Error::Stalled { .. }
+            | engine::Error::Version { .. } => Kind::Unreachable,
+            engine::Error::NoSpace { .. }
+            | engine::Error::Layer { .. }
+            | engine::Error::Daemon { .. }
+            | engine::Error::Protocol { .. } => Kind::Other,
+        };
+        Self {
+            kind,
+            message: error.message(),
+            hint: error.hint(),
+            doubt: None,
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Kind::Other, error.to_string(), error.hint())
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        Self::new(Kind::Other, error.to_string(), error.hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(kind: Kind) -> Failure {
+        Failure {
+            kind,
+            message: kind.word().to_owned(),
+            hint: None,
+            doubt: None,
+        }
+    }
+
+    #[test]
+    fn of_several_the_one_to_mend_first_decides() {
+        use Kind::{Credential, NotFound, Other, Refused, Unreachable};
+        for (kinds, status) in [
+            (vec![Other, Unreachable, NotFound, Refused, Credential], 3),
+            (vec![Other, Unreachable, NotFound, Refused], 5),
+            (vec![Other, Unreachable, NotFound], 4),
+            (vec![Other, Unreachable], 6),
+            (vec![Other], 1),
+        ] {
+            let failures = Failures::of(kinds.into_iter().map(failure).collect()).unwrap();
+            assert_eq!(failures.status(), status);
+        }
+        assert_eq!(Failures::of(vec![]), None);
+        assert_eq!(
+            Failures::of(vec![failure(Other), failure(Other)])
+                .unwrap()
+                .iter()
+                .count(),
+            1
+        );
+    }
+}

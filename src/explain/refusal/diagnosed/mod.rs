@@ -1,0 +1,183 @@
+//! A refusal of the API token with what Bitbucket knows of that token: the cause in place of guesses at it.
+
+use super::hint::{GUESSES, STATUS_PAGE};
+use crate::explain::bitbucket::diagnosis::READ_PACKAGE;
+use crate::explain::bitbucket::{Diagnosis, Doubt, Refused};
+use crate::explain::failure::{Failure, Kind};
+use crate::text::Quoted;
+
+/// Most scopes of a token that a line names.
+const MOST_SCOPES: usize = 6;
+
+/// What is put into a failure.
+struct Finding {
+    kind: Option<Kind>,
+    /// The cause, first of the hint.
+    lines: Vec<String>,
+    /// Whether the guesses at causes no longer hold.
+    is_cause: bool,
+    /// Whether a new token does not help.
+    needs_no_token: bool,
+}
+
+/// The failure with its cause, where the diagnosis tells it; else as it is.
+#[must_use]
+pub fn diagnosed(failure: Failure, diagnosis: &Diagnosis) -> Failure {
+    let Some(doubt) = &failure.doubt else {
+        return failure;
+    };
+    let Some(finding) = finding(diagnosis, doubt) else {
+        return failure;
+    };
+    let told = failure.hint.as_deref().unwrap_or_default();
+    let mut rest: Vec<&str> = told.lines().collect();
+    // With a rule as another cause, the whole text stays: what Bitbucket knows of the token comes before it.
+    if finding.is_cause && !doubt.may_be_a_rule {
+        cut(&mut rest, &doubt.causes);
+    }
+    if finding.needs_no_token {
+        cut(&mut rest, &doubt.cure);
+    }
+    // What the token or its user name shows by itself comes first.
+    let shown = match doubt.causes.iter().position(|line| line.ends_with(GUESSES)) {
+        Some(shown) if !finding.is_cause && rest.starts_with(&borrowed(&doubt.causes[..shown])) => shown,
+        _ => 0,
+    };
+    let (shown, rest) = rest.split_at(shown);
+    let lines = [shown, &borrowed(&finding.lines), rest].concat();
+    Failure {
+        kind: finding.kind.unwrap_or(failure.kind),
+        hint: Some(lines.join("\n")),
+        ..failure
+    }
+}
+
+fn finding(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
+    let username = &doubt.username;
+    let cause = |line: String| Finding {
+        kind: Some(Kind::Credential),
+        lines: vec![line],
+        is_cause: true,
+        needs_no_token: false,
+    };
+    match diagnosis {
+        // The registry knew the token: that it is known is no news, and that it is not says nothing of the registry.
+        Diagnosis::NotKnown | Diagnosis::Known if doubt.was_accepted() => None,
+        Diagnosis::NotKnown => Some(Finding {
+            is_cause: false,
+            ..cause(format!("Bitbucket does not know this token with `{username}` either"))
+        }),
+        Diagnosis::ExpiredOAuth => Some(cause(
+            "Bitbucket says: this token is an OAuth client's, and has expired; OAuth has no scope for packages"
+                .to_owned(),
+        )),
+        Diagnosis::OtherKind { kind, scopes } => {
+            let scopes = scopes
+                .as_deref()
+                .map_or_else(String::new, |scopes| format!(" with {}", named(scopes)));
+            Some(cause(format!(
+                "Bitbucket says: this is {kind}{scopes}; access tokens have no scope for packages"
+            )))
+        }
+        // A token that may read was refused a read: that it may not write besides is not the cause. The action may write
+        // with the built-in credential.
+        Diagnosis::Lacks { missing, .. } if doubt.refused == Refused::Read && !missing.contains(&READ_PACKAGE) => {
+            Some(role("the scope that reads packages", doubt))
+        }
+        Diagnosis::Lacks { scopes, missing } => {
+            let verb = if missing.len() == 1 { "is" } else { "are" };
+            let missing = missing
+                .iter()
+                .map(|scope| format!("`{scope}`"))
+                .collect::<Vec<_>>()
+                .join(" and ");
+            Some(Finding {
+                lines: vec![
+                    format!(
+                        "Bitbucket says: this token has {}; {missing} {verb} missing",
+                        named(scopes)
+                    ),
+                    "scopes cannot be added later, so make a new token".to_owned(),
+                ],
+                ..cause(String::new())
+            })
+        }
+        // Token and role may be in order, and the rule be the cause.
+        Diagnosis::Sufficient { .. } if doubt.may_be_a_rule => None,
+        Diagnosis::Sufficient { needed } if doubt.was_accepted() => Some(role(
+            if needed.len() == 1 {
+                "the package scope"
+            } else {
+                "both package scopes"
+            },
+            doubt,
+        )),
+        Diagnosis::Sufficient { .. } => Some(Finding {
+            lines: vec![
+                format!(
+                    "Bitbucket accepts this token for `{username}`, and it has the scopes: it is the registry that does not"
+                ),
+                format!("run the step again later, and see {STATUS_PAGE}"),
+            ],
+            needs_no_token: true,
+            ..cause(String::new())
+        }),
+        Diagnosis::Known => Some(cause(format!(
+            "Bitbucket accepts this token for `{username}`: it has not expired, so see whether it has the scopes for packages"
+        ))),
+    }
+}
+
+/// The role is the cause: the token has the scopes for what was refused.
+fn role(has: &str, doubt: &Doubt) -> Finding {
+    let role = match (doubt.refused, doubt.needs_push) {
+        (Refused::Write, _) => "Write",
+        (_, true) => "Read, or Write to push,",
+        (_, false) => "Read",
+    };
+    let Doubt { username, package, .. } = doubt;
+    Finding {
+        kind: (doubt.refused == Refused::Write).then_some(Kind::Refused),
+        lines: vec![
+            format!("Bitbucket says: this token has {has}, so it is the role"),
+            format!("`{username}` needs {role} on the repository that {package} is linked to"),
+            "an admin of that repository gives the role; or take the token of a user who has it".to_owned(),
+        ],
+        is_cause: true,
+        needs_no_token: true,
+    }
+}
+
+/// Scopes in a sentence, as many as a line holds.
+fn named(scopes: &[Quoted]) -> String {
+    let shown: Vec<String> = scopes
+        .iter()
+        .take(MOST_SCOPES)
+        .map(|scope| format!("`{scope}`"))
+        .collect();
+    let more = scopes.len().saturating_sub(MOST_SCOPES);
+    match (shown.len(), more) {
+        (0, _) => "no scopes".to_owned(),
+        (1, _) => format!("the scope {}", shown.join("")),
+        (_, 0) => format!("the scopes {}", shown.join(", ")),
+        _ => format!("the scopes {} and {more} more", shown.join(", ")),
+    }
+}
+
+fn borrowed(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).collect()
+}
+
+/// Takes lines out that stand together.
+fn cut(lines: &mut Vec<&str>, unwanted: &[String]) {
+    let place = |window: &[&str]| window.iter().zip(unwanted).all(|(line, cut)| line == cut);
+    if unwanted.is_empty() {
+        return;
+    }
+    if let Some(start) = lines.windows(unwanted.len()).position(place) {
+        lines.drain(start..start + unwanted.len());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! What to do about a refusal: the next step, in lines.
+
+use super::Asked;
+use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_with_role};
+use crate::credential::kind::Integrity;
+use crate::credential::{Credential, Source};
+use crate::names::{Host, Repository, Tag};
+use crate::registry::{Error, Granted, Reach};
+use crate::text::Quoted;
+
+/// Where Atlassian says what is out of order.
+pub(super) const STATUS_PAGE: &str = "https://bitbucket.status.atlassian.com";
+/// How the line ends that stands before a list of what may be the cause.
+pub(super) const GUESSES: &str = "one of these is the cause:";
+/// The advice where a registry counts requests.
+pub(super) const LIMITED: &str = "the registry limits how much may be asked of it; run the step again later, or with a lower \
+                       `CONCURRENCY` and more `RETRIES`";
+
+/// The advice where a registry has a manifest and lacks what that names.
+pub(super) const DAMAGED: &str = "the image is damaged in the registry: it names this as a part of itself, and the registry does not have it; \
+                       have it built and pushed again";
+
+/// The advice where an image was named by its digest, and is not there.
+pub(super) const NO_DIGEST: &str = "the package has no image of this digest: it was deleted, or is one of another package; take the digest \
+                       of the tag anew";
+
+/// 401: the credential itself.
+pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
+    let Some(credential) = asked.credential else {
+        return no_credential(asked);
+    };
+    let mut lines = Vec::new();
+    match credential.source {
+        Source::BuiltIn => {
+            lines.push(
+                "the built-in credential (`BITBUCKET_PACKAGES_USERNAME`, `BITBUCKET_PACKAGES_TOKEN`) was not accepted"
+                    .to_owned(),
+            );
+            lines.extend(reach_of_built_in(asked));
+        }
+        Source::ApiToken => lines.extend(causes_of_no_sign_in(credential)),
+        Source::Foreign => lines.push(format!(
+            "`{}` does not know this user with this password: check `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
+            asked.host()
+        )),
+    }
+    lines.extend(way_to_api_token(credential, asked));
+    lines.join("\n")
+}
+
+/// 403: accepted, but not for this.
+pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
+    let Some(credential) = asked.credential else {
+        return no_credential(asked);
+    };
+    let mut lines = Vec::new();
+    if credential.source == Source::BuiltIn {
+        lines.extend(reach_of_built_in(asked));
+    }
+    if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
+        let needed = if asked.write { "push" } else { "pull" };
+        let granted = match granted.as_str() {
+            "nothing" => granted,
+            actions if actions.contains(needed) || actions.contains('*') => format!("`{granted}`"),
+            _ => format!("only `{granted}`"),
+        };
+        lines.push(format!(
+            "the credential was accepted, and grants {granted} on {}",
+            asked.package()
+        ));
+    }
+    match credential.source {
+        // `auto` never writes as a person after a machine was refused.
+        Source::BuiltIn if asked.write && asked.has_api_token => {
+            lines.push("to write with your API token instead: `CREDENTIAL: api-token`".to_owned());
+        }
+        Source::BuiltIn => {}
+        Source::ApiToken => lines.extend(causes_of_denial(credential, asked)),
+        Source::Foreign => {
+            lines.push("that user has no right to this image there, or the image is not there".to_owned());
+        }
+    }
+    lines.extend(way_to_api_token(credential, asked));
+    lines.join("\n")
+}
+
+/// Why an API token may not be accepted at all: first what it and the user name show themselves, then a list of guesses.
+pub(super) fn causes_of_no_sign_in(credential: &Credential) -> Vec<String> {
+    let username = Quoted::new(&credential.username);
+    let length = credential.token.expose().len();
+    let damage = match Integrity::of(credential.token.expose()) {
+        Integrity::CutOff => Some(format!(
+            "your token looks cut off after {length} characters: paste it again, whole"
+        )),
+        Integrity::Mismatch => Some("your token looks altered: paste it again, whole".to_owned()),
+        Integrity::Good | Integrity::NotChecked => None,
+    };
+    let is_email = credential.username.contains('@');
+    let mut lines: Vec<String> = damage.iter().cloned().collect();
+    if !is_email {
+        lines.push(format!(
+            "`{username}` is not the email of the Atlassian account: write the email, not the Bitbucket user name"
+        ));
+    }
+    lines.push(if lines.is_empty() {
+        format!("`ATLASSIAN_API_TOKEN` was not accepted for `{username}`; {GUESSES}")
+    } else {
+        format!("if that is not it, {GUESSES}")
+    });
+    lines.extend([
+        "- it has expired or was revoked: tokens live a year at most".to_owned(),
+        "- it was made without scopes, or for another app than Bitbucket".to_owned(),
+    ]);
+    if is_email {
+        lines.push(format!(
+            "- `{username}` is not the email of the Atlassian account that made it"
+        ));
+    }
+    if damage.is_none() {
+        lines.push("- it was cut when it was copied".to_owned());
+    }
+    lines
+}
+
+/// Why an API token that is accepted may not do what was asked.
+pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Vec<String> {
+    let (scope, role) = if asked.needs_push() {
+        ("write:package:bitbucket", "Write")
+    } else {
+        ("read:package:bitbucket", "Read")
+    };
+    let username = Quoted::new(&credential.username);
+    vec![
+        GUESSES.to_owned(),
+        format!("- the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token"),
+        format!(
+            "- `{username}` lacks the role {role} on the repository that {} is linked to",
+            asked.package()
+        ),
+    ]
+}
+
+fn no_credential(asked: &Asked<'_>) -> String {
+    format!(
+        "`{}` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
+        asked.host()
+    )
+}
+
+fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
+    let own = asked.step.repository.as_deref().map_or_else(
+        || "this repository".to_owned(),
+        |own| format!("this repository, `{own}`"),
+    );
+    [
+        format!("the built-in credential reaches only packages that are linked to {own}"),
+        format!(
+            "if {} is linked to another one, an API token must serve it",
+            asked.package()
+        ),
+    ]
+}
+
+/// How to get at a credential that reaches further; nothing where an API token is there and was not the one refused.
+pub(super) fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
+    if refused.source == Source::Foreign || (refused.source == Source::BuiltIn && asked.has_api_token) {
+        return Vec::new();
+    }
+    let role = if asked.needs_push() { "Write" } else { "Read" };
+    // Scopes cannot be added later, so the token gets all that the action needs.
+    let mut lines = steps_with_role(role, asked.action_writes);
+    if refused.source == Source::BuiltIn {
+        lines.extend(lines_for_api_token());
+    }
+    lines
+}
+
+/// `NAME_UNKNOWN`: packages are made by hand.
+pub(super) fn no_package(asked: &Asked<'_>) -> String {
+    if asked.host() != asked.registry {
+        return "check the image's name".to_owned();
+    }
+    let workspace = workspace(asked);
+    let missing = format!(
+        "the workspace `{workspace}` has no package {}: check the name",
+        asked.package()
+    );
+    format!("{missing}\n{}", way_to_package(asked))
+}
+
+/// 404 without a code that tells one from the other.
+pub(super) fn no_tag_or_package(asked: &Asked<'_>) -> String {
+    let missing = "either the tag is not there, or the package is not: check both names";
+    if asked.host() != asked.registry {
+        return missing.to_owned();
+    }
+    format!("{missing}\n{}", way_to_package(asked))
+}
+
+fn workspace<'a>(asked: &Asked<'a>) -> &'a str {
+    asked
+        .repository
+        .and_then(Repository::workspace)
+        .unwrap_or("the workspace")
+}
+
+fn way_to_package(asked: &Asked<'_>) -> String {
+    let workspace = workspace(asked);
+    let mut lines = Vec::new();
+    if let Some(own) = asked.step.workspace.as_deref()
+        && workspace != own
+    {
+        lines.push(format!(
+            "this step's workspace is `{own}`: is `{workspace}` the one you mean?"
+        ));
+    }
+    if asked.needs_push() {
+        lines.push("if the name is right: pushing does not make a package, somebody must make it first".to_owned());
+    } else {
+        lines.push("if the name is right: somebody must make the package, and a step push an image to it".to_owned());
+    }
+    lines.extend([
+        format!("  1. With the role Admin on a repository of `{workspace}` open Bitbucket → Create → Package"),
+        format!(
+            "  2. Make one for container images, name it {} and link it to that repository",
+            asked.package()
+        ),
+        "  the workspace needs a Standard or Premium plan that is paid by the month".to_owned(),
+    ]);
+    if asked
+        .credential
+        .is_some_and(|credential| credential.source == Source::BuiltIn)
+    {
+        let [reach, other] = reach_of_built_in(asked);
+        lines.push(format!("if it is there: {reach}"));
+        lines.push(other);
+    }
+    lines.push(format!("Read {PACKAGES_PAGE}"));
+    lines.join("\n")
+}
+
+/// No answer came.
+pub(super) fn unreachable(reach: &Reach, error: &Error, asked: &Asked<'_>) -> String {
+    let host = &error.host;
+    match reach {
+        Reach::UnknownIssuer => "if a company's own authority signed it, give its certificate in `CA_CERTIFICATE` \
+                                 (PEM text or a file)"
+            .to_owned(),
+        Reach::Certificate(_) => format!("the owner of `{host}` must renew or mend its certificate; nothing was sent"),
+        Reach::Tls(_) => format!("is `{host}` the right host and port, and does it speak TLS?"),
+        Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => {
+            format!("check `REGISTRY`, which is `{host}`")
+        }
+        Reach::Name => format!("check the host name `{host}`, and that the step has a network"),
+        Reach::ConnectionRefused | Reach::Timeout | Reach::Broken(_) => {
+            let hint = "run the step again later; if it goes through a proxy, check `HTTPS_PROXY`";
+            if host.is_atlassian() {
+                format!("{hint}; see {STATUS_PAGE}")
+            } else {
+                hint.to_owned()
+            }
+        }
+    }
+}
+
+/// 5xx.
+pub(super) fn server_fault(asked: &Asked<'_>) -> String {
+    let hint = "the fault is the registry's; run the step again later";
+    if asked.host().is_atlassian() {
+        format!("{hint}, and see {STATUS_PAGE}")
+    } else {
+        hint.to_owned()
+    }
+}
+
+/// What to do about a tag that may not be moved; `says_so` where the registry itself calls it immutable.
+#[must_use]
+pub fn immutable(tag: &Tag, says_so: bool) -> String {
+    let has = if says_so { "has" } else { "may have" };
+    format!(
+        "your workspace {has} a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\
+         use a new tag, or write `ON_EXISTING: skip` to leave such tags as they are"
+    )
+}

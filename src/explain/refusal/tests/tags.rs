@@ -1,0 +1,86 @@
+//! Tags: one that stays where it is, and those that are nearly the one asked for.
+
+use super::*;
+
+#[test]
+fn a_tag_that_stays_where_it_is_tells_of_immutable_tags() {
+    let world = World::new("shop/base");
+    let tag = Tag::parse("1.0").unwrap();
+    let existing = Digest::of(b"old");
+    let told = |status, code, words: &str| {
+        let error = error(Problem::Refused {
+            status,
+            code,
+            words: Quoted::new(words),
+            granted: Granted::Unknown,
+        });
+        not_overwritten(&error, &tag, &existing, &world.asked(API_TOKEN, true))
+    };
+    let immutable = Some(Code::Other(Quoted::new("TAG_IMMUTABLE")));
+    for (status, code, words, kind, is_rule, is_role) in [
+        (400, immutable.clone(), "no", Kind::Refused, true, false),
+        (403, immutable, "no", Kind::Refused, true, false),
+        (
+            403,
+            Some(Code::Denied),
+            "the tag is Immutable",
+            Kind::Refused,
+            true,
+            false,
+        ),
+        (403, Some(Code::Denied), "denied", Kind::Refused, true, true),
+        (403, None, "", Kind::Refused, true, true),
+        (405, None, "", Kind::Refused, true, false),
+        (409, None, "", Kind::Refused, true, false),
+        (401, None, "", Kind::Credential, false, false),
+    ] {
+        let failure = told(status, code, words);
+        assert_eq!(failure.kind, kind, "{status} {words}");
+        assert_in_form(&failure);
+        let hint = failure.hint.unwrap();
+        assert_eq!(hint.contains("`ON_EXISTING: skip`"), is_rule, "{status}: {hint}");
+        assert_eq!(
+            hint.contains("workspace settings → Container settings"),
+            is_rule,
+            "{hint}"
+        );
+        assert_eq!(hint.contains("lacks the role Write"), is_role, "{status}: {hint}");
+        assert_eq!(
+            failure.message.contains(existing.short()),
+            is_rule,
+            "{}",
+            failure.message
+        );
+    }
+}
+
+#[test]
+fn the_nearest_tags_come_first() {
+    let tags = |names: &[&str]| names.iter().map(|name| Tag::parse(name).unwrap()).collect::<Vec<_>>();
+    let there = tags(&["latest", "1.4.1", "1.4.12", "2.0.0", "main", "1.3.9", "1.4.3"]);
+    for (wanted, first) in [
+        ("1.4.2", "`1.4.1`"),
+        ("lastest", "`latest`"),
+        ("master", "`main`"),
+        ("1.4", "`1.4.1`"),
+    ] {
+        let wanted = Tag::parse(wanted).unwrap();
+        let failure = with_suggestions(Failure::new(Kind::NotFound, "m", "known"), &wanted, &there);
+        let hint = failure.hint.unwrap();
+        assert!(
+            hint.starts_with(&format!("tags that are there: {first}")),
+            "{wanted}: {hint}"
+        );
+        assert!(hint.ends_with("\nknown"), "{hint}");
+        assert_eq!(
+            hint.lines().next().unwrap().matches('`').count(),
+            2 * MOST_SUGGESTIONS,
+            "{hint}"
+        );
+    }
+    let known = Failure::new(Kind::NotFound, "m", "known");
+    assert_eq!(with_suggestions(known.clone(), &Tag::latest(), &[]), known);
+    let unadvised = Failure { hint: None, ..known };
+    let hint = with_suggestions(unadvised, &Tag::latest(), &tags(&["1"])).hint;
+    assert_eq!(hint.as_deref(), Some("tags that are there: `1`"));
+}

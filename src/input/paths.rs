@@ -1,0 +1,129 @@
+//! Files and folders that a run writes: where they are, and whether the step would see them.
+
+use super::{Check, Destination, Outputs, Step};
+use crate::archive::{Location, Transport};
+use crate::mistake::Mistake;
+use crate::names::{BadReference, Host, Repository, Tag, split, split_host};
+use std::path::{Component, Path, PathBuf};
+
+impl Check<'_> {
+    /// `TO`: the daemon, unless an archive is named. It has a name for one image only.
+    pub(super) fn destination(&mut self, several: bool, step: &Step) -> Option<Destination> {
+        let written = self.variables.scalars.to.as_deref().map(str::trim);
+        let Some(written) = written.filter(|to| !to.is_empty() && *to != "docker-daemon:") else {
+            return self.daemon().map(Destination::Daemon);
+        };
+        let mistake = match Location::parse(written) {
+            Ok(Some(mut location)) => {
+                location.path = self.output_path("TO", written, &location.path, step)?;
+                let name = location.name.as_deref();
+                match name.map(|name| output_name(name, location.transport)) {
+                    Some(Err((problem, cure))) => Mistake::new("TO", written, problem, cure),
+                    Some(Ok(())) if several => {
+                        let cure = "leave the name out: each image keeps its tag";
+                        Mistake::new("TO", written, "it names one image, and there are several to pull", cure)
+                    }
+                    _ => return Some(Destination::Archive(location)),
+                }
+            }
+            Ok(None) => Mistake::new(
+                "TO",
+                written,
+                "it names no form of output",
+                "write `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; leave it out for the step's Docker daemon",
+            ),
+            Err(bad) => Mistake::new("TO", written, bad.to_string(), bad.hint()),
+        };
+        self.mistake(mistake);
+        None
+    }
+
+    pub(super) fn outputs(&mut self, step: &Step) -> Outputs {
+        let scalars = &self.variables.scalars;
+        let (report, env) = (scalars.report.clone(), scalars.output_env.clone());
+        let report_path = report
+            .as_ref()
+            .and_then(|text| self.output_path("REPORT", text, Path::new(text.trim()), step));
+        let env_path = env
+            .as_ref()
+            .and_then(|text| self.output_path("OUTPUT_ENV", text, Path::new(text.trim()), step));
+        if let (Some(report), Some(same)) = (&report_path, &env)
+            && env_path.as_ref() == Some(report)
+        {
+            self.mistake(Mistake::new(
+                "OUTPUT_ENV",
+                same,
+                "it is the file of `REPORT` too",
+                "write two names",
+            ));
+        }
+        Outputs {
+            report: report_path,
+            env: env_path,
+        }
+    }
+
+    /// A path to write to. In a pipe it must lie in the clone: the step sees nothing else of the pipe's container.
+    /// `text` is what was written in the variable `name`.
+    pub(super) fn output_path(&mut self, name: &str, text: &str, path: &Path, step: &Step) -> Option<PathBuf> {
+        let path = normal(&step.working_folder.join(path));
+        let Some(clone) = step.clone_folder.as_ref().filter(|_| step.in_pipe) else {
+            return Some(path);
+        };
+        let clone = normal(&step.working_folder.join(clone));
+        let problem = if path == clone {
+            "it is the clone itself"
+        } else if path.starts_with(&clone) {
+            return Some(path);
+        } else {
+            "it is outside the clone, so the step would never see it"
+        };
+        self.mistake(Mistake::new(
+            name,
+            text,
+            problem,
+            format!("write a path below `{}`", clone.display()),
+        ));
+        None
+    }
+}
+
+/// Checks the name that an image shall have in an archive: what is wrong with it, and the cure. `docker load` refuses a
+/// whole archive for a name that is none to it.
+fn output_name(name: &str, transport: Transport) -> Result<(), (String, String)> {
+    if name.starts_with('@') {
+        let problem = "`@` and a number mean an image by its place, and are no name";
+        return Err((
+            problem.to_owned(),
+            "write the tag that the image shall have there".to_owned(),
+        ));
+    }
+    if transport != Transport::DockerArchive {
+        return Ok(());
+    }
+    let bad = |bad: BadReference| (bad.to_string(), bad.hint());
+    let (repository, tag, digest) = split(name).map_err(bad)?;
+    if digest.is_some() {
+        let problem = "it names a digest, which the image itself decides";
+        return Err((problem.to_owned(), "write `docker-archive:FILE:NAME:TAG`".to_owned()));
+    }
+    tag.map(Tag::parse).transpose().map_err(bad)?;
+    let (host, path) = split_host(repository);
+    host.map(Host::parse).transpose().map_err(bad)?;
+    Repository::new(Host::bitbucket(), path).map_err(bad)?;
+    Ok(())
+}
+
+/// A path with `.` and `..` worked out by its text, for a file that need not exist yet.
+fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut normal, component| {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+        normal
+    })
+}

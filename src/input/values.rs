@@ -1,0 +1,206 @@
+//! Variables that mean the same in every action: choices, numbers, switches, hosts, certificates.
+
+use super::{Check, OnExisting};
+use crate::credential::Choice;
+use crate::engine::Address;
+use crate::mistake::Mistake;
+use crate::names::Host;
+use crate::names::platform::Platform;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use time::Date;
+
+/// Longest file of certificates, in bytes.
+const LONGEST_PEM: u64 = 4 << 20;
+
+impl Check<'_> {
+    pub(super) fn on_existing(&mut self) -> OnExisting {
+        let Some(written) = self.variables.scalars.on_existing.clone() else {
+            return OnExisting::default();
+        };
+        match written.trim().to_ascii_lowercase().as_str() {
+            "overwrite" => OnExisting::Overwrite,
+            "skip" => OnExisting::Skip,
+            "fail" => OnExisting::Fail,
+            _ => {
+                self.mistake(Mistake::new(
+                    "ON_EXISTING",
+                    &written,
+                    "there is no such choice",
+                    "write `overwrite`, `skip` or `fail`",
+                ));
+                OnExisting::default()
+            }
+        }
+    }
+
+    pub(super) fn platform(&mut self) -> Option<Platform> {
+        let written = self.variables.scalars.platform.clone()?;
+        match Platform::parse(written.trim()) {
+            Ok(platform) => Some(platform),
+            Err(bad) => {
+                self.mistake(Mistake::new(
+                    "PLATFORM",
+                    &written,
+                    bad.to_string(),
+                    "write one platform, as in `linux/amd64` or `linux/arm64/v8`",
+                ));
+                None
+            }
+        }
+    }
+
+    pub(super) fn daemon(&mut self) -> Option<Address> {
+        match Address::parse(self.variables.scalars.docker_host.as_deref()) {
+            Ok(address) => Some(address),
+            Err(mistake) => {
+                self.mistake(mistake);
+                None
+            }
+        }
+    }
+
+    pub(super) fn registry(&mut self) -> Host {
+        let written = self
+            .variables
+            .scalars
+            .registry
+            .as_deref()
+            .map_or(Host::BITBUCKET, str::trim);
+        let mistake = match Host::parse(written) {
+            Ok(host) => match crate::names::wrong_host(&host) {
+                None => return host,
+                Some(what) => Mistake::new(
+                    "REGISTRY",
+                    written,
+                    format!("it is not Bitbucket's container registry: {what}"),
+                    format!("write `{}`, or leave the variable out", Host::BITBUCKET),
+                ),
+            },
+            Err(bad) => Mistake::new("REGISTRY", written, bad.to_string(), bad.hint()),
+        };
+        self.mistake(mistake);
+        // Anything that parses: the mistake ends the run before a host is asked.
+        Host::bitbucket()
+    }
+
+    pub(super) fn choice(&mut self) -> Choice {
+        let Some(written) = self.variables.scalars.credential.clone() else {
+            return Choice::Auto;
+        };
+        match written.trim().to_ascii_lowercase().as_str() {
+            "auto" => Choice::Auto,
+            "built-in" => Choice::BuiltIn,
+            "api-token" => Choice::ApiToken,
+            _ => {
+                // The value is not shown: who misunderstands the name may have put a token here.
+                self.mistake(Mistake::unshown(
+                    "CREDENTIAL",
+                    "it names which credential to use, and there is no such choice",
+                    "write `auto`, `built-in` or `api-token`",
+                ));
+                Choice::Auto
+            }
+        }
+    }
+
+    pub(super) fn expires_on(&mut self) -> Option<Date> {
+        let written = self.variables.scalars.token_expires_on.clone()?;
+        match crate::credential::expiry::parse(&written) {
+            Ok(date) => Some(date),
+            Err(mistake) => {
+                self.mistake(mistake);
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value
+            && !matches!(value.trim().to_ascii_lowercase().as_str(), "true" | "false")
+        {
+            self.mistake(Mistake::new(
+                name,
+                value,
+                "it is a switch",
+                "write `'true'` or `'false'`",
+            ));
+        }
+    }
+
+    pub(super) fn number(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> u64 {
+        let Some(value) = value else { return default };
+        match value.trim().parse::<u64>() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                self.mistake(Mistake::new(
+                    name,
+                    value,
+                    "it is no number in its range",
+                    format!("write a whole number from {} to {}", range.start(), range.end()),
+                ));
+                default
+            }
+        }
+    }
+
+    pub(super) fn roots(&mut self, working_folder: &Path) -> Vec<reqwest::Certificate> {
+        let Some(written) = &self.variables.scalars.ca_certificate else {
+            return Vec::new();
+        };
+        let cure = "write the PEM text or the path of a PEM file";
+        let (pem, shown) = if written.contains("-----BEGIN") {
+            // A secured variable may hold the line ends as two characters.
+            (written.replace("\\n", "\n").into_bytes(), None)
+        } else {
+            match pem_file(&working_folder.join(written.trim())) {
+                Ok(pem) => (pem, Some(written)),
+                Err(error) => {
+                    let mistake = Mistake::new(
+                        "CA_CERTIFICATE",
+                        written,
+                        format!("the file cannot be read ({error})"),
+                        cure,
+                    );
+                    self.mistake(mistake);
+                    return Vec::new();
+                }
+            }
+        };
+        let usable = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|roots| {
+            !roots.is_empty()
+                && reqwest::Client::builder()
+                    .no_proxy()
+                    .tls_certs_only(roots.iter().cloned())
+                    .build()
+                    .is_ok()
+        });
+        if let Some(roots) = usable {
+            return roots;
+        }
+        let problem = "it holds no certificate in PEM form";
+        let mistake = match shown {
+            Some(path) => Mistake::new("CA_CERTIFICATE", path, problem, cure),
+            None => Mistake::unshown("CA_CERTIFICATE", problem, cure),
+        };
+        self.mistake(mistake);
+        Vec::new()
+    }
+}
+
+/// A file of certificates, of which even a whole system's are no longer than [`LONGEST_PEM`].
+fn pem_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    let read = File::open(path)?.take(LONGEST_PEM + 1).read_to_end(&mut pem)?;
+    if read as u64 > LONGEST_PEM {
+        return Err(io::Error::other("it is longer than any list of certificates"));
+    }
+    Ok(pem)
+}

@@ -1,0 +1,461 @@
+//! The pipe's variables as they come: raw text, lists put together, names looked over. Nothing is judged by its meaning here.
+//!
+//! How values arrive: a list `X` as `X_COUNT`, `X_0`, `X_1`, …, a string as itself; an unset `$NAME` as an empty text
+//! ("Advanced techniques for writing pipes", Atlassian).
+
+use crate::mistake::Mistake;
+use crate::text::Secret;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use strsim::osa_distance;
+
+/// The actions of this version, as `ACTION` names them.
+pub const ACTIONS: [&str; 6] = ["pull", "retag", "push", "copy", "login", "check"];
+
+/// Every variable of the pipe that a user may set, with the actions that use it.
+pub const NAMES: [(&str, &[&str]); 29] = [
+    ("ACTION", &ACTIONS),
+    ("IMAGES", &["pull", "copy", "check"]),
+    ("SOURCE", &["retag", "push", "copy"]),
+    ("TARGET", &["push", "copy", "check"]),
+    ("TAGS", &["retag", "push", "copy"]),
+    ("TO", &["pull"]),
+    ("PLATFORM", &["pull", "push", "copy"]),
+    ("ON_EXISTING", &["retag", "push", "copy"]),
+    ("ATLASSIAN_ACCOUNT_EMAIL", &ACTIONS),
+    ("ATLASSIAN_API_TOKEN", &ACTIONS),
+    ("BITBUCKET_PACKAGES_USERNAME", &ACTIONS),
+    ("BITBUCKET_PACKAGES_TOKEN", &ACTIONS),
+    ("CREDENTIAL", &ACTIONS),
+    ("ALLOW_UNSUPPORTED_TOKEN", &ACTIONS),
+    ("TOKEN_EXPIRES_ON", &ACTIONS),
+    ("SOURCE_USERNAME", &["copy"]),
+    ("SOURCE_PASSWORD", &["copy"]),
+    ("REFERRERS", &["copy"]),
+    ("SHARD", &["copy"]),
+    ("DOCKER_CONFIG", &["login"]),
+    ("REGISTRY", &ACTIONS),
+    ("CA_CERTIFICATE", &ACTIONS),
+    ("REPORT", &ACTIONS),
+    ("OUTPUT_ENV", &ACTIONS),
+    ("CODE_INSIGHTS", &ACTIONS),
+    ("CONCURRENCY", &ACTIONS),
+    ("RETRIES", &ACTIONS),
+    ("TIMEOUT", &ACTIONS),
+    ("DEBUG", &ACTIONS),
+];
+
+/// Variables that are lists.
+const LISTS: [&str; 2] = ["IMAGES", "TAGS"];
+
+/// What Pipelines itself passes and the pipe looks at.
+const CONTEXT: [&str; 11] = [
+    "BITBUCKET_WORKSPACE",
+    "BITBUCKET_REPO_FULL_NAME",
+    "BITBUCKET_REPO_SLUG",
+    "BITBUCKET_COMMIT",
+    "BITBUCKET_BUILD_NUMBER",
+    "BITBUCKET_CLONE_DIR",
+    "BITBUCKET_PIPE_STORAGE_DIR",
+    "BITBUCKET_PARALLEL_STEP",
+    "BITBUCKET_PARALLEL_STEP_COUNT",
+    "DOCKER_HOST",
+    "NO_COLOR",
+];
+
+/// Names that users of other pipes and tools write, with the one of ours that they mean.
+const OTHER_NAMES: [(&str, &str); 17] = [
+    ("TAG", "TAGS"),
+    ("IMAGE", "IMAGES"),
+    ("IMAGE_NAME", "SOURCE"),
+    ("IMAGE_NAMES", "IMAGES"),
+    ("SOURCE_IMAGE", "SOURCE"),
+    ("TARGET_IMAGE", "TARGET"),
+    ("DESTINATION", "TARGET"),
+    ("PLATFORMS", "PLATFORM"),
+    ("REGISTRY_URL", "REGISTRY"),
+    ("REGISTRY_USERNAME", "ATLASSIAN_ACCOUNT_EMAIL"),
+    ("REGISTRY_PASSWORD", "ATLASSIAN_API_TOKEN"),
+    ("PACKAGES_USERNAME", "BITBUCKET_PACKAGES_USERNAME"),
+    ("PACKAGES_TOKEN", "BITBUCKET_PACKAGES_TOKEN"),
+    ("ATLASSIAN_EMAIL", "ATLASSIAN_ACCOUNT_EMAIL"),
+    ("API_TOKEN", "ATLASSIAN_API_TOKEN"),
+    ("ATLASSIAN_TOKEN", "ATLASSIAN_API_TOKEN"),
+    ("BITBUCKET_ACCESS_TOKEN", "ATLASSIAN_API_TOKEN"),
+];
+
+/// Most items of one list.
+const LONGEST_LIST: usize = 10_000;
+
+/// One value for each variable that is no list; empty ones are absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are the variables'")]
+pub struct Scalars {
+    pub action: Option<String>,
+    pub source: Option<String>,
+    pub target: Option<String>,
+    pub to: Option<String>,
+    pub platform: Option<String>,
+    pub on_existing: Option<String>,
+    pub atlassian_account_email: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub atlassian_api_token: Option<Secret>,
+    pub bitbucket_packages_username: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub bitbucket_packages_token: Option<Secret>,
+    pub credential: Option<String>,
+    pub allow_unsupported_token: Option<String>,
+    pub token_expires_on: Option<String>,
+    pub source_username: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub source_password: Option<Secret>,
+    pub referrers: Option<String>,
+    pub shard: Option<String>,
+    pub docker_config: Option<String>,
+    pub registry: Option<String>,
+    pub ca_certificate: Option<String>,
+    pub report: Option<String>,
+    pub output_env: Option<String>,
+    pub code_insights: Option<String>,
+    pub concurrency: Option<String>,
+    pub retries: Option<String>,
+    pub timeout: Option<String>,
+    pub debug: Option<String>,
+    pub bitbucket_workspace: Option<String>,
+    pub bitbucket_repo_full_name: Option<String>,
+    pub bitbucket_repo_slug: Option<String>,
+    pub bitbucket_commit: Option<String>,
+    pub bitbucket_build_number: Option<String>,
+    pub bitbucket_clone_dir: Option<String>,
+    pub bitbucket_pipe_storage_dir: Option<String>,
+    pub bitbucket_parallel_step: Option<String>,
+    pub bitbucket_parallel_step_count: Option<String>,
+    pub docker_host: Option<String>,
+    pub no_color: Option<String>,
+}
+
+/// The variables of one run, read once.
+#[derive(Debug, Clone, Default)]
+pub struct Variables {
+    /// Those that are no lists.
+    pub scalars: Scalars,
+    /// `IMAGES`.
+    pub images: Vec<String>,
+    /// `TAGS`.
+    pub tags: Vec<String>,
+    /// Texts that no variable could be made of.
+    pub mistakes: Vec<Mistake>,
+    /// Names of ours that are set.
+    pub set: Vec<&'static str>,
+    /// Names that look like one of ours, with that one.
+    pub near_misses: Vec<(String, &'static str)>,
+    /// Passwords in the addresses of proxies, as they stand there.
+    pub proxy_passwords: Vec<Secret>,
+}
+
+impl Variables {
+    /// Takes one snapshot of an environment (`std::env::vars_os()`). Bytes that are no UTF-8 are a mistake in one of our
+    /// variables and of no interest elsewhere.
+    #[must_use]
+    pub fn read(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut texts = BTreeMap::new();
+        let mut mistakes = Vec::new();
+        for (name, value) in environment {
+            let Some(name) = name.to_str() else { continue };
+            match value.into_string() {
+                Ok(value) if value.is_empty() => {}
+                Ok(value) => {
+                    texts.insert(name.to_owned(), value);
+                }
+                Err(_) if is_ours(name) => {
+                    mistakes.push(Mistake::unshown(
+                        name,
+                        "it holds bytes that are no UTF-8",
+                        "write plain text",
+                    ));
+                }
+                Err(_) => {}
+            }
+        }
+        let [images, tags] = LISTS.map(|name| list(name, &texts, &mut mistakes));
+        for name in scalar_names() {
+            if texts.contains_key(&format!("{name}_COUNT")) {
+                mistakes.push(Mistake::unshown(
+                    name,
+                    "it is a list, but takes one value",
+                    format!("write `{name}: '…'`"),
+                ));
+            }
+        }
+        let known = scalar_names().chain(CONTEXT);
+        let scalars = known.filter_map(|name| Some((name.to_owned(), texts.get(name)?.clone())));
+        let scalars = match envy::from_iter(scalars) {
+            Ok(scalars) => scalars,
+            Err(error) => {
+                // Every field is an optional text, so envy has nothing to refuse; if it ever did, it must not pass in silence.
+                mistakes.push(Mistake::unshown(
+                    "environment",
+                    error.to_string(),
+                    "report this as a fault of crg-pipe",
+                ));
+                Scalars::default()
+            }
+        };
+        Self {
+            scalars,
+            images,
+            tags,
+            mistakes,
+            set: NAMES
+                .map(|(name, _)| name)
+                .into_iter()
+                .filter(|name| texts.contains_key(*name) || texts.contains_key(&format!("{name}_COUNT")))
+                .collect(),
+            near_misses: texts
+                .keys()
+                .filter_map(|name| Some((name.clone(), near_miss(name)?)))
+                .collect(),
+            proxy_passwords: texts
+                .iter()
+                .filter_map(|(name, value)| proxy_password(name, value))
+                .collect(),
+        }
+    }
+
+    /// The names that are set and that `action` does not use, with the actions that do.
+    pub fn unused_by<'a>(
+        &'a self,
+        action: &'a str,
+    ) -> impl Iterator<Item = (&'static str, &'static [&'static str])> + 'a {
+        NAMES
+            .into_iter()
+            .filter(move |(name, actions)| self.set.contains(name) && !actions.contains(&action))
+    }
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+}
+
+fn proxy_password(name: &str, value: &str) -> Option<Secret> {
+    let (user, _) = value
+        .rsplit_once('@')
+        .filter(|_| name.to_ascii_uppercase().ends_with("_PROXY"))?;
+    let (_, password) = user.rsplit_once("//").map_or(user, |(_, user)| user).split_once(':')?;
+    (!password.is_empty()).then(|| Secret::new(password))
+}
+
+fn scalar_names() -> impl Iterator<Item = &'static str> {
+    NAMES
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !LISTS.contains(name))
+}
+
+/// Whether a name is one of ours, an item of a list of ours among them.
+fn is_ours(name: &str) -> bool {
+    NAMES.iter().any(|(ours, _)| {
+        name.strip_prefix(ours).is_some_and(|rest| {
+            rest.is_empty()
+                || rest
+                    .strip_prefix('_')
+                    .is_some_and(|rest| rest == "COUNT" || rest.bytes().all(|b| b.is_ascii_digit()))
+        })
+    }) || CONTEXT.contains(&name)
+}
+
+/// Puts a list together from `X_COUNT` and `X_0` …, or from one string split at white space and commas.
+fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake>) -> Vec<String> {
+    let split = |text: &String| {
+        text.split(|c: char| c.is_whitespace() || c == ',')
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let counted = format!("{name}_COUNT");
+    let Some(count) = texts.get(&counted) else {
+        return texts.get(name).map(split).unwrap_or_default();
+    };
+    if let Some(text) = texts.get(name) {
+        mistakes.push(Mistake::new(
+            name,
+            text,
+            format!("there is a list of that name too (`{counted}`)"),
+            "write one of them",
+        ));
+    }
+    match count.trim().parse::<usize>() {
+        Ok(count) if count <= LONGEST_LIST => (0..count)
+            .filter_map(|at| texts.get(&format!("{name}_{at}")))
+            .flat_map(split)
+            .collect(),
+        _ => {
+            mistakes.push(Mistake::new(
+                counted,
+                count,
+                format!("it is no number up to {LONGEST_LIST}"),
+                format!("write `{name}` as a list or a string"),
+            ));
+            Vec::new()
+        }
+    }
+}
+
+/// The variable of ours that a name which is not ours probably means.
+fn near_miss(name: &str) -> Option<&'static str> {
+    let built_in =
+        name.starts_with("BITBUCKET_") && !name.starts_with("BITBUCKET_PACKAGE") && name != "BITBUCKET_ACCESS_TOKEN";
+    if is_ours(name) || built_in {
+        return None;
+    }
+    let written = name.to_ascii_uppercase();
+    if let Some((_, ours)) = OTHER_NAMES.iter().find(|(other, _)| *other == written) {
+        return Some(ours);
+    }
+    NAMES.into_iter().map(|(ours, _)| ours).find(|ours| {
+        let allowed = match ours.len() {
+            0..=4 => 0,
+            5..=9 => 1,
+            _ => 2,
+        };
+        *ours == written || osa_distance(ours, &written) <= allowed
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Variables {
+        Variables::read(
+            pairs
+                .iter()
+                .map(|(name, value)| (OsString::from(name), OsString::from(value))),
+        )
+    }
+
+    #[test]
+    fn lists_come_counted_or_as_one_string() {
+        for (pairs, tags) in [
+            (vec![("TAGS", "1.4.2 latest")], vec!["1.4.2", "latest"]),
+            (vec![("TAGS", " 1.4.2,latest,\n x ")], vec!["1.4.2", "latest", "x"]),
+            (
+                vec![("TAGS_COUNT", "2"), ("TAGS_0", "1.10"), ("TAGS_1", "latest")],
+                vec!["1.10", "latest"],
+            ),
+            (
+                vec![("TAGS_COUNT", "2"), ("TAGS_0", ""), ("TAGS_1", "a b")],
+                vec!["a", "b"],
+            ),
+            (vec![("TAGS_COUNT", "0")], vec![]),
+            (vec![("TAGS", "")], vec![]),
+            (vec![], vec![]),
+        ] {
+            let variables = read(&pairs);
+            assert_eq!(variables.tags, tags, "{pairs:?}");
+            assert_eq!(variables.mistakes, [], "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_variable_is_a_mistake() {
+        for (pairs, variable, problem) in [
+            (vec![("TAGS_COUNT", "many")], "TAGS_COUNT", "no number"),
+            (vec![("TAGS_COUNT", "99999999")], "TAGS_COUNT", "no number"),
+            (
+                vec![("TAGS_COUNT", "1"), ("TAGS_0", "a"), ("TAGS", "b")],
+                "TAGS",
+                "list of that name",
+            ),
+            (
+                vec![("SOURCE_COUNT", "1"), ("SOURCE_0", "a")],
+                "SOURCE",
+                "takes one value",
+            ),
+        ] {
+            let mistakes = read(&pairs).mistakes;
+            assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+            assert_eq!(mistakes[0].variable, variable);
+            assert!(mistakes[0].problem.contains(problem), "{mistakes:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_matter_only_in_ours() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let bad = || OsString::from_vec(vec![0x66, 0xff]);
+        let variables = Variables::read([
+            (OsString::from("TAGS_0"), bad()),
+            (OsString::from("OTHER"), bad()),
+            (bad(), bad()),
+        ]);
+        assert_eq!(variables.mistakes.len(), 1);
+        assert_eq!(variables.mistakes[0].variable, "TAGS_0");
+    }
+
+    #[test]
+    fn empty_is_unset_and_names_are_exact() {
+        let variables = read(&[("SOURCE", ""), ("source", "x"), ("ACTION", "retag")]);
+        assert_eq!(variables.scalars.source, None);
+        assert_eq!(variables.scalars.action.as_deref(), Some("retag"));
+        assert_eq!(variables.set, ["ACTION"]);
+        assert_eq!(variables.near_misses, [("source".to_owned(), "SOURCE")]);
+    }
+
+    #[test]
+    fn near_misses_are_found_and_strangers_left_alone() {
+        for (name, ours) in [
+            ("TAG", Some("TAGS")),
+            ("IMAGE", Some("IMAGES")),
+            ("IMAGE_NAME", Some("SOURCE")),
+            ("tags", Some("TAGS")),
+            ("ATLASIAN_API_TOKEN", Some("ATLASSIAN_API_TOKEN")),
+            ("ATLASSIAN_API_TOKENS", Some("ATLASSIAN_API_TOKEN")),
+            ("BITBUCKET_PACKAGE_TOKEN", Some("BITBUCKET_PACKAGES_TOKEN")),
+            ("ON_EXISITNG", Some("ON_EXISTING")),
+            ("PLATFROM", Some("PLATFORM")),
+            ("TAGS_0", None),
+            ("BITBUCKET_TAG", None),
+            ("PATH", None),
+            ("HOME", None),
+            ("HOSTNAME", None),
+            ("LANG", None),
+            ("TERM", None),
+            ("CI", None),
+            ("DOCKER_HOST", None),
+            ("RESOURCE", None),
+        ] {
+            assert_eq!(near_miss(name), ours, "{name}");
+        }
+    }
+
+    #[test]
+    fn variables_of_another_action_are_seen() {
+        let variables = read(&[("TAGS", "a"), ("IMAGES", "b"), ("RETRIES", "1")]);
+        assert_eq!(
+            variables.unused_by("pull").map(|(name, _)| name).collect::<Vec<_>>(),
+            ["TAGS"]
+        );
+    }
+
+    #[test]
+    fn secrets_are_secrets_from_the_first_moment() {
+        let variables = read(&[
+            ("ATLASSIAN_API_TOKEN", "ATATT-very-secret"),
+            ("BITBUCKET_PACKAGES_TOKEN", "also-secret"),
+            ("HTTPS_PROXY", "http://user:pass:word@proxy:3128"),
+            ("http_proxy", "user@proxy:3128"),
+            ("NO_PROXY", "example.org"),
+            ("ORIGIN", "http://user:other@example.org"),
+        ]);
+        let hidden: Vec<&str> = variables.proxy_passwords.iter().map(Secret::expose).collect();
+        assert_eq!(hidden, ["pass:word"]);
+        let shown = format!("{variables:?}");
+        assert!(
+            !shown.contains("very-secret") && !shown.contains("also-secret"),
+            "{shown}"
+        );
+    }
+}

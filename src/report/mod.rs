@@ -1,0 +1,294 @@
+//! What a run leaves behind for others to read: the JSON report and the file of lines to `source`.
+
+pub mod console;
+pub mod insights;
+pub mod panic;
+
+use crate::credential::Source;
+use crate::explain::failure::Failures;
+use crate::names::{Digest, Repository, Tag};
+use crate::text::redact;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What became of one image, or of one tag of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Brought into the daemon.
+    Pulled,
+    /// In the daemon already.
+    Present,
+    /// The tag was set, or moved.
+    Tagged,
+    /// The daemon pushed the image under this tag.
+    Pushed,
+    /// The tag was there with this digest.
+    Same,
+    /// The tag points elsewhere and was left alone (`ON_EXISTING: skip`).
+    Skipped,
+    /// It is there, and nothing was done with it (`check`).
+    Checked,
+    /// It failed.
+    Failed,
+}
+
+impl Outcome {
+    /// As the report names it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pulled => "pulled",
+            Self::Present => "present",
+            Self::Tagged => "tagged",
+            Self::Pushed => "pushed",
+            Self::Same => "same",
+            Self::Skipped => "skipped",
+            Self::Checked => "checked",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether the tag now names the run's image.
+    const fn is_set(self) -> bool {
+        !matches!(self, Self::Skipped | Self::Failed)
+    }
+}
+
+/// One line of the report: an image under one tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Which image of the run it belongs to, counted from 0 in the order in which they were asked for.
+    pub image: usize,
+    /// The repository.
+    pub repository: Repository,
+    /// The tag, if one was asked for or set.
+    pub tag: Option<Tag>,
+    /// The digest that the tag has now, if known.
+    pub digest: Option<Digest>,
+    /// Bytes that were moved for it.
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Which credential served; `None` for none.
+    pub credential: Option<Source>,
+}
+
+impl Record {
+    /// Whether the daemon or the registry is now another than before.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        matches!(self.outcome, Outcome::Pulled | Outcome::Tagged | Outcome::Pushed)
+    }
+
+    /// `repository:tag`, or `repository@digest` where there is no tag.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        match (&self.tag, &self.digest) {
+            (Some(tag), _) => format!("{}:{tag}", self.repository),
+            (None, Some(digest)) => format!("{}@{digest}", self.repository),
+            (None, None) => self.repository.to_string(),
+        }
+    }
+}
+
+/// One row of `check`, as the report has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// What kind of fact: `credential`, `scopes`, `expiry`, `registry`, `image`, `target` or `pipelines`.
+    pub name: &'static str,
+    /// What it is about.
+    pub subject: String,
+    /// `good`, `failed`, `warning` or `information`.
+    pub outcome: &'static str,
+    /// What was found; of a failure its message.
+    pub detail: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    action: &'a str,
+    status: u8,
+    images: Vec<Image<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<Fact>,
+    error: Option<Fault>,
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    reference: String,
+    digest: Option<&'a str>,
+    bytes: u64,
+    seconds: f64,
+    outcome: &'a str,
+    credential: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Fault {
+    kind: &'static str,
+    message: String,
+    hint: Option<String>,
+}
+
+/// The JSON report (`schema: 1`), with a line end.
+#[must_use]
+pub fn json(action: &str, status: u8, records: &[Record], facts: &[Fact], failures: Option<&Failures>) -> Vec<u8> {
+    let error = failures.map(|failures| {
+        let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+        Fault {
+            kind: failures.first().kind.word(),
+            message: redact(&messages.join("\n")),
+            hint: failures.first().hint.as_deref().map(redact),
+        }
+    });
+    document(action, status, records, facts, error)
+}
+
+/// The report of a run that a signal ended.
+#[must_use]
+pub fn interrupted(action: &str, status: u8, records: &[Record], message: &str) -> Vec<u8> {
+    let error = Fault {
+        kind: "stopped",
+        message: redact(message),
+        hint: None,
+    };
+    document(action, status, records, &[], Some(error))
+}
+
+fn document(action: &str, status: u8, records: &[Record], facts: &[Fact], error: Option<Fault>) -> Vec<u8> {
+    let checks = facts.iter().map(|fact| Fact {
+        subject: redact(&fact.subject),
+        detail: redact(&fact.detail),
+        hint: fact.hint.as_deref().map(redact),
+        ..*fact
+    });
+    let images = records.iter().map(|record| Image {
+        reference: record.reference(),
+        digest: record.digest.as_ref().map(Digest::as_str),
+        bytes: record.bytes,
+        seconds: (record.took.as_secs_f64() * 1000.0).round() / 1000.0,
+        outcome: record.outcome.word(),
+        credential: record.credential.map(|source| source.to_string()),
+    });
+    let report = Report {
+        schema: 1,
+        action,
+        status,
+        images: images.collect(),
+        checks: checks.collect(),
+        error,
+    };
+    // Texts, numbers and lists of them: there is nothing in it that serde_json refuses.
+    let mut bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Lines of `KEY='value'` for a later line of the step to `source`. Values hold only characters of checked references,
+/// so that no quoting can go wrong.
+#[must_use]
+pub fn env(records: &[Record]) -> Vec<u8> {
+    let count = records.iter().map(|record| record.image + 1).max().unwrap_or(0);
+    let mut lines = String::new();
+    for image in 0..count {
+        let suffix = if count == 1 { String::new() } else { format!("_{image}") };
+        let of_image = || records.iter().filter(|record| record.image == image);
+        let Some(main) = of_image()
+            .find(|record| record.outcome.is_set())
+            .or_else(|| of_image().next())
+        else {
+            continue;
+        };
+        if let Some(digest) = &main.digest {
+            let _ = writeln!(lines, "CRG_PIPE_REFERENCE{suffix}='{}@{digest}'", main.repository);
+            let _ = writeln!(lines, "CRG_PIPE_DIGEST{suffix}='{digest}'");
+        }
+        let tags: Vec<&str> = of_image()
+            .filter(|record| record.outcome.is_set())
+            .filter_map(|record| record.tag.as_ref().map(Tag::as_str))
+            .collect();
+        let _ = writeln!(lines, "CRG_PIPE_TAGS{suffix}='{}'", tags.join(" "));
+    }
+    let _ = writeln!(lines, "CRG_PIPE_COUNT='{count}'");
+    lines.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::failure::{Failure, Kind};
+    use crate::names::Host;
+
+    fn record(image: usize, tag: &str, outcome: Outcome) -> Record {
+        Record {
+            image,
+            repository: Repository::new(Host::bitbucket(), "shop/api").unwrap(),
+            tag: Some(Tag::parse(tag).unwrap()),
+            digest: Some(Digest::of(&[u8::try_from(image).unwrap()])),
+            bytes: 7,
+            took: Duration::from_micros(1_234_567),
+            outcome,
+            credential: Some(Source::BuiltIn),
+        }
+    }
+
+    #[test]
+    fn one_image_has_plain_names_and_several_have_numbers() {
+        let digest = Digest::of(&[0]);
+        let one = String::from_utf8(env(&[
+            record(0, "1.4.2", Outcome::Tagged),
+            record(0, "old", Outcome::Skipped),
+            record(0, "latest", Outcome::Same),
+        ]))
+        .unwrap();
+        assert_eq!(
+            one,
+            format!(
+                "CRG_PIPE_REFERENCE='crg.apkg.io/shop/api@{digest}'\nCRG_PIPE_DIGEST='{digest}'\n\
+                 CRG_PIPE_TAGS='1.4.2 latest'\nCRG_PIPE_COUNT='1'\n"
+            )
+        );
+        let two = String::from_utf8(env(&[
+            record(0, "1", Outcome::Pulled),
+            record(1, "2", Outcome::Present),
+        ]))
+        .unwrap();
+        for line in [
+            "CRG_PIPE_REFERENCE_1='crg.apkg.io/shop/api@sha256:",
+            "CRG_PIPE_TAGS_0='1'\n",
+            "CRG_PIPE_COUNT='2'\n",
+        ] {
+            assert!(two.contains(line), "{two}");
+        }
+        assert_eq!(env(&[]), b"CRG_PIPE_COUNT='0'\n");
+    }
+
+    #[test]
+    fn the_report_has_what_the_documentation_lists() {
+        let failures = Failures::of(vec![
+            Failure::new(Kind::NotFound, "no tag", "look again"),
+            Failure::new(Kind::Credential, "no right", "make a token"),
+        ]);
+        let bytes = json("pull", 3, &[record(0, "1", Outcome::Failed)], &[], failures.as_ref());
+        let report: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(report["schema"], 1);
+        assert_eq!(report["status"], 3);
+        assert_eq!(report["images"][0]["reference"], "crg.apkg.io/shop/api:1");
+        assert_eq!(report["images"][0]["seconds"], 1.235);
+        assert_eq!(report["images"][0]["outcome"], "failed");
+        assert_eq!(report["images"][0]["credential"], "built-in");
+        assert_eq!(report["error"]["kind"], "credential");
+        assert_eq!(report["error"]["message"], "no tag\nno right");
+        assert_eq!(report["error"]["hint"], "make a token");
+        let fine: serde_json::Value = serde_json::from_slice(&json("pull", 0, &[], &[], None)).unwrap();
+        assert!(fine.get("checks").is_none());
+        assert_eq!(fine["error"], serde_json::Value::Null);
+    }
+}

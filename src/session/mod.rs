@@ -1,0 +1,368 @@
+//! Which credential serves which repository, found by reads alone; and the read that found it.
+//!
+//! `auto` asks with the built-in credential first and with the API token where that one is turned away. A refused write
+//! never comes here: what a person's token may do is not tried because a machine's may not.
+
+mod explain;
+mod probe;
+
+use crate::credential::{Credential, Settled, Source};
+use crate::explain::failure::Failure;
+use crate::explain::refusal::turns_away;
+use crate::input::Step;
+use crate::names::{Digest, Host, Reference, Repository, Selector, Tag};
+use crate::registry::{self, Code, Error, Manifest, Network, Problem, Registry, Scopes};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The registries of a run, each as seen with each credential that may serve it.
+#[derive(Debug)]
+pub struct Access {
+    network: Arc<Network>,
+    registry: Host,
+    step: Step,
+    own: Vec<Registry>,
+    /// The credential of another registry, and which one that is.
+    foreign_credential: Option<(Host, Credential)>,
+    /// Other registries.
+    foreign: Mutex<HashMap<Host, Registry>>,
+    /// Whether the action writes.
+    writes: bool,
+}
+
+/// A repository with the credential that serves it.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// The repository.
+    pub repository: Repository,
+    /// The registry, signed in to.
+    pub registry: Registry,
+    /// The rights that its token was asked for.
+    pub scopes: Scopes,
+}
+
+impl Served {
+    /// `the API token`, `no credential`: what serves, in a sentence.
+    #[must_use]
+    pub fn credential_in_words(&self) -> &'static str {
+        self.registry
+            .credential()
+            .map_or("no credential", |credential| credential.source.in_words())
+    }
+}
+
+/// Both sides of a copy.
+#[derive(Debug)]
+pub struct Pair {
+    /// Where it comes from.
+    pub from: Served,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Where it goes.
+    pub to: Served,
+    /// Whether one token serves both, so that blobs can be mounted.
+    pub joined: bool,
+    /// Where the first tag points now, if that was asked already.
+    pub existing: Option<Option<Digest>>,
+}
+
+impl Access {
+    /// Opens no connection.
+    #[must_use]
+    pub fn new(network: Arc<Network>, registry: &Host, settled: Settled, step: &Step, writes: bool) -> Self {
+        let own = settled
+            .candidates
+            .into_iter()
+            .map(|credential| Registry::new(&network, registry, Some(credential)));
+        Self {
+            own: own.collect(),
+            network,
+            registry: registry.clone(),
+            step: step.clone(),
+            foreign_credential: None,
+            foreign: Mutex::default(),
+            writes,
+        }
+    }
+
+    /// The same with a credential for another registry, which no other host gets.
+    #[must_use]
+    pub fn with_foreign(self, foreign_credential: Option<(Host, Credential)>) -> Self {
+        Self {
+            foreign_credential,
+            ..self
+        }
+    }
+
+    /// Reads a manifest with the first credential that its repository lets in, and says which that was.
+    ///
+    /// # Errors
+    /// Why none was let in, or why there is no such manifest.
+    pub async fn read(&self, image: &Reference, access: registry::Access) -> Result<(Served, Manifest), Failure> {
+        let scopes = Scopes::of(&image.repository, access);
+        let mut refusals = Vec::new();
+        for served in self.candidates(&image.repository, &scopes) {
+            match served
+                .registry
+                .manifest(&image.repository, &image.selector(), &scopes)
+                .await
+            {
+                // What could be read may be read, whatever the token says: a public image needs no grant.
+                Ok(manifest) if access == registry::Access::Pull => return Ok((served, manifest)),
+                Ok(manifest) => match self.shortfall(&served).await {
+                    None => return Ok((served, manifest)),
+                    Some(refusal) => refusals.push(refusal),
+                },
+                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &served, false)),
+                Err(error) => return Err(self.explain_missing(&error, &served, image).await),
+            }
+        }
+        Err(self.turned_away(refusals, &image.repository.to_string()))
+    }
+
+    /// Looks whether a tag is there with the first credential that its repository lets in. A read without a manifest to show for it.
+    ///
+    /// # Errors
+    /// Why none was let in.
+    pub async fn open(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        access: registry::Access,
+    ) -> Result<(Served, Option<Manifest>), Failure> {
+        let scopes = Scopes::of(repository, access);
+        let mut refusals = Vec::new();
+        for served in self.candidates(repository, &scopes) {
+            let found = match served
+                .registry
+                .manifest(repository, &Selector::Tag(tag.clone()), &scopes)
+                .await
+            {
+                Ok(manifest) => Some(manifest),
+                Err(error) if is_missing_tag(&error) => None,
+                Err(error) if turns_away(&error) => {
+                    refusals.push(self.explain(&error, &served, false));
+                    continue;
+                }
+                Err(error) => return Err(self.explain(&error, &served, false)),
+            };
+            match self.shortfall(&served).await {
+                None => return Ok((served, found)),
+                Some(refusal) => refusals.push(refusal),
+            }
+        }
+        Err(self.turned_away(refusals, &repository.to_string()))
+    }
+
+    /// The manifest that a tag has now, of a repository that is open.
+    ///
+    /// # Errors
+    /// Any refusal but "there is none".
+    pub async fn look(&self, served: &Served, tag: &Tag) -> Result<Option<Manifest>, Failure> {
+        let selector = Selector::Tag(tag.clone());
+        match served
+            .registry
+            .manifest(&served.repository, &selector, &served.scopes)
+            .await
+        {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if is_missing_tag(&error) => Ok(None),
+            Err(error) => Err(self.explain(&error, served, false)),
+        }
+    }
+
+    /// Reads the source of a copy and opens its target. In one registry one credential and one token serve both, so that
+    /// blobs can be mounted; where that is refused, or the source is elsewhere, each side has its own.
+    ///
+    /// # Errors
+    /// Why one of the sides let none in, or why there is no such manifest.
+    pub async fn pair(&self, source: &Reference, target: &Repository, tag: &Tag) -> Result<Pair, Failure> {
+        if *source.repository.host() == *target.host()
+            && let Some(pair) = self.joined(source, target).await?
+        {
+            return Ok(pair);
+        }
+        let opens = self.open(target, tag, registry::Access::PullPush);
+        let (seen, opened) = tokio::join!(self.see(source), opens);
+        let (from, manifest) = match (seen?, &opened) {
+            // The target has these very bytes.
+            (Some((from, digest)), Ok((_, Some(existing)))) if existing.digest == digest => (from, existing.clone()),
+            _ => self.read(source, registry::Access::Pull).await?,
+        };
+        let (to, existing) = opened?;
+        Ok(Pair {
+            from,
+            manifest,
+            to,
+            joined: false,
+            existing: Some(existing.map(|manifest| manifest.digest)),
+        })
+    }
+
+    /// The digest that an image of another registry has now, by a HEAD: where pulls are counted, a GET of a manifest is one
+    /// and a HEAD is not ("Docker Hub pull usage and limits", Docker). `None` where only a GET will tell, or say why not.
+    async fn see(&self, image: &Reference) -> Result<Option<(Served, Digest)>, Failure> {
+        if *image.repository.host() == self.registry {
+            return Ok(None);
+        }
+        let scopes = Scopes::of(&image.repository, registry::Access::Pull);
+        let Some(served) = self.candidates(&image.repository, &scopes).pop() else {
+            return Ok(None);
+        };
+        let Served {
+            repository, registry, ..
+        } = &served;
+        match registry.digest(repository, &image.selector(), &scopes).await {
+            Ok(digest) => Ok(digest.map(|digest| (served, digest))),
+            // No answer, a wrong password, "not now": a GET meets the same. Any other answer to a HEAD may be to the HEAD alone,
+            // and has no words.
+            Err(error) => match error.problem {
+                Problem::Unreachable(_) | Problem::SignIn { .. } | Problem::Refused { status: 429.., .. } => {
+                    Err(self.explain(&error, &served, false))
+                }
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// Both sides with one credential and one token; `None` if no credential may do both.
+    async fn joined(&self, source: &Reference, target: &Repository) -> Result<Option<Pair>, Failure> {
+        let scopes =
+            Scopes::of(&source.repository, registry::Access::Pull).and(&Scopes::of(target, registry::Access::PullPush));
+        for registry in self.registries(target.host()) {
+            let served = |repository: &Repository| Served {
+                repository: repository.clone(),
+                registry: registry.clone(),
+                scopes: scopes.clone(),
+            };
+            let (from, to) = (served(&source.repository), served(target));
+            match registry.manifest(&source.repository, &source.selector(), &scopes).await {
+                Ok(manifest) if self.shortfall(&to).await.is_none() => {
+                    return Ok(Some(Pair {
+                        from,
+                        manifest,
+                        to,
+                        joined: true,
+                        existing: None,
+                    }));
+                }
+                Ok(_) => {}
+                Err(error) if turns_away(&error) => tracing::debug!("no token for both sides: {error}"),
+                Err(error) => return Err(self.explain_missing(&error, &from, source).await),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The tags of a repository, all of them, with the first credential that it lets in.
+    ///
+    /// # Errors
+    /// Why none was, or why the tags cannot be listed.
+    pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, Failure> {
+        let scopes = Scopes::of(repository, registry::Access::Pull);
+        let mut refusals = Vec::new();
+        for served in self.candidates(repository, &scopes) {
+            match served.registry.all_tags(repository, &scopes).await {
+                Ok(tags) => return Ok(tags),
+                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &served, false)),
+                Err(error) => return Err(self.explain(&error, &served, false)),
+            }
+        }
+        Err(self.turned_away(refusals, &repository.to_string()))
+    }
+
+    /// `REGISTRY`.
+    #[must_use]
+    pub fn registry(&self) -> &Host {
+        &self.registry
+    }
+
+    /// Whether the action needs the right to write.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.writes
+    }
+
+    /// Whether an API token is among the credentials that may serve.
+    #[must_use]
+    pub fn has_api_token(&self) -> bool {
+        let is_api_token = |credential: &Credential| credential.source == Source::ApiToken;
+        self.own
+            .iter()
+            .any(|registry| registry.credential().is_some_and(is_api_token))
+    }
+
+    /// A repository with each credential that may serve it, in the order in which they are asked.
+    fn candidates(&self, repository: &Repository, scopes: &Scopes) -> Vec<Served> {
+        let registries = self.registries(repository.host()).into_iter();
+        let served = registries.map(|registry| Served {
+            repository: repository.clone(),
+            registry,
+            scopes: scopes.clone(),
+        });
+        served.collect()
+    }
+
+    fn registries(&self, host: &Host) -> Vec<Registry> {
+        if *host == self.registry {
+            return self.own.clone();
+        }
+        let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = foreign
+            .entry(host.clone())
+            .or_insert_with(|| Registry::new(&self.network, host, self.foreign_credential_of(host)));
+        vec![registry.clone()]
+    }
+
+    fn foreign_credential_of(&self, host: &Host) -> Option<Credential> {
+        let (_, credential) = self.foreign_credential.as_ref().filter(|(of, _)| of == host)?;
+        Some(credential.clone())
+    }
+}
+
+/// Whether the repository answered that it has no such tag.
+fn is_missing_tag(error: &Error) -> bool {
+    match &error.problem {
+        Problem::Refused {
+            code: Some(Code::ManifestUnknown),
+            ..
+        } => true,
+        Problem::Refused { status: 404, code, .. } => !matches!(code, Some(Code::NameUnknown | Code::NameInvalid)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Granted;
+    use crate::text::Quoted;
+
+    #[test]
+    fn a_tag_is_missing_only_where_the_registry_says_so() {
+        for (status, code, missing) in [
+            (404, Some(Code::ManifestUnknown), true),
+            (400, Some(Code::ManifestUnknown), true),
+            (404, None, true),
+            (404, Some(Code::Other(Quoted::new("NOT_FOUND"))), true),
+            (404, Some(Code::NameUnknown), false),
+            (404, Some(Code::NameInvalid), false),
+            (403, Some(Code::Denied), false),
+            (500, None, false),
+        ] {
+            let error = Error {
+                host: Host::bitbucket(),
+                during: "reading `shop/base:1`".to_owned(),
+                problem: Problem::Refused {
+                    status,
+                    code: code.clone(),
+                    words: Quoted::default(),
+                    granted: Granted::Unknown,
+                },
+                tries: 1,
+                asked: None,
+            };
+            assert_eq!(is_missing_tag(&error), missing, "{status} {code:?}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What is tried without reading an image: whether the registry answers, signs in, and lets write.
+
+use super::{Access, Served};
+use crate::credential::{Credential, Source};
+use crate::explain::failure::{self, Failure};
+use crate::explain::refusal::{self, turns_away};
+use crate::registry::{Error, Granted, Problem, Registry, SignIn};
+
+impl Access {
+    /// Finds out whether a repository may be written to, where the token does not tell: opens an upload session and gives
+    /// it up again. Docker takes a denied upload for a fault that may pass and tries it for 75 seconds before it says
+    /// anything (seen with 20.10.24), so what the daemon is to push is asked for beforehand.
+    ///
+    /// # Errors
+    /// The refusal. Any other fault is left for the push itself to meet.
+    pub async fn try_write(&self, served: &Served) -> Result<(), Failure> {
+        if served.registry.granted(&served.scopes).await != Granted::Unknown {
+            return Ok(());
+        }
+        match self.try_upload(served).await {
+            Ok(_) => Ok(()),
+            Err(error) if turns_away(&error) => Err(self.explain(&error, served, true)),
+            Err(error) => {
+                tracing::debug!(
+                    "whether `{}` may be written to is not known: {error}",
+                    served.repository
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens an upload session and gives it up again; says whether the registry let it be given up.
+    ///
+    /// # Errors
+    /// The session was refused.
+    pub async fn try_upload(&self, served: &Served) -> Result<bool, Error> {
+        let Served {
+            repository,
+            registry,
+            scopes,
+        } = served;
+        let session = registry.begin_upload(repository, scopes).await?;
+        let cancelled = registry.cancel_upload(repository, session, scopes).await;
+        if let Err(error) = &cancelled {
+            tracing::debug!("an upload session stays open: {error}");
+        }
+        Ok(cancelled.is_ok())
+    }
+
+    /// Whether the registry answers, and how it wants to be signed in to. No credential is sent.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn greet(&self) -> Result<SignIn, Failure> {
+        let greeted = Registry::new(&self.network, &self.registry, None).greet().await;
+        greeted.map_err(|error| match &error.problem {
+            Problem::Refused { status: 400..=499, .. } => Failure::new(
+                failure::Kind::Other,
+                error.to_string(),
+                format!("is `{}` a container registry? Check `REGISTRY`", self.registry),
+            ),
+            _ => refusal::explain(&error, &self.asked_of(None, None, false)),
+        })
+    }
+
+    /// Signs in with one source's credential, and asks for no repository.
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub async fn sign_in_with(&self, source: Source) -> Result<(), Failure> {
+        let of_source = |registry: &&Registry| registry.credential().is_some_and(|own| own.source == source);
+        let Some(registry) = self.own.iter().find(of_source) else {
+            return Err(self.turned_away(Vec::new(), self.registry.as_str()));
+        };
+        let signed_in = registry.sign_in().await;
+        signed_in.map_err(|error| refusal::explain(&error, &self.asked_of(None, registry.credential(), false)))
+    }
+
+    /// Signs in without asking for a repository, with the first credential that is accepted.
+    ///
+    /// # Errors
+    /// Why none was.
+    pub async fn sign_in(&self) -> Result<Credential, Failure> {
+        let mut refusals = Vec::new();
+        for registry in &self.own {
+            let Some(credential) = registry.credential() else {
+                continue;
+            };
+            let Err(error) = registry.sign_in().await else {
+                return Ok(credential.clone());
+            };
+            let failure = refusal::explain(&error, &self.asked_of(None, Some(credential), false));
+            if !turns_away(&error) {
+                return Err(failure);
+            }
+            refusals.push(failure);
+        }
+        Err(self.turned_away(refusals, &self.registry.to_string()))
+    }
+}

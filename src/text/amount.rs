@@ -1,0 +1,55 @@
+//! Numbers as a person reads them.
+
+/// `1.5 MiB`, `340 MiB`, `12 B`.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut amount = count as f64 / 1024.0;
+    let mut unit = UNITS[0];
+    for larger in &UNITS[1..] {
+        if amount < 1023.5 {
+            break;
+        }
+        amount /= 1024.0;
+        unit = larger;
+    }
+    if amount < 9.95 {
+        format!("{amount:.1} {unit}")
+    } else {
+        format!("{amount:.0} {unit}")
+    }
+}
+
+/// `3 images`, `1 image`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_short() {
+        for (count, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (10_200, "10 KiB"),
+            (1_048_100, "1.0 MiB"),
+            (356_515_840, "340 MiB"),
+            (5_000_000_000, "4.7 GiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+}

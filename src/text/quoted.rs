@@ -1,0 +1,94 @@
+//! What others say: texts of registries, token servers and daemons, made fit to stand in a line of ours.
+
+use super::redact;
+use std::fmt;
+
+/// Longest text that is repeated, in characters.
+const LONGEST: usize = 400;
+
+/// Another program's own text: bounded, on one line, without control characters, so that it can forge no line of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Quoted(String);
+
+impl Quoted {
+    /// Takes a text as it came. Its lines are joined by `; `.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        // Before it is cut: half of a credential that was sent back is a secret that no later redaction knows.
+        let text = redact(text);
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut characters = lines
+            .enumerate()
+            .flat_map(|(number, line)| (if number == 0 { "" } else { "; " }).chars().chain(line.chars()));
+        let mut words = String::new();
+        for character in characters.by_ref().take(LONGEST) {
+            match character {
+                '\t' => words.push(' '),
+                // Bidirectional marks reorder what stands beside them in a terminal, as control characters recolour it.
+                odd if odd.is_control()
+                    || matches!(odd, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+                {
+                    words.extend(odd.escape_unicode());
+                }
+                plain => words.push(plain),
+            }
+        }
+        if characters.next().is_some() {
+            words.push('…');
+        }
+        Self(words)
+    }
+
+    /// Whether nothing was said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn words_forge_no_line() {
+        for (said, shown) in [
+            (
+                "no\n✔ pulled\u{1b}[32m\u{202e}x\u{7}",
+                "no; ✔ pulled\\u{1b}[32m\\u{202e}x\\u{7}",
+            ),
+            (" a\r\nb\r\n", "a; b"),
+            ("a\n\n  b\tc", "a; b c"),
+            ("a\rb", "a\\u{d}b"),
+            ("\n \n", ""),
+            ("ü“x”", "ü“x”"),
+        ] {
+            assert_eq!(Quoted::new(said).as_str(), shown, "{said:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_one_bounded_line(text in "\\PC{0,40}(\n|\r|\t|\u{1b}|\u{2028}|\\PC){0,900}") {
+            let words = Quoted::new(&text);
+            prop_assert!(words.as_str().lines().count() <= 1);
+            prop_assert!(!words.as_str().contains(char::is_control));
+            prop_assert!(words.as_str().chars().count() <= LONGEST * 10 + 1);
+            // What is one line already stays as it is.
+            prop_assert!(words.as_str().chars().count() >= LONGEST || Quoted::new(words.as_str()) == words);
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::registry::Network;
 use crate::report::console;
 use crate::report::insights::{Ended, Insights};
 use crate::report::{self, Outcome};
-use crate::session::Access;
+use crate::session::Session;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
@@ -56,7 +56,7 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         warn_of_credentials(&request, &settled);
     }
     let network = Network::new(request.network.clone());
-    let access = Access::new(
+    let session = Session::new(
         network,
         &request.registry,
         settled,
@@ -64,7 +64,7 @@ pub async fn run(environment: impl IntoIterator<Item = (OsString, OsString)>, wo
         request.action.writes(),
     )
     .with_foreign(request.action.source_credential());
-    let mut run = Run::new(&request, access).with_survey(survey);
+    let mut run = Run::new(&request, session).with_survey(survey);
     if insights.is_some() {
         run = run.keeping_shapes();
     }

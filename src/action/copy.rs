@@ -55,7 +55,7 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
     if let Some(failures) = Failures::of(refused.collect()) {
         return Err(failures);
     }
-    let mover = Mover::new(&run.access, run.policy, run.concurrency);
+    let mover = Mover::new(&run.session, run.policy, run.concurrency);
     let several = planned.len() > 1;
     let copies = planned.iter().map(|planned| async {
         let copied = one(run, &mover, copy, planned).await;
@@ -112,7 +112,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
         let tags = match &item.source {
             Selection::One(image) => return Ok(vec![(image.clone(), item.target.clone(), item.tags.clone())]),
             Selection::Matching(repository, pattern) => {
-                let tags = run.access.tags(repository).await?;
+                let tags = run.session.tags(repository).await?;
                 let mut fitting: Vec<Tag> = tags.into_iter().filter(|tag| pattern.fits(tag)).collect();
                 // Not every registry lists them in order, and all steps of a group must count alike.
                 fitting.sort_unstable();
@@ -196,7 +196,7 @@ fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, Failures> {
 async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure> {
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
-    let mut pair = run.access.pair(&wanted.source, &wanted.target, &first).await?;
+    let mut pair = run.session.pair(&wanted.source, &wanted.target, &first).await?;
     let origin = Origin::Registry(pair.from.clone());
     let root = root(
         run,
@@ -211,12 +211,8 @@ async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure
         let existing = if let Some(existing) = pair.existing.take() {
             existing
         } else {
-            let looked = pair
-                .to
-                .registry
-                .digest(&pair.to.repository, &Selector::Tag(tag.clone()), &pair.to.scopes)
-                .await;
-            looked.map_err(|error| run.access.explain(&error, &pair.to, false))?
+            let looked = pair.to.digest(&Selector::Tag(tag.clone())).await;
+            looked.map_err(|error| run.session.explain(&error, &pair.to, false))?
         };
         let step = tag_step(
             existing.as_ref(),
@@ -243,8 +239,9 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
     } = planned;
     let origin = Origin::Registry(pair.from.clone());
     let to = Destination {
-        served: pair.to.clone(),
-        mount_from: (pair.joined && pair.from.repository != pair.to.repository).then(|| pair.from.repository.clone()),
+        remote: pair.to.clone(),
+        mount_from: (pair.joined && pair.from.repository() != pair.to.repository())
+            .then(|| pair.from.repository().clone()),
     };
     let any = |wanted| steps.iter().any(|(_, step, _)| *step == wanted);
     let mut moved = 0;
@@ -316,10 +313,10 @@ async fn bring(
     origin: &Origin,
     to: &Destination,
 ) -> Result<(Graph, u64), Failure> {
-    let graph = Graph::of(origin, planned.root.clone(), &run.access, run.concurrency).await?;
+    let graph = Graph::of(origin, planned.root.clone(), &run.session, run.concurrency).await?;
     run.met(&graph.root, Some(graph.size()));
     let from = &planned.pair.from;
-    if from.repository == to.served.repository {
+    if from.repository() == to.remote.repository() {
         return Ok((graph, 0));
     }
     let moved = mover.bring(&graph, origin, to).await?;
@@ -356,12 +353,7 @@ fn record(
             bytes: moved,
             took: start.elapsed(),
             outcome,
-            credential: planned
-                .pair
-                .to
-                .registry
-                .credential()
-                .map(|credential| credential.source),
+            credential: planned.pair.to.source(),
         },
     );
 }

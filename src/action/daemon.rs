@@ -3,7 +3,7 @@
 use super::{HEARTBEAT, Run};
 use crate::engine::{self, Address, Engine, Progress, RegistryAuth, Settings};
 use crate::explain::failure::Failure;
-use crate::registry::{Registry, retry};
+use crate::registry::{Remote, retry};
 use crate::text::bytes;
 use std::time::Instant;
 
@@ -20,12 +20,10 @@ pub(super) async fn connect(run: &Run, address: &Address) -> Result<Engine, Fail
 }
 
 /// The credential for the daemon to sign in with.
-pub(super) fn auth(registry: &Registry, host: &crate::names::Host) -> RegistryAuth {
-    registry
-        .credential()
-        .map_or_else(RegistryAuth::anonymous, |credential| {
-            RegistryAuth::new(credential, host)
-        })
+pub(super) fn auth(remote: &Remote) -> RegistryAuth {
+    remote.credential().map_or_else(RegistryAuth::anonymous, |credential| {
+        RegistryAuth::new(credential, remote.repository().host())
+    })
 }
 
 /// Says how far a transfer is, now and then.

@@ -9,12 +9,12 @@ use crate::input::Login;
 use std::path::Path;
 
 pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
-    let credential = run.access.sign_in().await?;
-    let written = docker_config::write(&login.folder, run.access.registry(), &credential)?;
+    let credential = run.session.sign_in().await?;
+    let written = docker_config::write(&login.folder, run.session.registry(), &credential)?;
     for note in &written.notes {
         tracing::warn!("{note}");
     }
-    if credential.source == Source::BuiltIn && run.access.has_api_token() {
+    if credential.source == Source::BuiltIn && run.session.has_api_token() {
         tracing::info!(
             "the file holds the built-in credential, which reaches this repository's packages only; \
              `CREDENTIAL: api-token` writes the API token instead"
@@ -28,7 +28,7 @@ pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
     Ok(format!(
         "`{}` now signs in to `{}` with {}",
         shown(in_clone(run, &written.file).unwrap_or(&written.file)),
-        run.access.registry(),
+        run.session.registry(),
         credential.source.in_words()
     ))
 }

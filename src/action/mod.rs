@@ -24,7 +24,7 @@ use crate::input::{Action, Request, Step};
 use crate::names::{Repository, Tag};
 use crate::registry::retry::Policy;
 use crate::report::{Fact, Record};
-use crate::session::Access;
+use crate::session::Session;
 use crate::text::bytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub const GIVING_BACK_AT_THE_END: Duration = Duration::from_millis(1500);
 /// One run of the pipe: how the world is reached, and what has been done so far.
 #[derive(Debug)]
 pub struct Run {
-    access: Access,
+    session: Session,
     concurrency: usize,
     timeout: Duration,
     policy: Policy,
@@ -68,9 +68,9 @@ struct Loan {
 impl Run {
     /// Opens no connection.
     #[must_use]
-    pub fn new(request: &Request, access: Access) -> Self {
+    pub fn new(request: &Request, session: Session) -> Self {
         Self {
-            access,
+            session,
             concurrency: request.concurrency,
             timeout: request.network.timeout,
             policy: Policy {
@@ -108,7 +108,7 @@ impl Run {
         };
         match result {
             Ok(summary) => Ok(summary),
-            Err(failures) => Err(self.access.diagnose(failures).await),
+            Err(failures) => Err(self.session.diagnose(failures).await),
         }
     }
 

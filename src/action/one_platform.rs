@@ -30,9 +30,9 @@ pub(super) async fn root(
     match manifest.content().map_err(damaged)? {
         Content::Index(entries) => {
             let entry = entry_for(&entries, wanted).ok_or_else(|| missing(name, wanted, &platforms(&entries)))?;
-            origin.manifest(entry, &run.access).await
+            origin.manifest(entry, &run.session).await
         }
-        Content::Image { config, .. } => match config_platform(&origin.document(&config, &run.access).await?) {
+        Content::Image { config, .. } => match config_platform(&origin.document(&config, &run.session).await?) {
             Some(has) if !has.satisfies(wanted) => Err(missing(name, wanted, &[has.to_string()])),
             _ => Ok(manifest),
         },

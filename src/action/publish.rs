@@ -15,9 +15,8 @@ use crate::explain::failure::{Failure, Failures};
 use crate::input::Push;
 use crate::names::{Digest, Tag};
 use crate::registry::manifest::{Content, config_platform};
-use crate::registry::{Access, Manifest};
+use crate::registry::{Access, Manifest, Remote};
 use crate::report::{Outcome, Record};
-use crate::session::Served;
 use crate::text::bytes;
 use crate::transfer::{Destination, Graph, Mover, Origin};
 use futures_util::stream::{self, StreamExt as _};
@@ -40,10 +39,10 @@ type Steps = Vec<(Tag, TagStep, Option<Digest>)>;
 pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<String, Failures> {
     let start = Instant::now();
     let image = open(run, push, from).await?;
-    let (served, steps, there) = plan(run, push, &image).await?;
-    let mover = Mover::new(&run.access, run.policy, run.concurrency);
+    let (remote, steps, there) = plan(run, push, &image).await?;
+    let mover = Mover::new(&run.session, run.policy, run.concurrency);
     let to = Destination {
-        served,
+        remote,
         mount_from: None,
     };
     let sends = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
@@ -59,7 +58,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
             let outcome = not_brought(*step, true);
             let digest = existing.as_ref().filter(|_| outcome != Outcome::Failed);
             let moved = if place == 0 { mover.bytes() } else { 0 };
-            record(run, push, &to.served, (place, tag), digest, (start, moved), outcome);
+            record(run, push, &to.remote, (place, tag), digest, (start, moved), outcome);
         }
     })?;
     let mut results = Vec::new();
@@ -79,7 +78,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
         record(
             run,
             push,
-            &to.served,
+            &to.remote,
             (place, tag),
             digest,
             (start, moved),
@@ -105,7 +104,7 @@ async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure>
         let layout = Arc::new(beside(from, Layout::open).await?);
         let chosen = layout.choose(from.name.as_deref())?.descriptor.clone();
         let origin = Origin::Layout(layout);
-        let whole = origin.manifest(&chosen, &run.access).await?;
+        let whole = origin.manifest(&chosen, &run.session).await?;
         let root = root(run, &from.to_string(), &origin, whole, push.platform.as_ref()).await?;
         return Ok(Image::Whole(Box::new(root), origin));
     }
@@ -150,11 +149,11 @@ fn whole(image: &DockerImage, from: &Location) -> Option<(Manifest, Origin)> {
 
 /// Settles all tags before anything moves. Gives the manifest of the registry that is this image already, if there is one
 /// that another tag can be set to.
-async fn plan(run: &Run, push: &Push, image: &Image) -> Result<(Served, Steps, Option<Manifest>), Failures> {
+async fn plan(run: &Run, push: &Push, image: &Image) -> Result<(Remote, Steps, Option<Manifest>), Failures> {
     // A request has at least one tag.
     let first = push.tags.first().cloned().unwrap_or_else(Tag::latest);
-    let (served, found) = run.access.open(&push.target, &first, Access::PullPush).await?;
-    let others = push.tags.iter().skip(1).map(|tag| run.access.look(&served, tag));
+    let (remote, found) = run.session.open(&push.target, &first, Access::PullPush).await?;
+    let others = push.tags.iter().skip(1).map(|tag| run.session.look(&remote, tag));
     let mut manifests = vec![found];
     manifests.extend(all(stream::iter(others).buffered(run.concurrency).collect().await)?);
     let mut there = None;
@@ -170,11 +169,11 @@ async fn plan(run: &Run, push: &Push, image: &Image) -> Result<(Served, Steps, O
     let refused = steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
     match Failures::of(
         refused
-            .map(|(tag, _, existing)| exists(&served, tag, existing.as_ref()))
+            .map(|(tag, _, existing)| exists(&remote, tag, existing.as_ref()))
             .collect(),
     ) {
         Some(failures) => Err(failures),
-        None => Ok((served, steps, there)),
+        None => Ok((remote, steps, there)),
     }
 }
 
@@ -195,7 +194,7 @@ async fn send(run: &Run, mover: &Mover<'_>, image: Image, to: &Destination) -> R
         Image::Whole(root, origin) => (*root, origin),
         Image::Layers(image, name) => layers(mover, *image, name, to).await?,
     };
-    let graph = Graph::of(&origin, root, &run.access, run.concurrency).await?;
+    let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
     run.met(&graph.root, Some(graph.size()));
     mover.bring(&graph, &origin, to).await?;
     Ok((graph, origin))
@@ -239,7 +238,7 @@ async fn layers(
 fn record(
     run: &Run,
     push: &Push,
-    served: &Served,
+    remote: &Remote,
     (place, tag): (usize, &Tag),
     digest: Option<&Digest>,
     (start, moved): (Instant, u64),
@@ -253,7 +252,7 @@ fn record(
         bytes: moved,
         took: start.elapsed(),
         outcome,
-        credential: served.registry.credential().map(|credential| credential.source),
+        credential: remote.source(),
     };
     run.record(place, record);
 }

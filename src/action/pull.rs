@@ -11,9 +11,8 @@ use crate::explain::failure::{Failure, Failures, Kind};
 use crate::input::{Destination, Pull};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference};
-use crate::registry::{Access, Manifest, manifest};
+use crate::registry::{Access, Manifest, Remote, manifest};
 use crate::report::{Outcome, Record};
-use crate::session::Served;
 use crate::text::bytes;
 use crate::text::count;
 use futures_util::stream::{self, StreamExt as _};
@@ -26,7 +25,7 @@ const MOST_NAMES: usize = 6;
 struct Planned {
     number: usize,
     image: Reference,
-    served: Served,
+    remote: Remote,
     digest: Digest,
 }
 
@@ -100,10 +99,10 @@ fn named(image: &Reference) -> String {
 }
 
 /// Finds every image in its registry, several at a time.
-async fn find(run: &Run, images: &[Reference]) -> Result<Vec<(usize, Reference, Served, Manifest)>, Failures> {
+async fn find(run: &Run, images: &[Reference]) -> Result<Vec<(usize, Reference, Remote, Manifest)>, Failures> {
     let reads = images.iter().enumerate().map(|(number, image)| async move {
-        let (served, manifest) = run.access.read(image, Access::Pull).await?;
-        Ok((number, image.clone(), served, manifest))
+        let (remote, manifest) = run.session.read(image, Access::Pull).await?;
+        Ok((number, image.clone(), remote, manifest))
     });
     all(stream::iter(reads).buffered(run.concurrency).collect().await)
 }
@@ -112,16 +111,16 @@ async fn plan(
     run: &Run,
     pull: &Pull,
     engine: &Engine,
-    found: Vec<(usize, Reference, Served, Manifest)>,
+    found: Vec<(usize, Reference, Remote, Manifest)>,
 ) -> Result<Vec<Planned>, Failures> {
     let wanted = pull.platform.as_ref();
-    let plans = found.into_iter().map(|(number, image, served, manifest)| async move {
-        let digest = digest_to_pull(run, engine, &image, &served, &manifest, wanted).await?;
+    let plans = found.into_iter().map(|(number, image, remote, manifest)| async move {
+        let digest = digest_to_pull(run, engine, &image, &remote, &manifest, wanted).await?;
         run.met(&manifest, None);
         Ok(Planned {
             number,
             image,
-            served,
+            remote,
             digest,
         })
     });
@@ -132,7 +131,7 @@ async fn digest_to_pull(
     run: &Run,
     engine: &Engine,
     image: &Reference,
-    served: &Served,
+    remote: &Remote,
     manifest: &Manifest,
     wanted: Option<&Platform>,
 ) -> Result<Digest, Failure> {
@@ -154,11 +153,8 @@ async fn digest_to_pull(
     match pulled(manifest, &content, wanted, engine.platform()) {
         Ok(Pulled::Manifest(digest)) => Ok(digest),
         Ok(Pulled::IfConfig { manifest, config }) => {
-            let config = served
-                .registry
-                .small_blob(&image.repository, &config, &served.scopes)
-                .await;
-            let config = config.map_err(|error| run.access.explain_part(&error, served))?;
+            let config = remote.small_blob(&config).await;
+            let config = config.map_err(|error| run.session.explain_part(&error, remote))?;
             match (manifest::config_platform(&config), wanted) {
                 (Some(has), Some(wanted)) if !has.satisfies(wanted) => {
                     Err(missing(&image.to_string(), wanted, &[has.to_string()]))
@@ -179,7 +175,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
     let Planned {
         number,
         image,
-        served,
+        remote,
         digest,
     } = planned;
     let start = Instant::now();
@@ -202,9 +198,9 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
             tracing::info!(
                 "pulling `{name}` ({}) with {}",
                 digest.short(),
-                served.credential_in_words()
+                remote.credential_in_words()
             );
-            let auth = auth(&served.registry, image.repository.host());
+            let auth = auth(&remote);
             let pulled = retried(run, &name, async || {
                 engine
                     .pull(&image.repository, &digest, &auth, |progress| heartbeat.beat(progress))
@@ -212,7 +208,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
             })
             .await;
             if let Err(error) = pulled {
-                return Err(run.access.explain_relayed(error, &served, false).await);
+                return Err(run.session.explain_relayed(error, &remote, false).await);
             }
             let pulled = engine.inspect(&by_digest).await?.filter(&fits);
             pulled.ok_or_else(|| unproven(&image, &digest))?
@@ -235,7 +231,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
         bytes: heartbeat.moved,
         took: start.elapsed(),
         outcome,
-        credential: served.registry.credential().map(|credential| credential.source),
+        credential: remote.source(),
     };
     let outcome = match &result {
         // Nothing was fetched, but the daemon is another than before.

@@ -11,9 +11,8 @@ use crate::explain::failure::{Failure, Failures, Kind};
 use crate::explain::refusal::immutable;
 use crate::input::{Push, Source};
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::{Access, Manifest};
+use crate::registry::{Access, Manifest, Remote};
 use crate::report::{Outcome, Record};
-use crate::session::Served;
 use crate::text::Quoted;
 use crate::text::bytes;
 use futures_util::stream::{self, StreamExt as _};
@@ -28,7 +27,7 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     };
     let engine = connect(run, daemon).await?;
     let local = find(&engine, push, name).await?;
-    let (served, plan) = plan(run, push, &local).await?;
+    let (remote, plan) = plan(run, push, &local).await?;
     let set = || {
         plan.tags
             .iter()
@@ -37,12 +36,12 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     };
     let moved = match (&plan.there, set().next()) {
         (None, Some((place, (tag, _, existing)))) => {
-            Some(send(run, &engine, push, &served, &local, place, tag, existing.as_ref()).await?)
+            Some(send(run, &engine, push, &remote, &local, place, tag, existing.as_ref()).await?)
         }
         _ => None,
     };
     let manifest = match (&moved, &plan.there) {
-        (Some(moved), _) if set().count() > 1 => Some(read_back(run, &served, &moved.digest).await?),
+        (Some(moved), _) if set().count() > 1 => Some(read_back(run, &remote, &moved.digest).await?),
         (Some(_), _) => None,
         (None, there) => there.clone(),
     };
@@ -51,11 +50,11 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
         .map(|moved| moved.digest.clone())
         .or_else(|| manifest.as_ref().map(|manifest| manifest.digest.clone()));
     let steps = stream::iter(plan.tags.iter().enumerate()).map(|(place, (tag, step, existing))| {
-        let (manifest, moved, digest, served) = (manifest.as_ref(), moved.as_ref(), digest.as_ref(), &served);
+        let (manifest, moved, digest, remote) = (manifest.as_ref(), moved.as_ref(), digest.as_ref(), &remote);
         async move {
             settle(
                 run,
-                served,
+                remote,
                 place,
                 tag,
                 *step,
@@ -69,8 +68,8 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     });
     let outcomes = all(steps.buffered(run.concurrency).collect().await)?;
     let name = digest.map_or_else(
-        || format!("`{}`", served.repository),
-        |digest| format!("`{}` ({})", served.repository, digest.short()),
+        || format!("`{}`", remote.repository()),
+        |digest| format!("`{}` ({})", remote.repository(), digest.short()),
     );
     let amount = bytes(moved.as_ref().map_or(0, |moved| moved.bytes));
     Ok(format!(
@@ -129,26 +128,26 @@ fn not_there(wanted: &str, names: &[String]) -> Failure {
 }
 
 /// Settles all tags before anything is pushed.
-async fn plan(run: &Run, push: &Push, local: &LocalImage) -> Result<(Served, PushPlan), Failures> {
+async fn plan(run: &Run, push: &Push, local: &LocalImage) -> Result<(Remote, PushPlan), Failures> {
     // A request has at least one tag.
     let (first, others) = push
         .tags
         .split_first()
         .ok_or_else(|| Failure::new(Kind::Variables, "`TAGS` is empty", "write a tag"))?;
-    let (served, found) = run.access.open(&push.target, first, Access::PullPush).await?;
+    let (remote, found) = run.session.open(&push.target, first, Access::PullPush).await?;
     let looks = others.iter().map(|tag| {
-        let served = &served;
-        async move { run.access.look(served, tag).await.map(|found| (tag.clone(), found)) }
+        let remote = &remote;
+        async move { run.session.look(remote, tag).await.map(|found| (tag.clone(), found)) }
     });
     let mut all_found = vec![(first.clone(), found)];
     all_found.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
     let plan = PushPlan::of(all_found, &push.target, local, push.on_existing);
     let refused = plan
         .with(TagStep::Refuse)
-        .map(|(tag, existing)| exists(&served, tag, existing));
+        .map(|(tag, existing)| exists(&remote, tag, existing));
     match Failures::of(refused.collect()) {
         Some(failures) => Err(failures),
-        None => Ok((served, plan)),
+        None => Ok((remote, plan)),
     }
 }
 
@@ -159,14 +158,14 @@ async fn send(
     run: &Run,
     engine: &Engine,
     push: &Push,
-    served: &Served,
+    remote: &Remote,
     local: &LocalImage,
     place: usize,
     tag: &Tag,
     existing: Option<&Digest>,
 ) -> Result<Moved, Failure> {
     let start = Instant::now();
-    run.access.try_write(served).await?;
+    run.session.try_write(remote).await?;
     let name = format!("{}:{tag}", push.target);
     let before = engine.inspect(&name).await?.map(|image| image.id);
     if before.as_deref() != Some(local.id.as_str()) {
@@ -186,10 +185,10 @@ async fn send(
     tracing::info!(
         "pushing `{}`{renamed} with {}",
         push.source,
-        served.credential_in_words()
+        remote.credential_in_words()
     );
     let mut heartbeat = Heartbeat::new(&name);
-    let auth = auth(&served.registry, push.target.host());
+    let auth = auth(remote);
     let pushed = retried(run, &name, async || {
         engine
             .push(&push.target, tag, &auth, |progress| heartbeat.beat(progress))
@@ -200,7 +199,7 @@ async fn send(
         pushed.as_ref().map_or(Outcome::Failed, |_| Outcome::Pushed),
         heartbeat.moved,
     );
-    let record = record(served, tag, pushed.as_ref().ok(), bytes, start.elapsed(), outcome);
+    let record = record(remote, tag, pushed.as_ref().ok(), bytes, start.elapsed(), outcome);
     run.record(place, record);
     run.give_back(run.timeout).await;
     match pushed {
@@ -212,12 +211,12 @@ async fn send(
                 bytes,
             })
         }
-        Err(error) => Err(refused(run, served, error, tag, existing).await),
+        Err(error) => Err(refused(run, remote, error, tag, existing).await),
     }
 }
 
 /// What the daemon relays of a refused push, with the cause that the daemon cannot know. `existing` is where the tag points.
-async fn refused(run: &Run, served: &Served, error: engine::Error, tag: &Tag, existing: Option<&Digest>) -> Failure {
+async fn refused(run: &Run, remote: &Remote, error: engine::Error, tag: &Tag, existing: Option<&Digest>) -> Failure {
     use engine::{Error, Refusal};
     // Which status and code an immutable tag has is documented nowhere, and the daemon drops both.
     let may_be_immutable = match &error {
@@ -236,7 +235,7 @@ async fn refused(run: &Run, served: &Served, error: engine::Error, tag: &Tag, ex
             ..
         }
     );
-    let failure = run.access.explain_relayed(error, served, true).await;
+    let failure = run.session.explain_relayed(error, remote, true).await;
     if !may_be_immutable {
         return failure;
     }
@@ -251,18 +250,15 @@ async fn refused(run: &Run, served: &Served, error: engine::Error, tag: &Tag, ex
     }
 }
 
-async fn read_back(run: &Run, served: &Served, digest: &Digest) -> Result<Manifest, Failure> {
-    let read = served
-        .registry
-        .manifest(&served.repository, &Selector::Digest(digest.clone()), &served.scopes)
-        .await;
-    read.map_err(|error| run.access.explain(&error, served, false))
+async fn read_back(run: &Run, remote: &Remote, digest: &Digest) -> Result<Manifest, Failure> {
+    let read = remote.manifest(&Selector::Digest(digest.clone())).await;
+    read.map_err(|error| run.session.explain(&error, remote, false))
 }
 
 #[allow(clippy::too_many_arguments, reason = "one tag's whole story")]
 async fn settle(
     run: &Run,
-    served: &Served,
+    remote: &Remote,
     place: usize,
     tag: &Tag,
     step: TagStep,
@@ -275,7 +271,7 @@ async fn settle(
     let result = match (step, moved, manifest) {
         // `send` has recorded it.
         (TagStep::Set, Some(moved), _) if moved.tag == *tag => return Ok((tag.clone(), Outcome::Pushed)),
-        (TagStep::Set, _, Some(manifest)) => put(run, served, manifest, tag).await,
+        (TagStep::Set, _, Some(manifest)) => put(run, remote, manifest, tag).await,
         (TagStep::Same, ..) => Ok(Outcome::Same),
         _ => Ok(Outcome::Skipped),
     };
@@ -286,19 +282,19 @@ async fn settle(
         (TagStep::Set, _) => digest,
         _ => existing,
     };
-    run.record(place, record(served, tag, now, 0, start.elapsed(), outcome));
+    run.record(place, record(remote, tag, now, 0, start.elapsed(), outcome));
     result.map(|outcome| (tag.clone(), outcome))
 }
 
-fn record(served: &Served, tag: &Tag, digest: Option<&Digest>, bytes: u64, took: Duration, outcome: Outcome) -> Record {
+fn record(remote: &Remote, tag: &Tag, digest: Option<&Digest>, bytes: u64, took: Duration, outcome: Outcome) -> Record {
     Record {
         image: 0,
-        repository: served.repository.clone(),
+        repository: remote.repository().clone(),
         tag: Some(tag.clone()),
         digest: digest.cloned(),
         bytes,
         took,
         outcome,
-        credential: served.registry.credential().map(|credential| credential.source),
+        credential: remote.source(),
     }
 }

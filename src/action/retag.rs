@@ -6,21 +6,20 @@ use crate::action::plan::{TagStep, tag_step};
 use crate::explain::failure::{Failure, Failures};
 use crate::input::{OnExisting, Retag};
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::{Access, Manifest};
+use crate::registry::{Access, Manifest, Remote};
 use crate::report::{Outcome, Record};
-use crate::session::Served;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::Instant;
 
 pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
     let start = Instant::now();
-    let (served, manifest) = run.access.read(&retag.source, Access::PullPush).await?;
+    let (remote, manifest) = run.session.read(&retag.source, Access::PullPush).await?;
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
-    tracing::debug!("{name} is served with {}", served.credential_in_words());
+    tracing::debug!("{name} is served with {}", remote.credential_in_words());
     run.met(&manifest, None);
-    let steps = plan(run, &served, &manifest, retag).await?;
+    let steps = plan(run, &remote, &manifest, retag).await?;
     let done = stream::iter(steps.into_iter().enumerate())
-        .map(|(place, (tag, step, existing))| set(run, &served, &manifest, place, tag, step, existing))
+        .map(|(place, (tag, step, existing))| set(run, &remote, &manifest, place, tag, step, existing))
         .buffered(run.concurrency)
         .collect::<Vec<_>>()
         .await;
@@ -35,7 +34,7 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
 /// Where each tag points is asked only where the answer decides anything.
 async fn plan(
     run: &Run,
-    served: &Served,
+    remote: &Remote,
     manifest: &Manifest,
     retag: &Retag,
 ) -> Result<Vec<(Tag, TagStep, Option<Digest>)>, Failures> {
@@ -43,11 +42,8 @@ async fn plan(
         return Ok(retag.tags.iter().map(|tag| (tag.clone(), TagStep::Set, None)).collect());
     }
     let looks = retag.tags.iter().map(|tag| async move {
-        let existing = served
-            .registry
-            .digest(&served.repository, &Selector::Tag(tag.clone()), &served.scopes)
-            .await;
-        let existing = existing.map_err(|error| run.access.explain(&error, served, false))?;
+        let existing = remote.digest(&Selector::Tag(tag.clone())).await;
+        let existing = existing.map_err(|error| run.session.explain(&error, remote, false))?;
         let step = tag_step(
             existing.as_ref(),
             existing.as_ref() == Some(&manifest.digest),
@@ -59,7 +55,7 @@ async fn plan(
     let refused = steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
     match Failures::of(
         refused
-            .map(|(tag, _, existing)| exists(served, tag, existing.as_ref()))
+            .map(|(tag, _, existing)| exists(remote, tag, existing.as_ref()))
             .collect(),
     ) {
         Some(failures) => Err(failures),
@@ -69,7 +65,7 @@ async fn plan(
 
 async fn set(
     run: &Run,
-    served: &Served,
+    remote: &Remote,
     manifest: &Manifest,
     place: usize,
     tag: Tag,
@@ -78,7 +74,7 @@ async fn set(
 ) -> Result<(Tag, Outcome), Failure> {
     let start = Instant::now();
     let result = match step {
-        TagStep::Set => put(run, served, manifest, &tag).await,
+        TagStep::Set => put(run, remote, manifest, &tag).await,
         TagStep::Same => Ok(Outcome::Same),
         TagStep::Skip | TagStep::Refuse => Ok(Outcome::Skipped),
     };
@@ -90,7 +86,7 @@ async fn set(
     };
     let record = Record {
         image: 0,
-        repository: served.repository.clone(),
+        repository: remote.repository().clone(),
         tag: Some(tag.clone()),
         digest,
         bytes: if outcome == Outcome::Tagged {
@@ -100,7 +96,7 @@ async fn set(
         },
         took: start.elapsed(),
         outcome,
-        credential: served.registry.credential().map(|credential| credential.source),
+        credential: remote.source(),
     };
     run.record(place, record);
     result.map(|outcome| (tag, outcome))

@@ -7,10 +7,9 @@ use crate::explain::failure::{Failure, Failures};
 use crate::input::Pull;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, split};
-use crate::registry::Manifest;
 use crate::registry::manifest::Descriptor;
+use crate::registry::{Manifest, Remote};
 use crate::report::{Outcome, Record};
-use crate::session::Served;
 use crate::text::bytes;
 use crate::text::count;
 use crate::transfer::download::Wanted;
@@ -24,7 +23,7 @@ use std::time::Instant;
 /// An image that was found, and everything below it.
 struct Found {
     image: Reference,
-    served: Served,
+    remote: Remote,
     graph: Graph,
 }
 
@@ -32,16 +31,16 @@ pub(super) async fn run(
     run: &Run,
     pull: &Pull,
     to: &Location,
-    found: Vec<(usize, Reference, Served, Manifest)>,
+    found: Vec<(usize, Reference, Remote, Manifest)>,
 ) -> Result<String, Failures> {
     let start = Instant::now();
     let wanted = wanted_platform(pull, to);
-    let graphs = found.into_iter().map(|(_, image, served, manifest)| async {
-        let origin = Origin::Registry(served.clone());
+    let graphs = found.into_iter().map(|(_, image, remote, manifest)| async {
+        let origin = Origin::Registry(remote.clone());
         let root = root(run, &image.to_string(), &origin, manifest, wanted.as_ref()).await?;
-        let graph = Graph::of(&origin, root, &run.access, run.concurrency).await?;
+        let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
         run.met(&graph.root, Some(graph.size()));
-        Ok(Found { image, served, graph })
+        Ok(Found { image, remote, graph })
     });
     let found: Vec<Found> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
     let written = write(run, to, &found).await;
@@ -60,7 +59,7 @@ pub(super) async fn run(
                 } else {
                     Outcome::Failed
                 },
-                credential: found.served.registry.credential().map(|credential| credential.source),
+                credential: found.remote.source(),
             },
         );
     }
@@ -141,12 +140,12 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Fai
             }
         }
         fetched.extend(wanted.iter().map(|wanted| wanted.blob.digest.clone()));
-        groups.push((&found.served, wanted));
+        groups.push((&found.remote, wanted));
     }
-    let mover = Mover::new(&run.access, run.policy, run.concurrency);
+    let mover = Mover::new(&run.session, run.policy, run.concurrency);
     let seal = |digest: &Digest| writer.seal(digest).map_err(Failure::from);
     let fetches = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
-    let all_fetched = try_join_all(fetches.map(|(served, wanted)| mover.fetch(wanted, served, &seal)));
+    let all_fetched = try_join_all(fetches.map(|(remote, wanted)| mover.fetch(wanted, remote, &seal)));
     heartbeat(&to.to_string(), || mover.bytes(), all_fetched).await?;
     writer.finish()?;
     Ok(Written {

@@ -5,23 +5,19 @@ use crate::action::plan::TagStep;
 use crate::explain::failure::{Failure, Kind};
 use crate::explain::refusal::not_overwritten;
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::{self, Manifest, Problem};
+use crate::registry::{self, Manifest, Problem, Remote};
 use crate::report::Outcome;
-use crate::session::Served;
 use crate::text::count;
 use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
 
 /// Writes a tag at once. Only if that is refused is it asked where the tag points: a tag that is right already is right,
 /// also where a rule makes it immutable.
-pub(super) async fn put(run: &Run, served: &Served, manifest: &Manifest, tag: &Tag) -> Result<Outcome, Failure> {
+pub(super) async fn put(run: &Run, remote: &Remote, manifest: &Manifest, tag: &Tag) -> Result<Outcome, Failure> {
     let selector = Selector::Tag(tag.clone());
-    let put = served
-        .registry
-        .put_manifest(&served.repository, &selector, manifest, &served.scopes)
-        .await;
+    let put = remote.put_manifest(&selector, manifest).await;
     match put {
         Ok(_) => Ok(Outcome::Tagged),
-        Err(error) => refused(run, served, tag, &manifest.digest, error).await,
+        Err(error) => refused(run, remote, tag, &manifest.digest, error).await,
     }
 }
 
@@ -37,36 +33,37 @@ pub(super) async fn put_graph(
     match mover.tag(graph, tag, origin, to).await {
         Ok(()) => Ok(Outcome::Tagged),
         Err(TagError::Failed(failure)) => Err(failure),
-        Err(TagError::Refused(error)) => refused(run, &to.served, tag, &graph.root.digest, error).await,
+        Err(TagError::Refused(error)) => refused(run, &to.remote, tag, &graph.root.digest, error).await,
     }
 }
 
 /// What a refused write of a tag is: success where the tag is right, else a failure that knows where it points.
 async fn refused(
     run: &Run,
-    served: &Served,
+    remote: &Remote,
     tag: &Tag,
     wanted: &Digest,
     error: registry::Error,
 ) -> Result<Outcome, Failure> {
     if !matches!(error.problem, Problem::Refused { status: 400..=499, .. }) {
-        return Err(run.access.explain(&error, served, true));
+        return Err(run.session.explain(&error, remote, true));
     }
     let selector = Selector::Tag(tag.clone());
-    match served
-        .registry
-        .digest(&served.repository, &selector, &served.scopes)
-        .await
-    {
+    match remote.digest(&selector).await {
         Ok(Some(existing)) if existing == *wanted => {
             tracing::info!(
                 "`{}:{tag}` has this digest already and may not be written again",
-                served.repository
+                remote.repository()
             );
             Ok(Outcome::Same)
         }
-        Ok(Some(existing)) => Err(not_overwritten(&error, tag, &existing, &run.access.asked(served, true))),
-        Ok(None) | Err(_) => Err(run.access.explain(&error, served, true)),
+        Ok(Some(existing)) => Err(not_overwritten(
+            &error,
+            tag,
+            &existing,
+            &run.session.asked(remote, true),
+        )),
+        Ok(None) | Err(_) => Err(run.session.explain(&error, remote, true)),
     }
 }
 
@@ -80,13 +77,13 @@ pub(super) const fn not_brought(step: TagStep, any_to_set: bool) -> Outcome {
 }
 
 /// The failure of `ON_EXISTING: fail`.
-pub(super) fn exists(served: &Served, tag: &Tag, existing: Option<&Digest>) -> Failure {
+pub(super) fn exists(remote: &Remote, tag: &Tag, existing: Option<&Digest>) -> Failure {
     let now = existing.map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     Failure::new(
         Kind::Refused,
         format!(
             "the tag `{}:{tag}` is there already, as another image{now}",
-            served.repository
+            remote.repository()
         ),
         "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would go on",
     )

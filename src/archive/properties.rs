@@ -11,7 +11,7 @@ use crate::names::{Digest, Host};
 use crate::properties::fits_in_the_log;
 use crate::registry::manifest::Content;
 use crate::registry::{Network, Settings};
-use crate::session::Access;
+use crate::session::Session;
 use crate::transfer::{Graph, Origin};
 use flate2::write::GzEncoder;
 use std::collections::HashSet;
@@ -168,8 +168,8 @@ fn is_in_order(graph: &Graph) {
 }
 
 fn graph(layout: &Arc<Layout>, root: crate::registry::Manifest) -> Result<Graph, Failure> {
-    static RUNTIME: OnceLock<(tokio::runtime::Runtime, Access)> = OnceLock::new();
-    let (runtime, access) = RUNTIME.get_or_init(|| {
+    static RUNTIME: OnceLock<(tokio::runtime::Runtime, Session)> = OnceLock::new();
+    let (runtime, session) = RUNTIME.get_or_init(|| {
         let network = Network::new(Settings {
             extra_roots: Vec::new(),
             timeout: Duration::from_secs(1),
@@ -186,13 +186,13 @@ fn graph(layout: &Arc<Layout>, root: crate::registry::Manifest) -> Result<Graph,
             candidates: Vec::new(),
             warnings: Vec::new(),
         };
-        let access = Access::new(network, &Host::bitbucket(), settled, &step, false);
+        let session = Session::new(network, &Host::bitbucket(), settled, &step, false);
         match tokio::runtime::Builder::new_current_thread().build() {
-            Ok(runtime) => (runtime, access),
+            Ok(runtime) => (runtime, session),
             Err(error) => panic!("{error}"),
         }
     });
-    runtime.block_on(Graph::of(&Origin::Layout(Arc::clone(layout)), root, access, 4))
+    runtime.block_on(Graph::of(&Origin::Layout(Arc::clone(layout)), root, session, 4))
 }
 
 /// A digest of what a blob holds, or that it cannot be read. It never holds more than it states.

@@ -5,7 +5,7 @@
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
 use super::payload::Payload;
-use super::{Registry, Scopes};
+use super::{Registry, Remote};
 use crate::names::{Digest, Repository};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, LOCATION, RANGE};
@@ -74,22 +74,22 @@ impl BlobRead {
     }
 }
 
-impl Registry {
+impl Remote {
     /// Whether a repository has a blob.
     ///
     /// # Errors
     /// Any refusal but "there is none".
-    pub async fn has_blob(&self, repository: &Repository, digest: &Digest, scopes: &Scopes) -> Result<bool, Error> {
+    pub async fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
         let ask = Ask {
             method: Method::HEAD,
             ..Ask::get(
-                path(repository, digest),
-                scopes,
+                self.blob_path(digest),
+                &self.scopes,
                 0,
-                format!("looking for {}", named(repository, digest)),
+                format!("looking for {}", self.named_blob(digest)),
             )
         };
-        match self.exchange(ask).await {
+        match self.registry.exchange(ask).await {
             Ok(_) => Ok(true),
             Err(Error {
                 problem: Problem::Refused { status: 404, .. },
@@ -103,23 +103,17 @@ impl Registry {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn read_blob(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        (start, end): (u64, Option<u64>),
-        scopes: &Scopes,
-    ) -> Result<BlobRead, Error> {
-        let during = format!("reading {}", named(repository, digest));
+    pub async fn read_blob(&self, digest: &Digest, (start, end): (u64, Option<u64>)) -> Result<BlobRead, Error> {
+        let during = format!("reading {}", self.named_blob(digest));
         let range = (start > 0 || end.is_some()).then_some((start, end));
         let ask = |range| Ask {
             range,
-            ..Ask::get(path(repository, digest), scopes, 0, during.clone())
+            ..Ask::get(self.blob_path(digest), &self.scopes, 0, during.clone())
         };
-        let response = match self.open(ask(range)).await {
+        let response = match self.registry.open(ask(range)).await {
             // Either it gives no parts, or the blob is shorter than was said: the whole tells.
             Err(error) if range.is_some() && matches!(error.problem, Problem::Refused { status: 416, .. }) => {
-                self.open(ask(None)).await?
+                self.registry.open(ask(None)).await?
             }
             opened => opened?,
         };
@@ -133,10 +127,10 @@ impl Registry {
                 start: begins,
                 size,
                 surplus: start - begins,
-                registry: self.clone(),
+                registry: self.registry.clone(),
                 during,
             }),
-            _ => Err(self.error(
+            _ => Err(self.registry.error(
                 during,
                 Problem::Protocol("it sent another range than asked for".to_owned()),
                 1,
@@ -144,24 +138,18 @@ impl Registry {
         }
     }
 
-    /// Asks for a blob to be mounted from another repository of the same registry. `scopes` names both.
+    /// Asks for a blob to be mounted from another repository of the same registry. Its token names both.
     ///
     /// # Errors
     /// The refusal, which is no reason to give up: the blob can still be uploaded.
-    pub async fn mount(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        from: &Repository,
-        scopes: &Scopes,
-    ) -> Result<Mount, Error> {
-        let during = format!("mounting {}", named(repository, digest));
+    pub async fn mount(&self, digest: &Digest, from: &Repository) -> Result<Mount, Error> {
+        let during = format!("mounting {}", self.named_blob(digest));
         let path = format!(
             "{}/blobs/uploads/?mount={digest}&from={}",
-            repository.path(),
+            self.repository.path(),
             from.path()
         );
-        let answer = self.post(path, scopes, during.clone()).await?;
+        let answer = self.post(path, during.clone()).await?;
         if answer.status == 201 {
             Ok(Mount::Done)
         } else {
@@ -173,10 +161,10 @@ impl Registry {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn begin_upload(&self, repository: &Repository, scopes: &Scopes) -> Result<Upload, Error> {
-        let during = format!("beginning an upload to `{}`", repository.path());
+    pub async fn begin_upload(&self) -> Result<Upload, Error> {
+        let during = format!("beginning an upload to `{}`", self.repository.path());
         let answer = self
-            .post(format!("{}/blobs/uploads/", repository.path()), scopes, during.clone())
+            .post(format!("{}/blobs/uploads/", self.repository.path()), during.clone())
             .await?;
         self.session(&answer, during)
     }
@@ -185,35 +173,28 @@ impl Registry {
     ///
     /// # Errors
     /// The refusal; not every registry knows this request, and all drop sessions that nothing comes to.
-    pub async fn cancel_upload(&self, repository: &Repository, upload: Upload, scopes: &Scopes) -> Result<(), Error> {
-        let during = format!("giving up an upload to `{}`", repository.path());
+    pub async fn cancel_upload(&self, upload: Upload) -> Result<(), Error> {
+        let during = format!("giving up an upload to `{}`", self.repository.path());
         let ask = Ask {
             method: Method::DELETE,
             target: Target::Address(upload.location),
-            ..Ask::get(String::new(), scopes, LARGEST_ANSWER, during)
+            ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during)
         };
-        self.exchange(ask).await?;
+        self.registry.exchange(ask).await?;
         Ok(())
     }
 
     /// Uploads a blob of a known size and digest in one request, or what is missing of it in its session.
     ///
     /// # Errors
-    /// The refusal, or what stopped the body. [`Registry::resume`] tells what is left of the session.
-    pub async fn put_blob(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        upload: &Upload,
-        body: Payload,
-        scopes: &Scopes,
-    ) -> Result<(), Error> {
+    /// The refusal, or what stopped the body. [`Remote::resume`] tells what is left of the session.
+    pub async fn put_blob(&self, digest: &Digest, upload: &Upload, body: Payload) -> Result<(), Error> {
         let rest = body.size.filter(|size| upload.stored > 0 && *size > 0);
         let ask = Ask {
             range: rest.map(|size| (upload.stored, Some(upload.stored + size))),
-            ..closing(repository, digest, upload, scopes)
+            ..self.closing(digest, upload)
         };
-        self.send_once(&ask, body).await?;
+        self.registry.send_once(&ask, body).await?;
         Ok(())
     }
 
@@ -221,21 +202,15 @@ impl Registry {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn close_upload(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        upload: &Upload,
-        scopes: &Scopes,
-    ) -> Result<(), Error> {
+    pub async fn close_upload(&self, digest: &Digest, upload: &Upload) -> Result<(), Error> {
         let ask = Ask {
             body: Some(Bytes::new()),
-            ..closing(repository, digest, upload, scopes)
+            ..self.closing(digest, upload)
         };
-        match self.exchange(ask).await {
+        match self.registry.exchange(ask).await {
             Ok(_) => Ok(()),
             // A session that was closed by a try whose answer was lost is gone.
-            Err(error) if error.is_refused() && self.has_blob(repository, digest, scopes).await? => Ok(()),
+            Err(error) if error.is_refused() && self.has_blob(digest).await? => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -244,19 +219,13 @@ impl Registry {
     ///
     /// # Errors
     /// No answer.
-    pub async fn resume(
-        &self,
-        repository: &Repository,
-        digest: Option<&Digest>,
-        upload: Upload,
-        scopes: &Scopes,
-    ) -> Result<Resumed, Error> {
-        let during = format!("asking how far an upload to `{}` came", repository.path());
+    pub async fn resume(&self, digest: Option<&Digest>, upload: Upload) -> Result<Resumed, Error> {
+        let during = format!("asking how far an upload to `{}` came", self.repository.path());
         let ask = Ask {
             target: Target::Address(upload.location.clone()),
-            ..Ask::get(String::new(), scopes, LARGEST_ANSWER, during.clone())
+            ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
         };
-        match self.exchange(ask).await {
+        match self.registry.exchange(ask).await {
             Ok(answer) => {
                 let stored = answer.headers.get(RANGE).and_then(|value| stored(value.to_str().ok()?));
                 let location = self
@@ -267,7 +236,7 @@ impl Registry {
             // Registries drop a session that broke off (docker-registry 2.8, whose `_state` must name the newest byte), or
             // know no such question; or the upload is done.
             Err(error) if error.is_refused() => match digest {
-                Some(digest) if self.has_blob(repository, digest, scopes).await? => Ok(Resumed::Done),
+                Some(digest) if self.has_blob(digest).await? => Ok(Resumed::Done),
                 _ => Ok(Resumed::Gone),
             },
             Err(error) => Err(error),
@@ -278,21 +247,15 @@ impl Registry {
     ///
     /// # Errors
     /// The refusal, or what stopped the body.
-    pub async fn append(
-        &self,
-        repository: &Repository,
-        upload: &Upload,
-        body: Payload,
-        scopes: &Scopes,
-    ) -> Result<Upload, Error> {
-        let during = format!("uploading to `{}`", repository.path());
+    pub async fn append(&self, upload: &Upload, body: Payload) -> Result<Upload, Error> {
+        let during = format!("uploading to `{}`", self.repository.path());
         let ask = Ask {
             method: Method::PATCH,
             target: Target::Address(upload.location.clone()),
             content_type: Some("application/octet-stream".to_owned()),
-            ..Ask::get(String::new(), scopes, LARGEST_ANSWER, during.clone())
+            ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
         };
-        let response = self.send_once(&ask, body).await?;
+        let response = self.registry.send_once(&ask, body).await?;
         let answer = Answer {
             status: response.status().as_u16(),
             url: response.url().clone(),
@@ -302,13 +265,13 @@ impl Registry {
         self.session(&answer, during)
     }
 
-    async fn post(&self, path: String, scopes: &Scopes, during: String) -> Result<Answer, Error> {
+    async fn post(&self, path: String, during: String) -> Result<Answer, Error> {
         let ask = Ask {
             method: Method::POST,
             body: Some(Bytes::new()),
-            ..Ask::get(path, scopes, LARGEST_ANSWER, during)
+            ..Ask::get(path, &self.scopes, LARGEST_ANSWER, during)
         };
-        self.exchange(ask).await
+        self.registry.exchange(ask).await
     }
 
     /// The session's address, its query kept as it is: registries keep their state there.
@@ -316,30 +279,38 @@ impl Registry {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         match location.and_then(|location| answer.url.join(location).ok()) {
             Some(location) => Ok(Upload { location, stored: 0 }),
-            None => Err(self.error(
+            None => Err(self.registry.error(
                 during,
                 Problem::Protocol("an upload session without a `Location`".to_owned()),
                 1,
             )),
         }
     }
-}
 
-/// The request that ends an upload.
-fn closing<'a>(repository: &Repository, digest: &Digest, upload: &Upload, scopes: &'a Scopes) -> Ask<'a> {
-    let mut location = upload.location.clone();
-    location.query_pairs_mut().append_pair("digest", digest.as_str());
-    Ask {
-        method: Method::PUT,
-        target: Target::Address(location),
-        content_type: Some("application/octet-stream".to_owned()),
-        stores: true,
-        ..Ask::get(
-            String::new(),
-            scopes,
-            LARGEST_ANSWER,
-            format!("writing {}", named(repository, digest)),
-        )
+    /// The request that ends an upload.
+    fn closing(&self, digest: &Digest, upload: &Upload) -> Ask<'_> {
+        let mut location = upload.location.clone();
+        location.query_pairs_mut().append_pair("digest", digest.as_str());
+        Ask {
+            method: Method::PUT,
+            target: Target::Address(location),
+            content_type: Some("application/octet-stream".to_owned()),
+            stores: true,
+            ..Ask::get(
+                String::new(),
+                &self.scopes,
+                LARGEST_ANSWER,
+                format!("writing {}", self.named_blob(digest)),
+            )
+        }
+    }
+
+    fn blob_path(&self, digest: &Digest) -> String {
+        format!("{}/blobs/{digest}", self.repository.path())
+    }
+
+    fn named_blob(&self, digest: &Digest) -> String {
+        format!("the blob `{}` of `{}`", digest.short(), self.repository.path())
     }
 }
 
@@ -350,14 +321,6 @@ fn stored(range: &str) -> Option<u64> {
     let last = range.strip_prefix("bytes=").unwrap_or(range).strip_prefix("0-")?;
     let last: u64 = last.parse().ok()?;
     (last > 0).then(|| last.saturating_add(1))
-}
-
-fn path(repository: &Repository, digest: &Digest) -> String {
-    format!("{}/blobs/{digest}", repository.path())
-}
-
-fn named(repository: &Repository, digest: &Digest) -> String {
-    format!("the blob `{}` of `{}`", digest.short(), repository.path())
 }
 
 /// First byte and whole size of `Content-Range: bytes 5-9/10`, as far as they are there.

@@ -2,9 +2,8 @@
 
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, Target};
-use super::scope::Scopes;
-use super::{Registry, manifest};
-use crate::names::{Digest, Repository, Selector, Tag};
+use super::{Remote, manifest};
+use crate::names::{Digest, Selector, Tag};
 use crate::text::Quoted;
 use reqwest::Url;
 
@@ -15,28 +14,23 @@ const MOST_PAGES: usize = 1000;
 /// Largest list of tags that is read, in bytes.
 const LARGEST_LIST: usize = 4 * 1024 * 1024;
 
-impl Registry {
+impl Remote {
     /// The manifests whose `subject` is this digest, as descriptors with their annotations: by the referrers API, or where
     /// a registry lacks it by the tag that stands in for it (OCI distribution specification, "Listing Referrers").
     ///
     /// # Errors
     /// The refusal. That a registry knows no referrers is an empty list.
-    pub async fn referrers(
-        &self,
-        repository: &Repository,
-        subject: &Digest,
-        scopes: &Scopes,
-    ) -> Result<Vec<serde_json::Value>, Error> {
-        let during = format!("listing what refers to `{}@{subject}`", repository.path());
+    pub async fn referrers(&self, subject: &Digest) -> Result<Vec<serde_json::Value>, Error> {
+        let during = format!("listing what refers to `{}@{subject}`", self.repository.path());
         let mut found = Vec::new();
-        let mut page = Target::Path(format!("{}/referrers/{subject}", repository.path()));
+        let mut page = Target::Path(format!("{}/referrers/{subject}", self.repository.path()));
         for _ in 0..MOST_PAGES {
             let ask = Ask {
                 target: page,
                 accept: Some("application/vnd.oci.image.index.v1+json"),
-                ..Ask::get(String::new(), scopes, manifest::LARGEST, during.clone())
+                ..Ask::get(String::new(), &self.scopes, manifest::LARGEST, during.clone())
             };
-            let answer = match self.exchange(ask).await {
+            let answer = match self.registry.exchange(ask).await {
                 Ok(answer) => answer,
                 // Registries without the API say so with any of these.
                 Err(Error {
@@ -46,7 +40,7 @@ impl Registry {
                             ..
                         },
                     ..
-                }) => return self.referrers_by_tag(repository, subject, scopes).await,
+                }) => return self.referrers_by_tag(subject).await,
                 Err(error) => return Err(error),
             };
             found.extend(entries(&answer.body));
@@ -62,16 +56,11 @@ impl Registry {
     ///
     /// # Errors
     /// Any refusal but "there is none".
-    pub async fn referrers_by_tag(
-        &self,
-        repository: &Repository,
-        subject: &Digest,
-        scopes: &Scopes,
-    ) -> Result<Vec<serde_json::Value>, Error> {
+    pub async fn referrers_by_tag(&self, subject: &Digest) -> Result<Vec<serde_json::Value>, Error> {
         let Ok(tag) = Tag::parse(&fallback_tag(subject)) else {
             return Ok(Vec::new());
         };
-        match self.manifest(repository, &Selector::Tag(tag), scopes).await {
+        match self.manifest(&Selector::Tag(tag)).await {
             Ok(index) => Ok(entries(&index.bytes)),
             Err(Error {
                 problem: Problem::Refused { status: 404, .. },
@@ -85,9 +74,9 @@ impl Registry {
     ///
     /// # Errors
     /// The refusal; registries need not offer the list.
-    pub async fn tags(&self, repository: &Repository, most: usize, scopes: &Scopes) -> Result<Vec<Tag>, Error> {
-        let first = Target::Path(format!("{}/tags/list?n={most}", repository.path()));
-        let (mut tags, _) = self.tag_page(repository, first, scopes).await?;
+    pub async fn tags(&self, most: usize) -> Result<Vec<Tag>, Error> {
+        let first = Target::Path(format!("{}/tags/list?n={most}", self.repository.path()));
+        let (mut tags, _) = self.tag_page(first).await?;
         tags.truncate(most);
         Ok(tags)
     }
@@ -96,19 +85,19 @@ impl Registry {
     ///
     /// # Errors
     /// The refusal, or more pages than any repository has.
-    pub async fn all_tags(&self, repository: &Repository, scopes: &Scopes) -> Result<Vec<Tag>, Error> {
+    pub async fn all_tags(&self) -> Result<Vec<Tag>, Error> {
         let mut tags = Vec::new();
-        let mut page = Target::Path(format!("{}/tags/list?n={TAGS_ON_A_PAGE}", repository.path()));
+        let mut page = Target::Path(format!("{}/tags/list?n={TAGS_ON_A_PAGE}", self.repository.path()));
         for _ in 0..MOST_PAGES {
-            let (more, next) = self.tag_page(repository, page, scopes).await?;
+            let (more, next) = self.tag_page(page).await?;
             tags.extend(more);
             match next {
                 Some(next) => page = Target::Address(next),
                 None => return Ok(tags),
             }
         }
-        let during = format!("listing the tags of `{}`", repository.path());
-        Err(self.error(
+        let during = format!("listing the tags of `{}`", self.repository.path());
+        Err(self.registry.error(
             during,
             Problem::Protocol(format!("it has more than {MOST_PAGES} pages of tags")),
             1,
@@ -116,25 +105,20 @@ impl Registry {
     }
 
     /// One page of tags, and where the next one is (`Link`, RFC 8288).
-    async fn tag_page(
-        &self,
-        repository: &Repository,
-        target: Target,
-        scopes: &Scopes,
-    ) -> Result<(Vec<Tag>, Option<Url>), Error> {
+    async fn tag_page(&self, target: Target) -> Result<(Vec<Tag>, Option<Url>), Error> {
         #[derive(serde::Deserialize)]
         struct List {
             #[serde(default)]
             tags: Option<Vec<String>>,
         }
-        let during = format!("listing the tags of `{}`", repository.path());
+        let during = format!("listing the tags of `{}`", self.repository.path());
         let ask = Ask {
             target,
-            ..Ask::get(String::new(), scopes, LARGEST_LIST, during.clone())
+            ..Ask::get(String::new(), &self.scopes, LARGEST_LIST, during.clone())
         };
-        let answer = self.exchange(ask).await?;
+        let answer = self.registry.exchange(ask).await?;
         let list: List = serde_json::from_slice(&answer.body).map_err(|_| {
-            self.error(
+            self.registry.error(
                 during.clone(),
                 Problem::Protocol("the list is no list of tags".to_owned()),
                 1,
@@ -168,7 +152,7 @@ impl Registry {
             to: Quoted::new(link),
             why: "the next page of a list must be on the registry itself",
         };
-        Err(self.error(during.to_owned(), problem, 1))
+        Err(self.registry.error(during.to_owned(), problem, 1))
     }
 }
 

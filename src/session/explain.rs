@@ -1,42 +1,42 @@
 //! What a refusal means in this run, with what Bitbucket knows of the API token.
 
-use super::{Access, Served, is_missing_tag};
+use super::{Session, is_missing_tag};
 use crate::credential::{Credential, Source};
 use crate::engine;
 use crate::explain::bitbucket;
 use crate::explain::failure::{self, Failure, Failures};
 use crate::explain::refusal::{self, Asked, all_turned_away, not_granted, with_suggestions};
 use crate::names::{Reference, Repository, Selector};
-use crate::registry::{Error, Registry};
+use crate::registry::{Error, Registry, Remote};
 
 /// Most tags that are looked at for a suggestion.
 const TAGS_FOR_SUGGESTIONS: usize = 1000;
 
-impl Access {
+impl Session {
     /// The failure that an error is, in the words for this run.
     #[must_use]
-    pub fn explain(&self, error: &Error, served: &Served, write: bool) -> Failure {
-        refusal::explain(error, &self.asked(served, write))
+    pub fn explain(&self, error: &Error, remote: &Remote, write: bool) -> Failure {
+        refusal::explain(error, &self.asked(remote, write))
     }
 
     /// The failure that an error is of reading what a manifest names.
     #[must_use]
-    pub fn explain_part(&self, error: &Error, served: &Served) -> Failure {
-        refusal::explain_part(error, &self.asked(served, false))
+    pub fn explain_part(&self, error: &Error, remote: &Remote) -> Failure {
+        refusal::explain_part(error, &self.asked(remote, false))
     }
 
     /// The failure that an error of the Docker daemon is, which may be a registry's refusal that it relays.
-    pub async fn explain_relayed(&self, error: engine::Error, served: &Served, write: bool) -> Failure {
-        let granted = served.registry.granted(&served.scopes).await;
-        refusal::relayed(error, &granted, &self.asked(served, write))
+    pub async fn explain_relayed(&self, error: engine::Error, remote: &Remote, write: bool) -> Failure {
+        let granted = remote.granted().await;
+        refusal::relayed(error, &granted, &self.asked(remote, write))
     }
 
     /// What was asked, for an explanation.
     #[must_use]
-    pub fn asked<'a>(&'a self, served: &'a Served, write: bool) -> Asked<'a> {
+    pub fn asked<'a>(&'a self, remote: &'a Remote, write: bool) -> Asked<'a> {
         Asked {
-            scopes: Some(&served.scopes),
-            ..self.asked_of(Some(&served.repository), served.registry.credential(), write)
+            scopes: Some(remote.scopes()),
+            ..self.asked_of(Some(remote.repository()), remote.credential(), write)
         }
     }
 
@@ -88,10 +88,10 @@ impl Access {
     }
 
     /// The refusal that a token without a needed right is, if its server says so.
-    pub(super) async fn shortfall(&self, served: &Served) -> Option<Failure> {
-        let granted = served.registry.granted(&served.scopes).await;
-        let missing = served.scopes.shortfall(&granted);
-        (!missing.is_empty()).then(|| not_granted(&missing, &granted, &self.asked(served, true)))
+    pub(super) async fn shortfall(&self, remote: &Remote) -> Option<Failure> {
+        let granted = remote.granted().await;
+        let missing = remote.scopes().shortfall(&granted);
+        (!missing.is_empty()).then(|| not_granted(&missing, &granted, &self.asked(remote, true)))
     }
 
     pub(super) fn turned_away(&self, refusals: Vec<Failure>, place: &str) -> Failure {
@@ -110,8 +110,8 @@ impl Access {
         })
     }
 
-    pub(super) async fn explain_missing(&self, error: &Error, served: &Served, image: &Reference) -> Failure {
-        let failure = self.explain(error, served, false);
+    pub(super) async fn explain_missing(&self, error: &Error, remote: &Remote, image: &Reference) -> Failure {
+        let failure = self.explain(error, remote, false);
         if !is_missing_tag(error) {
             return failure;
         }
@@ -120,11 +120,7 @@ impl Access {
             Selector::Digest(_) => return refusal::without_digest(failure, error),
         };
         // A registry need not list tags; then there is no suggestion, and that is all.
-        match served
-            .registry
-            .tags(&image.repository, TAGS_FOR_SUGGESTIONS, &served.scopes)
-            .await
-        {
+        match remote.tags(TAGS_FOR_SUGGESTIONS).await {
             Ok(tags) => with_suggestions(failure, &wanted, &tags),
             Err(error) => {
                 tracing::debug!("no tags to suggest: {error}");

@@ -11,13 +11,13 @@ use crate::explain::failure::Failure;
 use crate::explain::refusal::turns_away;
 use crate::input::Step;
 use crate::names::{Digest, Host, Reference, Repository, Selector, Tag};
-use crate::registry::{self, Code, Error, Manifest, Network, Problem, Registry, Scopes};
+use crate::registry::{self, Code, Error, Manifest, Network, Problem, Registry, Remote, Scopes};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The registries of a run, each as seen with each credential that may serve it.
 #[derive(Debug)]
-pub struct Access {
+pub struct Session {
     network: Arc<Network>,
     registry: Host,
     step: Step,
@@ -30,43 +30,22 @@ pub struct Access {
     writes: bool,
 }
 
-/// A repository with the credential that serves it.
-#[derive(Debug, Clone)]
-pub struct Served {
-    /// The repository.
-    pub repository: Repository,
-    /// The registry, signed in to.
-    pub registry: Registry,
-    /// The rights that its token was asked for.
-    pub scopes: Scopes,
-}
-
-impl Served {
-    /// `the API token`, `no credential`: what serves, in a sentence.
-    #[must_use]
-    pub fn credential_in_words(&self) -> &'static str {
-        self.registry
-            .credential()
-            .map_or("no credential", |credential| credential.source.in_words())
-    }
-}
-
 /// Both sides of a copy.
 #[derive(Debug)]
 pub struct Pair {
     /// Where it comes from.
-    pub from: Served,
+    pub from: Remote,
     /// What it is.
     pub manifest: Manifest,
     /// Where it goes.
-    pub to: Served,
+    pub to: Remote,
     /// Whether one token serves both, so that blobs can be mounted.
     pub joined: bool,
     /// Where the first tag points now, if that was asked already.
     pub existing: Option<Option<Digest>>,
 }
 
-impl Access {
+impl Session {
     /// Opens no connection.
     #[must_use]
     pub fn new(network: Arc<Network>, registry: &Host, settled: Settled, step: &Step, writes: bool) -> Self {
@@ -98,23 +77,19 @@ impl Access {
     ///
     /// # Errors
     /// Why none was let in, or why there is no such manifest.
-    pub async fn read(&self, image: &Reference, access: registry::Access) -> Result<(Served, Manifest), Failure> {
+    pub async fn read(&self, image: &Reference, access: registry::Access) -> Result<(Remote, Manifest), Failure> {
         let scopes = Scopes::of(&image.repository, access);
         let mut refusals = Vec::new();
-        for served in self.candidates(&image.repository, &scopes) {
-            match served
-                .registry
-                .manifest(&image.repository, &image.selector(), &scopes)
-                .await
-            {
+        for remote in self.candidates(&image.repository, &scopes) {
+            match remote.manifest(&image.selector()).await {
                 // What could be read may be read, whatever the token says: a public image needs no grant.
-                Ok(manifest) if access == registry::Access::Pull => return Ok((served, manifest)),
-                Ok(manifest) => match self.shortfall(&served).await {
-                    None => return Ok((served, manifest)),
+                Ok(manifest) if access == registry::Access::Pull => return Ok((remote, manifest)),
+                Ok(manifest) => match self.shortfall(&remote).await {
+                    None => return Ok((remote, manifest)),
                     Some(refusal) => refusals.push(refusal),
                 },
-                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &served, false)),
-                Err(error) => return Err(self.explain_missing(&error, &served, image).await),
+                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &remote, false)),
+                Err(error) => return Err(self.explain_missing(&error, &remote, image).await),
             }
         }
         Err(self.turned_away(refusals, &image.repository.to_string()))
@@ -129,25 +104,21 @@ impl Access {
         repository: &Repository,
         tag: &Tag,
         access: registry::Access,
-    ) -> Result<(Served, Option<Manifest>), Failure> {
+    ) -> Result<(Remote, Option<Manifest>), Failure> {
         let scopes = Scopes::of(repository, access);
         let mut refusals = Vec::new();
-        for served in self.candidates(repository, &scopes) {
-            let found = match served
-                .registry
-                .manifest(repository, &Selector::Tag(tag.clone()), &scopes)
-                .await
-            {
+        for remote in self.candidates(repository, &scopes) {
+            let found = match remote.manifest(&Selector::Tag(tag.clone())).await {
                 Ok(manifest) => Some(manifest),
                 Err(error) if is_missing_tag(&error) => None,
                 Err(error) if turns_away(&error) => {
-                    refusals.push(self.explain(&error, &served, false));
+                    refusals.push(self.explain(&error, &remote, false));
                     continue;
                 }
-                Err(error) => return Err(self.explain(&error, &served, false)),
+                Err(error) => return Err(self.explain(&error, &remote, false)),
             };
-            match self.shortfall(&served).await {
-                None => return Ok((served, found)),
+            match self.shortfall(&remote).await {
+                None => return Ok((remote, found)),
                 Some(refusal) => refusals.push(refusal),
             }
         }
@@ -158,16 +129,12 @@ impl Access {
     ///
     /// # Errors
     /// Any refusal but "there is none".
-    pub async fn look(&self, served: &Served, tag: &Tag) -> Result<Option<Manifest>, Failure> {
+    pub async fn look(&self, remote: &Remote, tag: &Tag) -> Result<Option<Manifest>, Failure> {
         let selector = Selector::Tag(tag.clone());
-        match served
-            .registry
-            .manifest(&served.repository, &selector, &served.scopes)
-            .await
-        {
+        match remote.manifest(&selector).await {
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) if is_missing_tag(&error) => Ok(None),
-            Err(error) => Err(self.explain(&error, served, false)),
+            Err(error) => Err(self.explain(&error, remote, false)),
         }
     }
 
@@ -201,24 +168,21 @@ impl Access {
 
     /// The digest that an image of another registry has now, by a HEAD: where pulls are counted, a GET of a manifest is one
     /// and a HEAD is not ("Docker Hub pull usage and limits", Docker). `None` where only a GET will tell, or say why not.
-    async fn see(&self, image: &Reference) -> Result<Option<(Served, Digest)>, Failure> {
+    async fn see(&self, image: &Reference) -> Result<Option<(Remote, Digest)>, Failure> {
         if *image.repository.host() == self.registry {
             return Ok(None);
         }
         let scopes = Scopes::of(&image.repository, registry::Access::Pull);
-        let Some(served) = self.candidates(&image.repository, &scopes).pop() else {
+        let Some(remote) = self.candidates(&image.repository, &scopes).pop() else {
             return Ok(None);
         };
-        let Served {
-            repository, registry, ..
-        } = &served;
-        match registry.digest(repository, &image.selector(), &scopes).await {
-            Ok(digest) => Ok(digest.map(|digest| (served, digest))),
+        match remote.digest(&image.selector()).await {
+            Ok(digest) => Ok(digest.map(|digest| (remote, digest))),
             // No answer, a wrong password, "not now": a GET meets the same. Any other answer to a HEAD may be to the HEAD alone,
             // and has no words.
             Err(error) => match error.problem {
                 Problem::Unreachable(_) | Problem::SignIn { .. } | Problem::Refused { status: 429.., .. } => {
-                    Err(self.explain(&error, &served, false))
+                    Err(self.explain(&error, &remote, false))
                 }
                 _ => Ok(None),
             },
@@ -230,13 +194,11 @@ impl Access {
         let scopes =
             Scopes::of(&source.repository, registry::Access::Pull).and(&Scopes::of(target, registry::Access::PullPush));
         for registry in self.registries(target.host()) {
-            let served = |repository: &Repository| Served {
-                repository: repository.clone(),
-                registry: registry.clone(),
-                scopes: scopes.clone(),
-            };
-            let (from, to) = (served(&source.repository), served(target));
-            match registry.manifest(&source.repository, &source.selector(), &scopes).await {
+            let (from, to) = (
+                registry.remote(&source.repository, &scopes),
+                registry.remote(target, &scopes),
+            );
+            match from.manifest(&source.selector()).await {
                 Ok(manifest) if self.shortfall(&to).await.is_none() => {
                     return Ok(Some(Pair {
                         from,
@@ -261,11 +223,11 @@ impl Access {
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, Failure> {
         let scopes = Scopes::of(repository, registry::Access::Pull);
         let mut refusals = Vec::new();
-        for served in self.candidates(repository, &scopes) {
-            match served.registry.all_tags(repository, &scopes).await {
+        for remote in self.candidates(repository, &scopes) {
+            match remote.all_tags().await {
                 Ok(tags) => return Ok(tags),
-                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &served, false)),
-                Err(error) => return Err(self.explain(&error, &served, false)),
+                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &remote, false)),
+                Err(error) => return Err(self.explain(&error, &remote, false)),
             }
         }
         Err(self.turned_away(refusals, &repository.to_string()))
@@ -293,14 +255,12 @@ impl Access {
     }
 
     /// A repository with each credential that may serve it, in the order in which they are asked.
-    fn candidates(&self, repository: &Repository, scopes: &Scopes) -> Vec<Served> {
-        let registries = self.registries(repository.host()).into_iter();
-        let served = registries.map(|registry| Served {
-            repository: repository.clone(),
-            registry,
-            scopes: scopes.clone(),
-        });
-        served.collect()
+    fn candidates(&self, repository: &Repository, scopes: &Scopes) -> Vec<Remote> {
+        let registries = self.registries(repository.host());
+        registries
+            .iter()
+            .map(|registry| registry.remote(repository, scopes))
+            .collect()
     }
 
     fn registries(&self, host: &Host) -> Vec<Registry> {

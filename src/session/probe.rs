@@ -1,29 +1,29 @@
 //! What is tried without reading an image: whether the registry answers, signs in, and lets write.
 
-use super::{Access, Served};
+use super::Session;
 use crate::credential::{Credential, Source};
 use crate::explain::failure::{self, Failure};
 use crate::explain::refusal::{self, turns_away};
-use crate::registry::{Error, Granted, Problem, Registry, SignIn};
+use crate::registry::{Error, Granted, Problem, Registry, Remote, SignIn};
 
-impl Access {
+impl Session {
     /// Finds out whether a repository may be written to, where the token does not tell: opens an upload session and gives
     /// it up again. Docker takes a denied upload for a fault that may pass and tries it for 75 seconds before it says
     /// anything (seen with 20.10.24), so what the daemon is to push is asked for beforehand.
     ///
     /// # Errors
     /// The refusal. Any other fault is left for the push itself to meet.
-    pub async fn try_write(&self, served: &Served) -> Result<(), Failure> {
-        if served.registry.granted(&served.scopes).await != Granted::Unknown {
+    pub async fn try_write(&self, remote: &Remote) -> Result<(), Failure> {
+        if remote.granted().await != Granted::Unknown {
             return Ok(());
         }
-        match self.try_upload(served).await {
+        match self.try_upload(remote).await {
             Ok(_) => Ok(()),
-            Err(error) if turns_away(&error) => Err(self.explain(&error, served, true)),
+            Err(error) if turns_away(&error) => Err(self.explain(&error, remote, true)),
             Err(error) => {
                 tracing::debug!(
                     "whether `{}` may be written to is not known: {error}",
-                    served.repository
+                    remote.repository()
                 );
                 Ok(())
             }
@@ -34,14 +34,9 @@ impl Access {
     ///
     /// # Errors
     /// The session was refused.
-    pub async fn try_upload(&self, served: &Served) -> Result<bool, Error> {
-        let Served {
-            repository,
-            registry,
-            scopes,
-        } = served;
-        let session = registry.begin_upload(repository, scopes).await?;
-        let cancelled = registry.cancel_upload(repository, session, scopes).await;
+    pub async fn try_upload(&self, remote: &Remote) -> Result<bool, Error> {
+        let upload = remote.begin_upload().await?;
+        let cancelled = remote.cancel_upload(upload).await;
         if let Err(error) = &cancelled {
             tracing::debug!("an upload session stays open: {error}");
         }

@@ -7,8 +7,7 @@ use crate::explain::failure::{Failure, Kind};
 use crate::names::Digest;
 use crate::names::Hasher;
 use crate::registry::retry::Tries;
-use crate::registry::{self, Payload, Problem, Resumed, Upload};
-use crate::session::Served;
+use crate::registry::{self, Payload, Problem, Remote, Resumed, Upload};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};
@@ -30,8 +29,8 @@ impl Mover<'_> {
         name: &str,
         to: &Destination,
     ) -> Result<(Digest, u64), Failure> {
-        let served = &to.served;
-        let explained = |error: &registry::Error| self.access.explain(error, served, true);
+        let remote = &to.remote;
+        let explained = |error: &registry::Error| self.session.explain(error, remote, true);
         let mut tries = Tries::new(self.policy, 0);
         let mut session = None;
         // So many bytes came out of the layer so far: no session can have more.
@@ -40,17 +39,17 @@ impl Mover<'_> {
             let upload = if let Some(upload) = session.take() {
                 upload
             } else {
-                let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
+                let begun = remote.begin_upload().await;
                 begun.map_err(|error| explained(&error))?
             };
-            let error = match self.compress_once(layer, name, served, &upload, &mut made).await {
+            let error = match self.compress_once(layer, name, remote, &upload, &mut made).await {
                 Ok(compressed) => return Ok((compressed.digest, compressed.size)),
                 Err(Broken::Failed(failure)) => return Err(failure),
                 Err(Broken::Target(error)) => error,
             };
-            self.pause(&error, &upload, &mut tries, served).await?;
+            self.pause(&error, &upload, &mut tries, remote).await?;
             // The same bytes come out of the same layer, so what arrived need not be sent again.
-            let left = left(upload, (None, made), &error, served, &mut tries).await;
+            let left = left(upload, (None, made), &error, remote, &mut tries).await;
             if let Resumed::Session(upload) = left.map_err(|error| explained(&error))? {
                 session = Some(upload);
             }
@@ -61,11 +60,10 @@ impl Mover<'_> {
         &self,
         layer: &Layer,
         name: &str,
-        to: &Served,
+        to: &Remote,
         upload: &Upload,
         made: &mut u64,
     ) -> Result<Compressed, Broken> {
-        let (registry, repository, scopes) = (&to.registry, &to.repository, &to.scopes);
         let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
         let payload = Payload {
             stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
@@ -92,7 +90,7 @@ impl Mover<'_> {
                 size,
             })
         });
-        let (read, appended) = tokio::join!(read, registry.append(repository, upload, payload, scopes));
+        let (read, appended) = tokio::join!(read, to.append(upload, payload));
         let unread = |error: &io::Error| {
             Broken::Failed(Failure::new(
                 Kind::Other,
@@ -105,16 +103,14 @@ impl Mover<'_> {
             .map_err(|error| unread(&error))?;
         *made = compressed.size.max(*made);
         let session = appended.map_err(Broken::Target)?;
-        let closed = registry
-            .close_upload(repository, &compressed.digest, &session, scopes)
-            .await;
+        let closed = to.close_upload(&compressed.digest, &session).await;
         closed.map_err(|error| {
             let is_gone = matches!(error.problem, Problem::Refused { status: 404 | 416, .. });
             if is_gone || is_spoilt(&error, upload) {
                 return Broken::Target(error);
             }
             // It has had its tries.
-            Broken::Failed(self.access.explain(&error, to, true))
+            Broken::Failed(self.session.explain(&error, to, true))
         })?;
         self.count(compressed.size);
         Ok(compressed)

@@ -13,10 +13,9 @@ use crate::explain::failure::{Failure, Kind};
 use crate::files::FREE_SPACE;
 use crate::names::Digest;
 use crate::names::Hasher;
-use crate::registry;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::Tries;
-use crate::session::Served;
+use crate::registry::{self, Remote};
 use futures_util::future::try_join_all;
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -42,7 +41,7 @@ impl Mover<'_> {
     pub async fn fetch(
         &self,
         wanted: &[Wanted],
-        from: &Served,
+        from: &Remote,
         seal: &impl Fn(&Digest) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let board = RefCell::new(Board::of(wanted));
@@ -55,7 +54,7 @@ impl Mover<'_> {
         &self,
         board: &RefCell<Board<'_>>,
         changed: &Notify,
-        from: &Served,
+        from: &Remote,
         seal: &impl Fn(&Digest) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         loop {
@@ -88,7 +87,7 @@ impl Mover<'_> {
         board: &RefCell<Board<'_>>,
         changed: &Notify,
         number: usize,
-        from: &Served,
+        from: &Remote,
     ) -> Result<(), Failure> {
         let blob = board.borrow().blob_of(number).clone();
         let mut tries = Tries::new(self.policy, board.borrow().pieces[number].at);
@@ -96,14 +95,14 @@ impl Mover<'_> {
             let error = match self.read_piece(board, changed, number, from).await {
                 Ok(()) => break,
                 Err(Broken::Registry(error)) => error,
-                Err(Broken::Unopened(error)) => return Err(self.access.explain_part(&error, from)),
+                Err(Broken::Unopened(error)) => return Err(self.session.explain_part(&error, from)),
                 Err(Broken::Part { end }) if tries.goes_on(end) => continue,
                 Err(Broken::Size { found } | Broken::Part { end: found }) => {
                     let wrong = Wrong::Size {
                         expected: blob.size,
                         found,
                     };
-                    return Err(wrong_bytes(&blob, &format!("`{}`", from.repository), &wrong));
+                    return Err(wrong_bytes(&blob, &format!("`{}`", from.repository()), &wrong));
                 }
                 Err(Broken::File(failure)) => return Err(failure),
             };
@@ -119,7 +118,7 @@ impl Mover<'_> {
         board: &RefCell<Board<'_>>,
         changed: &Notify,
         number: usize,
-        from: &Served,
+        from: &Remote,
     ) -> Result<(), Broken> {
         let (blob, region, piece) = {
             let board = board.borrow();
@@ -131,10 +130,7 @@ impl Mover<'_> {
             return Ok(());
         }
         let end = (piece.end < blob.size).then_some(piece.end);
-        let read = from
-            .registry
-            .read_blob(&from.repository, &blob.digest, (piece.at, end), &from.scopes)
-            .await;
+        let read = from.read_blob(&blob.digest, (piece.at, end)).await;
         let mut read = read.map_err(Broken::Unopened)?;
         if let Some(found) = read.size.filter(|size| *size != blob.size) {
             return Err(Broken::Size { found });
@@ -171,7 +167,7 @@ impl Mover<'_> {
         &self,
         board: &RefCell<Board<'_>>,
         number: usize,
-        from: &Served,
+        from: &Remote,
     ) -> Result<Option<Digest>, Failure> {
         let (wanted, running, hashed) = {
             let mut board = board.borrow_mut();
@@ -193,7 +189,7 @@ impl Mover<'_> {
         }
         Err(wrong_bytes(
             &blob,
-            &format!("`{}`", from.repository),
+            &format!("`{}`", from.repository()),
             &Wrong::Digest { found },
         ))
     }

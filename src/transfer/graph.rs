@@ -5,7 +5,7 @@ use crate::explain::failure::{Failure, Kind};
 use crate::names::Digest;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor};
-use crate::session::Access;
+use crate::session::Session;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{HashMap, HashSet};
 
@@ -36,7 +36,7 @@ impl Graph {
     ///
     /// # Errors
     /// A manifest that is missing, malformed, or one of too many.
-    pub async fn of(origin: &Origin, root: Manifest, access: &Access, concurrency: usize) -> Result<Self, Failure> {
+    pub async fn of(origin: &Origin, root: Manifest, session: &Session, concurrency: usize) -> Result<Self, Failure> {
         let mut known: HashMap<Digest, (Manifest, Vec<Descriptor>)> = HashMap::new();
         let mut blobs = Blobs::default();
         let mut bytes = root.bytes.len();
@@ -57,7 +57,7 @@ impl Graph {
             if known.len() + wanted.len() > MOST_MANIFESTS {
                 return Err(too_much(&root, &format!("more than {MOST_MANIFESTS} manifests")));
             }
-            let reads = wanted.iter().map(|entry| origin.manifest(entry, access));
+            let reads = wanted.iter().map(|entry| origin.manifest(entry, session));
             let mut reads = stream::iter(reads).buffered(concurrency);
             while let Some(manifest) = reads.next().await {
                 let manifest = manifest?;

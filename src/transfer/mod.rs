@@ -20,8 +20,8 @@ use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
-use crate::registry::{self, Code, Manifest, Mount, Problem, Resumed, Written};
-use crate::session::{Access, Served};
+use crate::registry::{self, Code, Manifest, Mount, Problem, Remote, Resumed, Written};
+use crate::session::Session;
 use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
@@ -39,7 +39,7 @@ const LARGE: u64 = 1024 * 1024;
 /// Moves content into repositories of one registry, and knows what it has moved there.
 #[derive(Debug)]
 pub struct Mover<'a> {
-    access: &'a Access,
+    session: &'a Session,
     policy: Policy,
     concurrency: usize,
     light: Semaphore,
@@ -58,7 +58,7 @@ type Moved = HashMap<(Repository, Digest), Arc<Mutex<bool>>>;
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// The repository, signed in to.
-    pub served: Served,
+    pub remote: Remote,
     /// The repository of the same registry that its token may mount from.
     pub mount_from: Option<Repository>,
 }
@@ -66,9 +66,9 @@ pub struct Destination {
 impl<'a> Mover<'a> {
     /// `concurrency`: transfers at a time.
     #[must_use]
-    pub fn new(access: &'a Access, policy: Policy, concurrency: usize) -> Self {
+    pub fn new(session: &'a Session, policy: Policy, concurrency: usize) -> Self {
         Self {
-            access,
+            session,
             policy,
             concurrency,
             light: Semaphore::new(concurrency * LIGHT),
@@ -128,21 +128,14 @@ impl<'a> Mover<'a> {
     /// The refusal, unexplained: whether a tag may be moved is the caller's affair.
     pub async fn tag(&self, graph: &Graph, tag: &Tag, origin: &Origin, to: &Destination) -> Result<(), TagError> {
         let selector = Selector::Tag(tag.clone());
-        let served = &to.served;
-        match served
-            .registry
-            .put_manifest(&served.repository, &selector, &graph.root, &served.scopes)
-            .await
-        {
+        let remote = &to.remote;
+        match remote.put_manifest(&selector, &graph.root).await {
             Ok(_) => Ok(()),
             Err(error) if lacks_blob(&error) => {
                 self.heal(&graph.root, graph, origin, to)
                     .await
                     .map_err(TagError::Failed)?;
-                let again = served
-                    .registry
-                    .put_manifest(&served.repository, &selector, &graph.root, &served.scopes)
-                    .await;
+                let again = remote.put_manifest(&selector, &graph.root).await;
                 again.map(|_| ()).map_err(TagError::Refused)
             }
             Err(error) => Err(TagError::Refused(error)),
@@ -157,22 +150,17 @@ impl<'a> Mover<'a> {
         origin: &Origin,
         to: &Destination,
     ) -> Result<Written, Failure> {
-        let served = &to.served;
-        let put = async || {
-            served
-                .registry
-                .put_manifest(&served.repository, selector, manifest, &served.scopes)
-                .await
-        };
+        let remote = &to.remote;
+        let put = async || remote.put_manifest(selector, manifest).await;
         let error = match put().await {
             Ok(written) => return Ok(written),
             Err(error) => error,
         };
         if lacks_blob(&error) {
             self.heal(manifest, graph, origin, to).await?;
-            return put().await.map_err(|error| self.access.explain(&error, served, true));
+            return put().await.map_err(|error| self.session.explain(&error, remote, true));
         }
-        Err(self.access.explain(&error, served, true))
+        Err(self.session.explain(&error, remote, true))
     }
 
     /// A registry that says "it is there" of a blob and then misses it has half an image, of a copy that was broken off or
@@ -180,7 +168,7 @@ impl<'a> Mover<'a> {
     async fn heal(&self, manifest: &Manifest, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
         tracing::warn!(
             "`{}` misses blobs that it said it had; they are uploaded",
-            to.served.repository
+            to.remote.repository()
         );
         let one = Graph::of_one(manifest, graph);
         self.blobs(&one, origin, to, true).await.map(|_| ())
@@ -204,7 +192,7 @@ impl<'a> Mover<'a> {
 
     /// Moves a blob unless it has been moved to that repository in this run.
     async fn once(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<u64, Failure> {
-        let key = (to.served.repository.clone(), blob.digest.clone());
+        let key = (to.remote.repository().clone(), blob.digest.clone());
         let slot = Arc::clone(self.moved.lock().await.entry(key).or_default());
         let mut done = slot.lock().await;
         if *done && !force {
@@ -217,27 +205,20 @@ impl<'a> Mover<'a> {
 
     /// Whether the blob's bytes had to move.
     async fn one(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<bool, Failure> {
-        let served = &to.served;
+        let remote = &to.remote;
         let mut session = None;
         // Neither semaphore is ever closed, so there is always a permit in the end.
         let light = self.light.acquire().await;
         match &to.mount_from {
-            Some(from) if !force => match served
-                .registry
-                .mount(&served.repository, &blob.digest, from, &served.scopes)
-                .await
-            {
+            Some(from) if !force => match remote.mount(&blob.digest, from).await {
                 Ok(Mount::Done) => return Ok(false),
                 Ok(Mount::Session(upload)) => session = Some(upload),
                 // Registries refuse mounts with 403, 404 or 405; none of these says anything about an upload.
                 Err(error) => tracing::debug!("no mount: {error}"),
             },
             None if !force => {
-                let there = served
-                    .registry
-                    .has_blob(&served.repository, &blob.digest, &served.scopes)
-                    .await;
-                if there.map_err(|error| self.access.explain(&error, served, true))? {
+                let there = remote.has_blob(&blob.digest).await;
+                if there.map_err(|error| self.session.explain(&error, remote, true))? {
                     return Ok(false);
                 }
             }
@@ -255,18 +236,18 @@ impl<'a> Mover<'a> {
             let upload = if let Some(upload) = session.take() {
                 upload
             } else {
-                let begun = served.registry.begin_upload(&served.repository, &served.scopes).await;
-                begun.map_err(|error| self.access.explain(&error, served, true))?
+                let begun = remote.begin_upload().await;
+                begun.map_err(|error| self.session.explain(&error, remote, true))?
             };
-            let error = match upload::carry(self, blob, origin, served, &upload, &mut checked).await {
+            let error = match upload::carry(self, blob, origin, remote, &upload, &mut checked).await {
                 Ok(()) => break,
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
             };
-            self.pause(&error, &upload, &mut tries, served).await?;
+            self.pause(&error, &upload, &mut tries, remote).await?;
             let known = (Some(&blob.digest), blob.size);
-            let left = upload::left(upload, known, &error, served, &mut tries).await;
-            match left.map_err(|error| self.access.explain(&error, served, true))? {
+            let left = upload::left(upload, known, &error, remote, &mut tries).await;
+            match left.map_err(|error| self.session.explain(&error, remote, true))? {
                 Resumed::Done => break,
                 Resumed::Session(upload) => session = Some(upload),
                 Resumed::Gone => {}

@@ -3,9 +3,9 @@
 use crate::archive::{BlobSource, Layout, Location};
 use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Selector};
-use crate::registry::Manifest;
 use crate::registry::manifest::{self, Descriptor};
-use crate::session::{Access, Served};
+use crate::registry::{Manifest, Remote};
+use crate::session::Session;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -19,7 +19,7 @@ const SOME_PLATFORMS: &str = "the image is there for some of its platforms only:
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// A repository, with the credential that serves it.
-    Registry(Served),
+    Registry(Remote),
     /// An OCI layout, in a folder or a tar.
     Layout(Arc<Layout>),
     /// Blobs at hand, for an image whose manifest is at hand too; and how to name where they are.
@@ -37,15 +37,12 @@ impl Origin {
     ///
     /// # Errors
     /// The refusal, or wrong bytes.
-    pub async fn manifest(&self, entry: &Descriptor, access: &Access) -> Result<Manifest, Failure> {
+    pub async fn manifest(&self, entry: &Descriptor, session: &Session) -> Result<Manifest, Failure> {
         match self {
-            Self::Registry(served) => {
+            Self::Registry(remote) => {
                 let selector = Selector::Digest(entry.digest.clone());
-                let read = served
-                    .registry
-                    .manifest(&served.repository, &selector, &served.scopes)
-                    .await;
-                read.map_err(|error| access.explain_part(&error, served))
+                let read = remote.manifest(&selector).await;
+                read.map_err(|error| session.explain_part(&error, remote))
             }
             Self::Layout(layout) => layout.manifest(entry).map_err(|error| {
                 // Engines with containerd's store save only the platforms that they have.
@@ -67,13 +64,10 @@ impl Origin {
     ///
     /// # Errors
     /// The refusal, wrong bytes, or more than is read whole.
-    pub async fn document(&self, blob: &Descriptor, access: &Access) -> Result<Bytes, Failure> {
-        if let Self::Registry(served) = self {
-            let read = served
-                .registry
-                .small_blob(&served.repository, &blob.digest, &served.scopes)
-                .await;
-            return read.map_err(|error| access.explain_part(&error, served));
+    pub async fn document(&self, blob: &Descriptor, session: &Session) -> Result<Bytes, Failure> {
+        if let Self::Registry(remote) = self {
+            let read = remote.small_blob(&blob.digest).await;
+            return read.map_err(|error| session.explain_part(&error, remote));
         }
         let unread = |what: &str| {
             Failure::new(
@@ -115,7 +109,7 @@ impl Origin {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Registry(served) => format!("`{}`", served.repository),
+            Self::Registry(remote) => format!("`{}`", remote.repository()),
             Self::Layout(_) => "the layout".to_owned(),
             Self::Blobs(_, name) => name.clone(),
         }

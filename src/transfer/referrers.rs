@@ -9,8 +9,7 @@ use super::{Destination, Mover};
 use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::Descriptor;
-use crate::registry::{Manifest, fallback_tag};
-use crate::session::Served;
+use crate::registry::{Manifest, Remote, fallback_tag};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -27,7 +26,7 @@ impl Mover<'_> {
     ///
     /// # Errors
     /// What stopped it.
-    pub async fn referrers(&self, graph: &Graph, from: &Served, to: &Destination) -> Result<usize, Failure> {
+    pub async fn referrers(&self, graph: &Graph, from: &Remote, to: &Destination) -> Result<usize, Failure> {
         let mut subjects: Vec<Digest> = std::iter::once(&graph.root)
             .chain(&graph.children)
             .map(|manifest| manifest.digest.clone())
@@ -64,9 +63,9 @@ impl Mover<'_> {
     }
 
     /// Copies the manifests that refer to one digest, and lists them under the fallback tag where the target does not.
-    async fn referrers_of(&self, subject: &Digest, from: &Served, to: &Destination) -> Result<Vec<Digest>, Failure> {
-        let listed = from.registry.referrers(&from.repository, subject, &from.scopes).await;
-        let listed = listed.map_err(|error| self.access.explain(&error, from, false))?;
+    async fn referrers_of(&self, subject: &Digest, from: &Remote, to: &Destination) -> Result<Vec<Digest>, Failure> {
+        let listed = from.referrers(subject).await;
+        let listed = listed.map_err(|error| self.session.explain(&error, from, false))?;
         let mut copied = Vec::new();
         let mut unknown = Vec::new();
         for entry in listed {
@@ -89,7 +88,7 @@ impl Mover<'_> {
     }
 
     /// Copies one manifest with all below it; whether the target lists it among its subject's referrers by itself.
-    async fn whole(&self, digest: &Digest, from: &Served, to: &Destination) -> Result<bool, Failure> {
+    async fn whole(&self, digest: &Digest, from: &Remote, to: &Destination) -> Result<bool, Failure> {
         let origin = Origin::Registry(from.clone());
         let entry = Descriptor {
             media_type: String::new(),
@@ -97,8 +96,8 @@ impl Mover<'_> {
             size: 0,
             platform: None,
         };
-        let root = origin.manifest(&entry, self.access).await?;
-        let graph = Graph::of(&origin, root, self.access, self.concurrency).await?;
+        let root = origin.manifest(&entry, self.session).await?;
+        let graph = Graph::of(&origin, root, self.session, self.concurrency).await?;
         self.bring(&graph, &origin, to).await?;
         let selector = Selector::Digest(digest.clone());
         Ok(self
@@ -109,13 +108,9 @@ impl Mover<'_> {
 
     /// Adds entries to the index under the fallback tag; what stands there stays.
     async fn list_by_tag(&self, subject: &Digest, entries: Vec<Value>, to: &Destination) -> Result<(), Failure> {
-        let served = &to.served;
-        let explain = |error| self.access.explain(&error, served, true);
-        let mut listed = served
-            .registry
-            .referrers_by_tag(&served.repository, subject, &served.scopes)
-            .await
-            .map_err(explain)?;
+        let remote = &to.remote;
+        let explain = |error| self.session.explain(&error, remote, true);
+        let mut listed = remote.referrers_by_tag(subject).await.map_err(explain)?;
         let before = listed.len();
         for entry in entries {
             if !listed.iter().any(|known| known.get("digest") == entry.get("digest")) {
@@ -134,10 +129,7 @@ impl Mover<'_> {
             // An index that we wrote is one, and so is its tag; if not, nothing was lost but the list.
             return Ok(());
         };
-        let put = served
-            .registry
-            .put_manifest(&served.repository, &Selector::Tag(tag), &manifest, &served.scopes)
-            .await;
+        let put = remote.put_manifest(&Selector::Tag(tag), &manifest).await;
         put.map(|_| ()).map_err(explain)
     }
 
@@ -146,17 +138,17 @@ impl Mover<'_> {
         &self,
         subject: &Digest,
         ending: &str,
-        from: &Served,
+        from: &Remote,
         to: &Destination,
     ) -> Result<bool, Failure> {
         let Ok(tag) = Tag::parse(&format!("{}.{ending}", fallback_tag(subject))) else {
             return Ok(false);
         };
-        let Some(root) = self.access.look(from, &tag).await? else {
+        let Some(root) = self.session.look(from, &tag).await? else {
             return Ok(false);
         };
         let origin = Origin::Registry(from.clone());
-        let graph = Graph::of(&origin, root, self.access, self.concurrency).await?;
+        let graph = Graph::of(&origin, root, self.session, self.concurrency).await?;
         self.bring(&graph, &origin, to).await?;
         self.put(&graph.root, &Selector::Tag(tag), &graph, &origin, to).await?;
         Ok(true)

@@ -7,8 +7,7 @@ use crate::explain::failure::{Failure, Kind};
 use crate::names::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
-use crate::registry::{self, Payload, Problem, Resumed, Upload};
-use crate::session::Served;
+use crate::registry::{self, Payload, Problem, Remote, Resumed, Upload};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};
@@ -51,7 +50,7 @@ pub(super) async fn left(
     upload: Upload,
     (digest, most): (Option<&Digest>, u64),
     error: &registry::Error,
-    to: &Served,
+    to: &Remote,
     tries: &mut Tries,
 ) -> Result<Resumed, registry::Error> {
     if is_spoilt(error, &upload) {
@@ -59,13 +58,13 @@ pub(super) async fn left(
     }
     // A session that does not take what comes after what it says it has never will.
     let refused_at = matches!(error.problem, Problem::Refused { status: 416, .. }).then_some(upload.stored);
-    let resumed = to.registry.resume(&to.repository, digest, upload, &to.scopes).await?;
+    let resumed = to.resume(digest, upload).await?;
     Ok(match resumed {
         Resumed::Session(session) if session.stored <= most && refused_at != Some(session.stored) => {
             tries.reached(session.stored);
             tracing::debug!(
                 "`{}` has {} bytes of the upload, which goes on there",
-                to.repository,
+                to.repository(),
                 session.stored
             );
             Resumed::Session(session)
@@ -83,7 +82,7 @@ pub(super) async fn carry(
     mover: &Mover<'_>,
     blob: &Descriptor,
     origin: &Origin,
-    to: &Served,
+    to: &Remote,
     upload: &Upload,
     checked: &mut Checked,
 ) -> Result<(), Broken> {
@@ -96,9 +95,7 @@ pub(super) async fn carry(
         to: sender,
         skip: upload.stored,
     };
-    let put = to
-        .registry
-        .put_blob(&to.repository, &blob.digest, upload, payload, &to.scopes);
+    let put = to.put_blob(&blob.digest, upload, payload);
     let (produced, put) = tokio::join!(produce(mover, blob, origin, checked, outlet), put);
     match (produced, put) {
         // The source's failure is the reason; the request only broke off for want of bytes.
@@ -196,7 +193,7 @@ impl Mover<'_> {
         error: &registry::Error,
         upload: &Upload,
         tries: &mut Tries,
-        to: &Served,
+        to: &Remote,
     ) -> Result<(), Failure> {
         let pause = if may_pass(error, upload) {
             tries.next(error.asked, chance())
@@ -208,7 +205,7 @@ impl Mover<'_> {
                 tries: tries.count(),
                 ..error.clone()
             };
-            return Err(self.access.explain(&error, to, true));
+            return Err(self.session.explain(&error, to, true));
         };
         tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
         tokio::time::sleep(pause).await;
@@ -221,7 +218,7 @@ impl Mover<'_> {
         error: registry::Error,
         at: u64,
         tries: &mut Tries,
-        from: &Served,
+        from: &Remote,
     ) -> Result<(), Failure> {
         tries.reached(at);
         let pause = if error.problem.may_pass() {
@@ -231,7 +228,7 @@ impl Mover<'_> {
         };
         let Some(pause) = pause else {
             let tries = tries.count();
-            return Err(self.access.explain_part(&registry::Error { tries, ..error }, from));
+            return Err(self.session.explain_part(&registry::Error { tries, ..error }, from));
         };
         tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
         tokio::time::sleep(pause).await;
@@ -260,7 +257,7 @@ fn unreadable(blob: &Descriptor, origin: &Origin, error: &io::Error) -> Failure 
 async fn from_registry(
     mover: &Mover<'_>,
     blob: &Descriptor,
-    from: &Served,
+    from: &Remote,
     checked: &mut Checked,
     mut outlet: Outlet,
 ) -> Result<(), Failure> {
@@ -271,8 +268,8 @@ async fn from_registry(
             Ok(Flow::Gone) => return Ok(()),
             Ok(Flow::Part) if tries.goes_on(checked.passed()) => continue,
             Ok(Flow::Ended | Flow::Part) => break,
-            Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository), &wrong)),
-            Ok(Flow::Unopened(error)) => return Err(mover.access.explain_part(&error, from)),
+            Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository()), &wrong)),
+            Ok(Flow::Unopened(error)) => return Err(mover.session.explain_part(&error, from)),
             Err(error) => error,
         };
         mover.pause_reading(error, checked.passed(), &mut tries, from).await?;
@@ -284,7 +281,7 @@ async fn from_registry(
             }
             Ok(())
         }
-        Err(wrong) => Err(wrong_bytes(blob, &format!("`{}`", from.repository), &wrong)),
+        Err(wrong) => Err(wrong_bytes(blob, &format!("`{}`", from.repository()), &wrong)),
     }
 }
 
@@ -303,7 +300,7 @@ enum Flow {
 
 async fn read_on(
     blob: &Descriptor,
-    from: &Served,
+    from: &Remote,
     checked: &mut Checked,
     outlet: &mut Outlet,
 ) -> Result<Flow, registry::Error> {
@@ -311,10 +308,7 @@ async fn read_on(
         return Ok(Flow::Ended);
     }
     let start = checked.passed();
-    let opened = from
-        .registry
-        .read_blob(&from.repository, &blob.digest, (start, None), &from.scopes)
-        .await;
+    let opened = from.read_blob(&blob.digest, (start, None)).await;
     let mut read = match opened {
         Ok(read) => read,
         Err(error) => return Ok(Flow::Unopened(error)),

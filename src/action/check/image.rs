@@ -7,8 +7,8 @@ use crate::explain::failure::{Failure, Kind};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
 use crate::registry::manifest::{self, Content, Descriptor};
-use crate::registry::{self, Manifest};
-use crate::session::{Access, Served};
+use crate::registry::{self, Manifest, Remote};
+use crate::session::Session;
 use crate::text::Quoted;
 use crate::text::bytes;
 
@@ -52,30 +52,25 @@ impl Shape {
 }
 
 /// Looks for an image with the first credential that its repository lets in.
-pub(super) async fn look(access: &Access, image: &Reference) -> Result<Found, Failure> {
-    let (served, manifest) = access.read(image, registry::Access::Pull).await?;
-    let shape = shape(access, &served, image, &manifest).await?;
+pub(super) async fn look(session: &Session, image: &Reference) -> Result<Found, Failure> {
+    let (remote, manifest) = session.read(image, registry::Access::Pull).await?;
+    let shape = shape(session, &remote, image, &manifest).await?;
     Ok(Found {
         digest: manifest.digest,
-        source: served.registry.credential().map(|credential| credential.source),
+        source: remote.source(),
         shape,
     })
 }
 
-async fn shape(access: &Access, served: &Served, image: &Reference, manifest: &Manifest) -> Result<Shape, Failure> {
-    let Served {
-        repository,
-        registry,
-        scopes,
-    } = served;
+async fn shape(session: &Session, remote: &Remote, image: &Reference, manifest: &Manifest) -> Result<Shape, Failure> {
     match content(image, manifest)? {
         Content::Image { config, layers } => {
             let size = size(&config, &layers);
             if config.size > manifest::LARGEST as u64 || !config.media_type.contains("image") {
                 return Ok(Shape::Artifact(size));
             }
-            let config = registry.small_blob(repository, &config.digest, scopes).await;
-            let config = config.map_err(|error| access.explain(&error, served, false))?;
+            let config = remote.small_blob(&config.digest).await;
+            let config = config.map_err(|error| session.explain(&error, remote, false))?;
             Ok(match manifest::config_platform(&config) {
                 Some(platform) => Shape::Platforms(vec![(named(&platform), Some(size))]),
                 None => Shape::Artifact(size),
@@ -96,8 +91,8 @@ async fn shape(access: &Access, served: &Served, image: &Reference, manifest: &M
                     platforms.push((platform, None));
                     continue;
                 }
-                let read = registry.manifest(repository, &Selector::Digest(digest), scopes).await;
-                let read = read.map_err(|error| access.explain(&error, served, false))?;
+                let read = remote.manifest(&Selector::Digest(digest)).await;
+                let read = read.map_err(|error| session.explain(&error, remote, false))?;
                 let size = match content(image, &read)? {
                     Content::Image { config, layers } => Some(size(&config, &layers)),
                     Content::Index(_) | Content::Other(_) => None,

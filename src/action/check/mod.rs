@@ -140,7 +140,7 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
     let asked = credential::to_ask_about(survey);
     let ask = async {
         match asked {
-            Some(asked) => run.access.ask_bitbucket(asked).await,
+            Some(asked) => run.session.ask_bitbucket(asked).await,
             None => None,
         }
     };
@@ -148,7 +148,7 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
     let diagnosis = answer
         .as_ref()
         .zip(asked)
-        .and_then(|(answer, asked)| diagnose(answer, Kind::of(asked.token.expose()), run.access.writes()));
+        .and_then(|(answer, asked)| diagnose(answer, Kind::of(asked.token.expose()), run.session.writes()));
     if let Some(diagnosis) = &diagnosis {
         seen.explain(diagnosis);
     }
@@ -175,9 +175,9 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
 
 /// Asks the registry.
 async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> {
-    let access = &run.access;
+    let session = &run.session;
     let start = Instant::now();
-    let greeting = access.greet().await;
+    let greeting = session.greet().await;
     let took = start.elapsed();
     let blocked = match &greeting {
         Err(_) => Some("not tried: the registry does not answer"),
@@ -193,9 +193,9 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> 
         let start = Instant::now();
         match subject {
             Subject::Image(image) => {
-                let tried = match blocked.filter(|_| image.repository.host() == access.registry()) {
+                let tried = match blocked.filter(|_| image.repository.host() == session.registry()) {
                     Some(why) => Tried::Not(why),
-                    None => Tried::Done(image::look(access, image).await),
+                    None => Tried::Done(image::look(session, image).await),
                 };
                 let took = start.elapsed();
                 Look::Image { image, tried, took }
@@ -203,7 +203,7 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> 
             Subject::Target(repository, tag) => {
                 let tried = match blocked {
                     Some(why) => Tried::Not(why),
-                    None => Tried::Done(target::look(access, repository, tag).await),
+                    None => Tried::Done(target::look(session, repository, tag).await),
                 };
                 Look::Target { repository, tag, tried }
             }
@@ -213,7 +213,7 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> 
     let mut seen = Seen {
         // Some registries leave the greeting open and challenge what follows: asked again, it costs no request.
         greeting: match greeting {
-            Ok(_) => access.greet().await,
+            Ok(_) => session.greet().await,
             failed => failed,
         },
         took,
@@ -225,8 +225,8 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> 
             Err(_) => SignedIn::NotTried,
             Ok(SignIn::Open) => SignedIn::NotAsked,
             // What has served is accepted.
-            Ok(_) if seen.has_served(credential.source, access.registry()) => SignedIn::Accepted,
-            Ok(_) => match access.sign_in_with(credential.source).await {
+            Ok(_) if seen.has_served(credential.source, session.registry()) => SignedIn::Accepted,
+            Ok(_) => match session.sign_in_with(credential.source).await {
                 Ok(()) => SignedIn::Accepted,
                 Err(failure) => SignedIn::Refused(failure),
             },
@@ -263,7 +263,7 @@ fn rows(
     seen: &Seen<'_>,
     today: Date,
 ) -> Vec<Row> {
-    let registry = run.access.registry();
+    let registry = run.session.registry();
     let clone = run.step.clone_or_working_folder();
     let needs_push =
         |look: &Look<'_>| matches!(look, Look::Target { .. }) && look.source(registry) != Some(Source::BuiltIn);

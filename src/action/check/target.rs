@@ -7,7 +7,7 @@ use crate::explain::failure::{Failure, Kind};
 use crate::explain::refusal::turns_away;
 use crate::names::{Digest, Repository, Tag};
 use crate::registry;
-use crate::session::Access;
+use crate::session::Session;
 
 /// A target that may be read, and perhaps written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,18 +39,18 @@ pub(super) enum Push {
 }
 
 /// Tries a target with the credential that `push` and `copy` would take.
-pub(super) async fn look(access: &Access, repository: &Repository, tag: Option<&Tag>) -> Result<Found, Failure> {
+pub(super) async fn look(session: &Session, repository: &Repository, tag: Option<&Tag>) -> Result<Found, Failure> {
     let latest = Tag::latest();
-    let opened = access
+    let opened = session
         .open(repository, tag.unwrap_or(&latest), registry::Access::PullPush)
         .await;
-    let (served, existing) = opened?;
-    let push = match access.try_upload(&served).await {
+    let (remote, existing) = opened?;
+    let push = match session.try_upload(&remote).await {
         Ok(true) => Push::Allowed,
         Ok(false) => Push::AllowedAndOpen,
-        Err(error) if turns_away(&error) => return Err(access.explain(&error, &served, true)),
+        Err(error) if turns_away(&error) => return Err(session.explain(&error, &remote, true)),
         Err(error) => {
-            let failure = access.explain(&error, &served, true);
+            let failure = session.explain(&error, &remote, true);
             // What makes no sense as an answer is neither a yes nor a refusal; a push would meet all else.
             if failure.kind != Kind::Other {
                 return Err(failure);
@@ -59,8 +59,8 @@ pub(super) async fn look(access: &Access, repository: &Repository, tag: Option<&
         }
     };
     Ok(Found {
-        source: served.registry.credential().map(|credential| credential.source),
-        granted: served.registry.granted(&served.scopes).await.on(repository),
+        source: remote.source(),
+        granted: remote.granted().await.on(repository),
         existing: existing.filter(|_| tag.is_some()).map(|manifest| manifest.digest),
         push,
     })

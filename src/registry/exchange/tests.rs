@@ -2,7 +2,7 @@
 
 use crate::credential::{Credential, Source};
 use crate::names::{Digest, Host, Repository};
-use crate::registry::{Access, Network, Payload, Registry, Scopes, Settings, SignIn, Upload};
+use crate::registry::{Access, Network, Payload, Registry, Remote, Scopes, Settings, SignIn, Upload};
 use crate::text::Secret;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -82,6 +82,11 @@ fn registry(port: u16) -> Registry {
     Registry::new(&network, &host, Some(credential))
 }
 
+fn remote(registry: &Registry, name: &str, access: Access) -> Remote {
+    let repository = Repository::new(registry.0.host.clone(), name).unwrap();
+    registry.remote(&repository, &Scopes::of(&repository, access))
+}
+
 #[tokio::test]
 async fn a_challenge_of_another_host_gets_no_credential() {
     let (elsewhere, asked) = serve(|head, port| {
@@ -102,12 +107,9 @@ async fn a_challenge_of_another_host_gets_no_credential() {
         }
     })
     .await;
-    let registry = registry(port);
-    let host = Host::parse(&format!("127.0.0.1:{port}")).unwrap();
-    let repository = Repository::new(host, "shop/api").unwrap();
-    let scopes = Scopes::of(&repository, Access::PullPush);
-    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
-    registry.cancel_upload(&repository, upload, &scopes).await.unwrap_err();
+    let remote = remote(&registry(port), "shop/api", Access::PullPush);
+    let upload = remote.begin_upload().await.unwrap();
+    remote.cancel_upload(upload).await.unwrap_err();
     let asked = asked.lock().unwrap();
     assert_eq!(asked.len(), 1, "{asked:#?}");
     assert!(asked[0].starts_with("DELETE /upload"), "{asked:#?}");
@@ -154,9 +156,8 @@ async fn no_token_is_made_while_its_registry_rests() {
     .await;
     let registry = registry(port);
     let look = async |name: &str| {
-        let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), name).unwrap();
-        let scopes = Scopes::of(&repository, Access::Pull);
-        registry.has_blob(&repository, &Digest::of(b"x"), &scopes).await
+        let remote = remote(&registry, name, Access::Pull);
+        remote.has_blob(&Digest::of(b"x")).await
     };
     look("shop/busy").await.unwrap_err();
     look("shop/api").await.unwrap();
@@ -188,13 +189,11 @@ async fn who_is_silent_is_waited_for_once_by_all() {
     let (realm, realm_asked) = silence().await;
     let (port, _) = serve(move |_, _| challenge(realm)).await;
     for (port, asked) in [(silent, registry_asked), (port, realm_asked)] {
-        let registry = registry(port);
-        let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
-        let scopes = Scopes::of(&repository, Access::Pull);
+        let remote = remote(&registry(port), "shop/api", Access::Pull);
         let looks = (0..10_u8).map(|number| {
             let digest = Digest::of(&[number]);
-            let (registry, repository, scopes) = (&registry, &repository, &scopes);
-            async move { registry.has_blob(repository, &digest, scopes).await }
+            let remote = &remote;
+            async move { remote.has_blob(&digest).await }
         });
         for looked in join_all(looks).await {
             let told = looked.unwrap_err().to_string();
@@ -204,13 +203,11 @@ async fn who_is_silent_is_waited_for_once_by_all() {
     }
 }
 
-/// A registry that has let an upload begin.
-async fn begun(port: u16) -> (Registry, Repository, Scopes, Upload) {
-    let registry = registry(port);
-    let repository = Repository::new(Host::parse(&format!("127.0.0.1:{port}")).unwrap(), "shop/api").unwrap();
-    let scopes = Scopes::of(&repository, Access::PullPush);
-    let upload = registry.begin_upload(&repository, &scopes).await.unwrap();
-    (registry, repository, scopes, upload)
+/// A repository of a registry that lets an upload begin.
+async fn begun(port: u16) -> (Remote, Upload) {
+    let remote = remote(&registry(port), "shop/api", Access::PullPush);
+    let upload = remote.begin_upload().await.unwrap();
+    (remote, upload)
 }
 
 #[tokio::test]
@@ -223,13 +220,13 @@ async fn a_refusal_that_never_ends_does_not_hold_an_upload() {
         }
     })
     .await;
-    let (registry, repository, scopes, upload) = begun(port).await;
+    let (remote, upload) = begun(port).await;
     let body = Payload {
         stream: stream::once(async { Ok(Bytes::from_static(b"x")) }).boxed(),
         size: Some(1),
     };
     let digest = Digest::of(b"x");
-    let put = registry.put_blob(&repository, &digest, &upload, body, &scopes);
+    let put = remote.put_blob(&digest, &upload, body);
     let refused = tokio::time::timeout(Duration::from_secs(10), put)
         .await
         .expect("an end");
@@ -246,8 +243,8 @@ async fn a_registry_may_take_long_to_store_what_it_has() {
         }
     })
     .await;
-    let (registry, repository, scopes, upload) = begun(port).await;
+    let (remote, upload) = begun(port).await;
     let digest = Digest::of(b"x");
-    let closed = registry.close_upload(&repository, &digest, &upload, &scopes).await;
+    let closed = remote.close_upload(&digest, &upload).await;
     closed.unwrap();
 }

@@ -1,0 +1,187 @@
+//! One repository of a registry as one credential sees it: the handle by which all else reads and writes it.
+
+use super::Registry;
+use super::error::{Error, Problem};
+use super::exchange::{Ask, LARGEST_ANSWER};
+use super::manifest::{self, Manifest};
+use super::scope::{Granted, Scopes};
+use crate::credential::{Credential, Source};
+use crate::names::{Digest, Repository, Selector};
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+
+/// A repository, with the registry that is signed in to and the rights that its token is asked for.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    pub(super) registry: Registry,
+    pub(super) repository: Repository,
+    pub(super) scopes: Scopes,
+}
+
+impl Remote {
+    /// Its name.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The rights that its token is asked for.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
+    /// The credential that serves it.
+    #[must_use]
+    pub fn credential(&self) -> Option<&Credential> {
+        self.registry.credential()
+    }
+
+    /// Where that comes from.
+    #[must_use]
+    pub fn source(&self) -> Option<Source> {
+        self.credential().map(|credential| credential.source)
+    }
+
+    /// `the API token`, `no credential`: what serves, in a sentence.
+    #[must_use]
+    pub fn credential_in_words(&self) -> &'static str {
+        self.source().map_or("no credential", Source::in_words)
+    }
+
+    /// What its token is known to grant; unknown before the first request that needed it.
+    pub async fn granted(&self) -> Granted {
+        self.registry.0.tokens.granted(&self.scopes).await
+    }
+
+    /// Reads a manifest and checks its digest.
+    ///
+    /// # Errors
+    /// The refusal, or bytes that are not what was asked for.
+    pub async fn manifest(&self, selector: &Selector) -> Result<Manifest, Error> {
+        let during = format!("reading {}", self.named(selector));
+        let path = format!("{}/manifests/{selector}", self.repository.path());
+        let ask = Ask {
+            accept: Some(manifest::ACCEPT),
+            ..Ask::get(path, &self.scopes, manifest::LARGEST, during.clone())
+        };
+        let answer = self.registry.exchange(ask).await?;
+        let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let fail = |problem| self.registry.error(during.clone(), problem, 1);
+        let manifest = Manifest::new(answer.body, content_type).map_err(|what| fail(Problem::Protocol(what)))?;
+        let claimed = match selector {
+            Selector::Digest(digest) => Some(digest.clone()),
+            Selector::Tag(_) => claimed_digest(&answer.headers),
+        };
+        match claimed {
+            Some(claimed) => {
+                check(&claimed, &manifest.bytes).map_err(fail)?;
+                // What was asked for by SHA-512 is named so from here on.
+                Ok(Manifest {
+                    digest: claimed,
+                    ..manifest
+                })
+            }
+            None => Ok(manifest),
+        }
+    }
+
+    /// The digest that a tag or digest has now; `None` if there is none. One HEAD; a GET where the registry names no digest.
+    ///
+    /// # Errors
+    /// Any refusal other than "there is no such manifest".
+    pub async fn digest(&self, selector: &Selector) -> Result<Option<Digest>, Error> {
+        let during = format!("reading {}", self.named(selector));
+        let path = format!("{}/manifests/{selector}", self.repository.path());
+        let ask = Ask {
+            method: Method::HEAD,
+            accept: Some(manifest::ACCEPT),
+            ..Ask::get(path, &self.scopes, 0, during)
+        };
+        match self.registry.exchange(ask).await {
+            Ok(answer) => match claimed_digest(&answer.headers) {
+                Some(digest) => Ok(Some(digest)),
+                None => Ok(Some(self.manifest(selector).await?.digest)),
+            },
+            // An answer to HEAD has no body, so NAME_UNKNOWN and MANIFEST_UNKNOWN look alike; the write that follows tells.
+            Err(Error {
+                problem: Problem::Refused { status: 404, .. },
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a manifest under a tag or its digest, its bytes unchanged.
+    ///
+    /// # Errors
+    /// The refusal, or a digest in the answer that is not the manifest's.
+    pub async fn put_manifest(&self, selector: &Selector, manifest: &Manifest) -> Result<Written, Error> {
+        let during = format!("writing {}", self.named(selector));
+        let ask = Ask {
+            method: Method::PUT,
+            content_type: Some(manifest.media_type.clone()),
+            body: Some(manifest.bytes.clone()),
+            ..Ask::get(
+                format!("{}/manifests/{selector}", self.repository.path()),
+                &self.scopes,
+                LARGEST_ANSWER,
+                during.clone(),
+            )
+        };
+        let answer = self.registry.exchange(ask).await?;
+        if let Some(claimed) = claimed_digest(&answer.headers) {
+            check(&claimed, &manifest.bytes).map_err(|problem| self.registry.error(during, problem, 1))?;
+        }
+        Ok(Written {
+            subject_is_known: answer.headers.contains_key("oci-subject"),
+        })
+    }
+
+    /// Reads a small blob whole (a configuration) and checks its digest.
+    ///
+    /// # Errors
+    /// The refusal, wrong bytes, or more than [`manifest::LARGEST`] of them.
+    pub async fn small_blob(&self, digest: &Digest) -> Result<Bytes, Error> {
+        let during = format!("reading the blob `{digest}` of `{}`", self.repository.path());
+        let path = format!("{}/blobs/{digest}", self.repository.path());
+        let answer = self
+            .registry
+            .exchange(Ask::get(path, &self.scopes, manifest::LARGEST, during.clone()))
+            .await?;
+        check(digest, &answer.body).map_err(|problem| self.registry.error(during, problem, 1))?;
+        Ok(answer.body)
+    }
+
+    fn named(&self, selector: &Selector) -> String {
+        match selector {
+            Selector::Tag(tag) => format!("`{}:{tag}`", self.repository.path()),
+            Selector::Digest(digest) => format!("`{}@{digest}`", self.repository.path()),
+        }
+    }
+}
+
+/// What a registry says of a manifest that it has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Whether it lists the manifest among the referrers of its `subject` by itself.
+    pub subject_is_known: bool,
+}
+
+fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {
+    let text = headers.get("docker-content-digest")?.to_str().ok()?;
+    Digest::parse(text).ok()
+}
+
+fn check(expected: &Digest, bytes: &[u8]) -> Result<(), Problem> {
+    let found = expected.of_same_kind(bytes);
+    if found == *expected {
+        Ok(())
+    } else {
+        Err(Problem::WrongDigest {
+            expected: expected.clone(),
+            found,
+        })
+    }
+}

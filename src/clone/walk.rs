@@ -2,9 +2,9 @@
 //! work: vendored, hidden and ignored folders.
 
 use super::ignore::Ignore;
+use crate::files::read_up_to;
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Deepest folder looked into, below the clone.
@@ -70,12 +70,11 @@ pub fn walk(clone: &Path, wanted: impl Fn(&str) -> bool) -> Walk {
 /// A regular file's text, of at most 1 MiB; bytes that are no UTF-8 are replaced. `None` for all else.
 #[must_use]
 pub fn read(path: &Path) -> Option<String> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    if !metadata.is_file() || metadata.len() > LONGEST_FILE {
+    // Before it is opened: a named pipe would block.
+    if !fs::symlink_metadata(path).ok()?.is_file() {
         return None;
     }
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(LONGEST_FILE).read_to_end(&mut bytes).ok()?;
+    let bytes = read_up_to(path, LONGEST_FILE).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -146,7 +145,7 @@ mod tests {
         assert_eq!(read(&path).as_deref(), Some(""));
         fs::write(&path, [b'x', 0xff]).unwrap();
         assert_eq!(read(&path).as_deref(), Some("x\u{fffd}"));
-        File::create(&path).unwrap().set_len(LONGEST_FILE + 1).unwrap();
+        fs::File::create(&path).unwrap().set_len(LONGEST_FILE + 1).unwrap();
         assert_eq!(read(&path), None);
         std::os::unix::fs::symlink("/etc/hostname", clone.path().join("link")).unwrap();
         assert_eq!(read(&clone.path().join("link")), None);

@@ -6,6 +6,7 @@
 
 pub mod advice;
 pub mod expiry;
+pub(crate) mod jwt;
 pub mod kind;
 mod settle;
 mod survey;

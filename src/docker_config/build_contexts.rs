@@ -2,6 +2,7 @@
 //! one `COPY . .`, and an image is shared.
 
 use crate::clone::{dockerfile, ignore::Ignore, walk::walk};
+use crate::files::read_up_to;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -60,11 +61,12 @@ fn takes_in(context: &Path, dockerfile: &Path, folder: &Path) -> bool {
 }
 
 fn read(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    if !metadata.is_file() || metadata.len() > LONGEST_IGNORE {
+    // Before it is opened: a named pipe would block.
+    if !fs::metadata(path).ok()?.is_file() {
         return None;
     }
-    Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
+    let bytes = read_up_to(path, LONGEST_IGNORE).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::{ConfigError, Note, merge};
 use crate::credential::Credential;
-use crate::files::{Denied, OutputError, write_atomically};
+use crate::files::{Denied, OutputError, read_up_to, write_atomically};
 use crate::names::Host;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Read as _};
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -64,20 +64,12 @@ fn place(folder: &Path) -> Result<PathBuf, ConfigError> {
 }
 
 fn read(file: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
-    let opened = match File::open(file) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(file.to_owned(), &error)),
-    };
-    let mut bytes = Vec::new();
-    opened
-        .take(LONGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(file.to_owned(), &error))?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(ConfigError::TooLong { file: file.to_owned() });
+    match read_up_to(file, LONGEST) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(ConfigError::TooLong { file: file.to_owned() }),
+        Err(error) => Err(unreadable(file.to_owned(), &error)),
     }
-    Ok(Some(bytes))
 }
 
 fn unreadable(file: PathBuf, error: &io::Error) -> ConfigError {

@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use super::error::{Cause, Error};
+use crate::text::USER_AGENT;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
@@ -37,7 +38,7 @@ impl Connection {
             .redirect(reqwest::redirect::Policy::none())
             // Sooner than an answer: else it is chance which of the two is told of an address where nobody answers.
             .connect_timeout(timeout * 9 / 10)
-            .user_agent(concat!("crg-pipe/", env!("CARGO_PKG_VERSION")));
+            .user_agent(USER_AGENT);
         let builder = match address.socket() {
             Some(path) => builder.unix_socket(path),
             None => builder,

@@ -22,6 +22,7 @@ use crate::names::{Digest, Repository, Tag};
 use crate::text::Quoted;
 use connection::{Connection, no_daemon};
 use local_image::{Inspected, familiar};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
@@ -34,6 +35,10 @@ const NEWEST: (u32, u32) = (1, 44);
 const WORKING: Duration = Duration::from_secs(600);
 /// Most names that [`Engine::list_names`] returns.
 const MOST_NAMES: usize = 1000;
+/// What of a name has a meaning in a URL: an IPv6 address has them.
+const BRACKETS: &AsciiSet = &CONTROLS.add(b'[').add(b']');
+/// The same of a value in a query. Repositories are ASCII; of their characters only these have a meaning there.
+const VALUE: &AsciiSet = &BRACKETS.add(b':').add(b'/');
 const REGISTRY_AUTH: &str = "X-Registry-Auth";
 
 /// How to speak to the daemon.
@@ -356,16 +361,12 @@ fn path_of(name: &str) -> Option<String> {
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'/' | b'@' | b'[' | b']');
     let ok =
         name.len() <= 1024 && name.bytes().all(allowed) && name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    ok.then(|| name.replace('[', "%5B").replace(']', "%5D"))
+    ok.then(|| utf8_percent_encode(name, BRACKETS).to_string())
 }
 
-/// A value of a request's query. Repositories are ASCII; of their characters only these have a meaning there.
+/// A value of a request's query.
 fn query(value: &str) -> String {
-    value
-        .replace('[', "%5B")
-        .replace(']', "%5D")
-        .replace(':', "%3A")
-        .replace('/', "%2F")
+    utf8_percent_encode(value, VALUE).to_string()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub use denied::Denied;
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,19 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Outp
     // Some file systems cannot sync a folder; the file is then as durable as they allow.
     let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// The bytes of a file that has no reason to be longer than `longest`.
+///
+/// # Errors
+/// Any of reading; [`ErrorKind::FileTooLarge`] where there are more.
+pub fn read_up_to(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(longest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > longest {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 /// Finds out whether `path` can be written before there is anything to write: a run that cannot tell its result should

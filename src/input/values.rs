@@ -3,15 +3,15 @@
 use super::{Check, OnExisting};
 use crate::credential::Choice;
 use crate::engine::Address;
+use crate::files::read_up_to;
 use crate::mistake::Mistake;
 use crate::names::Host;
 use crate::names::platform::Platform;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::ErrorKind;
 use std::path::Path;
 use time::Date;
 
-/// Longest file of certificates, in bytes.
+/// Longest file of certificates, in bytes: even a whole system's are no longer.
 const LONGEST_PEM: u64 = 4 << 20;
 
 impl Check<'_> {
@@ -160,13 +160,17 @@ impl Check<'_> {
             // A secured variable may hold the line ends as two characters.
             (written.replace("\\n", "\n").into_bytes(), None)
         } else {
-            match pem_file(&working_folder.join(written.trim())) {
+            match read_up_to(&working_folder.join(written.trim()), LONGEST_PEM) {
                 Ok(pem) => (pem, Some(written)),
                 Err(error) => {
+                    let why = match error.kind() {
+                        ErrorKind::FileTooLarge => "it is longer than any list of certificates".to_owned(),
+                        _ => error.to_string(),
+                    };
                     let mistake = Mistake::new(
                         "CA_CERTIFICATE",
                         written,
-                        format!("the file cannot be read ({error})"),
+                        format!("the file cannot be read ({why})"),
                         cure,
                     );
                     self.mistake(mistake);
@@ -193,14 +197,4 @@ impl Check<'_> {
         self.mistake(mistake);
         Vec::new()
     }
-}
-
-/// A file of certificates, of which even a whole system's are no longer than [`LONGEST_PEM`].
-fn pem_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut pem = Vec::new();
-    let read = File::open(path)?.take(LONGEST_PEM + 1).read_to_end(&mut pem)?;
-    if read as u64 > LONGEST_PEM {
-        return Err(io::Error::other("it is longer than any list of certificates"));
-    }
-    Ok(pem)
 }

@@ -3,7 +3,7 @@
 use super::address::is_loopback;
 use super::error::Problem;
 use super::network::Settings;
-use crate::text::Quoted;
+use crate::text::{Quoted, USER_AGENT};
 use reqwest::{Certificate, Client, Url};
 use std::sync::OnceLock;
 
@@ -40,7 +40,7 @@ fn build(settings: &Settings, is_direct: bool) -> Result<Client, reqwest::Error>
     let mut certificates = roots.collect::<Result<Vec<_>, _>>()?;
     certificates.extend(settings.extra_roots.iter().cloned());
     let mut builder = Client::builder()
-        .user_agent(concat!("crg-pipe/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .tls_certs_only(certificates)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(settings.timeout)

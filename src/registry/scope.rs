@@ -2,9 +2,8 @@
 //!
 //! Form: "Docker Registry v2 authentication", Token Scope (`repository:<name>:pull,push`).
 
+use crate::credential::jwt::Jwt;
 use crate::names::Repository;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -123,14 +122,7 @@ impl Granted {
     /// A claim that names other repositories only is unknown: a registry may name resources otherwise inside its tokens.
     #[must_use]
     pub fn of_token(token: &str, asked: &Scopes) -> Self {
-        let mut parts = token.split('.');
-        let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Self::Unknown;
-        };
-        let claims = URL_SAFE_NO_PAD
-            .decode(payload.trim_end_matches('='))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Claims>(&bytes).ok());
+        let claims = Jwt::of(token).and_then(Jwt::claims);
         let Some(Claims { access: Some(entries) }) = claims else {
             return Self::Unknown;
         };
@@ -171,6 +163,8 @@ impl Granted {
 mod tests {
     use super::*;
     use crate::names::Host;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn base() -> Repository {
         Repository::new(Host::parse("crg.apkg.io").unwrap(), "shop/base").unwrap()

@@ -1,11 +1,17 @@
-//! Texts fit to be shown: what others said, quoted; secrets, which are never shown; amounts.
+//! Texts fit to be shown: what others said, quoted; secrets, which are never shown; amounts. And what texts are compared
+//! with: patterns.
 
 mod amount;
+mod glob;
 mod quoted;
 mod redaction;
 mod secret;
 
 pub use amount::{bytes, count};
+pub(crate) use glob::Glob;
 pub use quoted::Quoted;
 pub use redaction::{hide, hide_bearer, hide_pair, redact};
 pub use secret::Secret;
+
+/// How the pipe names itself to every server that it asks.
+pub const USER_AGENT: &str = concat!("crg-pipe/", env!("CARGO_PKG_VERSION"));

@@ -3,13 +3,15 @@
 use super::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::{PoisonError, RwLock};
 
 /// Texts that must never be printed, longest first.
 static HIDDEN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 /// What stands in their place.
 const STARS: &str = "***";
+/// What a URL escapes (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Shorter secrets are no secrets, and hiding them would make the log unreadable.
 const SHORTEST: usize = 4;
 
@@ -56,7 +58,7 @@ fn hide_texts(texts: impl IntoIterator<Item = String>) {
 fn forms(secret: &str) -> Vec<String> {
     let mut forms = Vec::new();
     for text in [secret, secret.trim()] {
-        let encoded = url_encoded(text);
+        let encoded = utf8_percent_encode(text, RESERVED).to_string();
         forms.extend([
             text.to_owned(),
             text.escape_debug().to_string(),
@@ -67,16 +69,6 @@ fn forms(secret: &str) -> Vec<String> {
         forms.push(encoded);
     }
     forms
-}
-
-fn url_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => drop(write!(encoded, "%{byte:02X}")),
-        }
-        encoded
-    })
 }
 
 fn with_lower_case_escapes(encoded: &str) -> String {

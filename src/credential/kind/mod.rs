@@ -5,8 +5,7 @@
 //! Community, "Can we confirm `BitBucket`'s token prefixes", 2025-08-25). Never by their length, which varies, nor by
 //! the `=` in them, which is base64 padding.
 
-use base64::Engine as _;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use super::jwt::Jwt;
 
 /// What kind of token a text looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,8 +92,8 @@ impl Kind {
         if token.starts_with(ECR) && !token.contains('.') {
             return Self::EcrPassword;
         }
-        if let Some(payload) = jwt_payload(token) {
-            return match issuer(payload) {
+        if let Some(jwt) = Jwt::of(token).filter(is_well_formed) {
+            return match issuer(jwt) {
                 Some(issuer) if is_pipelines_oidc(&issuer) => Self::PipelinesOidc,
                 Some(issuer) if is_atlassian(&issuer) => Self::AtlassianJwt,
                 _ => Self::OtherJwt,
@@ -192,29 +191,18 @@ fn is_aws_key(token: &str) -> bool {
         && token.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
-/// The middle part of three that dots join, if the text is built as a JSON Web Token is (RFC 7519, section 3).
-fn jwt_payload(token: &str) -> Option<&str> {
-    let mut parts = token.split('.');
-    let (header, payload, signature) = (parts.next()?, parts.next()?, parts.next()?);
+/// Whether the parts look as those of a JSON Web Token do (RFC 7519, section 3).
+fn is_well_formed(jwt: &Jwt<'_>) -> bool {
     let is_base64url = |part: &str| {
         part.bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'='))
     };
-    let fits = parts.next().is_none()
-        && header.starts_with("eyJ")
-        && !payload.is_empty()
-        && [header, payload, signature].into_iter().all(is_base64url);
-    fits.then_some(payload)
+    let [header, payload, _] = jwt.parts;
+    header.starts_with("eyJ") && !payload.is_empty() && jwt.parts.into_iter().all(is_base64url)
 }
 
-fn issuer(payload: &str) -> Option<String> {
-    let lenient = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    let bytes = GeneralPurpose::new(&base64::alphabet::URL_SAFE, lenient)
-        .decode(payload)
-        .ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+fn issuer(jwt: Jwt<'_>) -> Option<String> {
+    let claims: serde_json::Value = jwt.claims()?;
     claims.get("iss")?.as_str().map(str::to_owned)
 }
 

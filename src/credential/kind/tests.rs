@@ -1,6 +1,7 @@
 //! One test for each row of the table of token kinds; the tokens are made here, none was ever valid.
 
 use super::*;
+use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 

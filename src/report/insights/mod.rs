@@ -12,6 +12,7 @@ use crate::input::is_on;
 use crate::input::variables::Variables;
 use crate::names::Host;
 use crate::registry::{Reach, error::read_body, retry};
+use crate::text::USER_AGENT;
 use reqwest::{Client, Method};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -97,7 +98,7 @@ impl Insights {
             .proxy(reqwest::Proxy::http(PROXY).map_err(|error| no_client(&error))?)
             .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("crg-pipe/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .build()
             .map_err(|error| no_client(&error))?;
         let url = format!("{API}/{workspace}/{repository}/commit/{commit}/reports/{id}");

@@ -1,0 +1,162 @@
+//! Patterns of names and paths, as shells and Docker write them. Matching costs no more than pattern times text, however
+//! many `*` there are.
+
+/// A pattern, read once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Glob(Vec<Token>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// This character.
+    Is(char),
+    /// `?`: one character, but no `/`.
+    One,
+    /// `*`: any characters, but no `/`.
+    Star,
+    /// `**` at the end: any characters.
+    All,
+    /// `**/`: nothing, or whole folders.
+    Folders,
+    /// `[a-z]`, `[^a-z]`: one of these, or one of all others but `/`.
+    Class { others: bool, ranges: Vec<(char, char)> },
+}
+
+impl Glob {
+    /// `*` for any characters and `?` for one; all others mean themselves. For names, which hold no `/`.
+    pub(crate) fn of_names(pattern: &str) -> Self {
+        let token = |character| match character {
+            '*' => Token::All,
+            '?' => Token::One,
+            other => Token::Is(other),
+        };
+        Self(pattern.chars().map(token).collect())
+    }
+
+    /// As a `.dockerignore` has them: `*` and `?` stay within a part of the path, `**` does not, `[…]` is one of several,
+    /// and `\` takes a sign its meaning.
+    pub(crate) fn of_paths(pattern: &str) -> Self {
+        Self(of_paths(pattern))
+    }
+
+    /// Whether the whole text fits.
+    pub(crate) fn fits(&self, text: &str) -> bool {
+        fits(&self.0, &text.chars().collect::<Vec<_>>())
+    }
+}
+
+/// The signs of [`Glob::of_paths`].
+fn of_paths(pattern: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = pattern.chars().peekable();
+    while let Some(character) = rest.next() {
+        tokens.push(match character {
+            '*' if rest.next_if_eq(&'*').is_some() => {
+                let slash = rest.next_if_eq(&'/').is_some();
+                if slash || rest.peek().is_some() {
+                    Token::Folders
+                } else {
+                    Token::All
+                }
+            }
+            '*' => Token::Star,
+            '?' => Token::One,
+            '\\' => Token::Is(rest.next().unwrap_or('\\')),
+            '[' => class(&mut rest),
+            other => Token::Is(other),
+        });
+    }
+    tokens
+}
+
+fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Token {
+    let others = rest.next_if_eq(&'^').is_some();
+    let mut ranges = Vec::new();
+    let literal = |rest: &mut std::iter::Peekable<std::str::Chars<'_>>| match rest.next() {
+        Some('\\') => rest.next(),
+        other => other,
+    };
+    while rest.peek().is_some_and(|next| *next != ']') {
+        let Some(low) = literal(rest) else { break };
+        let high = if rest.next_if_eq(&'-').is_some() {
+            literal(rest).unwrap_or(low)
+        } else {
+            low
+        };
+        ranges.push((low, high));
+    }
+    rest.next();
+    Token::Class { others, ranges }
+}
+
+/// Steps through all readings of the pattern at once.
+fn fits(pattern: &[Token], path: &[char]) -> bool {
+    let mut ends = vec![false; path.len() + 1];
+    ends[0] = true;
+    for token in pattern {
+        let mut next = vec![false; path.len() + 1];
+        let mut open = false;
+        for at in 0..=path.len() {
+            match token {
+                Token::Star | Token::All => {
+                    let stops = *token == Token::Star && at > 0 && path[at - 1] == '/';
+                    open = ends[at] || (open && !stops);
+                    next[at] = open;
+                }
+                Token::Folders => {
+                    next[at] = ends[at] || (open && at > 0 && path[at - 1] == '/');
+                    open |= ends[at];
+                }
+                Token::Is(_) | Token::One | Token::Class { .. } => {
+                    next[at] = at > 0 && ends[at - 1] && takes(token, path[at - 1]);
+                }
+            }
+        }
+        ends = next;
+    }
+    ends[path.len()]
+}
+
+fn takes(token: &Token, character: char) -> bool {
+    match token {
+        Token::Is(wanted) => *wanted == character,
+        Token::One => character != '/',
+        Token::Class { others, ranges } => {
+            character != '/' && *others != ranges.iter().any(|(low, high)| (*low..=*high).contains(&character))
+        }
+        Token::Star | Token::All | Token::Folders => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_names_fit_as_a_shell_would_say() {
+        for (pattern, name, fitting) in [
+            ("20*", "20", true),
+            ("20*", "20.1-alpine", true),
+            ("20*", "18", false),
+            ("*", "x", true),
+            ("**", "x", true),
+            ("a**b", "axb", true),
+            ("*-alpine", "20-alpine", true),
+            ("*-alpine", "20-alpine3", false),
+            ("2?.*", "20.1", true),
+            ("2?.*", "2.1", false),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*a*b*", "xxbxxaxx", false),
+            ("a", "a", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(Glob::of_names(pattern).fits(name), fitting, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn many_stars_cost_little() {
+        for glob in [Glob::of_paths(&"*a".repeat(300)), Glob::of_names(&"*a".repeat(300))] {
+            assert!(!glob.fits(&"a".repeat(200)));
+        }
+    }
+}

@@ -275,3 +275,35 @@ fn a_realm_that_may_not_have_the_credential_is_told_and_not_asked() {
         assert_eq!(outcome.journal().len(), 1, "{realm}: {:#?}", outcome.journal());
     }
 }
+
+/// What a registry of the internet names inside a network is not asked, whatever it is named for, by no proxy either.
+#[test]
+fn no_address_leads_into_the_network_of_the_step() {
+    let named: [(&str, &str, fn(&str) -> Answer); 3] = [
+        ("GET", "/manifests/", |to| {
+            Answer::new(401).header("WWW-Authenticate", &format!("Bearer realm=\"{to}\""))
+        }),
+        ("GET", "/token", |to| Answer::new(307).header("Location", to)),
+        ("GET", "/blobs/", |to| Answer::new(302).header("Location", to)),
+    ];
+    for place in [
+        "10.0.0.5",
+        "100.64.0.1",
+        "198.18.0.1",
+        "localhost",
+        "a.localhost.",
+        "[64:ff9b::a00:5]",
+    ] {
+        for (method, path, answer) in named {
+            let emulator = Emulator::start(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared()));
+            emulator.put_image("shop/base", "1", &Image::small("hostile"));
+            let to = format!("https://{place}/secret/path?token=secret#sig=secret");
+            emulator.script(on(method, path), 1, answer(&to));
+            let outcome = pull(&emulator).unset("REGISTRY").run().fails(1).never_says("secret");
+            outcome.says("`crg.apkg.io`").says("it is ");
+            let journal = emulator.journal();
+            let strays: Vec<_> = journal.iter().filter(|entry| entry.path.contains(place)).collect();
+            assert!(strays.is_empty(), "{place} {path}: {strays:#?}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ mod repository;
 mod variables;
 
 pub use crate::archive::properties::archive;
-pub use crate::registry::properties::challenge;
+pub use crate::registry::properties::{address, challenge};
 pub use docker_config::docker_config;
 pub use manifest::manifest;
 pub use reference::reference;

@@ -1,6 +1,6 @@
 //! What a URL says of its server, and how it is shown. Pure.
 
-use crate::names::is_loopback_name;
+use crate::names::{Host, is_loopback_name};
 use crate::text::Quoted;
 use reqwest::Url;
 
@@ -15,6 +15,10 @@ const PLAIN_PARAMETERS: [&str; 8] = [
     "scope",
     "service",
 ];
+/// Longest part of a path that is shown, in bytes: a digest by SHA-512.
+const LONGEST_PART: usize = 135;
+/// What stands for what may be a secret.
+const LEFT_OUT: &str = "...";
 
 /// Scheme, host name and port.
 pub(super) type Origin = (String, String, Option<u16>);
@@ -34,21 +38,49 @@ pub(super) fn is_loopback(url: &Url) -> bool {
         .is_some_and(|name| is_loopback_name(name.trim_matches(['[', ']'])))
 }
 
-/// A URL without user name, password and the values of its query, but for those that the protocol defines: storage has
-/// URLs that are passwords themselves (`X-Amz-Signature`, `sig`, `verify`), and upload sessions keep their state there.
-pub(super) fn shown(url: &Url) -> Quoted {
-    let mut shown = url.clone();
-    let _ = shown.set_password(None);
-    let _ = shown.set_username("");
-    let query = url.query().map(|query| {
-        let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-            Some((name, _)) if !PLAIN_PARAMETERS.contains(&name) => format!("{name}=..."),
-            _ => parameter.to_owned(),
-        });
-        parameters.collect::<Vec<_>>().join("&")
-    });
-    shown.set_query(query.as_deref());
-    Quoted::new(shown.as_str())
+/// Whether it is at a registry's host and port.
+pub(super) fn is_same(url: &Url, registry: &Host) -> bool {
+    let own = Url::parse(&format!("{}://{}/", url.scheme(), registry.api()));
+    own.is_ok_and(|own| origin(&own) == origin(url))
+}
+
+/// A URL as it is told of. Of another host than the registry only that it is asked: storage has URLs that are passwords
+/// themselves, in the query (`X-Amz-Signature`, `sig`), in the path or behind `#`. Of the registry itself path and query as
+/// the protocol has them; upload sessions keep their state there.
+pub(super) fn shown(url: &Url, registry: &Host) -> Quoted {
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    let mut shown = format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default());
+    if !is_same(url, registry) {
+        return Quoted::new(&shown);
+    }
+    let mut before = "";
+    for part in url.path_segments().into_iter().flatten() {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+        let is_plain =
+            part.len() <= LONGEST_PART && part.bytes().all(plain) && (before != "uploads" || part.is_empty());
+        shown.push('/');
+        shown.push_str(if is_plain { part } else { LEFT_OUT });
+        before = part;
+    }
+    for (number, parameter) in url.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
+        shown.push(if number == 0 { '?' } else { '&' });
+        match parameter.split_once('=') {
+            Some((name, _)) if PLAIN_PARAMETERS.contains(&name) => shown.push_str(parameter),
+            Some((name, _)) if name.len() <= 16 => {
+                shown.push_str(name);
+                shown.push('=');
+                shown.push_str(LEFT_OUT);
+            }
+            _ => shown.push_str(LEFT_OUT),
+        }
+    }
+    Quoted::new(&shown)
+}
+
+/// The server of a URL, as it is named in a sentence: host, and port where it is not the scheme's own.
+pub(super) fn server(url: &Url) -> Quoted {
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    Quoted::new(&format!("{}{port}", url.host_str().unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -58,18 +90,43 @@ mod tests {
     #[test]
     fn no_secret_of_a_url_is_shown() {
         for (url, text) in [
-            ("https://user:pass@example.org/a?n=5", "https://example.org/a?n=5"),
+            (
+                "https://crg.apkg.io/v2/shop/a/tags/list?n=5&last=1.0",
+                "https://crg.apkg.io/v2/shop/a/tags/list?n=5&last=1.0",
+            ),
+            ("https://user:pass@crg.apkg.io/v2/", "https://crg.apkg.io/v2/"),
+            (
+                "https://crg.apkg.io/v2/a/blobs/uploads/?mount=sha256:1&from=a/b",
+                "https://crg.apkg.io/v2/a/blobs/uploads/?mount=sha256:1&from=a/b",
+            ),
+            (
+                "https://crg.apkg.io/v2/a/blobs/uploads/5f-2a?_state=abc&digest=sha256:1",
+                "https://crg.apkg.io/v2/a/blobs/uploads/...?_state=...&digest=sha256:1",
+            ),
+            (
+                "https://crg.apkg.io/token?service=x&scope=repository:a/b:pull&code=4",
+                "https://crg.apkg.io/token?service=x&scope=repository:a/b:pull&code=...",
+            ),
+            ("https://crg.apkg.io/a?SECRET", "https://crg.apkg.io/a?..."),
+            (
+                "https://crg.apkg.io/a?SECRETSECRETSECRETSECRET=1",
+                "https://crg.apkg.io/a?...",
+            ),
+            ("https://crg.apkg.io/a#sig=abc", "https://crg.apkg.io/a"),
+            ("https://crg.apkg.io/a/b;sig=abc/c", "https://crg.apkg.io/a/.../c"),
+            ("https://crg.apkg.io/a/sig%3Dabc/c", "https://crg.apkg.io/a/.../c"),
+            // Elsewhere.
+            ("https://crg.apkg.io:8443/v2/a", "https://crg.apkg.io:8443"),
+            ("https://user:pass@example.org/a?n=5", "https://example.org"),
             (
                 "https://s3.example.org/a?X-Amz-Signature=abc&digest=sha256:1",
-                "https://s3.example.org/a?X-Amz-Signature=...&digest=sha256:1",
+                "https://s3.example.org",
             ),
-            (
-                "https://cdn.example.org/a?verify=1-abc%3D",
-                "https://cdn.example.org/a?verify=...",
-            ),
-            ("https://crg.apkg.io/u?_state=abc", "https://crg.apkg.io/u?_state=..."),
+            ("https://cdn.example.org/signed/abc/a", "https://cdn.example.org"),
+            ("http://[2001:db8::1]:80/a", "http://[2001:db8::1]"),
         ] {
-            assert_eq!(shown(&Url::parse(url).unwrap()).as_str(), text);
+            let registry = Host::bitbucket();
+            assert_eq!(shown(&Url::parse(url).unwrap(), &registry).as_str(), text);
         }
     }
 }

@@ -5,6 +5,7 @@
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
 use super::payload::Payload;
+use super::trust::Purpose;
 use super::{Registry, Remote};
 use crate::names::{Digest, Repository};
 use bytes::Bytes;
@@ -177,7 +178,7 @@ impl Remote {
         let during = format!("giving up an upload to `{}`", self.repository.path());
         let ask = Ask {
             method: Method::DELETE,
-            target: Target::Address(upload.location),
+            target: Target::Address(upload.location, Purpose::Upload),
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during)
         };
         self.registry.exchange(ask).await?;
@@ -222,7 +223,7 @@ impl Remote {
     pub async fn resume(&self, digest: Option<&Digest>, upload: Upload) -> Result<Resumed, Error> {
         let during = format!("asking how far an upload to `{}` came", self.repository.path());
         let ask = Ask {
-            target: Target::Address(upload.location.clone()),
+            target: Target::Address(upload.location.clone(), Purpose::Upload),
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
         };
         match self.registry.exchange(ask).await {
@@ -251,7 +252,7 @@ impl Remote {
         let during = format!("uploading to `{}`", self.repository.path());
         let ask = Ask {
             method: Method::PATCH,
-            target: Target::Address(upload.location.clone()),
+            target: Target::Address(upload.location.clone(), Purpose::Upload),
             content_type: Some("application/octet-stream".to_owned()),
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
         };
@@ -293,7 +294,7 @@ impl Remote {
         location.query_pairs_mut().append_pair("digest", digest.as_str());
         Ask {
             method: Method::PUT,
-            target: Target::Address(location),
+            target: Target::Address(location, Purpose::Upload),
             content_type: Some("application/octet-stream".to_owned()),
             stores: true,
             ..Ask::get(

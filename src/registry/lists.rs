@@ -2,9 +2,9 @@
 
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, Target};
+use super::trust::Purpose;
 use super::{Remote, manifest};
 use crate::names::{Digest, Selector, Tag};
-use crate::text::Quoted;
 use reqwest::Url;
 
 /// Tags that are asked for at a time.
@@ -45,7 +45,7 @@ impl Remote {
             };
             found.extend(entries(&answer.body));
             match self.next_page(&answer, &during)? {
-                Some(next) => page = Target::Address(next),
+                Some(next) => page = Target::Address(next, Purpose::NextPage),
                 None => break,
             }
         }
@@ -92,7 +92,7 @@ impl Remote {
             let (more, next) = self.tag_page(page).await?;
             tags.extend(more);
             match next {
-                Some(next) => page = Target::Address(next),
+                Some(next) => page = Target::Address(next, Purpose::NextPage),
                 None => return Ok(tags),
             }
         }
@@ -144,15 +144,11 @@ impl Remote {
         else {
             return Ok(None);
         };
-        let next = answer.url.join(link).ok();
-        if let Some(next) = next.filter(|next| next.origin() == answer.url.origin()) {
-            return Ok(Some(next));
-        }
-        let problem = Problem::Redirect {
-            to: Quoted::new(link),
-            why: "the next page of a list must be on the registry itself",
-        };
-        Err(self.registry.error(during.to_owned(), problem, 1))
+        // Whether it is asked, the rule says before it is.
+        answer.url.join(link).map(Some).map_err(|_| {
+            let problem = Problem::Protocol("a link to what is not a URL".to_owned());
+            self.registry.error(during.to_owned(), problem, 1)
+        })
     }
 }
 

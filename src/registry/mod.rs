@@ -22,6 +22,7 @@ mod rest;
 pub mod retry;
 pub mod scope;
 mod token;
+mod trust;
 
 pub use blob::{BlobRead, Mount, Resumed, Upload};
 pub use error::{Code, Error, Problem, Reach};

@@ -1,16 +1,16 @@
 //! What is sent to registries and token servers, with time limits and redirects. One for a whole run.
 
-use super::address::{origin, shown};
+use super::address::shown;
 use super::challenge::Challenge;
 use super::client::Clients;
 use super::error::{Problem, Reach};
 use super::exchange::Failed;
 use super::payload::{LONGEST_STORING, Payload, Watch};
-use super::redirect::{distrust_redirect, redirect_target};
+use super::redirect::redirect_target;
 use super::rest::Resting;
 use super::retry::{self, Policy};
+use super::trust::{Purpose, Verdict, judge};
 use crate::names::Host;
-use crate::text::Quoted;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
@@ -76,6 +76,8 @@ impl HostState {
 pub(super) struct Outgoing {
     pub(super) method: Method,
     pub(super) url: Url,
+    /// The registry that it is for, be it to another host.
+    pub(super) registry: Host,
     pub(super) accept: Option<&'static str>,
     pub(super) content_type: Option<String>,
     /// First byte, and the one after the last.
@@ -135,29 +137,30 @@ impl Network {
         outgoing: &Outgoing,
         authorization: Option<&HeaderValue>,
     ) -> Result<Incoming, Problem> {
-        let asked = origin(&outgoing.url);
-        let mut url = outgoing.url.clone();
+        let Outgoing {
+            url: asked, registry, ..
+        } = outgoing;
+        let mut url = asked.clone();
+        let mut same_origin = true;
         for _ in 0..=MOST_REDIRECTS {
-            let same_origin = origin(&url) == asked;
             let authorization = authorization.filter(|_| same_origin);
             let response = self.send_to(&url, outgoing, authorization).await?;
             let Some(target) = redirect_target(&response)? else {
                 return Ok(Incoming { response, same_origin });
             };
-            let target = url.join(&target).map_err(|_| Problem::Redirect {
-                to: Quoted::new(&target),
-                why: "it is no URL",
-            })?;
-            if let Some(why) = distrust_redirect(&asked, &outgoing.method, response.status(), &target) {
-                return Err(Problem::Redirect {
-                    to: shown(&target),
-                    why,
-                });
+            let purpose = Purpose::Redirect(&outgoing.method, response.status());
+            match judge(&target, purpose, asked, registry) {
+                Verdict::NotAsked(why) => {
+                    let to = shown(&target, registry);
+                    return Err(Problem::Redirect { to, why });
+                }
+                // Who has led elsewhere once does not choose either what is asked with the credential.
+                verdict => same_origin &= verdict == Verdict::WithCredential,
             }
             url = target;
         }
         Err(Problem::Redirect {
-            to: shown(&url),
+            to: shown(&url, registry),
             why: "it is one of too many",
         })
     }
@@ -176,6 +179,7 @@ impl Network {
         let outgoing = Outgoing {
             method: Method::GET,
             url: url.clone(),
+            registry: Host::bitbucket(),
             accept: Some("application/json"),
             content_type: None,
             range: None,
@@ -226,7 +230,7 @@ impl Network {
             self.settings.timeout
         };
         let answer = within(limit, request.send()).await;
-        self.tell(&answer, &outgoing.method, url, start);
+        self.tell(&answer, outgoing, url, start);
         answer
     }
 
@@ -268,21 +272,22 @@ impl Network {
             answer = request.send() => answer.map_err(|error| unanswered(&error)),
             () = watch.stalled(self.settings.timeout) => Err(Problem::Unreachable(Reach::Timeout)),
         };
-        self.tell(&answer, &outgoing.method, url, start);
+        self.tell(&answer, outgoing, url, start);
         answer
     }
 
     /// Tells of an answer in the log, and heeds the pause that it asks for.
-    fn tell(&self, answer: &Result<Response, Problem>, method: &Method, url: &Url, start: Instant) {
+    fn tell(&self, answer: &Result<Response, Problem>, outgoing: &Outgoing, url: &Url, start: Instant) {
+        let (method, shown) = (&outgoing.method, shown(url, &outgoing.registry));
         let milliseconds = start.elapsed().as_millis();
         match answer {
             Ok(response) => {
                 let status = response.status().as_u16();
-                tracing::debug!("{method} {} → {status} ({milliseconds} ms)", shown(url));
+                tracing::debug!("{method} {shown} → {status} ({milliseconds} ms)");
                 self.resting.note(url, status, asked_pause(response.headers()));
             }
             Err(Problem::Unreachable(reach)) => {
-                tracing::debug!("{method} {} → no answer: {reach} ({milliseconds} ms)", shown(url));
+                tracing::debug!("{method} {shown} → no answer: {reach} ({milliseconds} ms)");
             }
             Err(_) => {}
         }

@@ -1,8 +1,7 @@
 //! Servers that asked to be left alone: not only by the request that they refused.
 
-use super::address::{Origin, origin};
+use super::address::{Origin, origin, server};
 use super::retry::{self, FIRST};
-use crate::text::Quoted;
 use reqwest::Url;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,8 +19,7 @@ impl Resting {
     pub(super) fn note(&self, url: &Url, status: u16, asked: Option<Duration>) {
         let Some(rest) = rest(status, asked) else { return };
         if self.extend(url, Instant::now(), rest) > WORTH_TELLING {
-            let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-            let host = Quoted::new(&format!("{}{port}", url.host_str().unwrap_or_default()));
+            let host = server(url);
             tracing::info!("`{host}` is left alone for {} s, as it asked", rest.as_secs());
         }
     }

@@ -6,6 +6,7 @@ use super::error::{Problem, read_body};
 use super::network::{Network, Outgoing, asked_pause};
 use super::scope::{Granted, Scopes};
 use crate::credential::Credential;
+use crate::names::Host;
 use crate::text::Quoted;
 use crate::text::Secret;
 use crate::text::hide_bearer;
@@ -45,6 +46,14 @@ struct Slot {
     failed: Option<(Instant, Refusal)>,
 }
 
+/// Where a registry has its tokens made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Realm<'a> {
+    pub(super) registry: &'a Host,
+    pub(super) url: &'a Url,
+    pub(super) service: Option<&'a str>,
+}
+
 /// Why no token was given, and when the server wants to be asked again.
 pub(super) type Refusal = (Problem, Option<Duration>);
 
@@ -62,7 +71,7 @@ impl Tokens {
         &self,
         network: &Network,
         credential: Option<&Credential>,
-        (realm, service): (&Url, Option<&str>),
+        realm: Realm<'_>,
         scopes: &Scopes,
     ) -> Result<(Token, bool), Refusal> {
         let slot = self.slot(scopes);
@@ -78,7 +87,7 @@ impl Tokens {
         {
             return Err(refusal.clone());
         }
-        match request(network, credential, realm, service, scopes).await {
+        match request(network, credential, realm, scopes).await {
             Ok(token) => {
                 held.token = Some(token.clone());
                 Ok((token, true))
@@ -140,14 +149,13 @@ struct Answer {
 async fn request(
     network: &Network,
     credential: Option<&Credential>,
-    realm: &Url,
-    service: Option<&str>,
+    realm: Realm<'_>,
     scopes: &Scopes,
 ) -> Result<Token, Refusal> {
-    let mut url = realm.clone();
+    let mut url = realm.url.clone();
     {
         let mut query = url.query_pairs_mut();
-        if let Some(service) = service {
+        if let Some(service) = realm.service {
             query.append_pair("service", service);
         }
         for scope in scopes.parameters() {
@@ -158,6 +166,7 @@ async fn request(
     let outgoing = Outgoing {
         method: Method::GET,
         url,
+        registry: realm.registry.clone(),
         accept: None,
         content_type: None,
         range: None,

@@ -5,9 +5,9 @@ use super::challenge::{BadChallenge, Challenge};
 use super::error::{self, Error, Problem};
 use super::network::{Incoming, Known, Outgoing, asked_pause, speaks_plain_http};
 use super::payload::Payload;
-use super::redirect::distrust_address;
 use super::scope::{Granted, Scopes};
-use super::token::{self, Token};
+use super::token::{self, Realm, Token};
+use super::trust::{Purpose, Verdict, judge};
 use super::{Registry, retry};
 use crate::names::Host;
 use crate::text::Quoted;
@@ -41,8 +41,8 @@ pub(super) struct Ask<'a> {
 pub(super) enum Target {
     /// Below `/v2/`.
     Path(String),
-    /// An upload session's address: on the registry itself, or where it keeps its storage.
-    Address(Url),
+    /// An address that the registry named for this: an upload session, the next page of a list.
+    Address(Url, Purpose<'static>),
 }
 
 /// A successful answer, read to its end.
@@ -90,7 +90,7 @@ impl Registry {
         self.retried(&ask, async || self.find_out(&ask).await.map(|_| ()))
             .await?;
         Ok(match self.0.state.known().map(|known| known.challenge) {
-            Some(Challenge::Bearer { realm, .. }) => SignIn::Token(shown(&realm)),
+            Some(Challenge::Bearer { realm, .. }) => SignIn::Token(shown(&realm, &self.0.host)),
             Some(Challenge::Basic) => SignIn::Basic,
             Some(Challenge::Open) | None => SignIn::Open,
         })
@@ -135,12 +135,11 @@ impl Registry {
                 None,
             )));
         };
-        let outgoing = ask
-            .outgoing(known.scheme, &self.0.host)
-            .map_err(|problem| failed((problem, None)))?;
+        let outgoing = ask.outgoing(known.scheme, &self.0.host);
+        let (outgoing, is_own) = outgoing.map_err(|problem| failed((problem, None)))?;
         let signed_in = self.authorization(&known.challenge, ask.scopes, &outgoing.url).await;
         let (authorization, token) = signed_in.map_err(failed)?;
-        let authorization = authorization.filter(|_| self.is_own(&outgoing.url, known.scheme));
+        let authorization = authorization.filter(|_| is_own);
         let response = self
             .0
             .network
@@ -192,10 +191,8 @@ impl Registry {
             let Some(known) = state.known() else {
                 return Err((Problem::Protocol("nothing is known of the registry".to_owned()), None));
             };
-            let outgoing = ask
-                .outgoing(known.scheme, &self.0.host)
-                .map_err(|problem| (problem, None))?;
-            let is_own = self.is_own(&outgoing.url, known.scheme);
+            let outgoing = ask.outgoing(known.scheme, &self.0.host);
+            let (outgoing, is_own) = outgoing.map_err(|problem| (problem, None))?;
             let (authorization, token) = if is_own {
                 self.authorization(&known.challenge, ask.scopes, &outgoing.url).await?
             } else {
@@ -207,7 +204,7 @@ impl Registry {
             if response.status().as_u16() != 401 || !same_origin || !is_own {
                 return self.settle(response, token.map(|(token, _)| token)).await;
             }
-            let challenge = self.challenge(response.headers());
+            let challenge = self.challenge(&response);
             match (token, challenge) {
                 // A kept token may have expired early or been withdrawn: one new one, once.
                 (Some((token, false)), Ok(challenge)) if may_renew => {
@@ -253,7 +250,7 @@ impl Registry {
     /// Gives the answer if none was needed.
     async fn first_attempt(&self, ask: &Ask<'_>) -> Result<Option<Response>, Failed> {
         let ask_by = async |scheme| {
-            let outgoing = ask.outgoing(scheme, &self.0.host)?;
+            let (outgoing, _) = ask.outgoing(scheme, &self.0.host)?;
             self.0.network.send(&outgoing, None).await
         };
         let (scheme, incoming) = match ask_by("https").await {
@@ -264,7 +261,7 @@ impl Registry {
         let Incoming { response, same_origin } = incoming.map_err(|problem| (problem, None))?;
         let status = response.status();
         if status.as_u16() == 401 && same_origin {
-            let challenge = self.challenge(response.headers()).map_err(|problem| (problem, None))?;
+            let challenge = self.challenge(&response).map_err(|problem| (problem, None))?;
             self.0.state.learn(Known { scheme, challenge });
             return Ok(None);
         }
@@ -278,14 +275,14 @@ impl Registry {
         self.settle(response, None).await.map(Some)
     }
 
-    fn challenge(&self, headers: &HeaderMap) -> Result<Challenge, Problem> {
-        Challenge::of(headers, &self.0.host).map_err(|bad| match bad {
+    fn challenge(&self, response: &Response) -> Result<Challenge, Problem> {
+        Challenge::of(response.headers(), response.url(), &self.0.host).map_err(|bad| match bad {
             BadChallenge::Unknown => {
                 Problem::Protocol("it asks for a sign-in but names no way that is known (Bearer, Basic)".to_owned())
             }
-            BadChallenge::Realm(realm) => Problem::Protocol(format!("its realm `{}` is no URL", Quoted::new(&realm))),
+            BadChallenge::Realm => Problem::Protocol("the realm of its challenge is not a URL".to_owned()),
             BadChallenge::Untrusted { realm, why } => Problem::UntrustedRealm {
-                realm: shown(&realm),
+                realm: shown(&realm, &self.0.host),
                 why,
             },
         })
@@ -306,7 +303,11 @@ impl Registry {
             (Challenge::Open, _) | (Challenge::Basic, None) => Ok((None, None)),
             (Challenge::Basic, Some(credential)) => Ok((Some(token::basic(credential).map_err(unasked)?), None)),
             (Challenge::Bearer { realm, service }, credential) => {
-                let realm = (realm, service.as_deref());
+                let realm = Realm {
+                    registry: &self.0.host,
+                    url: realm,
+                    service: service.as_deref(),
+                };
                 let obtain = async || self.0.tokens.obtain(network, credential.as_ref(), realm, scopes).await;
                 let (mut token, mut fresh) = obtain().await?;
                 // Another request may have been told to wait while the realm was asked.
@@ -320,11 +321,6 @@ impl Registry {
                 ))
             }
         }
-    }
-
-    /// An upload session may lie on another host, which gets no credential.
-    fn is_own(&self, url: &Url, scheme: &str) -> bool {
-        Url::parse(&format!("{scheme}://{}/", self.0.host.api())).is_ok_and(|own| own.origin() == url.origin())
     }
 
     /// An answer or a typed refusal.
@@ -364,29 +360,34 @@ impl<'a> Ask<'a> {
         }
     }
 
-    fn outgoing(&self, scheme: &str, host: &Host) -> Result<Outgoing, Problem> {
-        let url = match &self.target {
-            Target::Address(url) => match distrust_address(url, host) {
-                None => url.clone(),
-                Some(why) => {
-                    let to = shown(url);
+    /// The request, and whether it is the registry's own, which the credential goes to: an upload session may lie on another
+    /// host.
+    fn outgoing(&self, scheme: &str, host: &Host) -> Result<(Outgoing, bool), Problem> {
+        let below = |path: &str| {
+            let text = format!("{scheme}://{}/v2/{path}", host.api());
+            Url::parse(&text).map_err(|error| Problem::Protocol(format!("`{text}` is no URL ({error})")))
+        };
+        let (url, is_own) = match &self.target {
+            Target::Path(path) => (below(path)?, true),
+            Target::Address(url, purpose) => match judge(url, *purpose, &below("")?, host) {
+                Verdict::NotAsked(why) => {
+                    let to = shown(url, host);
                     return Err(Problem::Redirect { to, why });
                 }
+                verdict => (url.clone(), verdict == Verdict::WithCredential),
             },
-            Target::Path(path) => {
-                let text = format!("{scheme}://{}/v2/{path}", host.api());
-                Url::parse(&text).map_err(|error| Problem::Protocol(format!("`{text}` is no URL ({error})")))?
-            }
         };
-        Ok(Outgoing {
+        let outgoing = Outgoing {
             method: self.method.clone(),
             url,
+            registry: host.clone(),
             accept: self.accept,
             content_type: self.content_type.clone(),
             range: self.range,
             body: self.body.clone(),
             stores: self.stores,
-        })
+        };
+        Ok((outgoing, is_own))
     }
 }
 

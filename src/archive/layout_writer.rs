@@ -9,12 +9,12 @@ use super::location::Transport;
 use super::region::Region;
 use super::source::{BlobSource, Store as _};
 use super::writer::{Contents, Slot};
-use crate::files::{check_writable, create_beside, shown};
+use crate::files::{Part, check_writable, shown};
 use crate::names::Digest;
 use crate::registry::manifest::LARGEST;
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -46,8 +46,8 @@ enum State {
     Unknown,
     /// What is there has other bytes.
     Wrong,
-    /// Being filled, in a file of another name.
-    Part(PathBuf, Region),
+    /// Being filled.
+    Part(Part, Region),
     /// In its place.
     Whole,
 }
@@ -115,11 +115,10 @@ impl LayoutWriter {
         }
         let path = self.path.join(blob_name(digest));
         let writing = |error: &io::Error| Problem::writing(&path, error).of(&self.path);
-        let (file, beside) = create_beside(&path, 0o644).map_err(|error| writing(&error))?;
-        let prepared = open_to_all(&file).and_then(|()| file.set_len(blob.size));
-        let region = Region::new(Arc::new(file), 0, blob.size);
-        blob.state = State::Part(beside, region.clone());
-        prepared.map_err(|error| writing(&error))?;
+        let part = Part::create(&path, 0o644).map_err(|error| writing(&error))?;
+        part.file().set_len(blob.size).map_err(|error| writing(&error))?;
+        let region = Region::new(Arc::clone(part.file()), 0, blob.size);
+        blob.state = State::Part(part, region.clone());
         Ok(Slot::Fill(region))
     }
 
@@ -136,9 +135,9 @@ impl LayoutWriter {
         let Some(blob) = blobs.get_mut(digest) else {
             return Err(self.folder.missing(&blob_name(digest)));
         };
-        if let State::Part(beside, _) = &blob.state {
-            let path = self.path.join(blob_name(digest));
-            fs::rename(beside, &path).map_err(|error| Problem::writing(&path, &error).of(&self.path))?;
+        if let State::Part(part, _) = &mut blob.state {
+            let writing = |error| Problem::writing(&self.path.join(blob_name(digest)), &error).of(&self.path);
+            part.put_in_place().map_err(writing)?;
             blob.state = State::Whole;
         }
         Ok(())
@@ -175,14 +174,10 @@ impl LayoutWriter {
 
 impl Drop for LayoutWriter {
     fn drop(&mut self) {
-        // Nothing better can be done with what cannot be removed.
-        for blob in self.lock().values() {
-            if let State::Part(beside, _) = &blob.state {
-                let _ = fs::remove_file(beside);
-            }
-        }
+        // What is not whole goes first, so that the folders are empty.
+        self.lock().clear();
         if !self.is_finished {
-            // Only those go that hold nothing.
+            // Only those go that hold nothing. Nothing better can be done with what cannot be removed.
             for folder in self.made.iter().rev() {
                 let _ = fs::remove_dir(folder);
             }
@@ -211,17 +206,10 @@ fn make_folders(folder: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
 
 /// Puts a file in place at once. It is not synced: a layout outlives its step, not a loss of power.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let writing = |error: &io::Error| Problem::writing(path, error);
-    let (file, beside) = create_beside(path, 0o644).map_err(|error| writing(&error))?;
-    open_to_all(&file)
-        .and_then(|()| file.write_all_at(bytes, 0))
-        .and_then(|()| fs::rename(&beside, path))
-        .map_err(|error| {
-            let _ = fs::remove_file(&beside);
-            writing(&error)
+    Part::create(path, 0o644)
+        .and_then(|mut part| {
+            part.file().write_all_at(bytes, 0)?;
+            part.put_in_place()
         })
-}
-
-fn open_to_all(file: &File) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(0o644))
+        .map_err(|error| Problem::writing(path, &error))
 }

@@ -12,29 +12,25 @@ use super::location::{Location, Transport};
 use super::region::Region;
 use super::tar_header::{BLOCK, header, padded};
 use super::writer::{Contents, OutputImage, Slot};
-use crate::files::create_beside;
+use crate::files::Part;
 use crate::names::Digest;
 use crate::registry::manifest::Content;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A tar that is being written beside its place.
 #[derive(Debug)]
 pub(super) struct TarWriter {
     path: PathBuf,
-    beside: Beside,
+    part: Part,
     regions: HashMap<Digest, Region>,
     unsealed: Mutex<HashSet<Digest>>,
 }
-
-/// The unfinished file; removed unless renamed.
-#[derive(Debug)]
-struct Beside(Option<PathBuf>);
 
 impl TarWriter {
     pub(super) fn create(location: &Location, contents: &Contents<'_>) -> Result<Self, ArchiveError> {
@@ -44,12 +40,11 @@ impl TarWriter {
         if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
             return Err(writing(&ErrorKind::IsADirectory.into()));
         }
-        let (file, beside) = create_beside(path, 0o644).map_err(|error| writing(&error))?;
-        let beside = Beside(Some(beside));
-        let regions = lay_out(&Arc::new(file), &documents, &contents.blobs).map_err(|error| writing(&error))?;
+        let part = Part::create(path, 0o644).map_err(|error| writing(&error))?;
+        let regions = lay_out(part.file(), &documents, &contents.blobs).map_err(|error| writing(&error))?;
         Ok(Self {
             path: path.clone(),
-            beside,
+            part,
             unsealed: Mutex::new(regions.keys().cloned().collect()),
             regions,
         })
@@ -74,34 +69,14 @@ impl TarWriter {
         if let Some(digest) = unsealed.iter().next().cloned() {
             return Err(self.missing(&digest));
         }
-        self.beside
-            .rename(&self.path)
+        self.part
+            .put_in_place()
             .map_err(|error| Problem::writing(&self.path, &error).of(&self.path))
     }
 
     fn missing(&self, digest: &Digest) -> ArchiveError {
         let entry = blob_name(digest);
         Problem::Missing { entry, cut: false }.of(&self.path)
-    }
-}
-
-impl Beside {
-    fn rename(&mut self, path: &Path) -> io::Result<()> {
-        if let Some(beside) = &self.0 {
-            fs::set_permissions(beside, Permissions::from_mode(0o644))?;
-            fs::rename(beside, path)?;
-            self.0 = None;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if let Some(beside) = &self.0 {
-            // Nothing better can be done with a file that cannot be removed.
-            let _ = fs::remove_file(beside);
-        }
     }
 }
 

@@ -2,13 +2,15 @@
 //! and a plain word where the step's folder does not let the pipe write.
 
 mod denied;
+mod part;
 
 pub use denied::Denied;
+pub(crate) use part::Part;
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// What to do about a full disk.
@@ -22,18 +24,12 @@ pub const FREE_SPACE: &str = "free space earlier in the step, or use a larger `s
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
     let failed = |error: &io::Error| OutputError::new(path, error);
     refuse_other_than_files(path)?;
-    let (mut file, beside) = create_beside(path, mode).map_err(|error| failed(&error))?;
-    let written = (|| {
-        file.write_all(bytes)?;
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    })();
-    if let Err(error) = written {
-        // What counts is the error above; a leftover is no worse than it.
-        let _ = fs::remove_file(&beside);
-        return Err(failed(&error));
-    }
+    let mut part = Part::create(path, mode).map_err(|error| failed(&error))?;
+    part.file()
+        .write_all_at(bytes, 0)
+        .and_then(|()| part.file().sync_all())
+        .and_then(|()| part.put_in_place())
+        .map_err(|error| failed(&error))?;
     // Some file systems cannot sync a folder; the file is then as durable as they allow.
     let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
     Ok(())
@@ -59,8 +55,9 @@ pub fn read_up_to(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
 /// [`OutputError`].
 pub fn check_writable(path: &Path) -> Result<(), OutputError> {
     refuse_other_than_files(path)?;
-    let (_, beside) = create_beside(path, 0o600).map_err(|error| OutputError::new(path, &error))?;
-    fs::remove_file(&beside).map_err(|error| OutputError::new(path, &error))
+    Part::create(path, 0o600)
+        .and_then(Part::remove)
+        .map_err(|error| OutputError::new(path, &error))
 }
 
 fn refuse_other_than_files(path: &Path) -> Result<(), OutputError> {
@@ -70,26 +67,6 @@ fn refuse_other_than_files(path: &Path) -> Result<(), OutputError> {
             problem: Problem::NotAFile,
         }),
         _ => Ok(()),
-    }
-}
-
-/// Makes a new file beside `path`, to be renamed to it, and gives its path.
-/// The permission bits hold from the first moment on: a secret is never readable by others, not even empty.
-pub(crate) fn create_beside(path: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
-    let name = path
-        .file_name()
-        .ok_or(ErrorKind::InvalidInput)?
-        .to_string_lossy()
-        .into_owned();
-    let mut number = 0;
-    loop {
-        let beside = path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()));
-        let mut options = OpenOptions::new();
-        match options.read(true).write(true).create_new(true).mode(mode).open(&beside) {
-            Ok(file) => return Ok((file, beside)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 100 => number += 1,
-            Err(error) => return Err(error),
-        }
     }
 }
 

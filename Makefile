@@ -70,34 +70,9 @@ endif
 faults: tools
 	FAULTS_PAGE=$(CURDIR)/docs/faults.md cargo test --locked --test suite -- --exact $(FAULTS)
 
-# Installs what the build and the tests need and this machine lacks: a C compiler, a Docker Engine (its daemon need not
-# run), Debian's registry, skopeo. `docker` and `dockerd` are looked for apart: either may be there without the other.
+# Installs what the build and the tests need and this machine lacks; says nothing where all is there.
 tools:
-	@missing=(); \
-	need() { command -v "$$1" >/dev/null || missing+=("$${@:2}"); }; \
-	need cc gcc libc6-dev; \
-	need dockerd docker.io; \
-	need docker-registry docker-registry; \
-	need skopeo skopeo; \
-	need ip iproute2; \
-	need mount mount; \
-	need curl curl; \
-	[ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates); \
-	lacks_client=$$(command -v docker || echo yes); \
-	if [ $${#missing[@]} -eq 0 ] && [ "$$lacks_client" != yes ]; then exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then \
-	  echo "the tests need what these Debian packages hold: $${missing[*]} docker; install it, then run \`make test\` again" >&2; \
-	  exit 1; \
-	fi; \
-	sudo=; if [ "$$(id -u)" -ne 0 ]; then sudo=sudo; fi; \
-	echo "make test: refreshing the list of packages, to install what the tests need"; \
-	$$sudo apt-get update -qq; \
-	if [ "$$lacks_client" = yes ]; then \
-	  if apt-cache show docker-cli >/dev/null 2>&1; then missing+=(docker-cli); \
-	  elif [[ " $${missing[*]} " != *" docker.io "* ]]; then missing+=(docker.io); fi; \
-	fi; \
-	echo "make test: installing $${missing[*]}"; \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"
+	@.ci/tools
 
 # cargo-deny: an installed one serves, else it is built into .tools (about five minutes, once).
 DENY_VERSION := 0.20.2

@@ -228,7 +228,7 @@ fn a_layout_of_skopeo_is_added_to() {
 #[test]
 fn docker_loads_what_is_written_and_skopeo_reads_it() {
     let skopeo = Skopeo::new();
-    let engine = Engine::shared();
+    let engine = Engine::classic();
     let first = ImageBuilder::new("loaded first").layers(3, 20_000).build();
     let second = ImageBuilder::new("loaded second").docker().layers(2, 500).build();
     let path = skopeo.folder().join("x.tar");
@@ -258,7 +258,7 @@ fn docker_loads_what_is_written_and_skopeo_reads_it() {
 #[test]
 fn what_docker_saves_is_read_compressed_and_loaded_again() {
     let skopeo = Skopeo::new();
-    let engine = Engine::shared();
+    let engine = Engine::classic();
     // The first layer of both is the same: old engines save the second as a link.
     let images = ["saved first", "saved second"].map(|seed| {
         ImageBuilder::new("saved")

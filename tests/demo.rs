@@ -108,7 +108,7 @@ fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
 
 #[test]
 fn with_a_daemon_it_pulls_builds_and_pushes() {
-    let engine = Engine::shared();
+    let engine = Engine::classic();
     let text = told(&engine.tcp());
     assert_order(
         &text,

@@ -2,7 +2,7 @@
 //! emulator that answers as `crg.apkg.io`.
 
 use crate::support::emulator::{Emulator, Role, Setup, User};
-use crate::support::engine::Engine;
+use crate::support::engine::{Engine, Kind};
 use crate::support::image::Image;
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
 use crate::support::pki::Authority;
@@ -162,7 +162,7 @@ fn pipe_yml_names_this_version_and_hands_over_the_credentials() {
 
 #[test]
 fn every_example_runs() {
-    let engine = Engine::start(None);
+    let engine = Engine::start(Kind::Classic);
     make_image(&engine);
     let setup = Setup::shop()
         .package("shop/tools", "shop/images")

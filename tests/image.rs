@@ -2,7 +2,7 @@
 //! registry at `host.docker.internal` that is trusted through a private CA.
 
 use crate::support::emulator::{Emulator, Setup};
-use crate::support::engine::Engine;
+use crate::support::engine::{Engine, Kind};
 use crate::support::image::Image;
 use crate::support::name_server;
 use crate::support::pipelines::{Pipelines, Step, StepRun, make_image};
@@ -27,8 +27,8 @@ const PIPE: &str = concat!("crgpipe/crg-pipe:", env!("CARGO_PKG_VERSION"));
 fn engine() -> &'static Engine {
     static WITH_IMAGE: OnceLock<&Engine> = OnceLock::new();
     WITH_IMAGE.get_or_init(|| {
-        make_image(Engine::shared());
-        Engine::shared()
+        make_image(Engine::classic());
+        Engine::classic()
     })
 }
 
@@ -381,7 +381,7 @@ fn root_of_the_step_writes_into_a_folder_of_another_user() {
 /// not open to it.
 #[test]
 fn with_user_namespaces_the_closed_folder_is_explained() {
-    let engine = Engine::with_user_namespaces();
+    let engine = Engine::with_user_namespaces(Kind::Classic);
     make_image(&engine);
     let registry = registry(&engine);
     registry.put_image("shop/api", "1", &Image::small("image-userns"));

@@ -57,7 +57,7 @@ fn step(clone: &Path, lines: &str) -> String {
     let output = Command::new("sh")
         .args(["-ec", lines])
         .env("BITBUCKET_CLONE_DIR", clone)
-        .env("DOCKER_HOST", Engine::shared().socket())
+        .env("DOCKER_HOST", Engine::classic().socket())
         .env("HOME", clone)
         .output()
         .unwrap();

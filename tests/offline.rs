@@ -57,7 +57,7 @@ fn an_archive_of_several_images_loads_in_docker() {
         .run()
         .succeeds()
         .says("3 images in `docker-archive:");
-    let engine = Engine::shared();
+    let engine = Engine::classic();
     let path = outcome.clone_folder().join("images.tar");
     engine.docker(&["load", "--input", path.to_str().unwrap()]).succeeds();
     let id = engine
@@ -286,7 +286,7 @@ fn what_was_saved_is_pushed_beside_another_image() {
 #[test]
 fn what_docker_saves_is_compressed_and_keeps_its_image_id() {
     let emulator = start();
-    let engine = Engine::shared();
+    let engine = Engine::classic();
     let image = ImageBuilder::new("saved").layers(2, 700_000).build();
     engine
         .docker_reading(&["load"], &image.docker_archive(&["offline/saved:1"]))

@@ -13,7 +13,7 @@ fn pull<'a>(emulator: &'a Emulator, images: &str) -> Pipe<'a> {
     Pipe::new()
         .workspace("shop")
         .registry(emulator)
-        .engine(Engine::shared())
+        .engine(Engine::classic())
         .var("ACTION", "pull")
         .var("IMAGES", images)
         .var("RETRIES", "0")
@@ -22,7 +22,7 @@ fn pull<'a>(emulator: &'a Emulator, images: &str) -> Pipe<'a> {
 /// What the daemon has of a registry: `repository tag digest`, sorted.
 fn listed(host: &str) -> Vec<String> {
     let format = "{{.Repository}} {{.Tag}} {{.Digest}}";
-    let all = Engine::shared().docker(&["image", "ls", "--all", "--digests", "--format", format]);
+    let all = Engine::classic().docker(&["image", "ls", "--all", "--digests", "--format", format]);
     let all = all.succeeds();
     let prefix = format!("{host}/");
     let mut own: Vec<String> = all
@@ -34,11 +34,11 @@ fn listed(host: &str) -> Vec<String> {
 }
 
 fn platform(image: &str) -> Option<String> {
-    Engine::shared().inspect(image, "{{.Os}}/{{.Architecture}}")
+    Engine::classic().inspect(image, "{{.Os}}/{{.Architecture}}")
 }
 
 fn id(image: &str) -> Option<String> {
-    Engine::shared().inspect(image, "{{.Id}}")
+    Engine::classic().inspect(image, "{{.Id}}")
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn each_repository_is_pulled_with_the_credential_that_reaches_it() {
 fn a_missing_image_ends_the_run_before_anything_moves() {
     let emulator = Emulator::start(Setup::shop());
     emulator.put_image("shop/api", "1", &Image::small("pull none"));
-    let gate = Gate::before(&Engine::shared().tcp(), |_| {});
+    let gate = Gate::before(&Engine::classic().tcp(), |_| {});
     let outcome = pull(&emulator, "api:1 api:2 nothing:1")
         .docker_host(&gate.tcp())
         .api_token()
@@ -125,7 +125,7 @@ fn what_is_there_is_not_pulled_again() {
     let pull = |images: &str| pull(&emulator, images).api_token().run().succeeds();
     pull("base:1 base:2");
     let bytes = emulator.blob_bytes_sent();
-    let gate = Gate::before(&Engine::shared().tcp(), |_| {});
+    let gate = Gate::before(&Engine::classic().tcp(), |_| {});
     self::pull(&emulator, "base:1")
         .api_token()
         .docker_host(&gate.tcp())
@@ -140,7 +140,7 @@ fn what_is_there_is_not_pulled_again() {
     // Something else took the name meanwhile: it is given back, and still nothing moves.
     let other = format!("{}/shop/base:2", emulator.host());
     let right = id(&name);
-    Engine::shared().docker(&["tag", &other, &name]).succeeds();
+    Engine::classic().docker(&["tag", &other, &name]).succeeds();
     assert_ne!(id(&name), right);
     pull("base:1").says("; the tag now points to it");
     assert_eq!(id(&name), right);
@@ -171,7 +171,7 @@ fn platforms() {
 
     pull("base:multi").run().succeeds();
     assert_eq!(platform(&name("multi")).as_deref(), Some("linux/amd64"));
-    let digests = Engine::shared()
+    let digests = Engine::classic()
         .inspect(&name("multi"), "{{json .RepoDigests}}")
         .unwrap();
     assert!(digests.contains(&multi.digest()), "{digests}");
@@ -184,7 +184,7 @@ fn platforms() {
         .run()
         .succeeds();
     assert_eq!(platform(&name("multi")).as_deref(), Some("linux/arm64"));
-    let digests = Engine::shared()
+    let digests = Engine::classic()
         .inspect(&name("multi"), "{{json .RepoDigests}}")
         .unwrap();
     assert!(digests.contains(&arm_child), "{digests}");
@@ -253,7 +253,7 @@ fn a_tag_that_moves_meanwhile_changes_nothing() {
     let (resolved, newer) = (Image::small("pull resolved"), Image::small("pull newer"));
     emulator.put_image("shop/base", "1", &resolved);
     let mover = emulator.clone();
-    let gate = Gate::before(&Engine::shared().tcp(), move |line| {
+    let gate = Gate::before(&Engine::classic().tcp(), move |line| {
         if line.contains("/images/create") {
             mover.put_image("shop/base", "1", &newer);
         }
@@ -301,7 +301,7 @@ fn the_socket_serves_as_well() {
     let image = Image::small("pull socket");
     emulator.put_image("shop/base", "1", &image);
     pull(&emulator, "base:1")
-        .docker_host(&Engine::shared().socket())
+        .docker_host(&Engine::classic().socket())
         .api_token()
         .run()
         .succeeds();
@@ -334,7 +334,7 @@ fn another_registry_in_the_same_run_gets_no_credential() {
 
 #[test]
 fn tls_under_a_private_ca() {
-    let engine = Engine::shared();
+    let engine = Engine::classic();
     let image = Image::multi("pull tls");
     let setup = |authority| {
         let setup = Setup::shop().named("host.docker.internal").listen(engine.bridge());
@@ -453,7 +453,7 @@ fn a_signal_ends_a_pull_at_once() {
     let (arrived, arrival) = std::sync::mpsc::channel();
     let (ended, end) = std::sync::mpsc::channel::<()>();
     let end = std::sync::Mutex::new(end);
-    let gate = Gate::before(&Engine::shared().tcp(), move |line| {
+    let gate = Gate::before(&Engine::classic().tcp(), move |line| {
         if line.contains("/images/create") {
             arrived.send(()).unwrap();
             let _ = end.lock().unwrap().recv();

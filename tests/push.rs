@@ -13,7 +13,7 @@ fn push<'a>(emulator: &'a Emulator, source: &str) -> Pipe<'a> {
     Pipe::new()
         .workspace("shop")
         .registry(emulator)
-        .engine(Engine::shared())
+        .engine(Engine::classic())
         .var("ACTION", "push")
         .var("SOURCE", source)
         .var("RETRIES", "0")
@@ -23,17 +23,19 @@ fn push<'a>(emulator: &'a Emulator, source: &str) -> Pipe<'a> {
 fn build(name: &str, seed: &str) -> Image {
     let image = ImageBuilder::new(seed).docker().build();
     let archive = image.docker_archive(&[name]);
-    Engine::shared().docker_reading(&["load"], &archive).succeeds();
+    Engine::classic().docker_reading(&["load"], &archive).succeeds();
     image
 }
 
 fn id(name: &str) -> Option<String> {
-    Engine::shared().inspect(name, "{{.Id}}")
+    Engine::classic().inspect(name, "{{.Id}}")
 }
 
 /// The daemon's names for an image.
 fn names(name: &str) -> String {
-    Engine::shared().inspect(name, "{{json .RepoTags}}").unwrap_or_default()
+    Engine::classic()
+        .inspect(name, "{{json .RepoTags}}")
+        .unwrap_or_default()
 }
 
 /// The configuration's digest of what a tag is.
@@ -163,7 +165,7 @@ fn a_second_run_is_green_where_tags_are_immutable() {
 
     // A daemon that never pushed it (a new step that built the same image) knows it by its configuration.
     let name = format!("{}/shop/api:push-again", emulator.host());
-    Engine::shared().docker(&["rmi", &name]);
+    Engine::classic().docker(&["rmi", &name]);
     push(&emulator, "api:push-again")
         .built_in()
         .run()

@@ -17,7 +17,7 @@ fn pipe(registry: &Distribution, action: &str) -> Pipe<'static> {
     Pipe::new()
         .workspace("shop")
         .distribution(registry)
-        .engine(Engine::shared())
+        .engine(Engine::classic())
         .var("ACTION", action)
         .var("RETRIES", "0")
 }
@@ -51,7 +51,7 @@ fn writer(registry: &Distribution, password: &str) -> Skopeo {
 
 fn build(name: &str, seed: &str) -> Image {
     let image = ImageBuilder::new(seed).docker().build();
-    Engine::shared()
+    Engine::classic()
         .docker_reading(&["load"], &image.docker_archive(&[name]))
         .succeeds();
     image
@@ -106,7 +106,7 @@ fn tokens_serve_pull_push_and_login() {
         .var("IMAGES", "base:2")
         .run()
         .succeeds();
-    assert_eq!(Engine::shared().inspect(&name, "{{.Id}}"), Some(built.config_digest()));
+    assert_eq!(Engine::classic().inspect(&name, "{{.Id}}"), Some(built.config_digest()));
     let login = as_user(pipe(&registry, "login"), READER, "bob").run().succeeds();
     let authfile = login.clone_folder().join(".docker/config.json");
     let authfile = authfile.to_str().unwrap();

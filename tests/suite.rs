@@ -2,6 +2,28 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a test's answer")]
 
+/// A test of a function that takes an engine, for each of these: `function::engine` is its name.
+macro_rules! tests {
+    ($test:ident: $($engine:ident)+) => {
+        mod $test {
+            $(#[test]
+            fn $engine() {
+                super::$test(crate::support::engine::Engine::$engine());
+            })+
+        }
+    };
+}
+
+/// Tests of functions that take an engine, for both image stores of Docker.
+macro_rules! on_docker {
+    ($($test:ident),+ $(,)?) => { $(tests!($test: classic containerd);)+ };
+}
+
+/// The same for podman too, which has no network for a step's containers.
+macro_rules! on_each_engine {
+    ($($test:ident),+ $(,)?) => { $(tests!($test: classic containerd podman);)+ };
+}
+
 mod archives;
 mod check;
 mod copy;

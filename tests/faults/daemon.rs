@@ -146,10 +146,10 @@ impl Row {
         let emulator = Emulator::start(Setup::shop());
         let image = self.image("pull");
         emulator.put_image("shop/base", "1", &image);
-        let relay = Relay::before(&Engine::shared().tcp(), "/images/create", self.times, self.how);
+        let relay = Relay::before(&Engine::classic().tcp(), "/images/create", self.times, self.how);
         let pipe = self.pipe(&emulator, &relay);
         let outcome = pipe.var("ACTION", "pull").var("IMAGES", "base:1").run();
-        let id = Engine::shared().inspect(&format!("{}/shop/base:1", emulator.host()), "{{.Id}}");
+        let id = Engine::classic().inspect(&format!("{}/shop/base:1", emulator.host()), "{{.Id}}");
         let left = match (outcome.status, id) {
             (0, Some(id)) if id == image.config_digest() => None,
             (0, id) => Some(format!("the daemon has {id:?}")),
@@ -163,9 +163,9 @@ impl Row {
         let emulator = Emulator::start(Setup::shop());
         let image = self.image("push");
         let name = format!("faults:push-{}", self.fault.replace([' ', ','], "-"));
-        let loaded = Engine::shared().docker_reading(&["load"], &image.docker_archive(&[&name]));
+        let loaded = Engine::classic().docker_reading(&["load"], &image.docker_archive(&[&name]));
         loaded.succeeds();
-        let relay = Relay::before(&Engine::shared().tcp(), "/push", self.times, self.how);
+        let relay = Relay::before(&Engine::classic().tcp(), "/push", self.times, self.how);
         let pipe = self.pipe(&emulator, &relay).var("ACTION", "push");
         let pipe = pipe.var("SOURCE", &format!("docker-daemon:{name}"));
         let outcome = pipe.var("TARGET", "web:1").run();
@@ -229,7 +229,7 @@ fn no_broken_stream_loses_anything() {
         .collect();
     assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
     if let Some(path) = std::env::var_os("FAULTS_PAGE") {
-        let version = Engine::shared().docker(&["version", "--format", "{{.Server.Version}}"]);
+        let version = Engine::classic().docker(&["version", "--format", "{{.Server.Version}}"]);
         let engine = format!("Docker Engine {}", version.output.trim());
         page::write(path.as_ref(), "streams", &engine, &table);
     }

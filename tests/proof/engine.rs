@@ -1,10 +1,17 @@
-//! The real Docker Engine as a client of the emulator.
+//! Real engines as clients of the emulator.
 
 use crate::support::emulator::{Emulator, Role, Setup, User, api_token};
-use crate::support::engine::Engine;
+use crate::support::engine::{Engine, Kind};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pki::Authority;
 use std::process::Command;
+
+on_each_engine!(pull_tag_push_over_http_on_loopback);
+on_docker!(
+    refusals_reach_the_user,
+    tls_by_the_name_that_containers_use,
+    containers_reach_the_bridge_and_uids_are_remapped,
+);
 
 /// `docker` with its own credentials for an emulator.
 struct Client {
@@ -13,9 +20,9 @@ struct Client {
 }
 
 impl Client {
-    fn signed_in(emulator: &Emulator, username: &str, token: &str) -> Self {
+    fn signed_in(engine: &'static Engine, emulator: &Emulator, username: &str, token: &str) -> Self {
         let client = Self {
-            engine: Engine::shared(),
+            engine,
             config: tempfile::tempdir().unwrap(),
         };
         let login = ["login", "--username", username, "--password-stdin", emulator.host()];
@@ -39,16 +46,15 @@ impl Client {
     }
 }
 
-fn ada(emulator: &Emulator) -> Client {
-    Client::signed_in(emulator, Setup::EMAIL, &Setup::api_token())
+fn ada(engine: &'static Engine, emulator: &Emulator) -> Client {
+    Client::signed_in(engine, emulator, Setup::EMAIL, &Setup::api_token())
 }
 
-#[test]
-fn pull_tag_push_over_http_on_loopback() {
+fn pull_tag_push_over_http_on_loopback(engine: &'static Engine) {
     let emulator = Emulator::start(Setup::shop());
-    let image = Image::multi("engine http");
+    let image = Image::small("engine http");
     emulator.put_image("shop/base", "1", &image);
-    let docker = ada(&emulator);
+    let docker = ada(engine, &emulator);
     let source = format!("{}/shop/base:1", emulator.host());
     docker.succeeds(&["pull", &source]);
     let digests = docker.engine.inspect(&source, "{{json .RepoDigests}}").unwrap();
@@ -65,8 +71,7 @@ fn pull_tag_push_over_http_on_loopback() {
     assert!(emulator.tag("shop/api", "2").is_some());
 }
 
-#[test]
-fn refusals_reach_the_user() {
+fn refusals_reach_the_user(engine: &'static Engine) {
     let reader = User::new("reader@example.com", &api_token("reader"))
         .package_scopes()
         .role("shop/images", Role::Read);
@@ -74,17 +79,23 @@ fn refusals_reach_the_user() {
     let image = ImageBuilder::new("engine refusals").docker().build();
     emulator.put_image("shop/base", "v1", &Image::small("other"));
     let name = |name: &str| format!("{}/shop/{name}", emulator.host());
-    let docker = ada(&emulator);
+    let docker = ada(engine, &emulator);
     let [missing, fixed, api, base] = ["nothing:1", "base:v1", "api:1", "base:2"].map(name);
     let archive = image.docker_archive(&[&missing, &fixed, &api, &base]);
     docker.engine.docker_reading(&["load"], &archive).succeeds();
-    docker.fails_with(&["push", &missing], "nothing does not exist in this workspace");
-    docker.fails_with(&["pull", &missing], "nothing does not exist in this workspace");
-    docker.fails_with(&["pull", &name("api:none")], "manifest unknown");
-    docker.fails_with(&["push", &fixed], "is immutable");
-    let reader = Client::signed_in(&emulator, "reader@example.com", &api_token("reader"));
-    reader.fails_with(&["push", &base], "denied");
-    reader.fails_with(&["pull", &api], "denied");
+    // containerd passes on the status alone.
+    let says = |words: &'static str, status: &'static str| match engine.kind() {
+        Kind::Containerd => status,
+        _ => words,
+    };
+    let unknown = says("nothing does not exist in this workspace", "404 Not Found");
+    docker.fails_with(&["push", &missing], unknown);
+    docker.fails_with(&["pull", &missing], says(unknown, "not found"));
+    docker.fails_with(&["pull", &name("api:none")], says("manifest unknown", "not found"));
+    docker.fails_with(&["push", &fixed], says("is immutable", "400 Bad Request"));
+    let reader = Client::signed_in(engine, &emulator, "reader@example.com", &api_token("reader"));
+    reader.fails_with(&["push", &base], says("denied", "403 Forbidden"));
+    reader.fails_with(&["pull", &api], says("denied", "403 Forbidden"));
     let wrong = ["login", "--username", Setup::EMAIL, "--password-stdin", emulator.host()];
     let wrong = docker.engine.docker_reading(&docker.with(&wrong), b"wrong");
     wrong.fails_with("unauthorized");
@@ -95,17 +106,15 @@ fn refusals_reach_the_user() {
     );
 }
 
-#[test]
-fn tls_by_the_name_that_containers_use() {
-    let engine = Engine::shared();
+fn tls_by_the_name_that_containers_use(engine: &'static Engine) {
     let setup = Setup::shop()
         .named("host.docker.internal")
         .listen(engine.bridge())
         .tls(Authority::shared());
     let emulator = Emulator::start(setup);
-    let image = Image::multi("engine tls");
+    let image = Image::small("engine tls");
     emulator.put_image("shop/base", "1", &image);
-    let docker = ada(&emulator);
+    let docker = ada(engine, &emulator);
     let reference = format!("{}/shop/base@{}", emulator.host(), image.digest());
     docker.succeeds(&["pull", &reference]);
     let target = format!("{}/shop/api:1", emulator.host());
@@ -115,9 +124,8 @@ fn tls_by_the_name_that_containers_use() {
 }
 
 /// A container reaches an emulator on the bridge and the Engine API, and its root is another uid with user namespaces.
-#[test]
-fn containers_reach_the_bridge_and_uids_are_remapped() {
-    let engine = Engine::with_user_namespaces();
+fn containers_reach_the_bridge_and_uids_are_remapped(engine: &'static Engine) {
+    let engine = Engine::with_user_namespaces(engine.kind());
     let folder = tempfile::tempdir().unwrap();
     let shared = folder.path().display().to_string();
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o777);
@@ -145,7 +153,7 @@ fn containers_reach_the_bridge_and_uids_are_remapped() {
         .build();
     let archive = image.docker_archive(&["connect:1"]);
     engine.docker_reading(&["load"], &archive).succeeds();
-    assert_eq!(engine.inspect("connect:1", "{{.Id}}"), Some(image.config_digest()));
+    assert_eq!(engine.config_digest("connect:1"), Some(image.config_digest()));
     let volume = format!("--volume={shared}:/out");
     let add_host = engine.add_host();
     let run = ["run", &add_host, &volume, "connect:1", "host.docker.internal:2375"];

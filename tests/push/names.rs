@@ -49,7 +49,7 @@ fn a_signal_in_the_middle_puts_the_name_back() {
     let (arrived, arrival) = channel();
     let (ended, end) = channel::<()>();
     let end = Mutex::new(end);
-    let gate = Gate::before(&Engine::shared().tcp(), move |line| {
+    let gate = Gate::before(&Engine::classic().tcp(), move |line| {
         if line.contains("/push?") {
             arrived.send(()).unwrap();
             let _ = end.lock().unwrap().recv();
@@ -85,7 +85,7 @@ fn a_signal_while_the_name_is_put_back_loses_nothing() {
     let (arrived, arrival) = channel();
     let (ended, end) = channel::<()>();
     let end = Mutex::new(Some(end));
-    let gate = Gate::before(&Engine::shared().tcp(), move |line| {
+    let gate = Gate::before(&Engine::classic().tcp(), move |line| {
         let first = line.contains(&back).then(|| end.lock().unwrap().take()).flatten();
         if let Some(end) = first {
             arrived.send(()).unwrap();
@@ -150,7 +150,7 @@ fn a_name_with_a_digest_and_a_name_without_a_tag() {
     Pipe::new()
         .workspace("shop")
         .registry(&emulator)
-        .engine(Engine::shared())
+        .engine(Engine::classic())
         .api_token()
         .var("IMAGES", &by_digest)
         .run()

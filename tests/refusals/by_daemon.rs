@@ -86,7 +86,7 @@ pub(super) const CASES: &[Case] = &[
         status: 4,
         runs: || {
             let emulator = shop();
-            let pipe = retag(&emulator).built_in().engine(Engine::shared());
+            let pipe = retag(&emulator).built_in().engine(Engine::classic());
             let pipe = pipe.var("ACTION", "push").var("SOURCE", "nobody/built:this");
             vec![pipe.run().into()]
         },
@@ -97,10 +97,10 @@ pub(super) const CASES: &[Case] = &[
         runs: || {
             let emulator = shop();
             let built = ImageBuilder::new("refusals platform").docker().build();
-            Engine::shared()
+            Engine::classic()
                 .docker_reading(&["load"], &built.docker_archive(&["api:refusals-platform"]))
                 .succeeds();
-            let pipe = retag(&emulator).built_in().engine(Engine::shared());
+            let pipe = retag(&emulator).built_in().engine(Engine::classic());
             let pipe = pipe.var("ACTION", "push").var("SOURCE", "api:refusals-platform");
             vec![pipe.var("TARGET", "api").var("PLATFORM", "linux/riscv64").run().into()]
         },
@@ -150,12 +150,12 @@ pub(super) const CASES: &[Case] = &[
             let emulator = shop();
             emulator.put_image("shop/api", "immutable", &Image::small("refusals other"));
             let built = ImageBuilder::new("refusals built").docker().build();
-            Engine::shared()
+            Engine::classic()
                 .docker_reading(&["load"], &built.docker_archive(&["api:refusals-immutable"]))
                 .succeeds();
             let refused = Answer::error(400, "TAG_IMMUTABLE", "tag immutable is immutable");
             emulator.script(on("PUT", "/manifests/immutable").signed_in(), 9, refused);
-            let pipe = retag(&emulator).built_in().engine(Engine::shared());
+            let pipe = retag(&emulator).built_in().engine(Engine::classic());
             let pipe = pipe.var("ACTION", "push").var("SOURCE", "api:refusals-immutable");
             vec![pipe.var("TARGET", "api").var("TAGS", "immutable").run().into()]
         },
@@ -173,7 +173,7 @@ fn refused(tag: &str, path: &str, answer: Answer) -> Run {
     emulator.put_image("shop/api", tag, &Image::small(&format!("refusals {tag}")));
     emulator.script(on("GET|HEAD", &format!("/v2/shop/api/{path}")).signed_in(), 99, answer);
     let pipe = pull(&emulator, &format!("api:{tag}")).unset("TO");
-    pipe.engine(Engine::shared()).built_in().run().into()
+    pipe.engine(Engine::classic()).built_in().run().into()
 }
 
 /// A `pull` by a user to whom the daemon's socket is closed.

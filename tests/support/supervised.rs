@@ -1,6 +1,8 @@
 //! Real servers that end with the test process, whatever ends it: each runs below a shell that reads a pipe which
 //! only the test process holds open. At the pipe's end the shell stops the server, cleans up and removes its folder.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -55,8 +57,16 @@ impl Program {
     /// Writes a file into the folder; gives its path.
     pub fn file(&self, name: &str, content: &str) -> String {
         let path = self.folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
         path.display().to_string()
+    }
+
+    /// Writes lines for `sh` into the folder, as a program; gives its path.
+    pub fn script(&self, name: &str, lines: &str) -> PathBuf {
+        let path = PathBuf::from(self.file(name, &format!("#!/bin/sh\n{lines}\n")));
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        path
     }
 
     /// More arguments.

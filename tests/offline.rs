@@ -454,10 +454,10 @@ fn an_image_of_manifests_without_end_is_refused() {
         ));
         pipe = pipe.file(&format!("layout/blobs/{}", digest.replace(':', "/")), manifest);
     }
-    let index = format!(r#"{{"manifests": [{}]}}"#, entries.join(","));
+    let index = format!(r#"{{"schemaVersion": 2, "manifests": [{}]}}"#, entries.join(","));
     let digest = digest(index.as_bytes());
     let list = format!(
-        r#"{{"manifests": [{{"digest": "{digest}", "size": {}}}]}}"#,
+        r#"{{"schemaVersion": 2, "manifests": [{{"digest": "{digest}", "size": {}}}]}}"#,
         index.len()
     );
     pipe.file(&format!("layout/blobs/{}", digest.replace(':', "/")), index)

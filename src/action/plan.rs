@@ -165,12 +165,14 @@ mod tests {
                     "platform": {"os": if *architecture == "unknown" { "unknown" } else { "linux" }, "architecture": architecture}})
             })
             .collect();
-        manifest(&serde_json::json!({"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries}))
+        manifest(
+            &serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries}),
+        )
     }
 
     fn image(config: &[u8]) -> Manifest {
         manifest(
-            &serde_json::json!({"config": {"mediaType": "c", "size": 1, "digest": Digest::of(config).as_str()}, "layers": []}),
+            &serde_json::json!({"schemaVersion": 2, "config": {"mediaType": "c", "size": 1, "digest": Digest::of(config).as_str()}, "layers": []}),
         )
     }
 

@@ -135,14 +135,6 @@ async fn digest_to_pull(
     manifest: &Manifest,
     wanted: Option<&Platform>,
 ) -> Result<Digest, Failure> {
-    if manifest.is_schema_1() {
-        let hint = "push it again with a current Docker; registries no longer serve this form";
-        return Err(Failure::new(
-            Kind::Other,
-            format!("`{image}` is an image of Docker's schema 1, which has no stable digest"),
-            hint,
-        ));
-    }
     let content = manifest.content().map_err(|what| {
         Failure::new(
             Kind::Other,

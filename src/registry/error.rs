@@ -68,6 +68,11 @@ pub enum Problem {
         /// Why not.
         why: &'static str,
     },
+    /// An image of Docker's schema 1.
+    Schema1 {
+        /// Its whole name.
+        image: String,
+    },
     /// The answer makes no sense.
     Protocol(String),
     /// The bytes are not those of the digest.
@@ -292,6 +297,10 @@ impl fmt::Display for Error {
             Problem::Redirect { to, why } => write!(
                 f,
                 "`{host}` redirected {during} to `{to}`, which is not followed: {why}"
+            )?,
+            Problem::Schema1 { image } => write!(
+                f,
+                "`{image}` is an image of Docker's schema 1, which has no stable digest"
             )?,
             Problem::Protocol(what) => write!(f, "`{host}` gave an answer that makes no sense while {during}: {what}")?,
             Problem::WrongDigest { expected, found } => {

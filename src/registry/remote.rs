@@ -3,7 +3,7 @@
 use super::Registry;
 use super::error::{Error, Problem};
 use super::exchange::{Ask, LARGEST_ANSWER};
-use super::manifest::{self, Manifest};
+use super::manifest::{self, Manifest, NotAManifest};
 use super::scope::{Granted, Scopes};
 use crate::credential::{Credential, Source};
 use crate::names::{Digest, Repository, Selector};
@@ -69,7 +69,7 @@ impl Remote {
         let answer = self.registry.exchange(ask).await?;
         let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let fail = |problem| self.registry.error(during.clone(), problem, 1);
-        let manifest = Manifest::new(answer.body, content_type).map_err(|what| fail(Problem::Protocol(what)))?;
+        let manifest = Manifest::new(answer.body, content_type).map_err(|bad| fail(self.misread(bad, selector)))?;
         let claimed = match selector {
             Selector::Digest(digest) => Some(digest.clone()),
             Selector::Tag(_) => claimed_digest(&answer.headers),
@@ -152,6 +152,16 @@ impl Remote {
             .await?;
         check(digest, &answer.body).map_err(|problem| self.registry.error(during, problem, 1))?;
         Ok(answer.body)
+    }
+
+    fn misread(&self, bad: NotAManifest, selector: &Selector) -> Problem {
+        match bad {
+            // Before its digest is looked at: that is of the document without its signatures.
+            NotAManifest::Schema1 => Problem::Schema1 {
+                image: format!("{}/{}", self.repository.host(), self.named(selector).trim_matches('`')),
+            },
+            NotAManifest::Other(what) => Problem::Protocol(what),
+        }
     }
 
     fn named(&self, selector: &Selector) -> String {

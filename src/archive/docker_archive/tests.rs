@@ -110,7 +110,13 @@ fn new_engines_archives_keep_the_manifest_where_it_fits() {
     // What has its configuration or its layers alone is another image.
     let decoy = |parts: [&[u8]; 3]| {
         let [config, layers @ ..] = parts.map(|bytes| descriptor("m", bytes));
-        Manifest::new(json!({ "config": config, "layers": layers }).to_string().into(), None).unwrap()
+        Manifest::new(
+            json!({ "schemaVersion": 2, "config": config, "layers": layers })
+                .to_string()
+                .into(),
+            None,
+        )
+        .unwrap()
     };
     let (own, foreign) = (&image.blobs, &other.blobs);
     let decoys = [
@@ -151,7 +157,8 @@ fn new_engines_archives_keep_the_manifest_where_it_fits() {
     let plain = &image.layer_tars[0];
     let config = json!({ "rootfs": { "diff_ids": [Digest::of(plain).as_str()] } }).to_string();
     let manifest =
-        json!({ "config": descriptor("c", config.as_bytes()), "layers": [descriptor("l", plain)] }).to_string();
+        json!({ "schemaVersion": 2, "config": descriptor("c", config.as_bytes()), "layers": [descriptor("l", plain)] })
+            .to_string();
     let manifest = Manifest::new(manifest.into(), None).unwrap();
     let names = [config.as_bytes(), plain, &manifest.bytes].map(|bytes| blob_name(&Digest::of(bytes)));
     let list = json!([{ "Config": names[0], "RepoTags": ["api:1"], "Layers": [names[1]] }]).to_string();

@@ -186,7 +186,7 @@ pub(super) fn images(store: &dyn Store) -> Result<Option<Vec<LayoutImage>>, Arch
         return Err(damaged("oci-layout", format!("its version is {}", marker.version)));
     }
     let annotations: Annotations = serde_json::from_slice(&bytes).map_err(|error| damaged(INDEX, error.to_string()))?;
-    let index = Manifest::new(bytes, None).map_err(|why| damaged(INDEX, why))?;
+    let index = Manifest::new(bytes, None).map_err(|why| damaged(INDEX, why.to_string()))?;
     let Content::Index(descriptors) = index.content().map_err(|why| damaged(INDEX, why))? else {
         return Err(damaged(INDEX, "it is no index".to_owned()));
     };
@@ -214,7 +214,7 @@ pub(super) fn manifest(store: &dyn Store, descriptor: &Descriptor) -> Result<Opt
     check_digest(store.path(), &descriptor.digest, &bytes)?;
     Manifest::new(bytes, Some(&descriptor.media_type))
         .map(Some)
-        .map_err(|why| Problem::damaged(name, why).of(store.path()))
+        .map_err(|why| Problem::damaged(name, why.to_string()).of(store.path()))
 }
 
 /// That bytes have a digest.

@@ -137,10 +137,14 @@ fn wrong_bytes_are_never_taken() {
         (vec![], b"[]".to_vec(), "is damaged at `index.json`"),
         (vec![], b"{}".to_vec(), "is damaged at `index.json`"),
         (vec![], large, "is more than"),
-        (vec![], br#"{"manifests":[]}"#.to_vec(), "lists no image"),
         (
             vec![],
-            br#"{"manifests":[{"digest":"sha256:../../etc/passwd","size":1}]}"#.to_vec(),
+            br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
+            "lists no image",
+        ),
+        (
+            vec![],
+            br#"{"schemaVersion":2,"manifests":[{"digest":"sha256:../../etc/passwd","size":1}]}"#.to_vec(),
             "is no digest",
         ),
     ]
@@ -178,7 +182,7 @@ fn what_is_no_layout_says_what_is_missing() {
     std::fs::write(
         at("version.tar"),
         tar(&[
-            ("index.json", br#"{"manifests":[]}"#),
+            ("index.json", br#"{"schemaVersion":2,"manifests":[]}"#),
             ("oci-layout", br#"{"imageLayoutVersion":"2.0"}"#),
         ]),
     )

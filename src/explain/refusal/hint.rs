@@ -20,6 +20,9 @@ pub(super) const LIMITED: &str = "the registry limits how much may be asked of i
 pub(super) const DAMAGED: &str = "the image is damaged in the registry: it names this as a part of itself, and the registry does not have it; \
                        have it built and pushed again";
 
+/// The advice for an image of Docker's schema 1.
+pub(super) const SCHEMA_1: &str = "push it again with a current Docker; registries no longer serve this form";
+
 /// The advice where an image was named by its digest, and is not there.
 pub(super) const NO_DIGEST: &str = "the package has no image of this digest: it was deleted, or is one of another package; take the digest \
                        of the tag anew";

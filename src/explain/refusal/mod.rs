@@ -104,6 +104,7 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
             fact,
             "nothing was sent there; ask those who run the registry",
         ),
+        Problem::Schema1 { .. } => Failure::new(Kind::Other, fact, hint::SCHEMA_1),
         Problem::Protocol(_) => Failure::new(
             Kind::Other,
             fact,

@@ -3,11 +3,14 @@
 //! OCI image specification ("Image Manifest", "Image Index"), Docker "Image Manifest Version 2, Schema 2".
 //! The bytes are never written anew: a digest is of bytes, not of meaning.
 
+mod document;
+
 use crate::names::Digest;
 use crate::names::platform::Platform;
 use crate::text::Quoted;
 use bytes::Bytes;
-use serde::Deserialize;
+use document::{Document, PlatformFields, RawDescriptor, Shape, Spelled};
+use std::fmt;
 
 /// Largest manifest that is read, in bytes (the specification's suggested limit).
 pub const LARGEST: usize = 4 * 1024 * 1024;
@@ -59,58 +62,40 @@ pub struct Descriptor {
     pub platform: Option<Platform>,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(rename = "mediaType")]
-    media_type: Option<String>,
-    manifests: Option<Vec<RawDescriptor>>,
-    config: Option<RawDescriptor>,
-    layers: Option<Vec<RawDescriptor>>,
-    blobs: Option<Vec<RawDescriptor>>,
+/// Why bytes are not a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotAManifest {
+    /// They are one of Docker's schema 1, which has neither a configuration nor a stable digest.
+    Schema1,
+    /// They are none, or one that readers may understand differently.
+    Other(String),
 }
 
-#[derive(Deserialize)]
-struct RawDescriptor {
-    #[serde(rename = "mediaType", default)]
-    media_type: String,
-    digest: String,
-    size: u64,
-    platform: Option<RawPlatform>,
-}
-
-#[derive(Deserialize)]
-struct RawPlatform {
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
-    variant: Option<String>,
+impl fmt::Display for NotAManifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Schema1 => f.write_str("it is an image of Docker's schema 1, which has no stable digest"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
 }
 
 impl Manifest {
-    /// Takes bytes and the `Content-Type` they came with; where that says nothing, their own `mediaType` counts.
+    /// Takes bytes and the `Content-Type` they came with. Their own `mediaType` counts where that is no manifest's.
     ///
     /// # Errors
-    /// The bytes are no JSON object of a manifest's form.
-    pub fn new(bytes: Bytes, content_type: Option<&str>) -> Result<Self, String> {
-        let document: Document = serde_json::from_slice(&bytes)
-            .map_err(|error| format!("the manifest is no JSON of its form ({})", said(&error)))?;
-        let named = content_type
-            .map(|text| text.split(';').next().unwrap_or(text).trim())
-            .filter(|text| {
-                !matches!(
-                    *text,
-                    "" | "application/json" | "text/plain" | "application/octet-stream"
-                )
-            });
-        let media_type = match (named, document.media_type) {
-            (Some(named), _) => named.to_owned(),
-            (None, Some(own)) => own,
-            (None, None) if document.manifests.is_some() => "application/vnd.oci.image.index.v1+json".to_owned(),
-            (None, None) => "application/vnd.oci.image.manifest.v1+json".to_owned(),
-        };
+    /// They are no manifest, or one that may be read in more than one way.
+    pub fn new(bytes: Bytes, content_type: Option<&str>) -> Result<Self, NotAManifest> {
+        let document = Document::read(&bytes)
+            .map_err(|error| NotAManifest::Other(format!("the manifest is no JSON of its form ({})", said(&error))))?;
+        let shape = document.shape().map_err(NotAManifest::Other)?;
+        if shape == Shape::Schema1 {
+            return Err(NotAManifest::Schema1);
+        }
+        let media_type = document.agreed_type(content_type, shape);
+        let media_type = media_type.map_err(|what| NotAManifest::Other(said(&what)))?;
         if media_type.len() > 255 || media_type.bytes().any(|b| !(0x21..0x7f).contains(&b)) {
-            return Err("its media type is no media type".to_owned());
+            return Err(NotAManifest::Other("its media type is no media type".to_owned()));
         }
         let digest = Digest::of(&bytes);
         Ok(Self {
@@ -120,49 +105,41 @@ impl Manifest {
         })
     }
 
-    /// Whether it is of Docker's schema 1, which has neither config nor stable digest.
-    #[must_use]
-    pub fn is_schema_1(&self) -> bool {
-        self.media_type
-            .starts_with("application/vnd.docker.distribution.manifest.v1+")
-    }
-
     /// What it points to.
     ///
     /// # Errors
-    /// It claims to be both an index and an image, or a descriptor in it is malformed.
+    /// A descriptor in it is malformed.
     pub fn content(&self) -> Result<Content, String> {
-        let document: Document = serde_json::from_slice(&self.bytes).map_err(|error| said(&error))?;
+        let document = self.document()?;
+        let checked = |descriptors: Option<Vec<RawDescriptor>>| {
+            let descriptors = descriptors.unwrap_or_default().into_iter();
+            descriptors.map(Descriptor::checked).collect::<Result<Vec<_>, _>>()
+        };
         match (document.manifests, document.config) {
-            (Some(manifests), None) => Ok(Content::Index(
-                manifests
-                    .into_iter()
-                    .map(Descriptor::checked)
-                    .collect::<Result<_, _>>()?,
-            )),
+            (Some(manifests), _) => Ok(Content::Index(checked(Some(manifests))?)),
             (None, Some(config)) => Ok(Content::Image {
                 config: Descriptor::checked(config)?,
-                layers: document
-                    .layers
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(Descriptor::checked)
-                    .collect::<Result<_, _>>()?,
+                layers: checked(document.layers)?,
             }),
-            (Some(_), Some(_)) => Err("the manifest claims to be both an index and an image".to_owned()),
-            (None, None) => Ok(Content::Other(
-                document
-                    .blobs
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(Descriptor::checked)
-                    .collect::<Result<_, _>>()?,
-            )),
+            (None, None) => Ok(Content::Other(checked(document.blobs)?)),
         }
+    }
+
+    /// The digest of the manifest that it refers to: of an image, if it is a signature of it.
+    ///
+    /// # Errors
+    /// That is no digest.
+    pub fn subject(&self) -> Result<Option<Digest>, String> {
+        let subject = self.document()?.subject.map(Descriptor::checked).transpose()?;
+        Ok(subject.map(|subject| subject.digest))
+    }
+
+    fn document(&self) -> Result<Document, String> {
+        Document::read(&self.bytes).map_err(|error| said(&error))
     }
 }
 
-impl RawPlatform {
+impl PlatformFields {
     /// `None` where nothing is stated, or `unknown`, as attestations and artifacts do.
     fn stated(self) -> Option<Platform> {
         let known = |part: &str| !part.is_empty() && part != "unknown";
@@ -183,13 +160,13 @@ impl Descriptor {
                 .starts_with("application/vnd.docker.image.rootfs.foreign.")
     }
 
-    fn checked(raw: RawDescriptor) -> Result<Self, String> {
+    fn checked(Spelled(raw): RawDescriptor) -> Result<Self, String> {
         let digest = Digest::parse(&raw.digest).map_err(|bad| said(&bad))?;
         // The image specification's sizes are of 63 bits ("Content Descriptors"); no file is larger either.
         if i64::try_from(raw.size).is_err() {
             return Err(format!("{} is no size of a blob", raw.size));
         }
-        let platform = raw.platform.and_then(RawPlatform::stated);
+        let platform = raw.platform.and_then(|Spelled(platform)| platform.stated());
         Ok(Self {
             media_type: raw.media_type,
             digest,
@@ -200,7 +177,7 @@ impl Descriptor {
 }
 
 /// What is wrong, which may repeat the manifest's own text.
-fn said(error: &dyn std::error::Error) -> String {
+fn said(error: &impl fmt::Display) -> String {
     Quoted::new(&error.to_string()).to_string()
 }
 
@@ -228,24 +205,8 @@ pub fn platforms(entries: &[Descriptor]) -> Vec<String> {
 /// Reads the platform out of an image's configuration (OCI image specification, "Image Configuration").
 #[must_use]
 pub fn config_platform(config: &[u8]) -> Option<Platform> {
-    serde_json::from_slice::<RawPlatform>(config).ok()?.stated()
+    serde_json::from_slice::<PlatformFields>(config).ok()?.stated()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_manifest_forges_no_line_and_fills_no_log() {
-        let long = "x".repeat(1_000_000);
-        for json in [
-            r#"{"config": {"digest": "sha256:\u001b[31m\nERROR: forged", "size": 1}}"#.to_owned(),
-            format!(r#"{{"layers": [], "config": {{"digest": "{long}", "size": 1}}}}"#),
-            format!(r#"{{"manifests": "{long}"}}"#),
-        ] {
-            let what = Manifest::new(Bytes::from(json), None).and_then(|manifest| manifest.content());
-            let what = what.expect_err("no manifest");
-            assert!(what.len() < 1000 && !what.contains(char::is_control), "{what}");
-        }
-    }
-}
+mod tests;

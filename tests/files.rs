@@ -161,3 +161,126 @@ fn a_config_that_may_not_be_read_is_left_alone() {
         .says("nothing was changed");
     assert_eq!(outcome.file(".docker/config.json").as_deref(), Some("{}"));
 }
+
+/// A link in the clone may be anybody's, committed long ago: whatever the variable, nothing is written where it leads out.
+#[test]
+fn no_link_of_the_clone_takes_an_output_out_of_it() {
+    let emulator = shop();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let in_pipe = |action: &str| {
+        let pipe = Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .env("BITBUCKET_PIPE_STORAGE_DIR", "/opt/atlassian/pipelines/pipe")
+            .var("ACTION", action)
+            .file("real/x", "");
+        for (link, target) in [
+            ("out", elsewhere.path().to_str().unwrap()),
+            ("in", "real"),
+            ("device", "/dev/stdout"),
+        ] {
+            std::os::unix::fs::symlink(target, pipe.clone_folder().join(link)).unwrap();
+        }
+        match action {
+            "retag" => pipe.var("SOURCE", "base:1").var("TAGS", "2"),
+            "pull" => pipe.var("IMAGES", "base:1"),
+            _ => pipe,
+        }
+    };
+    for (action, variable, value, words) in [
+        (
+            "retag",
+            "REPORT",
+            "out/r.json",
+            "is a link that leads outside the clone",
+        ),
+        (
+            "retag",
+            "REPORT",
+            "out/new/r.json",
+            "is a link that leads outside the clone",
+        ),
+        (
+            "retag",
+            "OUTPUT_ENV",
+            "out/r.env",
+            "is a link that leads outside the clone",
+        ),
+        (
+            "retag",
+            "OUTPUT_ENV",
+            "in/../out/r.env",
+            "is a link that leads outside the clone",
+        ),
+        ("pull", "TO", "oci:out", "is a link that leads outside the clone"),
+        ("pull", "TO", "oci:out/layout", "is a link that leads outside the clone"),
+        (
+            "pull",
+            "TO",
+            "oci-archive:out/a.tar",
+            "is a link that leads outside the clone",
+        ),
+        (
+            "pull",
+            "TO",
+            "docker-archive:out/a.tar:base:1",
+            "is a link that leads outside the clone",
+        ),
+        ("pull", "TO", "oci-archive:device", "is a link to a folder or a device"),
+        ("pull", "TO", "docker-archive:in", "is a link to a folder or a device"),
+        (
+            "login",
+            "DOCKER_CONFIG",
+            "out/.docker",
+            "is a link that leads outside the clone",
+        ),
+    ] {
+        in_pipe(action)
+            .var(variable, value)
+            .run()
+            .fails(2)
+            .no_connection()
+            .says(words);
+        let left: Vec<_> = std::fs::read_dir(elsewhere.path()).unwrap().collect();
+        assert!(left.is_empty(), "{variable}={value}: {left:?}");
+    }
+    // A link that stays inside is a folder like any other.
+    let done = in_pipe("retag").var("REPORT", "in/r.json").run().succeeds();
+    assert!(done.clone_folder().join("real/r.json").is_file());
+}
+
+#[test]
+fn a_credential_goes_into_no_folder_that_is_a_link() {
+    let emulator = shop();
+    for target in ["public", "/nonexistent/elsewhere"] {
+        let pipe = Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "login")
+            .file("public/index.html", "");
+        std::os::unix::fs::symlink(target, pipe.clone_folder().join(".docker")).unwrap();
+        let outcome = pipe.run().fails(1).says("/.docker").says("is a link");
+        assert_eq!(outcome.file("public/config.json"), None, "{target}");
+    }
+}
+
+/// Names of parts cannot be foretold, so nothing that was committed is in their way.
+#[test]
+fn committed_parts_stop_no_report() {
+    let emulator = shop();
+    let mut pipe = Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .api_token()
+        .var("ACTION", "retag")
+        .var("SOURCE", "base:1")
+        .var("TAGS", "2")
+        .var("REPORT", "r.json");
+    for number in 0..150 {
+        pipe = pipe.file(&format!(".r.json.1-{number}.part"), "");
+    }
+    let outcome = pipe.run().succeeds();
+    assert!(outcome.file("r.json").is_some());
+}

@@ -20,10 +20,10 @@ pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
              `CREDENTIAL: api-token` writes the API token instead"
         );
     }
-    warn_of_contexts(run, &login.folder);
+    warn_of_contexts(run, login.folder.path());
     tracing::info!(
         "add this line after the pipe: `- export DOCKER_CONFIG={}`",
-        seen_by_step(run, &login.folder)
+        seen_by_step(run, login.folder.path())
     );
     Ok(format!(
         "`{}` now signs in to `{}` with {}",

@@ -55,7 +55,7 @@ enum State {
 impl LayoutWriter {
     pub(super) fn create(path: &Path, contents: &Contents<'_>) -> Result<Self, ArchiveError> {
         if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
-            check_writable(&path.join(INDEX)).map_err(|error| Problem::Output(error).of(path))?;
+            check_writable(&path.join(INDEX).into()).map_err(|error| Problem::Output(error).of(path))?;
         }
         let mut made = Vec::new();
         for digest in contents.digests() {

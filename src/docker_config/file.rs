@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Note, merge};
 use crate::credential::Credential;
-use crate::files::{Denied, OutputError, read_up_to, write_atomically};
+use crate::files::{Denied, Output, OutputError, read_up_to, write_atomically};
 use crate::names::Host;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
@@ -31,15 +31,22 @@ pub struct Written {
 ///
 /// # Errors
 /// [`ConfigError`]; a file that is there is then as it was.
-pub fn write(folder: &Path, registry: &Host, credential: &Credential) -> Result<Written, ConfigError> {
+pub fn write(output: &Output, registry: &Host, credential: &Credential) -> Result<Written, ConfigError> {
+    output.check_inside().map_err(ConfigError::Output)?;
+    let folder = output.path();
+    if fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink()) {
+        return Err(ConfigError::Link {
+            file: folder.to_owned(),
+        });
+    }
     let file = place(folder)?;
     let existing = read(&file)?;
     let merged = merge(existing.as_deref(), registry, credential).map_err(|fault| ConfigError::Content {
         file: file.clone(),
         fault,
     })?;
-    let folder_made = make(folder)?;
-    write_atomically(&file, merged.text.expose().as_bytes(), 0o600).map_err(ConfigError::Output)?;
+    let folder_made = make(output)?;
+    write_atomically(&output.at(&file), merged.text.expose().as_bytes(), 0o600).map_err(ConfigError::Output)?;
     Ok(Written {
         file,
         folder_made,
@@ -88,7 +95,8 @@ fn unreadable(file: PathBuf, error: &io::Error) -> ConfigError {
 }
 
 /// Makes the folder, and in it a `.gitignore` before there is anything to ignore. Says whether it had to.
-fn make(folder: &Path) -> Result<bool, ConfigError> {
+fn make(output: &Output) -> Result<bool, ConfigError> {
+    let folder = output.path();
     if folder.is_dir() {
         return Ok(false);
     }
@@ -97,7 +105,7 @@ fn make(folder: &Path) -> Result<bool, ConfigError> {
         .mode(0o755)
         .create(folder)
         .map_err(|error| ConfigError::Output(OutputError::new(&folder.join(NAME), &error)))?;
-    write_atomically(&folder.join(".gitignore"), b"*\n", 0o644).map_err(ConfigError::Output)?;
+    write_atomically(&output.join(".gitignore"), b"*\n", 0o644).map_err(ConfigError::Output)?;
     Ok(true)
 }
 
@@ -118,7 +126,11 @@ mod tests {
     }
 
     fn login(folder: &Path) -> Result<Written, ConfigError> {
-        write(folder, &Host::parse("crg.apkg.io").unwrap(), &credential())
+        write(
+            &folder.to_owned().into(),
+            &Host::parse("crg.apkg.io").unwrap(),
+            &credential(),
+        )
     }
 
     fn mode(path: &Path) -> u32 {

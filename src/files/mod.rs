@@ -2,9 +2,11 @@
 //! and a plain word where the step's folder does not let the pipe write.
 
 mod denied;
+mod output;
 mod part;
 
 pub use denied::Denied;
+pub use output::Output;
 pub(crate) use part::Part;
 
 use std::fmt;
@@ -16,20 +18,25 @@ use std::path::{Path, PathBuf};
 /// What to do about a full disk.
 pub const FREE_SPACE: &str = "free space earlier in the step, or use a larger `size` of step";
 
-/// Writes `bytes` to `path` with permission bits `mode`, whatever the umask is. A reader sees the old file or the new one,
-/// never a part; the new one is on disk when this returns. A link at `path` is replaced, not followed.
+/// Writes `bytes` to a place with permission bits `mode`, whatever the umask is. A reader sees the old file or the new one,
+/// never a part; the new one is on disk when this returns. A link at the place itself is replaced, not followed; one on the way to it that
+/// leads out of the place's bound is refused.
 ///
 /// # Errors
-/// [`OutputError`]; then `path` is as it was.
-pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
+/// [`OutputError`]; then the place is as it was.
+pub fn write_atomically(output: &Output, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
+    let path = output.path();
     let failed = |error: &io::Error| OutputError::new(path, error);
+    output.check_inside()?;
     refuse_other_than_files(path)?;
     let mut part = Part::create(path, mode).map_err(|error| failed(&error))?;
     part.file()
         .write_all_at(bytes, 0)
         .and_then(|()| part.file().sync_all())
-        .and_then(|()| part.put_in_place())
         .map_err(|error| failed(&error))?;
+    // Once more: a link may have come meanwhile.
+    output.check_inside()?;
+    part.put_in_place().map_err(|error| failed(&error))?;
     // Some file systems cannot sync a folder; the file is then as durable as they allow.
     let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
     Ok(())
@@ -48,12 +55,14 @@ pub fn read_up_to(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Finds out whether `path` can be written before there is anything to write: a run that cannot tell its result should
+/// Finds out whether a place can be written before there is anything to write: a run that cannot tell its result should
 /// not begin.
 ///
 /// # Errors
 /// [`OutputError`].
-pub fn check_writable(path: &Path) -> Result<(), OutputError> {
+pub fn check_writable(output: &Output) -> Result<(), OutputError> {
+    output.check_inside()?;
+    let path = output.path();
     refuse_other_than_files(path)?;
     Part::create(path, 0o600)
         .and_then(Part::remove)
@@ -90,6 +99,8 @@ enum Problem {
     NoFolder,
     /// What stands where a folder should be.
     InTheWay(PathBuf),
+    /// The link by which the way leaves the folder that it may not leave.
+    Outside(PathBuf),
     NotAFile,
     ReadOnly,
     NoSpace,
@@ -149,6 +160,10 @@ impl OutputError {
                 format!("put this line before the pipe: `- mkdir -p {folder} && {chmod} 777 {folder}`")
             }
             Problem::InTheWay(_) => "remove that file, or name another place".to_owned(),
+            Problem::Outside(_) => {
+                "remove the link, or name a place in the clone folder: the step sees nothing else that a pipe writes"
+                    .to_owned()
+            }
             Problem::NotAFile => "name a file, not a folder or a device".to_owned(),
             Problem::ReadOnly => "name a place in the clone folder that may be written".to_owned(),
             Problem::NoSpace => FREE_SPACE.to_owned(),
@@ -170,6 +185,11 @@ impl fmt::Display for OutputError {
                 )
             }
             Problem::InTheWay(file) => write!(f, "`{path}` cannot be written: `{}` is no folder", shown(file)),
+            Problem::Outside(link) => write!(
+                f,
+                "`{path}` cannot be written: `{}` is a link that leads out of the clone folder",
+                shown(link)
+            ),
             Problem::NotAFile => write!(f, "`{path}` cannot be written: it is no file"),
             Problem::ReadOnly => write!(f, "`{path}` cannot be written: the file system is read-only"),
             Problem::NoSpace => write!(f, "`{path}` cannot be written: the disk is full"),
@@ -224,12 +244,12 @@ mod tests {
     fn files_are_replaced_whole_with_their_mode_and_nothing_beside() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
-        write_atomically(&path, b"old", 0o644).unwrap();
+        write_atomically(&path.clone().into(), b"old", 0o644).unwrap();
         assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"old".to_vec(), 0o644));
-        write_atomically(&path, b"new", 0o600).unwrap();
+        write_atomically(&path.clone().into(), b"new", 0o600).unwrap();
         assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"new".to_vec(), 0o600));
         assert_eq!(names(folder.path()), ["report.json"]);
-        check_writable(&path).unwrap();
+        check_writable(&path.clone().into()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names(folder.path()), ["report.json"]);
     }
@@ -240,7 +260,7 @@ mod tests {
         let (path, target) = (folder.path().join("link"), folder.path().join("target"));
         fs::write(&target, "theirs").unwrap();
         symlink(&target, &path).unwrap();
-        write_atomically(&path, b"ours", 0o644).unwrap();
+        write_atomically(&path.clone().into(), b"ours", 0o644).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"theirs");
         assert!(!fs::symlink_metadata(&path).unwrap().is_symlink());
     }
@@ -260,8 +280,8 @@ mod tests {
             (PathBuf::from("/dev/null"), "it is no file", "name a file"),
             (PathBuf::from("/proc/x"), "cannot be written", ""),
         ] {
-            let error = write_atomically(&path, b"x", 0o644).expect_err("must fail");
-            assert_eq!(check_writable(&path), Err(error.clone()));
+            let error = write_atomically(&path.clone().into(), b"x", 0o644).expect_err("must fail");
+            assert_eq!(check_writable(&path.clone().into()), Err(error.clone()));
             assert!(error.to_string().contains(fact), "{error}");
             assert!(error.hint().contains(cure), "{}", error.hint());
         }

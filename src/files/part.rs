@@ -1,6 +1,7 @@
 //! A file on its way: written beside its place and renamed when it is whole, so that nobody ever sees half of one.
 
 use std::fs::{self, File, OpenOptions, Permissions};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -24,9 +25,11 @@ impl Part {
             .ok_or(ErrorKind::InvalidInput)?
             .to_string_lossy()
             .into_owned();
-        let mut number = 0;
+        let mut tries = 0;
         loop {
-            let beside = place.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()));
+            // By chance: names that can be foretold could have been committed, to be in the way.
+            let chance = RandomState::new().hash_one(tries);
+            let beside = place.with_file_name(format!(".{name}.{chance:016x}.part"));
             let mut options = OpenOptions::new();
             match options.read(true).write(true).create_new(true).mode(mode).open(&beside) {
                 Ok(file) => {
@@ -38,7 +41,7 @@ impl Part {
                     part.file.set_permissions(Permissions::from_mode(mode))?;
                     return Ok(part);
                 }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists && number < 100 => number += 1,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < 100 => tries += 1,
                 Err(error) => return Err(error),
             }
         }

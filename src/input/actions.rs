@@ -2,7 +2,7 @@
 
 use super::{Action, Check, Login, Pull, Push, Retag, Source, Step};
 use crate::archive::{Location, Transport};
-use crate::files::shown;
+use crate::files::{Output, shown};
 use crate::input::variables::ACTIONS;
 use crate::mistake::Mistake;
 use crate::names::{BadReference, Host, Namespace, Reference, Repository, Tag, split, split_host};
@@ -238,7 +238,7 @@ impl Check<'_> {
                 .map(|folder| Login { folder })
         } else {
             Some(Login {
-                folder: step.clone_or_working_folder().join(".docker"),
+                folder: Output::new(step.clone_or_working_folder().join(".docker"), step.bound()),
             })
         }
     }

@@ -17,6 +17,7 @@ use crate::archive::Location;
 use crate::clone::Discovered;
 use crate::credential::Choice;
 use crate::engine::Address;
+use crate::files::Output;
 use crate::input::variables::Variables;
 use crate::mistake::Mistake;
 use crate::names::platform::Platform;
@@ -147,7 +148,7 @@ pub struct Push {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// The folder of `config.json`.
-    pub folder: PathBuf,
+    pub folder: Output,
 }
 
 /// `ACTION: check`.
@@ -165,9 +166,9 @@ pub struct Checkup {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outputs {
     /// File for the JSON report.
-    pub report: Option<PathBuf>,
+    pub report: Option<Output>,
     /// File for lines to `source`.
-    pub env: Option<PathBuf>,
+    pub env: Option<Output>,
 }
 
 /// What Pipelines says of the step.
@@ -281,6 +282,12 @@ impl Step {
     #[must_use]
     pub fn clone_or_working_folder(&self) -> &Path {
         self.clone_folder.as_ref().unwrap_or(&self.working_folder)
+    }
+
+    /// The folder that nothing may be written outside of, in a pipe: the step sees nothing else of its container.
+    pub(crate) fn bound(&self) -> Option<PathBuf> {
+        let clone = self.clone_folder.as_ref().filter(|_| self.in_pipe)?;
+        Some(self.working_folder.join(clone))
     }
 
     fn of(variables: &Variables, working_folder: &Path) -> Self {

@@ -2,8 +2,10 @@
 
 use super::{Check, Destination, Outputs, Step};
 use crate::archive::{Location, Transport};
+use crate::files::{Output, shown};
 use crate::mistake::Mistake;
 use crate::names::{BadReference, Host, Repository, Tag, split, split_host};
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 impl Check<'_> {
@@ -15,7 +17,7 @@ impl Check<'_> {
         };
         let mistake = match Location::parse(written) {
             Ok(Some(mut location)) => {
-                location.path = self.output_path("TO", written, &location.path, step)?;
+                location.path = self.archive_path(written, &location, step)?;
                 let name = location.name.as_deref();
                 match name.map(|name| output_name(name, location.transport)) {
                     Some(Err((problem, cure))) => Mistake::new("TO", written, problem, cure),
@@ -63,20 +65,50 @@ impl Check<'_> {
         }
     }
 
+    /// The path of `TO`. Links that are in its way are told before anything is fetched.
+    fn archive_path(&mut self, written: &str, location: &Location, step: &Step) -> Option<PathBuf> {
+        let output = self.output_path("TO", written, &location.path, step)?;
+        let path = output.path();
+        let linked = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        let problem = if linked && location.transport == Transport::Oci {
+            // What is written below a link goes where it leads.
+            output
+                .join("index.json")
+                .leads_out()
+                .map(|_| "it is a link that leads outside the clone")
+        } else if linked && fs::metadata(path).is_ok_and(|target| !target.is_file()) {
+            Some("it is a link to a folder or a device, which an archive would replace")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let cure = "name a file or folder of the clone, or remove the link before";
+            self.mistake(Mistake::new("TO", written, problem, cure));
+            return None;
+        }
+        Some(path.to_owned())
+    }
+
     /// A path to write to. In a pipe it must lie in the clone: the step sees nothing else of the pipe's container.
     /// `text` is what was written in the variable `name`.
-    pub(super) fn output_path(&mut self, name: &str, text: &str, path: &Path, step: &Step) -> Option<PathBuf> {
+    pub(super) fn output_path(&mut self, name: &str, text: &str, path: &Path, step: &Step) -> Option<Output> {
         let path = normal(&step.working_folder.join(path));
-        let Some(clone) = step.clone_folder.as_ref().filter(|_| step.in_pipe) else {
-            return Some(path);
+        let Some(clone) = step.bound() else {
+            return Some(path.into());
         };
-        let clone = normal(&step.working_folder.join(clone));
-        let problem = if path == clone {
-            "it is the clone itself"
-        } else if path.starts_with(&clone) {
-            return Some(path);
+        let clone = normal(&clone);
+        let output = Output::new(path, Some(clone.clone()));
+        let problem = if output.path() == clone {
+            "it is the clone itself".to_owned()
+        } else if !output.path().starts_with(&clone) {
+            "it is outside the clone, so the step would never see it".to_owned()
+        } else if let Some(link) = output.leads_out() {
+            format!(
+                "`{}` is a link that leads outside the clone, so the step would never see it",
+                shown(&link)
+            )
         } else {
-            "it is outside the clone, so the step would never see it"
+            return Some(output);
         };
         self.mistake(Mistake::new(
             name,
@@ -114,12 +146,18 @@ fn output_name(name: &str, transport: Transport) -> Result<(), (String, String)>
     Ok(())
 }
 
-/// A path with `.` and `..` worked out by its text, for a file that need not exist yet.
+/// A path with `.` and `..` worked out, for a file that need not exist yet. What `..` means after a link only the file system
+/// knows.
 fn normal(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut normal, component| {
         match component {
             Component::CurDir => {}
             Component::ParentDir => {
+                if fs::symlink_metadata(&normal).is_ok_and(|found| found.is_symlink())
+                    && let Ok(real) = fs::canonicalize(&normal)
+                {
+                    normal = real;
+                }
                 normal.pop();
             }
             part => normal.push(part),

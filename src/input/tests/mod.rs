@@ -477,7 +477,7 @@ proptest! {
                     Action::Check(check) => prop_assert!(
                         check.targets.iter().all(|(target, _)| *target.host() == request.registry)
                     ),
-                    Action::Login(login) => prop_assert!(!in_pipe || login.folder.starts_with("/clone")),
+                    Action::Login(login) => prop_assert!(!in_pipe || login.folder.path().starts_with("/clone")),
                 }
             }
         }

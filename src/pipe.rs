@@ -1,6 +1,6 @@
 //! The pipe from environment to exit status: the stages in order, and what is printed and written at the end.
 
-use crate::action::{GIVING_BACK_AT_THE_END, Run};
+use crate::action::{GIVING_BACK_AT_THE_END, Outcome, Record, Run};
 use crate::credential::{Given, Pair, Settled, Source, Survey, Unsettled, expiry, settle, survey};
 use crate::explain::failure::{Failure, Failures, Kind};
 use crate::files::{check_writable, write_atomically};
@@ -9,9 +9,9 @@ use crate::input::{Action, Outputs, Request, is_on};
 use crate::mistake::Mistake;
 use crate::names::Host;
 use crate::registry::Network;
+use crate::report;
 use crate::report::console;
 use crate::report::insights::{Ended, Insights};
-use crate::report::{self, Outcome};
 use crate::session::Session;
 use std::ffi::OsString;
 use std::fmt;
@@ -343,7 +343,7 @@ fn warn_if_unwritten(result: Result<(), crate::files::OutputError>) {
 /// What a run has done when it ends.
 #[derive(Debug, Default)]
 struct Done {
-    records: Vec<report::Record>,
+    records: Vec<Record>,
     /// The rows of `check`.
     facts: Vec<report::Fact>,
 }

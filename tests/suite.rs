@@ -51,3 +51,4 @@ mod release;
 mod retag;
 mod stops;
 mod support;
+mod tagging;

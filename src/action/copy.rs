@@ -1,18 +1,17 @@
 //! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
 
+use super::journal::Outcome;
 use super::one_platform::root;
-use super::tags::{exists, not_brought, put_graph, summary};
+use super::tagging::{Content, Step, Tagging, looks, refuse, summary};
 use super::{Run, all};
-use crate::action::plan::{TagStep, tag_step};
 use crate::explain::failure::{Failure, Failures, Kind};
-use crate::input::{Copy, Selection};
-use crate::names::{Digest, Reference, Repository, Selector, Tag};
+use crate::input::{Copy, OnExisting, Selection};
+use crate::names::{Digest, Reference, Repository, Tag};
 use crate::registry::Manifest;
-use crate::report::{Outcome, Record};
 use crate::session::Pair;
 use crate::text::bytes;
 use crate::text::count;
-use crate::transfer::{Destination, Graph, Mover, Origin};
+use crate::transfer::{Destination, Graph, Mover, Origin, Referrers};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -30,13 +29,17 @@ struct Wanted {
 /// An image, and the repository and tags that it goes to.
 type Way = (Reference, Repository, Vec<Tag>);
 
-/// One image whose both sides are open and whose tags are settled.
+/// One image whose both sides are open and whose tags are planned.
 struct Planned {
-    wanted: Wanted,
+    source: Reference,
     pair: Pair,
     /// What goes under the tags: the whole image, or one platform of it.
     root: Manifest,
-    steps: Vec<(Tag, TagStep, Option<Digest>)>,
+    tagging: Tagging,
+    /// What refers to it, if that goes along.
+    referrers: Option<Referrers>,
+    /// For each of cosign's tags.
+    along: Vec<Tagging>,
 }
 
 pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
@@ -45,23 +48,25 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
     if wanted.is_empty() {
         return Ok("there is nothing for this step to copy".to_owned());
     }
-    // Every image is found and every tag settled before the first byte moves.
-    let plans = wanted.into_iter().map(|wanted| plan(run, copy, wanted));
-    let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
-    let refused = planned.iter().flat_map(|planned| {
-        let refused = planned.steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
-        refused.map(|(tag, _, existing)| exists(&planned.pair.to, tag, existing.as_ref()))
-    });
-    if let Some(failures) = Failures::of(refused.collect()) {
-        return Err(failures);
-    }
     let mover = Mover::new(&run.session, run.policy, run.concurrency);
+    // Every image is found and every tag planned before the first byte moves.
+    let plans = wanted.into_iter().map(|wanted| plan(run, &mover, copy, wanted));
+    let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
+    refuse(
+        planned
+            .iter()
+            .flat_map(|planned| planned.along.iter().chain([&planned.tagging])),
+    )?;
     let several = planned.len() > 1;
     let copies = planned.iter().map(|planned| async {
-        let copied = one(run, &mover, copy, planned).await;
+        let copied = one(run, &mover, planned).await;
         if several && copied.is_err() {
             // The reason is told at the end: it may be the same for many.
-            tracing::warn!("`{}` → `{}`: failed", planned.wanted.source, planned.wanted.target);
+            tracing::warn!(
+                "`{}` → `{}`: failed",
+                planned.source,
+                planned.tagging.target.repository()
+            );
         }
         copied
     });
@@ -69,8 +74,8 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
     let said = match (planned.as_slice(), done.as_slice()) {
         ([only], [outcomes]) => format!(
             "`{}` → `{}` ({}) {}",
-            only.wanted.source,
-            only.wanted.target,
+            only.source,
+            only.tagging.target.repository(),
             only.root.digest.short(),
             summary(outcomes)
         ),
@@ -193,10 +198,10 @@ fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, Failures> {
     Failures::of(failures).map_or(Ok(distinct), Err)
 }
 
-async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure> {
+async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Result<Planned, Failures> {
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
-    let mut pair = run.session.pair(&wanted.source, &wanted.target, &first).await?;
+    let pair = run.session.pair(&wanted.source, &wanted.target, &first).await?;
     let origin = Origin::Registry(pair.from.clone());
     let root = root(
         run,
@@ -206,36 +211,58 @@ async fn plan(run: &Run, copy: &Copy, wanted: Wanted) -> Result<Planned, Failure
         copy.platform.as_ref(),
     )
     .await?;
-    let mut steps = Vec::new();
-    for tag in &wanted.tags {
-        let existing = if let Some(existing) = pair.existing.take() {
-            existing
-        } else {
-            let looked = pair.to.digest(&Selector::Tag(tag.clone())).await;
-            looked.map_err(|error| run.session.explain(&error, &pair.to, false))?
-        };
-        let step = tag_step(
-            existing.as_ref(),
-            existing.as_ref() == Some(&root.digest),
-            copy.on_existing,
-        );
-        steps.push((tag.clone(), step, existing));
-    }
+    let mut existing: Vec<Option<Digest>> = pair.existing.iter().cloned().collect();
+    existing.extend(looks(run, &pair.to, &wanted.tags[existing.len()..]).await?);
+    let is_root = |existing: &Option<Digest>| existing.as_ref() == Some(&root.digest);
+    let found = wanted.tags.iter().cloned().zip(existing).map(|(tag, existing)| {
+        let is_same = is_root(&existing);
+        (tag, existing, is_same)
+    });
+    let tagging = Tagging::of(wanted.number, pair.to.clone(), found, copy.on_existing);
+    // Referrers may have come since the image did. In one repository they are there.
+    let is_wanted = copy.referrers && (tagging.any(Step::Set) || tagging.any(Step::Same));
+    let referrers = if is_wanted && pair.from.repository() != pair.to.repository() {
+        Some(mover.find_referrers(&root, &pair.from).await?)
+    } else {
+        None
+    };
+    let along = cosign(run, copy, &tagging, referrers.as_ref()).await?;
     Ok(Planned {
-        wanted,
+        source: wanted.source,
         pair,
         root,
-        steps,
+        tagging,
+        referrers,
+        along,
     })
 }
 
-async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Result<Vec<(Tag, Outcome)>, Failure> {
+/// Plans cosign's tags, which are tags of the target as all others.
+async fn cosign(
+    run: &Run,
+    copy: &Copy,
+    image: &Tagging,
+    referrers: Option<&Referrers>,
+) -> Result<Vec<Tagging>, Failures> {
+    let found = referrers.map_or(&[][..], |referrers| &referrers.tags);
+    let tags: Vec<Tag> = found.iter().map(|(tag, _)| tag.clone()).collect();
+    let existing: Vec<Option<Digest>> = match copy.on_existing {
+        OnExisting::Overwrite => vec![None; tags.len()],
+        OnExisting::Skip | OnExisting::Fail => looks(run, &image.target, &tags).await?,
+    };
+    let planned = found.iter().zip(existing).enumerate();
+    Ok(planned
+        .map(|(number, ((tag, manifest), existing))| {
+            let is_same = existing.as_ref() == Some(&manifest.digest);
+            image.along(number, (tag.clone(), existing, is_same), copy.on_existing)
+        })
+        .collect())
+}
+
+async fn one(run: &Run, mover: &Mover<'_>, planned: &Planned) -> Result<Vec<(Tag, Outcome)>, Failures> {
     let start = Instant::now();
     let Planned {
-        wanted,
-        pair,
-        root,
-        steps,
+        source, pair, tagging, ..
     } = planned;
     let origin = Origin::Registry(pair.from.clone());
     let to = Destination {
@@ -243,76 +270,31 @@ async fn one(run: &Run, mover: &Mover<'_>, copy: &Copy, planned: &Planned) -> Re
         mount_from: (pair.joined && pair.from.repository() != pair.to.repository())
             .then(|| pair.from.repository().clone()),
     };
-    let any = |wanted| steps.iter().any(|(_, step, _)| *step == wanted);
-    let mut moved = 0;
-    // Referrers may have come since the image did.
-    let graph = if any(TagStep::Set) || (copy.referrers && any(TagStep::Same)) {
-        match bring(run, mover, copy, planned, &origin, &to).await {
-            Ok((graph, bytes)) => {
-                moved = bytes;
-                Some(graph)
-            }
-            Err(failure) => {
-                for (tag, step, existing) in steps {
-                    let outcome = not_brought(*step, any(TagStep::Set));
-                    let digest = existing.as_ref().filter(|_| outcome != Outcome::Failed);
-                    record(run, planned, tag, digest, start, outcome, 0);
-                }
-                return Err(failure);
-            }
-        }
+    let brought = if tagging.any(Step::Set) || planned.referrers.is_some() {
+        let brought = bring(run, mover, planned, &origin, &to).await;
+        Some(brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?)
     } else {
         None
     };
-    let mut outcomes = Vec::new();
-    let mut failures = Vec::new();
-    for (tag, step, existing) in steps {
-        let outcome = match (step, &graph) {
-            (TagStep::Set, Some(graph)) => put_graph(run, mover, graph, tag, &origin, &to).await,
-            (TagStep::Same, _) => Ok(Outcome::Same),
-            _ => Ok(Outcome::Skipped),
-        };
-        let digest = match outcome {
-            Ok(Outcome::Skipped) => existing.as_ref(),
-            Ok(_) => Some(&root.digest),
-            Err(_) => None,
-        };
-        record(
-            run,
-            planned,
-            tag,
-            digest,
-            start,
-            *outcome.as_ref().unwrap_or(&Outcome::Failed),
-            // Told once, with the first tag.
-            std::mem::take(&mut moved),
-        );
-        match outcome {
-            Ok(outcome) => outcomes.push((tag.clone(), outcome)),
-            Err(failure) => failures.push(failure),
-        }
-    }
-    let mut failures = failures.into_iter();
-    if let Some(failure) = failures.next() {
-        for other in failures {
-            tracing::error!("{other}");
-        }
-        Err(failure)
-    } else {
-        tracing::info!("`{}` → `{}`: {}", wanted.source, wanted.target, summary(&outcomes));
-        Ok(outcomes)
-    }
+    let content = brought
+        .as_ref()
+        .map(|(graph, _)| Content::Brought(mover, graph, &origin, &to));
+    let moved = brought.as_ref().map_or(0, |(_, moved)| *moved);
+    // Told once, with the first tag.
+    let bytes = |place, _| if place == 0 { moved } else { 0 };
+    let outcomes = tagging.set(run, content, Some(start), bytes).await?;
+    tracing::info!("`{source}` → `{}`: {}", to.remote.repository(), summary(&outcomes));
+    Ok(outcomes)
 }
 
-/// Brings all but the tags: what is below the root, and what refers to it if that is wanted.
+/// Brings all but the tags: what is below the root, and what refers to it if that is wanted. Gives the bytes that moved.
 async fn bring(
     run: &Run,
     mover: &Mover<'_>,
-    copy: &Copy,
     planned: &Planned,
     origin: &Origin,
     to: &Destination,
-) -> Result<(Graph, u64), Failure> {
+) -> Result<(Graph, u64), Failures> {
     let graph = Graph::of(origin, planned.root.clone(), &run.session, run.concurrency).await?;
     run.met(&graph.root, Some(graph.size()));
     let from = &planned.pair.from;
@@ -320,40 +302,44 @@ async fn bring(
         return Ok((graph, 0));
     }
     let moved = mover.bring(&graph, origin, to).await?;
-    if copy.referrers {
+    if let Some(referrers) = &planned.referrers {
         // The subject before what refers to it, and that before the tag: who pulls by the tag finds it signed.
         mover.put_root(&graph, origin, to).await?;
-        let count = mover.referrers(&graph, from, to).await?;
-        tracing::info!(
-            "`{}`: {} along",
-            planned.wanted.source,
-            crate::text::count(count, "referrer")
-        );
+        mover.bring_referrers(referrers, from, to).await?;
+        let mut count = referrers.count();
+        let mut failed = Vec::new();
+        for ((_, root), tagging) in referrers.tags.iter().zip(&planned.along) {
+            match bring_along(run, mover, root, tagging, origin, to).await {
+                Ok(outcomes) => count += outcomes.iter().filter(|(_, outcome)| outcome.is_set()).count(),
+                Err(failures) => failed.extend(failures),
+            }
+        }
+        Failures::of(failed).map_or(Ok(()), Err)?;
+        tracing::info!("`{}`: {} along", planned.source, crate::text::count(count, "referrer"));
     }
     Ok((graph, moved))
 }
 
-fn record(
+/// Brings what one of cosign's tags points to, and sets the tag.
+async fn bring_along(
     run: &Run,
-    planned: &Planned,
-    tag: &Tag,
-    digest: Option<&Digest>,
-    start: Instant,
-    outcome: Outcome,
-    moved: u64,
-) {
-    // An image's tags are set one after the other, in the order asked for.
-    run.record(
-        0,
-        Record {
-            image: planned.wanted.number,
-            repository: planned.wanted.target.clone(),
-            tag: Some(tag.clone()),
-            digest: digest.cloned(),
-            bytes: moved,
-            took: start.elapsed(),
-            outcome,
-            credential: planned.pair.to.source(),
-        },
-    );
+    mover: &Mover<'_>,
+    root: &Manifest,
+    tagging: &Tagging,
+    origin: &Origin,
+    to: &Destination,
+) -> Result<Vec<(Tag, Outcome)>, Failures> {
+    let start = Instant::now();
+    if !tagging.any(Step::Set) {
+        return tagging.set(run, None, Some(start), |_, _| 0).await;
+    }
+    let brought = async {
+        let graph = Graph::of(origin, root.clone(), &run.session, run.concurrency).await?;
+        let moved = mover.bring(&graph, origin, to).await?;
+        Ok::<_, Failure>((graph, moved))
+    };
+    let brought = brought.await;
+    let (graph, moved) = brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?;
+    let content = Content::Brought(mover, &graph, origin, to);
+    tagging.set(run, Some(content), Some(start), |_, _| moved).await
 }

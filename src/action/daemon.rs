@@ -31,7 +31,8 @@ pub(super) struct Heartbeat {
     name: String,
     start: Instant,
     last: Instant,
-    has_told_of_retries: bool,
+    /// Whether the daemon has tried a layer again.
+    pub(super) has_told_of_retries: bool,
     /// Bytes moved so far.
     pub(super) moved: u64,
 }

@@ -4,6 +4,7 @@ mod check;
 mod copy;
 mod daemon;
 mod discovery;
+mod journal;
 mod login;
 mod one_platform;
 mod plan;
@@ -13,8 +14,9 @@ mod push;
 mod retag;
 mod save;
 mod shapes;
-mod tags;
+mod tagging;
 
+pub use journal::{Outcome, Record};
 pub use shapes::Shape;
 
 use crate::credential::Survey;
@@ -23,9 +25,10 @@ use crate::explain::failure::{Failure, Failures};
 use crate::input::{Action, Request, Step};
 use crate::names::{Repository, Tag};
 use crate::registry::retry::Policy;
-use crate::report::{Fact, Record};
+use crate::report::Fact;
 use crate::session::Session;
 use crate::text::bytes;
+use journal::Journal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use time::Date;
@@ -43,8 +46,7 @@ pub struct Run {
     timeout: Duration,
     policy: Policy,
     step: Step,
-    /// Each with the place of its tag among those asked for.
-    records: Mutex<Vec<(usize, Record)>>,
+    journal: Journal,
     loans: Mutex<Vec<Loan>>,
     /// `TOKEN_EXPIRES_ON`.
     expires_on: Option<Date>,
@@ -77,7 +79,7 @@ impl Run {
                 retries: request.network.retries,
             },
             step: request.step.clone(),
-            records: Mutex::default(),
+            journal: Journal::default(),
             loans: Mutex::default(),
             expires_on: request.expires_on,
             survey: None,
@@ -115,9 +117,7 @@ impl Run {
     /// What has been done so far, in the order in which it was asked for.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        records.sort_by_key(|(place, record)| (record.image, *place));
-        records.into_iter().map(|(_, record)| record).collect()
+        self.journal.records()
     }
 
     /// The rows of `check`, once they are printed.
@@ -156,12 +156,6 @@ impl Run {
         }
     }
 
-    /// `place` is that of the tag among those asked for.
-    fn record(&self, place: usize, record: Record) {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.push((place, record));
-    }
-
     fn borrow(&self, loan: Loan) {
         self.loans().push(loan);
     }
@@ -185,17 +179,26 @@ async fn heartbeat<T>(name: &str, moved: impl Fn() -> u64, transfer: impl Future
 }
 
 /// Sorts results into what came of them; all failures if there is any.
-fn all<T>(results: Vec<Result<T, Failure>>) -> Result<Vec<T>, Failures> {
+fn all<T, E: Into<Failures>>(results: Vec<Result<T, E>>) -> Result<Vec<T>, Failures> {
     let mut done = Vec::new();
     let mut failures = Vec::new();
     for result in results {
         match result {
             Ok(value) => done.push(value),
-            Err(failure) => failures.push(failure),
+            Err(failed) => failures.extend(failed.into()),
         }
     }
-    match Failures::of(failures) {
-        Some(failures) => Err(failures),
-        None => Ok(done),
+    Failures::of(failures).map_or(Ok(done), Err)
+}
+
+/// A result after something else has failed.
+fn joined<T>(mut failed: Vec<Failure>, result: Result<T, Failures>) -> Result<T, Failures> {
+    match result {
+        Ok(value) => Failures::of(failed).map_or(Ok(value), Err),
+        Err(more) if failed.is_empty() => Err(more),
+        Err(more) => {
+            failed.extend(more.clone());
+            Err(Failures::of(failed).unwrap_or(more))
+        }
     }
 }

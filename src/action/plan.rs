@@ -1,9 +1,8 @@
 //! What must move, decided before anything does. Pure: the reads that it decides on have been made.
 
 use crate::engine::LocalImage;
-use crate::input::OnExisting;
 use crate::names::platform::Platform;
-use crate::names::{Digest, Repository, Tag};
+use crate::names::{Digest, Repository};
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, entry_for, platforms};
 
@@ -62,30 +61,6 @@ pub(super) fn pulled(
     }
 }
 
-/// What to do with one tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TagStep {
-    /// Set it, moving it if it is there.
-    Set,
-    /// It is there with the right digest.
-    Same,
-    /// It points elsewhere and stays.
-    Skip,
-    /// It points elsewhere, and that fails the run.
-    Refuse,
-}
-
-/// Decides on a tag by where it points now.
-#[must_use]
-pub(super) fn tag_step(existing: Option<&Digest>, is_same: bool, on_existing: OnExisting) -> TagStep {
-    match (existing, on_existing) {
-        (Some(_), _) if is_same => TagStep::Same,
-        (None, _) | (_, OnExisting::Overwrite) => TagStep::Set,
-        (_, OnExisting::Skip) => TagStep::Skip,
-        (_, OnExisting::Fail) => TagStep::Refuse,
-    }
-}
-
 /// Whether a manifest of `target` is the daemon's image: the daemon knows it by that digest (it pushed or pulled it), or
 /// the manifest's configuration is the image, whose ID is its configuration's digest. With containerd's store the ID is
 /// the manifest's digest itself.
@@ -95,48 +70,6 @@ pub(super) fn is_same_image(manifest: &Manifest, target: &Repository, local: &Lo
         return true;
     }
     matches!(manifest.content(), Ok(Content::Image { config, .. }) if config.digest.as_str() == local.id)
-}
-
-/// A push, settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PushPlan {
-    /// What happens to each tag, in the order asked for.
-    pub(super) tags: Vec<(Tag, TagStep, Option<Digest>)>,
-    /// The manifest of the registry that is this image already, if there is one: then the daemon pushes nothing.
-    pub(super) there: Option<Manifest>,
-}
-
-impl PushPlan {
-    /// From what each tag is now.
-    #[must_use]
-    pub(super) fn of(
-        found: Vec<(Tag, Option<Manifest>)>,
-        target: &Repository,
-        local: &LocalImage,
-        on_existing: OnExisting,
-    ) -> Self {
-        let mut there = None;
-        let mut tags = Vec::new();
-        for (tag, manifest) in found {
-            let same = manifest
-                .as_ref()
-                .is_some_and(|manifest| is_same_image(manifest, target, local));
-            let digest = manifest.as_ref().map(|manifest| manifest.digest.clone());
-            tags.push((tag, tag_step(digest.as_ref(), same, on_existing), digest));
-            if same && there.is_none() {
-                there = manifest;
-            }
-        }
-        Self { tags, there }
-    }
-
-    /// The tags with this step.
-    pub(super) fn with(&self, step: TagStep) -> impl Iterator<Item = (&Tag, Option<&Digest>)> {
-        self.tags
-            .iter()
-            .filter(move |(_, of_tag, _)| *of_tag == step)
-            .map(|(tag, _, digest)| (tag, digest.as_ref()))
-    }
 }
 
 #[cfg(test)]
@@ -211,30 +144,6 @@ mod tests {
     }
 
     #[test]
-    fn on_existing_decides_only_where_the_tag_points_elsewhere() {
-        use OnExisting::{Fail, Overwrite, Skip};
-        use TagStep::{Refuse, Same, Set};
-        let there = Digest::of(b"x");
-        for (existing, same, on_existing, step) in [
-            (None, false, Overwrite, Set),
-            (None, false, Skip, Set),
-            (None, false, Fail, Set),
-            (Some(&there), true, Overwrite, Same),
-            (Some(&there), true, Skip, Same),
-            (Some(&there), true, Fail, Same),
-            (Some(&there), false, Overwrite, Set),
-            (Some(&there), false, Skip, TagStep::Skip),
-            (Some(&there), false, Fail, Refuse),
-        ] {
-            assert_eq!(
-                tag_step(existing, same, on_existing),
-                step,
-                "{existing:?} {same} {on_existing:?}"
-            );
-        }
-    }
-
-    #[test]
     fn an_image_is_the_same_by_digest_or_by_configuration() {
         let target = Repository::new(Host::bitbucket(), "shop/api").unwrap();
         let known = image(b"c");
@@ -255,20 +164,5 @@ mod tests {
         ] {
             assert_eq!(is_same_image(&known, &target, &local), same, "{local:?}");
         }
-        let plan = PushPlan::of(
-            vec![
-                (Tag::parse("1").unwrap(), Some(image(b"old"))),
-                (Tag::parse("2").unwrap(), Some(known.clone())),
-                (Tag::parse("3").unwrap(), None),
-            ],
-            &target,
-            &local(Digest::of(b"c").as_str(), &[]),
-            OnExisting::Skip,
-        );
-        assert_eq!(
-            plan.tags.iter().map(|(_, step, _)| *step).collect::<Vec<_>>(),
-            [TagStep::Skip, TagStep::Same, TagStep::Set]
-        );
-        assert_eq!(plan.there, Some(known));
     }
 }

@@ -4,22 +4,20 @@
 //! compressed on the way and a manifest is made for them; the image ID stays what it is.
 
 use super::one_platform::{missing, root};
-use super::tags::{exists, not_brought, put_graph, summary};
-use super::{Run, all, heartbeat};
-use crate::action::plan::{TagStep, tag_step};
+use super::push::plan;
+use super::tagging::{Content, Step, summary};
+use super::{Run, heartbeat};
 use crate::archive::{
     ArchiveError, BlobSource, Compression, DockerArchive, DockerImage, Layout, Location, StoredLayer, Transport,
     manifest_for,
 };
 use crate::explain::failure::{Failure, Failures};
 use crate::input::Push;
-use crate::names::{Digest, Tag};
-use crate::registry::manifest::{Content, config_platform};
-use crate::registry::{Access, Manifest, Remote};
-use crate::report::{Outcome, Record};
+use crate::names::Digest;
+use crate::registry::Manifest;
+use crate::registry::manifest::{Content as ManifestContent, config_platform};
 use crate::text::bytes;
 use crate::transfer::{Destination, Graph, Mover, Origin};
-use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -33,60 +31,28 @@ enum Image {
     Layers(Box<DockerImage>, String),
 }
 
-/// Where each tag points, and what is done to it.
-type Steps = Vec<(Tag, TagStep, Option<Digest>)>;
-
 pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<String, Failures> {
     let start = Instant::now();
     let image = open(run, push, from).await?;
-    let (remote, steps, there) = plan(run, push, &image).await?;
+    let (tagging, there) = plan(run, push, |manifest| image.is(manifest)).await?;
     let mover = Mover::new(&run.session, run.policy, run.concurrency);
     let to = Destination {
-        remote,
+        remote: tagging.target.clone(),
         mount_from: None,
     };
-    let sends = steps.iter().any(|(_, step, _)| *step == TagStep::Set);
-    let sent = match (sends, there, image) {
-        (true, Some(manifest), _) => Ok(Some((Graph::bare(manifest), Origin::nothing(from)))),
-        (true, None, image) => heartbeat(&from.to_string(), || mover.bytes(), send(run, &mover, image, &to))
+    let sent = match (tagging.any(Step::Set), there) {
+        (true, Some(manifest)) => Ok(Some((Graph::bare(manifest), Origin::nothing(from)))),
+        (true, None) => heartbeat(&from.to_string(), || mover.bytes(), send(run, &mover, image, &to))
             .await
             .map(Some),
-        (false, ..) => Ok(None),
+        (false, _) => Ok(None),
     };
-    let sent = sent.inspect_err(|_| {
-        for (place, (tag, step, existing)) in steps.iter().enumerate() {
-            let outcome = not_brought(*step, true);
-            let digest = existing.as_ref().filter(|_| outcome != Outcome::Failed);
-            let moved = if place == 0 { mover.bytes() } else { 0 };
-            record(run, push, &to.remote, (place, tag), digest, (start, moved), outcome);
-        }
-    })?;
-    let mut results = Vec::new();
-    for (place, (tag, step, existing)) in steps.iter().enumerate() {
-        let outcome = match (step, &sent) {
-            (TagStep::Set, Some((graph, origin))) => put_graph(run, &mover, graph, tag, origin, &to).await,
-            (TagStep::Same, _) => Ok(Outcome::Same),
-            _ => Ok(Outcome::Skipped),
-        };
-        let digest = match (&outcome, &sent) {
-            (Err(_), _) => None,
-            // What is the same now may have been another before.
-            (Ok(_), Some((graph, _))) if *step == TagStep::Set => Some(&graph.root.digest),
-            (Ok(_), _) => existing.as_ref(),
-        };
-        let moved = if place == 0 { mover.bytes() } else { 0 };
-        record(
-            run,
-            push,
-            &to.remote,
-            (place, tag),
-            digest,
-            (start, moved),
-            *outcome.as_ref().unwrap_or(&Outcome::Failed),
-        );
-        results.push(outcome.map(|outcome| (tag.clone(), outcome)));
-    }
-    let outcomes = all(results)?;
+    let sent = sent.inspect_err(|_| tagging.not_brought(run, start.elapsed(), mover.bytes()))?;
+    let content = sent
+        .as_ref()
+        .map(|(graph, origin)| Content::Brought(&mover, graph, origin, &to));
+    let bytes_at = |place, _| if place == 0 { mover.bytes() } else { 0 };
+    let outcomes = tagging.set(run, content, Some(start), bytes_at).await?;
     let target = match &sent {
         Some((graph, _)) => format!("`{}` ({})", push.target, graph.root.digest.short()),
         None => format!("`{}`", push.target),
@@ -138,7 +104,7 @@ fn whole(image: &DockerImage, from: &Location) -> Option<(Manifest, Origin)> {
     manifest
         .content()
         .ok()
-        .filter(|content| matches!(content, Content::Image { .. }))?;
+        .filter(|content| matches!(content, ManifestContent::Image { .. }))?;
     let mut blobs: HashMap<Digest, BlobSource> = HashMap::new();
     for layer in &image.layers {
         blobs.insert(layer.digest.clone()?, layer.content.clone());
@@ -147,43 +113,13 @@ fn whole(image: &DockerImage, from: &Location) -> Option<(Manifest, Origin)> {
     Some((manifest, Origin::Blobs(Arc::new(blobs), format!("`{from}`"))))
 }
 
-/// Settles all tags before anything moves. Gives the manifest of the registry that is this image already, if there is one
-/// that another tag can be set to.
-async fn plan(run: &Run, push: &Push, image: &Image) -> Result<(Remote, Steps, Option<Manifest>), Failures> {
-    // A request has at least one tag.
-    let first = push.tags.first().cloned().unwrap_or_else(Tag::latest);
-    let (remote, found) = run.session.open(&push.target, &first, Access::PullPush).await?;
-    let others = push.tags.iter().skip(1).map(|tag| run.session.look(&remote, tag));
-    let mut manifests = vec![found];
-    manifests.extend(all(stream::iter(others).buffered(run.concurrency).collect().await)?);
-    let mut there = None;
-    let mut steps = Vec::new();
-    for (tag, manifest) in push.tags.iter().zip(manifests) {
-        let same = manifest.as_ref().is_some_and(|manifest| image.is(manifest));
-        let digest = manifest.as_ref().map(|manifest| manifest.digest.clone());
-        steps.push((tag.clone(), tag_step(digest.as_ref(), same, push.on_existing), digest));
-        if same && there.is_none() {
-            there = manifest;
-        }
-    }
-    let refused = steps.iter().filter(|(_, step, _)| *step == TagStep::Refuse);
-    match Failures::of(
-        refused
-            .map(|(tag, _, existing)| exists(&remote, tag, existing.as_ref()))
-            .collect(),
-    ) {
-        Some(failures) => Err(failures),
-        None => Ok((remote, steps, there)),
-    }
-}
-
 impl Image {
     /// Whether a manifest of the registry is this image: the same one, or one of the same configuration.
     fn is(&self, manifest: &Manifest) -> bool {
         match self {
             Self::Whole(root, _) => root.digest == manifest.digest,
             Self::Layers(image, _) => {
-                matches!(manifest.content(), Ok(Content::Image { config, .. }) if config.digest == image.config_digest)
+                matches!(manifest.content(), Ok(ManifestContent::Image { config, .. }) if config.digest == image.config_digest)
             }
         }
     }
@@ -233,26 +169,4 @@ async fn layers(
         manifest_for(&image.config, &stored),
         Origin::Blobs(Arc::new(blobs), name),
     ))
-}
-
-fn record(
-    run: &Run,
-    push: &Push,
-    remote: &Remote,
-    (place, tag): (usize, &Tag),
-    digest: Option<&Digest>,
-    (start, moved): (Instant, u64),
-    outcome: Outcome,
-) {
-    let record = Record {
-        image: 0,
-        repository: push.target.clone(),
-        tag: Some(tag.clone()),
-        digest: digest.cloned(),
-        bytes: moved,
-        took: start.elapsed(),
-        outcome,
-        credential: remote.source(),
-    };
-    run.record(place, record);
 }

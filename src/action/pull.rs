@@ -2,6 +2,7 @@
 
 use super::daemon::{Heartbeat, auth, connect, retried};
 use super::discovery;
+use super::journal::Outcome;
 use super::one_platform::missing;
 use super::save;
 use super::{Run, all};
@@ -12,7 +13,6 @@ use crate::input::{Destination, Pull};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference};
 use crate::registry::{Access, Manifest, Remote, manifest};
-use crate::report::{Outcome, Record};
 use crate::text::bytes;
 use crate::text::count;
 use futures_util::stream::{self, StreamExt as _};
@@ -102,7 +102,7 @@ fn named(image: &Reference) -> String {
 async fn find(run: &Run, images: &[Reference]) -> Result<Vec<(usize, Reference, Remote, Manifest)>, Failures> {
     let reads = images.iter().enumerate().map(|(number, image)| async move {
         let (remote, manifest) = run.session.read(image, Access::Pull).await?;
-        Ok((number, image.clone(), remote, manifest))
+        Ok::<_, Failure>((number, image.clone(), remote, manifest))
     });
     all(stream::iter(reads).buffered(run.concurrency).collect().await)
 }
@@ -117,7 +117,7 @@ async fn plan(
     let plans = found.into_iter().map(|(number, image, remote, manifest)| async move {
         let digest = digest_to_pull(run, engine, &image, &remote, &manifest, wanted).await?;
         run.met(&manifest, None);
-        Ok(Planned {
+        Ok::<_, Failure>(Planned {
             number,
             image,
             remote,
@@ -215,23 +215,15 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
         Ok::<_, Failure>((outcome, untagged.is_some()))
     }
     .await;
-    let record = |outcome| Record {
-        image: number,
-        repository: image.repository.clone(),
-        tag: image.tag.clone(),
-        digest: Some(digest.clone()),
-        bytes: heartbeat.moved,
-        took: start.elapsed(),
-        outcome,
-        credential: remote.source(),
-    };
     let outcome = match &result {
         // Nothing was fetched, but the daemon is another than before.
         Ok((Outcome::Present, true)) => Outcome::Tagged,
         Ok((outcome, _)) => *outcome,
         Err(_) => Outcome::Failed,
     };
-    run.record(0, record(outcome));
+    let page = run.journal.page(number, &remote);
+    let tag = image.tag.as_ref();
+    page.note((0, tag), outcome, Some(&digest), heartbeat.moved, start.elapsed());
     let (outcome, newly_tagged) = result?;
     match (outcome, newly_tagged) {
         (Outcome::Present, false) => tracing::info!("`{name}` is there already ({})", digest.short()),

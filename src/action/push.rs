@@ -1,10 +1,11 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
 use super::daemon::{Heartbeat, auth, connect, retried};
+use super::journal::Outcome;
+use super::plan::is_same_image;
 use super::publish;
-use super::tags::{exists, put, summary};
-use super::{Loan, Run, all};
-use crate::action::plan::{PushPlan, TagStep};
+use super::tagging::{Content, Planned, Step, Tagging, refuse, summary};
+use super::{Loan, Run, all, joined};
 use crate::engine::{self, Engine, LocalImage};
 use crate::explain::bitbucket::Doubt;
 use crate::explain::failure::{Failure, Failures, Kind};
@@ -12,11 +13,10 @@ use crate::explain::refusal::immutable;
 use crate::input::{Push, Source};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest, Remote};
-use crate::report::{Outcome, Record};
 use crate::text::Quoted;
 use crate::text::bytes;
 use futures_util::stream::{self, StreamExt as _};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use strsim::osa_distance;
 
 pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
@@ -27,51 +27,34 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     };
     let engine = connect(run, daemon).await?;
     let local = find(&engine, push, name).await?;
-    let (remote, plan) = plan(run, push, &local).await?;
-    let set = || {
-        plan.tags
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, step, _))| *step == TagStep::Set)
+    let is_same = |manifest: &Manifest| is_same_image(manifest, &push.target, &local);
+    let (mut tagging, there) = plan(run, push, is_same).await?;
+    let mut failed = Vec::new();
+    let brought = match there {
+        Some(there) => Ok((None, Some(there))),
+        None => bring(run, &engine, push, &local, &mut tagging, &mut failed).await,
     };
-    let moved = match (&plan.there, set().next()) {
-        (None, Some((place, (tag, _, existing)))) => {
-            Some(send(run, &engine, push, &remote, &local, place, tag, existing.as_ref()).await?)
+    let (pushed, manifest) = match brought {
+        Ok(brought) => brought,
+        Err(failure) => {
+            tagging.not_brought(run, start.elapsed(), 0);
+            return joined(failed, Err(failure.into()));
         }
-        _ => None,
     };
-    let manifest = match (&moved, &plan.there) {
-        (Some(moved), _) if set().count() > 1 => Some(read_back(run, &remote, &moved.digest).await?),
-        (Some(_), _) => None,
-        (None, there) => there.clone(),
+    let content = manifest.as_ref().map(Content::Present);
+    let set = tagging.set(run, content, None, |_, _| 0).await;
+    let mut outcomes = joined(failed, set)?;
+    let digest = match (&pushed, &manifest) {
+        (Some(pushed), _) => Some(&pushed.digest),
+        (None, manifest) => manifest.as_ref().map(|manifest| &manifest.digest),
     };
-    let digest = moved
-        .as_ref()
-        .map(|moved| moved.digest.clone())
-        .or_else(|| manifest.as_ref().map(|manifest| manifest.digest.clone()));
-    let steps = stream::iter(plan.tags.iter().enumerate()).map(|(place, (tag, step, existing))| {
-        let (manifest, moved, digest, remote) = (manifest.as_ref(), moved.as_ref(), digest.as_ref(), &remote);
-        async move {
-            settle(
-                run,
-                remote,
-                place,
-                tag,
-                *step,
-                existing.as_ref(),
-                moved,
-                manifest,
-                digest,
-            )
-            .await
-        }
-    });
-    let outcomes = all(steps.buffered(run.concurrency).collect().await)?;
+    let repository = tagging.target.repository();
     let name = digest.map_or_else(
-        || format!("`{}`", remote.repository()),
-        |digest| format!("`{}` ({})", remote.repository(), digest.short()),
+        || format!("`{repository}`"),
+        |digest| format!("`{repository}` ({})", digest.short()),
     );
-    let amount = bytes(moved.as_ref().map_or(0, |moved| moved.bytes));
+    let amount = bytes(pushed.as_ref().map_or(0, |pushed| pushed.bytes));
+    outcomes.extend(pushed.map(|pushed| (pushed.tag, Outcome::Pushed)));
     Ok(format!(
         "`{}` → {name} {} ({amount}, {:.1} s)",
         push.source,
@@ -81,7 +64,7 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
 }
 
 /// What the daemon has pushed.
-struct Moved {
+struct Pushed {
     tag: Tag,
     digest: Digest,
     bytes: u64,
@@ -127,55 +110,88 @@ fn not_there(wanted: &str, names: &[String]) -> Failure {
     )
 }
 
-/// Settles all tags before anything is pushed.
-async fn plan(run: &Run, push: &Push, local: &LocalImage) -> Result<(Remote, PushPlan), Failures> {
+/// Plans all tags before anything is pushed, by what each is now. Gives the manifest of the registry that is this image
+/// already too, if there is one: then nothing need be pushed.
+pub(super) async fn plan(
+    run: &Run,
+    push: &Push,
+    is_same: impl Fn(&Manifest) -> bool,
+) -> Result<(Tagging, Option<Manifest>), Failures> {
     // A request has at least one tag.
     let (first, others) = push
         .tags
         .split_first()
         .ok_or_else(|| Failure::new(Kind::Variables, "`TAGS` is empty", "write a tag"))?;
-    let (remote, found) = run.session.open(&push.target, first, Access::PullPush).await?;
-    let looks = others.iter().map(|tag| {
-        let remote = &remote;
-        async move { run.session.look(remote, tag).await.map(|found| (tag.clone(), found)) }
+    let (target, found) = run.session.open(&push.target, first, Access::PullPush).await?;
+    let looks = others.iter().map(|tag| run.session.look(&target, tag));
+    let mut manifests = vec![found];
+    manifests.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
+    let mut there = None;
+    let found = push.tags.iter().cloned().zip(manifests).map(|(tag, manifest)| {
+        let digest = manifest.as_ref().map(|manifest| manifest.digest.clone());
+        let same = manifest.filter(&is_same);
+        let is_same = same.is_some();
+        there = there.take().or(same);
+        (tag, digest, is_same)
     });
-    let mut all_found = vec![(first.clone(), found)];
-    all_found.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
-    let plan = PushPlan::of(all_found, &push.target, local, push.on_existing);
-    let refused = plan
-        .with(TagStep::Refuse)
-        .map(|(tag, existing)| exists(&remote, tag, existing));
-    match Failures::of(refused.collect()) {
-        Some(failures) => Err(failures),
-        None => Ok((remote, plan)),
+    let tagging = Tagging::of(0, target, found, push.on_existing);
+    refuse([&tagging])?;
+    Ok((tagging, there))
+}
+
+/// Has the daemon push the image under the first tag that the registry takes. Gives what came of it, and its manifest where
+/// other tags are to be set to it. Tags that the registry did not take are added to `failed`.
+async fn bring(
+    run: &Run,
+    engine: &Engine,
+    push: &Push,
+    local: &LocalImage,
+    tagging: &mut Tagging,
+    failed: &mut Vec<Failure>,
+) -> Result<(Option<Pushed>, Option<Manifest>), Failure> {
+    while let Some(planned) = tagging.take() {
+        match send(run, engine, push, local, tagging, &planned).await {
+            Ok(pushed) => {
+                let manifest = if tagging.any(Step::Set) {
+                    Some(read_back(run, &tagging.target, &pushed.digest).await?)
+                } else {
+                    None
+                };
+                return Ok((Some(pushed), manifest));
+            }
+            Err(Unsent::Tag(failure)) => failed.push(failure),
+            Err(Unsent::Image(failure)) => return Err(failure),
+        }
     }
+    Ok((None, None))
+}
+
+/// Why the daemon did not push.
+enum Unsent {
+    /// The registry did not take this tag; another one may serve.
+    Tag(Failure),
+    /// The image does not get there, whatever it is called.
+    Image(Failure),
 }
 
 /// Has the daemon push the image as `target:tag`, a name that it has only for the time of the push, and records what came
 /// of it: what follows may fail, and the tag is then set all the same.
-#[allow(clippy::too_many_arguments, reason = "one tag's whole story")]
 async fn send(
     run: &Run,
     engine: &Engine,
     push: &Push,
-    remote: &Remote,
     local: &LocalImage,
-    place: usize,
-    tag: &Tag,
-    existing: Option<&Digest>,
-) -> Result<Moved, Failure> {
+    tagging: &Tagging,
+    planned: &Planned,
+) -> Result<Pushed, Unsent> {
     let start = Instant::now();
-    run.session.try_write(remote).await?;
+    let (target, tag) = (&tagging.target, &planned.tag);
+    let page = tagging.page(run);
+    let at = (planned.place, Some(tag));
     let name = format!("{}:{tag}", push.target);
-    let before = engine.inspect(&name).await?.map(|image| image.id);
-    if before.as_deref() != Some(local.id.as_str()) {
-        run.borrow(Loan {
-            engine: engine.clone(),
-            repository: push.target.clone(),
-            tag: tag.clone(),
-            before,
-        });
-        engine.tag(&local.id, &push.target, tag).await?;
+    if let Err(failure) = borrow_name(run, engine, push, local, target, tag).await {
+        page.note(at, Outcome::Failed, None, 0, start.elapsed());
+        return Err(Unsent::Image(failure));
     }
     let renamed = if push.source.to_string() == name {
         String::new()
@@ -185,33 +201,71 @@ async fn send(
     tracing::info!(
         "pushing `{}`{renamed} with {}",
         push.source,
-        remote.credential_in_words()
+        target.credential_in_words()
     );
     let mut heartbeat = Heartbeat::new(&name);
-    let auth = auth(remote);
+    let auth = auth(target);
     let pushed = retried(run, &name, async || {
         engine
             .push(&push.target, tag, &auth, |progress| heartbeat.beat(progress))
             .await
     })
     .await;
-    let (outcome, bytes) = (
-        pushed.as_ref().map_or(Outcome::Failed, |_| Outcome::Pushed),
-        heartbeat.moved,
-    );
-    let record = record(remote, tag, pushed.as_ref().ok(), bytes, start.elapsed(), outcome);
-    run.record(place, record);
+    let bytes = heartbeat.moved;
+    let outcome = pushed.as_ref().map_or(Outcome::Failed, |_| Outcome::Pushed);
+    page.note(at, outcome, pushed.as_ref().ok(), bytes, start.elapsed());
     run.give_back(run.timeout).await;
-    match pushed {
+    let error = match pushed {
         Ok(digest) => {
             run.met_local(&digest, &local.platform);
-            Ok(Moved {
-                tag: tag.clone(),
-                digest,
-                bytes,
-            })
+            let tag = tag.clone();
+            return Ok(Pushed { tag, digest, bytes });
         }
-        Err(error) => Err(refused(run, remote, error, tag, existing).await),
+        Err(error) => error,
+    };
+    // What the daemon tried again was a layer.
+    let is_of_tag = is_of_tag(&error) && !heartbeat.has_told_of_retries;
+    let failure = refused(run, target, error, tag, planned.existing.as_ref()).await;
+    Err(if is_of_tag {
+        Unsent::Tag(failure)
+    } else {
+        Unsent::Image(failure)
+    })
+}
+
+/// Gives the image the name that it is pushed by, which the end of the run takes back.
+async fn borrow_name(
+    run: &Run,
+    engine: &Engine,
+    push: &Push,
+    local: &LocalImage,
+    target: &Remote,
+    tag: &Tag,
+) -> Result<(), Failure> {
+    run.session.try_write(target).await?;
+    let before = engine
+        .inspect(&format!("{}:{tag}", push.target))
+        .await?
+        .map(|image| image.id);
+    if before.as_deref() != Some(local.id.as_str()) {
+        run.borrow(Loan {
+            engine: engine.clone(),
+            repository: push.target.clone(),
+            tag: tag.clone(),
+            before,
+        });
+        engine.tag(&local.id, &push.target, tag).await?;
+    }
+    Ok(())
+}
+
+/// Whether the registry may take the image under another tag: it has refused a manifest, and not for its sign-in.
+fn is_of_tag(error: &engine::Error) -> bool {
+    use engine::{Error, Refusal};
+    match error {
+        Error::Registry { refusal, .. } => !matches!(refusal, Refusal::Unauthorized | Refusal::TooManyRequests),
+        Error::Daemon { .. } => true,
+        _ => false,
     }
 }
 
@@ -253,48 +307,4 @@ async fn refused(run: &Run, remote: &Remote, error: engine::Error, tag: &Tag, ex
 async fn read_back(run: &Run, remote: &Remote, digest: &Digest) -> Result<Manifest, Failure> {
     let read = remote.manifest(&Selector::Digest(digest.clone())).await;
     read.map_err(|error| run.session.explain(&error, remote, false))
-}
-
-#[allow(clippy::too_many_arguments, reason = "one tag's whole story")]
-async fn settle(
-    run: &Run,
-    remote: &Remote,
-    place: usize,
-    tag: &Tag,
-    step: TagStep,
-    existing: Option<&Digest>,
-    moved: Option<&Moved>,
-    manifest: Option<&Manifest>,
-    digest: Option<&Digest>,
-) -> Result<(Tag, Outcome), Failure> {
-    let start = Instant::now();
-    let result = match (step, moved, manifest) {
-        // `send` has recorded it.
-        (TagStep::Set, Some(moved), _) if moved.tag == *tag => return Ok((tag.clone(), Outcome::Pushed)),
-        (TagStep::Set, _, Some(manifest)) => put(run, remote, manifest, tag).await,
-        (TagStep::Same, ..) => Ok(Outcome::Same),
-        _ => Ok(Outcome::Skipped),
-    };
-    let outcome = *result.as_ref().unwrap_or(&Outcome::Failed);
-    let now = match (step, outcome) {
-        (_, Outcome::Failed) => None,
-        // What is the same now may have been another before.
-        (TagStep::Set, _) => digest,
-        _ => existing,
-    };
-    run.record(place, record(remote, tag, now, 0, start.elapsed(), outcome));
-    result.map(|outcome| (tag.clone(), outcome))
-}
-
-fn record(remote: &Remote, tag: &Tag, digest: Option<&Digest>, bytes: u64, took: Duration, outcome: Outcome) -> Record {
-    Record {
-        image: 0,
-        repository: remote.repository().clone(),
-        tag: Some(tag.clone()),
-        digest: digest.cloned(),
-        bytes,
-        took,
-        outcome,
-        credential: remote.source(),
-    }
 }

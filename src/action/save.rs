@@ -1,5 +1,6 @@
 //! `pull` with `TO`: images into an archive or layout, without a daemon. Every blob has its place before the first one moves.
 
+use super::journal::Outcome;
 use super::one_platform::root;
 use super::{Run, all, heartbeat};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer};
@@ -9,7 +10,6 @@ use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, split};
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Manifest, Remote};
-use crate::report::{Outcome, Record};
 use crate::text::bytes;
 use crate::text::count;
 use crate::transfer::download::Wanted;
@@ -40,28 +40,16 @@ pub(super) async fn run(
         let root = root(run, &image.to_string(), &origin, manifest, wanted.as_ref()).await?;
         let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
         run.met(&graph.root, Some(graph.size()));
-        Ok(Found { image, remote, graph })
+        Ok::<_, Failure>(Found { image, remote, graph })
     });
     let found: Vec<Found> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
     let written = write(run, to, &found).await;
     for (number, found) in found.iter().enumerate() {
-        run.record(
-            number,
-            Record {
-                image: number,
-                repository: found.image.repository.clone(),
-                tag: found.image.tag.clone(),
-                digest: Some(found.graph.root.digest.clone()),
-                bytes: written.as_ref().map_or(0, |written| written.of(&found.graph)),
-                took: start.elapsed(),
-                outcome: if written.is_ok() {
-                    Outcome::Pulled
-                } else {
-                    Outcome::Failed
-                },
-                credential: found.remote.source(),
-            },
-        );
+        let bytes = written.as_ref().map_or(0, |written| written.of(&found.graph));
+        let outcome = written.as_ref().map_or(Outcome::Failed, |_| Outcome::Pulled);
+        let page = run.journal.page(number, &found.remote);
+        let digest = Some(&found.graph.root.digest);
+        page.note((0, found.image.tag.as_ref()), outcome, digest, bytes, start.elapsed());
     }
     let moved = written?.moved;
     Ok(format!(

@@ -152,6 +152,15 @@ impl Failures {
     }
 }
 
+impl IntoIterator for Failures {
+    type Item = Failure;
+    type IntoIter = std::vec::IntoIter<Failure>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl From<Failure> for Failures {
     fn from(failure: Failure) -> Self {
         Self(vec![failure])

@@ -4,95 +4,12 @@ pub mod console;
 pub mod insights;
 pub mod panic;
 
-use crate::credential::Source;
+use crate::action::Record;
 use crate::explain::failure::Failures;
-use crate::names::{Digest, Repository, Tag};
+use crate::names::{Digest, Tag};
 use crate::text::redact;
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::time::Duration;
-
-/// What became of one image, or of one tag of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Brought into the daemon.
-    Pulled,
-    /// In the daemon already.
-    Present,
-    /// The tag was set, or moved.
-    Tagged,
-    /// The daemon pushed the image under this tag.
-    Pushed,
-    /// The tag was there with this digest.
-    Same,
-    /// The tag points elsewhere and was left alone (`ON_EXISTING: skip`).
-    Skipped,
-    /// It is there, and nothing was done with it (`check`).
-    Checked,
-    /// It failed.
-    Failed,
-}
-
-impl Outcome {
-    /// As the report names it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pulled => "pulled",
-            Self::Present => "present",
-            Self::Tagged => "tagged",
-            Self::Pushed => "pushed",
-            Self::Same => "same",
-            Self::Skipped => "skipped",
-            Self::Checked => "checked",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Whether the tag now names the run's image.
-    const fn is_set(self) -> bool {
-        !matches!(self, Self::Skipped | Self::Failed)
-    }
-}
-
-/// One line of the report: an image under one tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Which image of the run it belongs to, counted from 0 in the order in which they were asked for.
-    pub image: usize,
-    /// The repository.
-    pub repository: Repository,
-    /// The tag, if one was asked for or set.
-    pub tag: Option<Tag>,
-    /// The digest that the tag has now, if known.
-    pub digest: Option<Digest>,
-    /// Bytes that were moved for it.
-    pub bytes: u64,
-    /// How long it took.
-    pub took: Duration,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Which credential served; `None` for none.
-    pub credential: Option<Source>,
-}
-
-impl Record {
-    /// Whether the daemon or the registry is now another than before.
-    #[must_use]
-    pub fn changed(&self) -> bool {
-        matches!(self.outcome, Outcome::Pulled | Outcome::Tagged | Outcome::Pushed)
-    }
-
-    /// `repository:tag`, or `repository@digest` where there is no tag.
-    #[must_use]
-    pub fn reference(&self) -> String {
-        match (&self.tag, &self.digest) {
-            (Some(tag), _) => format!("{}:{tag}", self.repository),
-            (None, Some(digest)) => format!("{}@{digest}", self.repository),
-            (None, None) => self.repository.to_string(),
-        }
-    }
-}
 
 /// One row of `check`, as the report has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -199,7 +116,10 @@ pub fn env(records: &[Record]) -> Vec<u8> {
     let mut lines = String::new();
     for image in 0..count {
         let suffix = if count == 1 { String::new() } else { format!("_{image}") };
-        let of_image = || records.iter().filter(|record| record.image == image);
+        let of_image = || {
+            let asked_for = records.iter().filter(|record| !record.goes_along);
+            asked_for.filter(move |record| record.image == image)
+        };
         let Some(main) = of_image()
             .find(|record| record.outcome.is_set())
             .or_else(|| of_image().next())
@@ -223,12 +143,16 @@ pub fn env(records: &[Record]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::Outcome;
+    use crate::credential::Source;
     use crate::explain::failure::{Failure, Kind};
-    use crate::names::Host;
+    use crate::names::{Host, Repository};
+    use std::time::Duration;
 
     fn record(image: usize, tag: &str, outcome: Outcome) -> Record {
         Record {
             image,
+            goes_along: false,
             repository: Repository::new(Host::bitbucket(), "shop/api").unwrap(),
             tag: Some(Tag::parse(tag).unwrap()),
             digest: Some(Digest::of(&[u8::try_from(image).unwrap()])),

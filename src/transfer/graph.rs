@@ -174,7 +174,7 @@ fn children_first(root: &Digest, known: &HashMap<Digest, (Manifest, Vec<Descript
     order
 }
 
-fn too_much(manifest: &Manifest, what: &str) -> Failure {
+pub(super) fn too_much(manifest: &Manifest, what: &str) -> Failure {
     Failure::new(
         Kind::Other,
         format!("the image {} has {what}", manifest.digest.short()),

@@ -15,6 +15,7 @@ mod upload;
 
 pub use graph::Graph;
 pub use origin::Origin;
+pub use referrers::Referrers;
 
 use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Repository, Selector, Tag};

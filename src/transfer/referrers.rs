@@ -3,12 +3,12 @@
 //! OCI distribution specification, "Listing Referrers" and "Referrers Tag Schema"; cosign's tags: `sha256-<digest>.sig`,
 //! `.att` and `.sbom`, beside the image.
 
-use super::graph::Graph;
+use super::graph::{Graph, too_much};
 use super::origin::Origin;
 use super::{Destination, Mover};
 use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::manifest::Descriptor;
+use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::{Manifest, Remote, fallback_tag};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -21,70 +21,127 @@ const MOST: usize = 1000;
 /// The endings of cosign's tags.
 const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
 
+/// What belongs to an image, as its source has it.
+#[derive(Debug, Default)]
+pub struct Referrers {
+    /// Each subject that is referred to, with digests and descriptors of what refers to it.
+    listed: Vec<(Digest, Vec<(Digest, Value)>)>,
+    /// Cosign's tags, and what they point to.
+    pub tags: Vec<(Tag, Manifest)>,
+}
+
+impl Referrers {
+    /// How many manifests these are, without those of tags.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.listed.iter().map(|(_, listed)| listed.len()).sum()
+    }
+}
+
 impl Mover<'_> {
-    /// Brings all that refers to any manifest of a graph to where the graph has gone. Gives how many manifests that were.
+    /// Finds all that refers to an image and to the images below it, and what refers to that.
     ///
     /// # Errors
-    /// What stopped it.
-    pub async fn referrers(&self, graph: &Graph, from: &Remote, to: &Destination) -> Result<usize, Failure> {
-        let mut subjects: Vec<Digest> = std::iter::once(&graph.root)
-            .chain(&graph.children)
-            .map(|manifest| manifest.digest.clone())
-            .collect();
+    /// A refusal, or more than one image has.
+    pub async fn find_referrers(&self, root: &Manifest, from: &Remote) -> Result<Referrers, Failure> {
+        let mut subjects = self.subjects(root, from).await?;
         let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
-        let mut count = 0;
+        let mut found = Referrers::default();
         for _ in 0..DEEPEST {
             let mut next = Vec::new();
-            for subject in &subjects {
-                for referrer in self.referrers_of(subject, from, to).await? {
-                    count += 1;
-                    if seen.insert(referrer.clone()) {
-                        next.push(referrer);
+            for subject in subjects {
+                let listed = self.listed(&subject, from).await?;
+                next.extend(listed.iter().map(|(digest, _)| digest.clone()));
+                for ending in COSIGN {
+                    let Ok(tag) = Tag::parse(&format!("{}.{ending}", fallback_tag(&subject))) else {
+                        continue;
+                    };
+                    if let Some(manifest) = self.session.look(from, &tag).await? {
+                        found.tags.push((tag, manifest));
                     }
                 }
-                for ending in COSIGN {
-                    count += usize::from(self.cosign_tag(subject, ending, from, to).await?);
+                if !listed.is_empty() {
+                    found.listed.push((subject, listed));
                 }
-                if count > MOST {
-                    let message = format!("more than {MOST} manifests refer to {}", graph.root.digest);
-                    return Err(Failure::new(
-                        Kind::Other,
-                        message,
-                        "leave `REFERRERS` out for this image",
-                    ));
+                if found.count() + found.tags.len() > MOST {
+                    let message = format!("more than {MOST} manifests refer to {}", root.digest);
+                    let hint = "leave `REFERRERS` out for this image";
+                    return Err(Failure::new(Kind::Other, message, hint));
                 }
             }
+            next.retain(|digest| seen.insert(digest.clone()));
             if next.is_empty() {
                 break;
             }
             subjects = next;
         }
-        Ok(count)
+        Ok(found)
     }
 
-    /// Copies the manifests that refer to one digest, and lists them under the fallback tag where the target does not.
-    async fn referrers_of(&self, subject: &Digest, from: &Remote, to: &Destination) -> Result<Vec<Digest>, Failure> {
-        let listed = from.referrers(subject).await;
-        let listed = listed.map_err(|error| self.session.explain(&error, from, false))?;
-        let mut copied = Vec::new();
-        let mut unknown = Vec::new();
-        for entry in listed {
-            let digest = entry
-                .get("digest")
-                .and_then(Value::as_str)
-                .and_then(|text| Digest::parse(text).ok());
-            let Some(digest) = digest.filter(|digest| !copied.contains(digest)) else {
+    /// The digests of an image and of all manifests below it.
+    async fn subjects(&self, root: &Manifest, from: &Remote) -> Result<Vec<Digest>, Failure> {
+        let origin = Origin::Registry(from.clone());
+        let mut subjects = vec![root.digest.clone()];
+        let mut indexes = vec![root.clone()];
+        while let Some(index) = indexes.pop() {
+            // What cannot be read is told where it is brought.
+            let Ok(Content::Index(entries)) = index.content() else {
                 continue;
             };
-            if !self.whole(&digest, from, to).await? {
-                unknown.push(entry);
+            for entry in entries {
+                if subjects.contains(&entry.digest) {
+                    continue;
+                }
+                subjects.push(entry.digest.clone());
+                if subjects.len() > MOST {
+                    return Err(too_much(
+                        root,
+                        &format!("more than {MOST} manifests that may be referred to"),
+                    ));
+                }
+                if entry.is_index() {
+                    indexes.push(origin.manifest(&entry, self.session).await?);
+                }
             }
-            copied.push(digest);
         }
-        if !unknown.is_empty() {
-            self.list_by_tag(subject, unknown, to).await?;
+        Ok(subjects)
+    }
+
+    /// What refers to one digest, each once.
+    async fn listed(&self, subject: &Digest, from: &Remote) -> Result<Vec<(Digest, Value)>, Failure> {
+        let entries = from.referrers(subject).await;
+        let entries = entries.map_err(|error| self.session.explain(&error, from, false))?;
+        let mut listed: Vec<(Digest, Value)> = Vec::new();
+        for entry in entries {
+            let digest = entry.get("digest").and_then(Value::as_str);
+            let Some(digest) = digest.and_then(|text| Digest::parse(text).ok()) else {
+                continue;
+            };
+            if !listed.iter().any(|(known, _)| *known == digest) {
+                listed.push((digest, entry));
+            }
         }
-        Ok(copied)
+        Ok(listed)
+    }
+
+    /// Brings what refers to an image to where that has gone, and lists it under the fallback tag where the target does not
+    /// list it by itself. Cosign's tags are the caller's, as all tags.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub async fn bring_referrers(&self, found: &Referrers, from: &Remote, to: &Destination) -> Result<(), Failure> {
+        for (subject, listed) in &found.listed {
+            let mut unknown = Vec::new();
+            for (digest, entry) in listed {
+                if !self.whole(digest, from, to).await? {
+                    unknown.push(entry.clone());
+                }
+            }
+            if !unknown.is_empty() {
+                self.list_by_tag(subject, unknown, to).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Copies one manifest with all below it; whether the target lists it among its subject's referrers by itself.
@@ -131,26 +188,5 @@ impl Mover<'_> {
         };
         let put = remote.put_manifest(&Selector::Tag(tag), &manifest).await;
         put.map(|_| ()).map_err(explain)
-    }
-
-    /// Copies one of cosign's tags; whether there is one.
-    async fn cosign_tag(
-        &self,
-        subject: &Digest,
-        ending: &str,
-        from: &Remote,
-        to: &Destination,
-    ) -> Result<bool, Failure> {
-        let Ok(tag) = Tag::parse(&format!("{}.{ending}", fallback_tag(subject))) else {
-            return Ok(false);
-        };
-        let Some(root) = self.session.look(from, &tag).await? else {
-            return Ok(false);
-        };
-        let origin = Origin::Registry(from.clone());
-        let graph = Graph::of(&origin, root, self.session, self.concurrency).await?;
-        self.bring(&graph, &origin, to).await?;
-        self.put(&graph.root, &Selector::Tag(tag), &graph, &origin, to).await?;
-        Ok(true)
     }
 }

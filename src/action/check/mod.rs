@@ -12,6 +12,7 @@ mod target;
 
 use super::Run;
 use super::discovery::named;
+use super::journal::Outcome;
 use crate::clone::pipelines;
 use crate::credential::kind::Kind;
 use crate::credential::{Source, Survey};
@@ -22,7 +23,6 @@ use crate::input::{Checkup, nothing};
 use crate::names::{Host, Reference, Repository, Tag};
 use crate::registry::SignIn;
 use crate::report::console;
-use crate::report::{Outcome, Record};
 use credential::{Known, SignedIn};
 use futures_util::stream::{self, StreamExt as _};
 use row::{Mark, Row, render, summary};
@@ -162,7 +162,12 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
         _ => None,
     });
     for (number, (image, found, took)) in tried.enumerate() {
-        run.record(0, record(number, image, found, took));
+        let outcome = found.map_or(Outcome::Failed, |_| Outcome::Checked);
+        let digest = found.map_or(image.digest.as_ref(), |found| Some(&found.digest));
+        let page = run
+            .journal
+            .page_of(number, &image.repository, found.and_then(|found| found.source));
+        page.note((0, image.tag.as_ref()), outcome, digest, 0, took);
         if let Some(found) = found {
             let (platforms, size) = found.shape.for_report();
             run.met_as(&found.digest, platforms, size);
@@ -331,19 +336,6 @@ fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
 fn places(checkup: &Checkup, image: &Reference) -> Option<String> {
     let mut images = checkup.discovered.as_ref()?.images.iter();
     images.find(|(of, _)| of == image).map(|(_, places)| named(places))
-}
-
-fn record(number: usize, image: &Reference, found: Option<&image::Found>, took: Duration) -> Record {
-    Record {
-        image: number,
-        repository: image.repository.clone(),
-        tag: image.tag.clone(),
-        digest: found.map(|found| found.digest.clone()).or_else(|| image.digest.clone()),
-        bytes: 0,
-        took,
-        outcome: found.map_or(Outcome::Failed, |_| Outcome::Checked),
-        credential: found.and_then(|found| found.source),
-    }
 }
 
 /// Prints the table and keeps it for the report; what failed is the run's to tell.

@@ -149,6 +149,15 @@ impl PlatformFields {
 }
 
 impl Descriptor {
+    /// Whether it points to an index.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        matches!(
+            self.media_type.as_str(),
+            "application/vnd.oci.image.index.v1+json" | "application/vnd.docker.distribution.manifest.list.v2+json"
+        )
+    }
+
     /// Whether it is a layer that may not be distributed: its publisher serves it, registries need not have it
     /// (OCI image specification, "Non-Distributable Layers"; Docker's `foreign` layers).
     #[must_use]

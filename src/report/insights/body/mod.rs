@@ -4,10 +4,9 @@
 //! summary (450 characters; more is refused with 400). For the other texts no page of Bitbucket Cloud names a limit, so
 //! these are those of Bitbucket Data Center ("Code Insights REST API").
 
-use crate::action::Shape;
+use crate::action::{Record, Shape};
 use crate::clone::pipelines::Finding;
 use crate::explain::failure::Failures;
-use crate::report::Record;
 use crate::text::{bytes, redact};
 use serde_json::Value;
 use std::fmt::Write as _;

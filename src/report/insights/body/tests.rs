@@ -1,10 +1,10 @@
 use super::*;
+use crate::action::Outcome;
 use crate::clone::Place;
 use crate::clone::pipelines::Problem;
 use crate::credential::Source;
 use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Host, Repository, Tag};
-use crate::report::Outcome;
 use crate::text::Secret;
 use crate::text::hide;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 fn record(image: usize, tag: &str, outcome: Outcome, credential: Option<Source>) -> Record {
     Record {
         image,
+        goes_along: false,
         repository: Repository::new(Host::bitbucket(), "shop/api").unwrap(),
         tag: Some(Tag::parse(tag).unwrap()),
         digest: (outcome != Outcome::Failed).then(|| Digest::of(b"api")),

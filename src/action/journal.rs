@@ -1,0 +1,163 @@
+//! What was done, image by image and tag by tag: what the last line, the report and the lines for the step are made of.
+
+use crate::credential::Source;
+use crate::names::{Digest, Repository, Tag};
+use crate::registry::Remote;
+use std::cell::RefCell;
+use std::time::Duration;
+
+/// What became of one image, or of one tag of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Brought into the daemon.
+    Pulled,
+    /// In the daemon already.
+    Present,
+    /// The tag was set, or moved.
+    Tagged,
+    /// The daemon pushed the image under this tag.
+    Pushed,
+    /// The tag was there with this digest.
+    Same,
+    /// The tag points elsewhere and was left alone (`ON_EXISTING: skip`).
+    Skipped,
+    /// It is there, and nothing was done with it (`check`).
+    Checked,
+    /// It failed.
+    Failed,
+}
+
+impl Outcome {
+    /// As the report names it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pulled => "pulled",
+            Self::Present => "present",
+            Self::Tagged => "tagged",
+            Self::Pushed => "pushed",
+            Self::Same => "same",
+            Self::Skipped => "skipped",
+            Self::Checked => "checked",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether the tag now names the run's image.
+    #[must_use]
+    pub const fn is_set(self) -> bool {
+        !matches!(self, Self::Skipped | Self::Failed)
+    }
+}
+
+/// One line of the report: an image under one tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Which image of the run it belongs to, counted from 0 in the order in which they were asked for.
+    pub image: usize,
+    /// Whether it was not asked for by name: cosign's tags go along with their image.
+    pub goes_along: bool,
+    /// The repository.
+    pub repository: Repository,
+    /// The tag, if one was asked for or set.
+    pub tag: Option<Tag>,
+    /// The digest that the tag has now, if known.
+    pub digest: Option<Digest>,
+    /// Bytes that were moved for it.
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Which credential served; `None` for none.
+    pub credential: Option<Source>,
+}
+
+impl Record {
+    /// Whether the daemon or the registry is now another than before.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        matches!(self.outcome, Outcome::Pulled | Outcome::Tagged | Outcome::Pushed)
+    }
+
+    /// `repository:tag`, or `repository@digest` where there is no tag.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        match (&self.tag, &self.digest) {
+            (Some(tag), _) => format!("{}:{tag}", self.repository),
+            (None, Some(digest)) => format!("{}@{digest}", self.repository),
+            (None, None) => self.repository.to_string(),
+        }
+    }
+}
+
+/// The records of a run.
+#[derive(Debug, Default)]
+pub(super) struct Journal(RefCell<Vec<(Place, Record)>>);
+
+/// Where a record stands among those of its image: those of tags in the order asked for.
+pub(super) type Place = usize;
+
+impl Journal {
+    /// What has been done so far, in the order in which it was asked for.
+    pub(super) fn records(&self) -> Vec<Record> {
+        let mut records = self.0.borrow().clone();
+        records.sort_by_key(|(place, record)| (record.image, *place));
+        records.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// Where the records of one image go.
+    pub(super) fn page(&self, image: usize, remote: &Remote) -> Page<'_> {
+        self.page_of(image, remote.repository(), remote.source())
+    }
+
+    /// The same where no credential may have served.
+    pub(super) fn page_of(&self, image: usize, repository: &Repository, credential: Option<Source>) -> Page<'_> {
+        Page {
+            journal: self,
+            image,
+            goes_along: false,
+            repository: repository.clone(),
+            credential,
+        }
+    }
+}
+
+/// The records of one image of the run.
+pub(super) struct Page<'a> {
+    journal: &'a Journal,
+    image: usize,
+    goes_along: bool,
+    repository: Repository,
+    credential: Option<Source>,
+}
+
+impl Page<'_> {
+    /// The same for what goes along with the image.
+    pub(super) fn going_along(self, goes_along: bool) -> Self {
+        Self { goes_along, ..self }
+    }
+
+    /// Notes what became of the image, or of one of its tags.
+    pub(super) fn note(
+        &self,
+        (place, tag): (Place, Option<&Tag>),
+        outcome: Outcome,
+        digest: Option<&Digest>,
+        bytes: u64,
+        took: Duration,
+    ) {
+        let record = Record {
+            image: self.image,
+            goes_along: self.goes_along,
+            repository: self.repository.clone(),
+            tag: tag.cloned(),
+            digest: digest.cloned(),
+            bytes,
+            took,
+            outcome,
+            credential: self.credential,
+        };
+        self.journal.0.borrow_mut().push((place, record));
+    }
+}

@@ -1,0 +1,329 @@
+//! Tags, the same way for every action: where each points now, what is to be done with it, the write, and what came of it.
+//!
+//! Nothing is written before the tags of all images are planned and none of them is refused by `ON_EXISTING`. A tag that
+//! fails does not keep the others; each that failed is told.
+
+use super::journal::{Outcome, Page, Place};
+use super::{Run, all};
+use crate::explain::failure::{Failure, Failures, Kind};
+use crate::explain::refusal::not_overwritten;
+use crate::input::OnExisting;
+use crate::names::{Digest, Selector, Tag};
+use crate::registry::{self, Manifest, Problem, Remote};
+use crate::text::count;
+use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
+use futures_util::stream::{self, StreamExt as _};
+use std::time::{Duration, Instant};
+
+/// What to do with one tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Set it, moving it if it is there.
+    Set,
+    /// It is there with the right digest.
+    Same,
+    /// It points elsewhere and stays.
+    Skip,
+    /// It points elsewhere, and that fails the run.
+    Refuse,
+}
+
+impl Step {
+    /// Decides by where the tag points now.
+    fn of(existing: Option<&Digest>, is_same: bool, on_existing: OnExisting) -> Self {
+        match (existing, on_existing) {
+            (Some(_), _) if is_same => Self::Same,
+            (None, _) | (_, OnExisting::Overwrite) => Self::Set,
+            (_, OnExisting::Skip) => Self::Skip,
+            (_, OnExisting::Fail) => Self::Refuse,
+        }
+    }
+}
+
+/// One tag that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Planned {
+    pub(super) place: Place,
+    pub(super) tag: Tag,
+    pub(super) step: Step,
+    /// Where it points now, if that was asked.
+    pub(super) existing: Option<Digest>,
+}
+
+/// The tags of one image.
+#[derive(Debug)]
+pub(super) struct Tagging {
+    /// Which image of the run.
+    image: usize,
+    /// Whether the tags were not asked for by name.
+    goes_along: bool,
+    pub(super) target: Remote,
+    tags: Vec<Planned>,
+}
+
+/// What a tag is set to.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    /// A manifest that the repository has.
+    Present(&'a Manifest),
+    /// What was brought there: what the registry misses of it is brought again.
+    Brought(&'a Mover<'a>, &'a Graph, &'a Origin, &'a Destination),
+}
+
+impl Content<'_> {
+    fn digest(&self) -> &Digest {
+        match self {
+            Self::Present(manifest) => &manifest.digest,
+            Self::Brought(_, graph, ..) => &graph.root.digest,
+        }
+    }
+}
+
+/// What a tag points to now; `None` where the registry has no such tag. Whatever `ON_EXISTING` may forbid is decided by this.
+pub(super) async fn look(run: &Run, target: &Remote, tag: &Tag) -> Result<Option<Digest>, Failure> {
+    let digest = target.digest(&Selector::Tag(tag.clone())).await;
+    digest.map_err(|error| run.session.explain(&error, target, false))
+}
+
+/// Looks at several tags, some at a time; every look that fails is told.
+pub(super) async fn looks(run: &Run, target: &Remote, tags: &[Tag]) -> Result<Vec<Option<Digest>>, Failures> {
+    let looks = tags.iter().map(|tag| look(run, target, tag));
+    all(stream::iter(looks).buffered(run.concurrency).collect().await)
+}
+
+/// Ends a run before it writes where a tag may not be moved; tells each of them.
+pub(super) fn refuse<'a>(taggings: impl IntoIterator<Item = &'a Tagging>) -> Result<(), Failures> {
+    let refused = taggings.into_iter().flat_map(|tagging| {
+        let refused = tagging.tags.iter().filter(|planned| planned.step == Step::Refuse);
+        refused.map(|planned| exists(&tagging.target, planned))
+    });
+    Failures::of(refused.collect()).map_or(Ok(()), Err)
+}
+
+impl Tagging {
+    /// Decides on each tag by where it points now, and whether that is the image already.
+    pub(super) fn of(
+        image: usize,
+        target: Remote,
+        found: impl IntoIterator<Item = (Tag, Option<Digest>, bool)>,
+        on_existing: OnExisting,
+    ) -> Self {
+        let planned = found.into_iter().enumerate();
+        let tags = planned.map(|(place, (tag, existing, is_same))| Planned {
+            place,
+            tag,
+            step: Step::of(existing.as_ref(), is_same, on_existing),
+            existing,
+        });
+        Self {
+            image,
+            goes_along: false,
+            target,
+            tags: tags.collect(),
+        }
+    }
+
+    /// One tag of the same target that goes along with the image.
+    pub(super) fn along(&self, number: usize, found: (Tag, Option<Digest>, bool), on_existing: OnExisting) -> Self {
+        let mut along = Self::of(self.image, self.target.clone(), [found], on_existing);
+        along.goes_along = true;
+        for planned in &mut along.tags {
+            planned.place += self.tags.len() + number;
+        }
+        along
+    }
+
+    /// Whether any tag has this step.
+    pub(super) fn any(&self, step: Step) -> bool {
+        self.tags.iter().any(|planned| planned.step == step)
+    }
+
+    /// Takes out the next tag that is to be set, for who sets it in another way.
+    pub(super) fn take(&mut self) -> Option<Planned> {
+        let next = self.tags.iter().position(|planned| planned.step == Step::Set)?;
+        Some(self.tags.remove(next))
+    }
+
+    /// Where what becomes of the tags is noted.
+    pub(super) fn page<'a>(&self, run: &'a Run) -> Page<'a> {
+        run.journal.page(self.image, &self.target).going_along(self.goes_along)
+    }
+
+    /// Does what was planned, and notes what came of each tag. `bytes` were moved for the tag at a place that became this.
+    /// Without content no tag is to be set.
+    ///
+    /// # Errors
+    /// Each tag that failed.
+    pub(super) async fn set(
+        &self,
+        run: &Run,
+        content: Option<Content<'_>>,
+        since: Option<Instant>,
+        bytes: impl Fn(Place, Outcome) -> u64,
+    ) -> Result<Vec<(Tag, Outcome)>, Failures> {
+        // What one tag brings again the next one need not.
+        let at_once = match content {
+            Some(Content::Brought(..)) => 1,
+            Some(Content::Present(_)) | None => run.concurrency,
+        };
+        let page = self.page(run);
+        let sets = self.tags.iter().map(|planned| async {
+            let start = since.unwrap_or_else(Instant::now);
+            let result = match (planned.step, &content) {
+                (Step::Set, Some(content)) => self.write(run, content, &planned.tag).await,
+                (Step::Same, _) => Ok(Outcome::Same),
+                _ => Ok(Outcome::Skipped),
+            };
+            let outcome = *result.as_ref().unwrap_or(&Outcome::Failed);
+            let digest = match (planned.step, outcome) {
+                (_, Outcome::Failed) => None,
+                // What is the same now may have been another before.
+                (Step::Set, _) => content.as_ref().map(Content::digest),
+                _ => planned.existing.as_ref(),
+            };
+            let moved = bytes(planned.place, outcome);
+            page.note(
+                (planned.place, Some(&planned.tag)),
+                outcome,
+                digest,
+                moved,
+                start.elapsed(),
+            );
+            result.map(|outcome| (planned.tag.clone(), outcome))
+        });
+        all(stream::iter(sets).buffered(at_once).collect().await)
+    }
+
+    /// Notes what becomes of the tags where their image could not be brought. `moved` is told with the first one.
+    pub(super) fn not_brought(&self, run: &Run, took: Duration, moved: u64) {
+        // Where no tag was to be set, what goes along with the image could not be brought.
+        let any_to_set = self.any(Step::Set);
+        let page = self.page(run);
+        for planned in &self.tags {
+            let outcome = match planned.step {
+                Step::Same if any_to_set => Outcome::Same,
+                Step::Set | Step::Same => Outcome::Failed,
+                Step::Skip | Step::Refuse => Outcome::Skipped,
+            };
+            let digest = planned.existing.as_ref().filter(|_| outcome != Outcome::Failed);
+            let moved = if planned.place == 0 { moved } else { 0 };
+            page.note((planned.place, Some(&planned.tag)), outcome, digest, moved, took);
+        }
+    }
+
+    /// Writes a tag at once. Only if that is refused is it asked where the tag points: a tag that is right already is
+    /// right, also where a rule makes it immutable.
+    async fn write(&self, run: &Run, content: &Content<'_>, tag: &Tag) -> Result<Outcome, Failure> {
+        let target = &self.target;
+        let written = match content {
+            Content::Present(manifest) => {
+                let put = target.put_manifest(&Selector::Tag(tag.clone()), manifest).await;
+                put.map(|_| ()).map_err(TagError::Refused)
+            }
+            Content::Brought(mover, graph, origin, to) => mover.tag(graph, tag, origin, to).await,
+        };
+        let error = match written {
+            Ok(()) => return Ok(Outcome::Tagged),
+            Err(TagError::Failed(failure)) => return Err(failure),
+            Err(TagError::Refused(error)) => error,
+        };
+        let existing = if may_be_right(&error) {
+            target.digest(&Selector::Tag(tag.clone())).await
+        } else {
+            Ok(None)
+        };
+        match existing {
+            Ok(Some(existing)) if existing == *content.digest() => {
+                tracing::info!(
+                    "`{}:{tag}` has this digest already and may not be written again",
+                    target.repository()
+                );
+                Ok(Outcome::Same)
+            }
+            Ok(Some(existing)) => Err(not_overwritten(
+                &error,
+                tag,
+                &existing,
+                &run.session.asked(target, true),
+            )),
+            Ok(None) | Err(_) => Err(run.session.explain(&error, target, true)),
+        }
+    }
+}
+
+/// Whether the registry may have refused to write what is there already.
+fn may_be_right(error: &registry::Error) -> bool {
+    matches!(error.problem, Problem::Refused { status: 400..=499, .. })
+}
+
+/// The failure of `ON_EXISTING: fail`.
+fn exists(target: &Remote, planned: &Planned) -> Failure {
+    let now = planned
+        .existing
+        .as_ref()
+        .map_or_else(String::new, |digest| format!(" ({})", digest.short()));
+    Failure::new(
+        Kind::Refused,
+        format!(
+            "the tag `{}:{}` is there already, as another image{now}",
+            target.repository(),
+            planned.tag
+        ),
+        "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would go on",
+    )
+}
+
+/// What became of the tags: tagged 1.4.2, latest; unchanged: 1; left alone: 2.
+pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
+    let of = |wanted: Outcome| {
+        outcomes
+            .iter()
+            .filter(|(_, outcome)| *outcome == wanted)
+            .map(|(tag, _)| format!("`{tag}`"))
+            .collect::<Vec<_>>()
+    };
+    let parts = [
+        ("pushed as", of(Outcome::Pushed)),
+        ("tagged", of(Outcome::Tagged)),
+        ("unchanged:", of(Outcome::Same)),
+        ("left alone:", of(Outcome::Skipped)),
+    ];
+    let said: Vec<String> = parts
+        .iter()
+        .filter(|(_, tags)| !tags.is_empty())
+        .map(|(word, tags)| format!("{word} {}", tags.join(", ")))
+        .collect();
+    if said.is_empty() {
+        count(0, "tag")
+    } else {
+        said.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_existing_decides_only_where_the_tag_points_elsewhere() {
+        use OnExisting::{Fail, Overwrite, Skip};
+        let there = Digest::of(b"x");
+        for (existing, is_same, on_existing, step) in [
+            (None, false, Overwrite, Step::Set),
+            (None, false, Skip, Step::Set),
+            (None, false, Fail, Step::Set),
+            (Some(&there), true, Overwrite, Step::Same),
+            (Some(&there), true, Skip, Step::Same),
+            (Some(&there), true, Fail, Step::Same),
+            (Some(&there), false, Overwrite, Step::Set),
+            (Some(&there), false, Skip, Step::Skip),
+            (Some(&there), false, Fail, Step::Refuse),
+        ] {
+            assert_eq!(
+                Step::of(existing, is_same, on_existing),
+                step,
+                "{existing:?} {is_same} {on_existing:?}"
+            );
+        }
+    }
+}

@@ -134,4 +134,5 @@ release-check:
 	want README.md "pipe: crgpipe/crg-pipe:$$v$$"; \
 	want README.md "pipe: docker://crgpipe/crg-pipe:$$v$$"; \
 	want CHANGELOG.md "^## $$v( |$$)"; \
+	! grep -rnE 'crgpipe/crg-pipe:' README.md docs/*.md | grep -vE "crgpipe/crg-pipe:$$v([^0-9.]|$$)" >&2 || wrong=1; \
 	exit $$wrong

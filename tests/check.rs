@@ -317,10 +317,7 @@ fn the_table_in_the_readme_is_a_real_one() {
             .replace_all(&text, "2027-03-01, in 99 days");
         text.into_owned()
     };
-    let readme = include_str!("../README.md");
-    let shown = readme
-        .split("```text\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next());
+    let page = include_str!("../docs/check.md");
+    let shown = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
     assert_eq!(same(&outcome.plain()), same(shown.expect("a block of text")));
 }

@@ -1,9 +1,9 @@
-//! What the documentation shows works as it stands: every YAML example of the README is run by the harness against an
-//! emulator that answers as `crg.apkg.io`.
+//! What the documentation shows works as it stands: every YAML example of the README and of docs/ is run by the harness
+//! against an emulator that answers as `crg.apkg.io`.
 
 use crate::support::emulator::{Emulator, Role, Setup, User};
 use crate::support::engine::{Engine, Kind};
-use crate::support::image::Image;
+use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
 use crate::support::pki::Authority;
 use crg_pipe::input::variables::{ACTIONS, NAMES};
@@ -24,10 +24,10 @@ case $1 in
 esac
 ";
 
-/// A YAML block of the README.
+/// A YAML block of a page.
 struct Example {
-    /// Where it begins.
-    line: usize,
+    /// Where it begins: page and line.
+    place: String,
     text: String,
 }
 
@@ -40,7 +40,7 @@ impl Example {
                 .flat_map(|line| ["    ", line, "\n"])
                 .collect::<String>()
         };
-        match serde_yaml::from_str(&self.text).unwrap_or_else(|error| panic!("line {}: {error}", self.line)) {
+        match serde_yaml::from_str(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.place)) {
             Value::Mapping(_) => Step::of_file(&self.text),
             Value::Sequence(items)
                 if items
@@ -58,28 +58,100 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
+/// The README and the pages of docs/, by name.
+fn pages() -> Vec<String> {
+    let docs = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let mut pages: Vec<String> = docs
+        .map(|entry| format!("docs/{}", entry.unwrap().file_name().display()))
+        .filter(|name| name.ends_with(".md"))
+        .collect();
+    pages.sort();
+    pages.insert(0, "README.md".to_owned());
+    pages
+}
+
 fn examples() -> Vec<Example> {
-    let readme = file("README.md");
     let mut examples: Vec<Example> = Vec::new();
-    let mut inside = false;
-    for (n, line) in readme.lines().enumerate() {
-        match line {
-            "```yaml" => {
-                inside = true;
-                let text = String::new();
-                examples.push(Example { line: n + 1, text });
+    for page in pages() {
+        let mut inside = false;
+        for (number, line) in file(&page).lines().enumerate() {
+            match line {
+                "```yaml" => {
+                    inside = true;
+                    let place = format!("{page}:{}", number + 1);
+                    let text = String::new();
+                    examples.push(Example { place, text });
+                }
+                "```" => inside = false,
+                _ if inside => {
+                    let text = &mut examples.last_mut().expect("a block is open").text;
+                    text.push_str(line);
+                    text.push('\n');
+                }
+                _ => {}
             }
-            "```" => inside = false,
-            _ if inside => {
-                let text = &mut examples.last_mut().expect("a block is open").text;
-                text.push_str(line);
-                text.push('\n');
-            }
-            _ => {}
         }
     }
-    assert!(examples.len() > 10, "the README has examples");
+    assert!(examples.len() > 20, "the manual has examples");
     examples
+}
+
+/// The anchor that Bitbucket gives a heading in Markdown.
+fn anchor(heading: &str) -> String {
+    let words = heading.to_lowercase();
+    let plain: String = words
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .collect();
+    format!(
+        "markdown-header-{}",
+        plain.split_whitespace().collect::<Vec<_>>().join("-")
+    )
+}
+
+#[test]
+fn every_link_of_the_manual_leads_somewhere() {
+    let link = regex::Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    for page in pages() {
+        let text = file(&page);
+        for found in link.captures_iter(&text) {
+            let target = &found[1];
+            if target.contains("://") {
+                continue;
+            }
+            let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let path = if path.is_empty() {
+                page.clone()
+            } else {
+                let folder = Path::new(&page).parent().unwrap();
+                let path = folder.join(path);
+                path.strip_prefix("docs/..").unwrap_or(&path).display().to_string()
+            };
+            assert!(
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(&path).exists(),
+                "{page} leads to {target}"
+            );
+            if !fragment.is_empty() {
+                let headings = file(&path);
+                let mut anchors = headings
+                    .lines()
+                    .filter_map(|line| Some(anchor(line.strip_prefix('#')?.trim_start_matches('#'))));
+                assert!(
+                    anchors.any(|anchor| anchor == fragment),
+                    "{page} leads to {target}, and there is no such heading"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    let size = file("README.md").len();
+    assert!(
+        size <= 12_000,
+        "{size} bytes: what a newcomer does not need belongs into docs/"
+    );
 }
 
 #[test]
@@ -90,13 +162,13 @@ fn every_variable_of_an_example_is_known_and_a_string_or_a_list_of_strings() {
             for (name, value) in entry.variables {
                 let name = name.as_str().expect("a string");
                 let known = NAMES.iter().any(|(known, _)| *known == name);
-                assert!(known, "line {}: there is no variable {name}", example.line);
+                assert!(known, "{}: there is no variable {name}", example.place);
                 let fits = match &value {
                     Value::String(_) => true,
                     Value::Sequence(list) => list.iter().all(Value::is_string),
                     _ => false,
                 };
-                assert!(fits, "line {}: Pipelines refuses {name}: {value:?}", example.line);
+                assert!(fits, "{}: Pipelines refuses {name}: {value:?}", example.place);
             }
         }
     }
@@ -108,7 +180,7 @@ fn the_table_of_variables_is_the_one_of_the_code() {
     let table = readme
         .split("## Variables")
         .nth(1)
-        .and_then(|text| text.split("## Details").next());
+        .and_then(|text| text.split("## Examples").next());
     let rows: Vec<(&str, &str)> = table
         .expect("a table of variables")
         .lines()
@@ -173,7 +245,7 @@ fn every_example_runs() {
         .api_proxy_at(engine.bridge())
         .behind_proxy("crg.apkg.io", Authority::shared());
     let registry = Emulator::start(setup);
-    let base = Image::multi("examples-base");
+    let base = tools_image();
     registry.put_image("shop/base", "1.4", &base);
     registry.put_image("shop/tools", "latest", &Image::small("examples-tools"));
     registry.put_image("shop/api", COMMIT, &Image::multi("examples-api"));
@@ -186,8 +258,10 @@ fn every_example_runs() {
     forward((engine.bridge(), 443), ports).expect("port 443 of the engine's own bridge");
 
     for example in examples() {
+        // What `output-variables` hand from step to step.
+        let mut handed: Vec<(String, String)> = Vec::new();
         for step in example.steps() {
-            let repository = Pipelines::new(&engine)
+            let mut repository = Pipelines::new(&engine)
                 .host("crg.apkg.io")
                 .host(DOCKER_HUB)
                 .carry("CA_CERTIFICATE", &Authority::shared().pem())
@@ -198,6 +272,11 @@ fn every_example_runs() {
                 .variable("ATLASSIAN_API_TOKEN", &Setup::api_token())
                 .variable("DOCKER_HUB_USERNAME", Setup::EMAIL)
                 .variable("DOCKER_HUB_TOKEN", &Setup::api_token());
+            for (name, value) in &handed {
+                repository = repository.variable(name, value);
+            }
+            let outputs = repository.clone_dir().join(".variables");
+            let repository = repository.variable("BITBUCKET_PIPELINES_VARIABLES_PATH", &outputs.display().to_string());
             repository.program("buildah", BUILDAH);
             let built = Image::small("examples-built").docker_archive(&["api:latest"]);
             std::fs::write(repository.clone_dir().join("built.tar"), built).unwrap();
@@ -211,11 +290,16 @@ fn every_example_runs() {
             repository.file("Dockerfile", &format!("FROM {base}\nCOPY Dockerfile /\n"));
 
             let run = repository.run(&step);
-            assert_eq!(run.status, Some(0), "README, line {}:\n{}", example.line, run.log);
+            assert_eq!(run.status, Some(0), "{}:\n{}", example.place, run.log);
             let pipes = step.script.iter().filter(|line| matches!(line, Line::Pipe(_))).count();
             let last_lines = ACTIONS.map(|action| run.log.matches(&format!("✔ {action}: ")).count());
             let done: usize = last_lines.into_iter().sum();
-            assert_eq!(done, pipes, "README, line {}:\n{}", example.line, run.log);
+            assert_eq!(done, pipes, "{}:\n{}", example.place, run.log);
+            let lines = std::fs::read_to_string(&outputs).unwrap_or_default();
+            handed.extend(lines.lines().filter_map(|line| {
+                let (name, value) = line.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            }));
             forget_images(&engine);
         }
     }
@@ -234,6 +318,35 @@ fn every_example_runs() {
     let reports = registry.reports();
     assert_eq!(reports.len(), 1, "{reports:#?}");
     assert_eq!(reports[0].document["result"], "PASSED");
+}
+
+/// An image to run a build in, for two platforms: its `make` looks whether it is in the clone.
+fn tools_image() -> Image {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, program) = (folder.path().join("make.c"), folder.path().join("make"));
+    std::fs::write(
+        &source,
+        "#include <unistd.h>\nint main(void) { return access(\"Dockerfile\", R_OK) != 0; }\n",
+    )
+    .unwrap();
+    let compiled = std::process::Command::new("cc")
+        .args(["-static", "-o"])
+        .arg(&program)
+        .arg(&source)
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    let make = std::fs::read(&program).unwrap();
+    let config = serde_json::json!({ "Env": ["PATH=/bin"] });
+    Image::index(vec![
+        ImageBuilder::new("examples-base")
+            .config(config)
+            .file("bin/make", &make, 0o755)
+            .build(),
+        ImageBuilder::new("examples-base")
+            .platform("linux", "arm64", Some("v8"))
+            .build(),
+    ])
 }
 
 /// Docker Hub: everybody may pull, and a person may sign in.

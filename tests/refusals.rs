@@ -1,4 +1,4 @@
-//! Every refusal stands in the README with its reason and its cure. Each row of its tables has a case here, in which the
+//! Every refusal is in docs/refusals.md with its reason and its cure. Each row of its tables has a case here, in which the
 //! emulator or a real server refuses so, and the run says what the row quotes.
 
 mod before;
@@ -65,12 +65,11 @@ fn is_said(quote: &str, log: &str) -> bool {
     })
 }
 
-/// The first cells of the tables of a chapter of the README.
+/// The first cells of the tables of refusals.
 fn rows() -> Vec<String> {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let chapter = readme.split("\n## Refusals\n").nth(1).expect("a chapter on refusals");
-    let chapter = chapter.split("\n## ").next().unwrap_or(chapter);
-    let rows = chapter
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/refusals.md")).unwrap();
+    let (refusals, _) = page.split_once("\n## Other trouble\n").expect("where the refusals end");
+    let rows = refusals
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| What you see"));
     rows.map(|row| {
@@ -83,7 +82,7 @@ fn rows() -> Vec<String> {
 }
 
 #[test]
-fn every_row_of_the_readme_has_a_case_and_every_case_a_row() {
+fn every_row_of_the_page_has_a_case_and_every_case_a_row() {
     let chapters: [&[Case]; 5] = [
         before::CASES,
         by_registry::CASES,

@@ -87,6 +87,11 @@ impl Engine {
         }
     }
 
+    /// Whether what a registry says of a refusal reaches who asked: containerd's store had its status alone before Docker 29.
+    pub fn relays_words(&self) -> bool {
+        self.kind != Kind::Containerd
+    }
+
     /// Runs until it answers.
     fn ready(self) -> Self {
         let answers = |_: &Supervised| self.docker(&["version"]).succeeded.then_some(());

@@ -61,9 +61,10 @@ bench: tools
 	$(MAKE) build TARGET=$(HOST)
 	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers
 
-# What the pipe and skopeo make of every fault, written to docs/faults.md; about three minutes. One of its two tables:
-# `make faults FAULTS=faults::daemon::no_broken_stream_loses_anything`.
-FAULTS ?= faults::no_fault_loses_anything faults::daemon::no_broken_stream_loses_anything
+# What the pipe and skopeo make of every fault, written to docs/faults.md; about three minutes. One of its tables:
+# `make faults FAULTS=faults::no_fault_loses_anything`.
+STREAMS := faults::daemon::no_broken_stream_loses_anything
+FAULTS ?= faults::no_fault_loses_anything $(STREAMS)::classic $(STREAMS)::containerd
 ifneq ($(shell id -u),0)
 faults: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
 endif

@@ -15,6 +15,11 @@ use flate2::write::GzEncoder;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+on_docker!(
+    docker_loads_what_is_written_and_skopeo_reads_it,
+    what_docker_saves_is_read_compressed_and_loaded_again,
+);
+
 fn location(text: &str) -> Location {
     Location::parse(text).unwrap().unwrap()
 }
@@ -225,10 +230,8 @@ fn a_layout_of_skopeo_is_added_to() {
     }
 }
 
-#[test]
-fn docker_loads_what_is_written_and_skopeo_reads_it() {
+fn docker_loads_what_is_written_and_skopeo_reads_it(engine: &Engine) {
     let skopeo = Skopeo::new();
-    let engine = Engine::classic();
     let first = ImageBuilder::new("loaded first").layers(3, 20_000).build();
     let second = ImageBuilder::new("loaded second").docker().layers(2, 500).build();
     let path = skopeo.folder().join("x.tar");
@@ -241,7 +244,7 @@ fn docker_loads_what_is_written_and_skopeo_reads_it() {
     let load = ["load", "--input", path.to_str().unwrap()];
     engine.docker(&load).succeeds();
     for (name, image) in [(names[0], &first), (names[1], &first), (other, &second)] {
-        assert_eq!(engine.inspect(name, "{{.Id}}"), Some(image.config_digest()), "{name}");
+        assert_eq!(engine.config_digest(name), Some(image.config_digest()), "{name}");
         let source = format!("{written}:{name}");
         let config = skopeo.run(&["inspect", "--raw", "--config", &source]).succeeds();
         assert_eq!(config.as_bytes(), image.blobs()[0].bytes, "{name}");
@@ -255,10 +258,8 @@ fn docker_loads_what_is_written_and_skopeo_reads_it() {
     assert_eq!(raw.as_bytes(), first.bytes());
 }
 
-#[test]
-fn what_docker_saves_is_read_compressed_and_loaded_again() {
+fn what_docker_saves_is_read_compressed_and_loaded_again(engine: &Engine) {
     let skopeo = Skopeo::new();
-    let engine = Engine::classic();
     // The first layer of both is the same: old engines save the second as a link.
     let images = ["saved first", "saved second"].map(|seed| {
         ImageBuilder::new("saved")
@@ -295,7 +296,7 @@ fn what_docker_saves_is_read_compressed_and_loaded_again() {
             let target = format!("docker-archive:{}:{name}-again", loaded.display());
             skopeo.copy(&[], &layout, &target).succeeds();
             engine.docker(&["load", "--input", loaded.to_str().unwrap()]).succeeds();
-            let id = engine.inspect(&format!("{name}-again"), "{{.Id}}");
+            let id = engine.config_digest(&format!("{name}-again"));
             assert_eq!(id, Some(image.config_digest()));
             std::fs::remove_file(loaded).unwrap();
         }

@@ -11,6 +11,8 @@ use crate::support::pipe::Pipe;
 use std::path::Path;
 use story::{Stage, Variable};
 
+on_docker!(with_a_daemon_it_pulls_builds_and_pushes,);
+
 /// A page of a terminal that somebody reads to its end.
 const MOST_LINES: usize = 140;
 
@@ -106,9 +108,7 @@ fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
     assert_order(&text, &["access token     0 to the registry, 0 to its token server"]);
 }
 
-#[test]
-fn with_a_daemon_it_pulls_builds_and_pushes() {
-    let engine = Engine::classic();
+fn with_a_daemon_it_pulls_builds_and_pushes(engine: &Engine) {
     let text = told(&engine.tcp());
     assert_order(
         &text,

@@ -2,7 +2,7 @@
 //! against an emulator that answers as `crg.apkg.io`.
 
 use crate::support::emulator::{Emulator, Role, Setup, User};
-use crate::support::engine::{Engine, Kind};
+use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
 use crate::support::pki::Authority;
@@ -11,6 +11,8 @@ use serde_yaml::Value;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
+
+on_docker!(every_example_runs);
 
 const COMMIT: &str = "7f9c24e8b1d0a6c35e4f8b2d9a0c1e3f5b7d9e01";
 /// Where Docker Hub's registry really is.
@@ -232,9 +234,8 @@ fn pipe_yml_names_this_version_and_hands_over_the_credentials() {
     assert_eq!(defaults, credentials);
 }
 
-#[test]
-fn every_example_runs() {
-    let engine = Engine::start(Kind::Classic);
+fn every_example_runs(engine: &Engine) {
+    let engine = Engine::start(engine.kind());
     make_image(&engine);
     let setup = Setup::shop()
         .package("shop/tools", "shop/images")
@@ -384,6 +385,7 @@ fn forget_images(engine: &Engine) {
     let done = std::process::Command::new("sh")
         .args(["-c", script])
         .envs(variables)
+        .env("PATH", engine.path())
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -2,12 +2,13 @@
 //! registry at `host.docker.internal` that is trusted through a private CA.
 
 use crate::support::emulator::{Emulator, Setup};
-use crate::support::engine::{Engine, Kind};
+use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::name_server;
 use crate::support::pipelines::{Pipelines, Step, StepRun, make_image};
 use crate::support::pki::Authority;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,22 @@ use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 use std::process::Stdio;
-use std::sync::OnceLock;
+use std::sync::Mutex;
+
+on_docker!(
+    it_holds_four_files_and_is_small,
+    without_variables_it_says_what_is_missing,
+    pull_brings_an_image_into_the_daemon_of_the_step,
+    retag_sets_tags_without_the_daemon,
+    push_publishes_what_the_step_has_built,
+    login_serves_the_lines_after_it,
+    copy_mounts_between_repositories,
+    archives_and_layouts_serve_the_lines_after_it,
+    names_are_resolved_as_the_containers_resolv_conf_says,
+    an_image_by_itself_is_told_which_lines_are_missing,
+    root_of_the_step_writes_into_a_folder_of_another_user,
+    with_user_namespaces_the_closed_folder_is_explained,
+);
 
 /// Most bytes of the binary: 5 MiB.
 const LARGEST_BINARY: usize = 5 * 1024 * 1024;
@@ -23,13 +39,15 @@ const LARGEST_BINARY: usize = 5 * 1024 * 1024;
 const LARGEST_LAYER: usize = 26 * 1024 * 1024 / 10;
 const PIPE: &str = concat!("crgpipe/crg-pipe:", env!("CARGO_PKG_VERSION"));
 
-/// The shared engine, with the pipe's image in it.
-fn engine() -> &'static Engine {
-    static WITH_IMAGE: OnceLock<&Engine> = OnceLock::new();
-    WITH_IMAGE.get_or_init(|| {
-        make_image(Engine::classic());
-        Engine::classic()
-    })
+/// Puts the pipe's image into a shared engine, once.
+fn with_image(engine: &Engine) -> &Engine {
+    static DONE: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    let mut done = DONE.lock().unwrap();
+    if !done.contains(&engine.name()) {
+        make_image(engine);
+        done.push(engine.name());
+    }
+    engine
 }
 
 /// A registry that containers of the engine reach at `host.docker.internal`.
@@ -55,9 +73,8 @@ fn run(repository: &Pipelines, registry: &Emulator, lines: &str) -> StepRun {
     repository.run(&Step::of_script(&lines))
 }
 
-#[test]
-fn it_holds_four_files_and_is_small() {
-    let mut save = engine()
+fn it_holds_four_files_and_is_small(engine: &Engine) {
+    let mut save = with_image(engine)
         .command()
         .args(["image", "save", PIPE])
         .stdout(Stdio::piped())
@@ -87,9 +104,9 @@ fn it_holds_four_files_and_is_small() {
     let mut dates = BTreeSet::new();
     let mut compressed = 0;
     for layer in manifest[0]["Layers"].as_array().unwrap() {
-        let layer = &parts[layer.as_str().unwrap()];
+        let layer = unpacked(&parts[layer.as_str().unwrap()]);
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-        gzip.write_all(layer).unwrap();
+        gzip.write_all(&layer).unwrap();
         compressed += gzip.finish().unwrap().len();
         for entry in tar::Archive::new(layer.as_slice()).entries().unwrap() {
             let mut entry = entry.unwrap();
@@ -122,15 +139,23 @@ fn it_holds_four_files_and_is_small() {
     }
 }
 
-#[test]
-fn without_variables_it_says_what_is_missing() {
-    let run = Pipelines::new(engine()).run(&Step::of_script(&format!("- pipe: docker://{PIPE}")));
+/// A layer as tar: engines save it as they store it.
+fn unpacked(layer: &[u8]) -> Vec<u8> {
+    if !layer.starts_with(&[0x1f, 0x8b]) {
+        return layer.to_vec();
+    }
+    let mut tar = Vec::new();
+    GzDecoder::new(layer).read_to_end(&mut tar).unwrap();
+    tar
+}
+
+fn without_variables_it_says_what_is_missing(engine: &Engine) {
+    let run = Pipelines::new(with_image(engine)).run(&Step::of_script(&format!("- pipe: docker://{PIPE}")));
     assert!(run.failed(2).contains("`IMAGES`"), "{}", run.log);
 }
 
-#[test]
-fn pull_brings_an_image_into_the_daemon_of_the_step() {
-    let (engine, image) = (engine(), Image::multi("image-pull"));
+fn pull_brings_an_image_into_the_daemon_of_the_step(engine: &Engine) {
+    let (engine, image) = (with_image(engine), Image::multi("image-pull"));
     let registry = registry(engine);
     registry.put_image("shop/base", "1.4", &image);
     let run = run(
@@ -156,9 +181,8 @@ fn pull_brings_an_image_into_the_daemon_of_the_step() {
     assert!(run.log.contains("✔"), "{}", run.log);
 }
 
-#[test]
-fn retag_sets_tags_without_the_daemon() {
-    let (engine, image) = (engine(), Image::multi("image-retag"));
+fn retag_sets_tags_without_the_daemon(engine: &Engine) {
+    let (engine, image) = (with_image(engine), Image::multi("image-retag"));
     let registry = registry(engine);
     registry.put_image("shop/api", "build-41", &image);
     let repository = repository(engine).variable("DOCKER_TAGS", "1.4.2");
@@ -184,9 +208,8 @@ fn retag_sets_tags_without_the_daemon() {
     }
 }
 
-#[test]
-fn push_publishes_what_the_step_has_built() {
-    let engine = engine();
+fn push_publishes_what_the_step_has_built(engine: &Engine) {
+    let engine = with_image(engine);
     let registry = registry(engine);
     let repository = repository(engine);
     repository.file("Dockerfile", "FROM scratch\nCOPY ca.crt /\n");
@@ -218,9 +241,8 @@ fn push_publishes_what_the_step_has_built() {
     assert_eq!(registry.tag("shop/web", "latest"), Some(digest));
 }
 
-#[test]
-fn login_serves_the_lines_after_it() {
-    let engine = engine();
+fn login_serves_the_lines_after_it(engine: &Engine) {
+    let engine = with_image(engine);
     let registry = registry(engine);
     registry.put_image("shop/web", "7", &Image::small("image-login"));
     let repository = repository(engine);
@@ -243,9 +265,8 @@ fn login_serves_the_lines_after_it() {
     assert_eq!(file.mode() & 0o777, 0o600);
 }
 
-#[test]
-fn copy_mounts_between_repositories() {
-    let (engine, image) = (engine(), Image::multi("image-copy"));
+fn copy_mounts_between_repositories(engine: &Engine) {
+    let (engine, image) = (with_image(engine), Image::multi("image-copy"));
     let registry = registry(engine);
     registry.put_image("shop/base", "1.4", &image);
     let run = run(
@@ -265,9 +286,8 @@ fn copy_mounts_between_repositories() {
     assert_eq!(registry.tag("shop/web", "1.4"), Some(image.digest()));
 }
 
-#[test]
-fn archives_and_layouts_serve_the_lines_after_it() {
-    let (engine, image) = (engine(), Image::small("image-archive"));
+fn archives_and_layouts_serve_the_lines_after_it(engine: &Engine) {
+    let (engine, image) = (with_image(engine), Image::small("image-archive"));
     let registry = registry(engine);
     registry.put_image("shop/web", "7", &image);
     let repository = repository(engine);
@@ -310,9 +330,8 @@ fn archives_and_layouts_serve_the_lines_after_it() {
 }
 
 /// An empty image has no resolver but the one in the binary.
-#[test]
-fn names_are_resolved_as_the_containers_resolv_conf_says() {
-    let engine = engine();
+fn names_are_resolved_as_the_containers_resolv_conf_says(engine: &Engine) {
+    let engine = with_image(engine);
     let IpAddr::V4(bridge) = engine.bridge() else {
         panic!("the bridge has an IPv4 address")
     };
@@ -328,9 +347,8 @@ fn names_are_resolved_as_the_containers_resolv_conf_says() {
 }
 
 /// Both pipe forms hand over what they should: the one its defaults, the other nothing.
-#[test]
-fn an_image_by_itself_is_told_which_lines_are_missing() {
-    let engine = engine();
+fn an_image_by_itself_is_told_which_lines_are_missing(engine: &Engine) {
+    let engine = with_image(engine);
     let registry = registry(engine);
     let run = run(
         &repository(engine),
@@ -362,9 +380,8 @@ const RETAG_WITH_REPORT: &str = "
     REPORT: results/report.json
 ";
 
-#[test]
-fn root_of_the_step_writes_into_a_folder_of_another_user() {
-    let engine = engine();
+fn root_of_the_step_writes_into_a_folder_of_another_user(engine: &Engine) {
+    let engine = with_image(engine);
     let registry = registry(engine);
     registry.put_image("shop/api", "1", &Image::small("image-folder"));
     let repository = repository(engine);
@@ -379,9 +396,8 @@ fn root_of_the_step_writes_into_a_folder_of_another_user() {
 
 /// As on Bitbucket's own machines: root in the pipe is uid 165536 of the step, and a folder that the script made is
 /// not open to it.
-#[test]
-fn with_user_namespaces_the_closed_folder_is_explained() {
-    let engine = Engine::with_user_namespaces(Kind::Classic);
+fn with_user_namespaces_the_closed_folder_is_explained(engine: &Engine) {
+    let engine = Engine::with_user_namespaces(engine.kind());
     make_image(&engine);
     let registry = registry(&engine);
     registry.put_image("shop/api", "1", &Image::small("image-userns"));

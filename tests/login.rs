@@ -13,6 +13,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
+on_docker!(
+    docker_and_skopeo_sign_in_with_the_file,
+    credential_helpers_do_not_hide_the_credential,
+);
+
 fn login(emulator: &Emulator) -> Pipe<'_> {
     Pipe::new()
         .workspace("shop")
@@ -52,22 +57,22 @@ fn run_beside_a_dockerfile(pipe: Pipe<'_>) -> Outcome<'_> {
     pipe.file("Dockerfile", dockerfile).api_token().run().succeeds()
 }
 
-/// Runs lines of the step after the pipe.
-fn step(clone: &Path, lines: &str) -> String {
-    let output = Command::new("sh")
-        .args(["-ec", lines])
-        .env("BITBUCKET_CLONE_DIR", clone)
-        .env("DOCKER_HOST", Engine::classic().socket())
-        .env("HOME", clone)
-        .output()
-        .unwrap();
+/// Runs lines of the step after the pipe, with this engine as its Docker service.
+fn step(engine: &Engine, clone: &Path, lines: &str) -> String {
+    let mut shell = Command::new("sh");
+    shell.env("DOCKER_HOST", engine.tcp()).env("PATH", engine.path());
+    shell_lines(shell, clone, lines)
+}
+
+fn shell_lines(mut shell: Command, clone: &Path, lines: &str) -> String {
+    let shell = shell.args(["-ec", lines]).env("BITBUCKET_CLONE_DIR", clone);
+    let output = shell.env("HOME", clone).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{lines}\n{said}");
     said
 }
 
-#[test]
-fn docker_and_skopeo_sign_in_with_the_file() {
+fn docker_and_skopeo_sign_in_with_the_file(engine: &Engine) {
     for sign_in in [SignIn::Bearer, SignIn::Basic] {
         let emulator = Emulator::start(Setup::shop().with(|settings| settings.sign_in = sign_in));
         let image = Image::small(&format!("login {sign_in:?}"));
@@ -90,6 +95,7 @@ fn docker_and_skopeo_sign_in_with_the_file() {
         let line = line(&outcome);
         assert_eq!(line, "export DOCKER_CONFIG=\"$BITBUCKET_CLONE_DIR\"/.docker");
         let pulled = step(
+            engine,
             outcome.clone_folder(),
             &format!("cd /\n{line}\ndocker pull {host}/shop/base:1"),
         );
@@ -133,15 +139,15 @@ fn a_file_that_is_there_keeps_what_is_not_ours() {
     assert_eq!(mode(&outcome.clone_folder().join("my config/config.json")), 0o600);
     assert_eq!(outcome.file("my config/.gitignore"), None, "the folder is the user's");
     let line = line(&outcome);
-    let shown = step(
+    let shown = shell_lines(
+        Command::new("sh"),
         outcome.clone_folder(),
         &format!("{line}\ncat \"$DOCKER_CONFIG/config.json\""),
     );
     assert!(shown.contains("psFormat"), "{shown}");
 }
 
-#[test]
-fn credential_helpers_do_not_hide_the_credential() {
+fn credential_helpers_do_not_hide_the_credential(engine: &Engine) {
     let emulator = shop("login helpers");
     let host = emulator.host();
     for (existing, note) in [
@@ -160,6 +166,7 @@ fn credential_helpers_do_not_hide_the_credential() {
             .says(note);
         let line = line(&outcome);
         step(
+            engine,
             outcome.clone_folder(),
             &format!("{line}\ndocker pull {host}/shop/base:1"),
         );

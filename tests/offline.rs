@@ -7,6 +7,11 @@ use crate::support::pipe::Pipe;
 use crate::support::skopeo::Skopeo;
 use std::io::Write as _;
 
+on_docker!(
+    an_archive_of_several_images_loads_in_docker,
+    what_docker_saves_is_compressed_and_keeps_its_configuration,
+);
+
 fn start() -> Emulator {
     let emulator = Emulator::start(Setup::shop());
     emulator.put_image("shop/base", "1", &ImageBuilder::new("base").layers(3, 300_000).build());
@@ -48,8 +53,7 @@ fn layouts_and_archives_hold_what_the_registry_has() {
     }
 }
 
-#[test]
-fn an_archive_of_several_images_loads_in_docker() {
+fn an_archive_of_several_images_loads_in_docker(engine: &Engine) {
     let emulator = start();
     let outcome = pipe(&emulator, "pull")
         .list("IMAGES", &["base:1", "base:multi", "api:1"])
@@ -57,11 +61,10 @@ fn an_archive_of_several_images_loads_in_docker() {
         .run()
         .succeeds()
         .says("3 images in `docker-archive:");
-    let engine = Engine::classic();
     let path = outcome.clone_folder().join("images.tar");
     engine.docker(&["load", "--input", path.to_str().unwrap()]).succeeds();
     let id = engine
-        .inspect(&format!("{}/shop/base:1", emulator.host()), "{{.Id}}")
+        .config_digest(&format!("{}/shop/base:1", emulator.host()))
         .unwrap();
     let image = ImageBuilder::new("base").layers(3, 300_000).build();
     assert_eq!(id, image.config_digest());
@@ -283,10 +286,8 @@ fn what_was_saved_is_pushed_beside_another_image() {
     assert_eq!(tags(), [base.clone(), base]);
 }
 
-#[test]
-fn what_docker_saves_is_compressed_and_keeps_its_image_id() {
+fn what_docker_saves_is_compressed_and_keeps_its_configuration(engine: &Engine) {
     let emulator = start();
-    let engine = Engine::classic();
     let image = ImageBuilder::new("saved").layers(2, 700_000).build();
     engine
         .docker_reading(&["load"], &image.docker_archive(&["offline/saved:1"]))
@@ -304,7 +305,7 @@ fn what_docker_saves_is_compressed_and_keeps_its_image_id() {
     };
     push().run().succeeds().says("tagged `saved`");
     let first = emulator.tag("shop/web", "saved").unwrap();
-    let id = engine.inspect("offline/saved:1", "{{.Id}}").unwrap();
+    let id = engine.config_digest("offline/saved:1").unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&emulator.manifest("shop/web", "saved").unwrap()).unwrap();
     assert_eq!(manifest["config"]["digest"], id.as_str());
     assert!(

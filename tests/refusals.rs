@@ -9,18 +9,21 @@ mod mistakes;
 mod on_the_way;
 
 use crate::support::emulator::{Emulator, Setup, User};
+use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
 use std::path::Path;
 
+on_each_engine!(what_the_daemon_relays_is_explained);
+
 /// What one row shows, the exit status, and the runs that meet it. A row quotes lines of the log, `<br>` between them and
 /// `…` for what differs from run to run.
-struct Case {
+struct Case<Runs = fn() -> Vec<Run>> {
     see: &'static str,
     status: i32,
-    runs: fn() -> Vec<Run>,
+    runs: Runs,
 }
 
 /// A run that was refused.
@@ -41,15 +44,31 @@ impl From<Outcome<'_>> for Run {
 impl Case {
     fn check(&self) {
         let runs = (self.runs)();
-        let quotes: Vec<&str> = self.see.split("<br>").collect();
-        for run in &runs {
-            assert_eq!(run.status, self.status, "{}; it said:\n{}", self.see, run.said);
-            let told = quotes.iter().any(|quote| is_said(quote, &run.said));
-            assert!(told, "`{}` is not in:\n{}", self.see, run.said);
-        }
-        for quote in quotes {
+        self.check_each(&runs);
+        for quote in self.quotes() {
             let told = runs.iter().any(|run| is_said(quote, &run.said));
             assert!(told, "no run says `{quote}`:\n{}", runs[0].said);
+        }
+    }
+}
+
+impl Case<fn(&Engine) -> Vec<Run>> {
+    /// Of a row's quotes, an engine may know one alone.
+    fn check_on(&self, engine: &Engine) {
+        self.check_each(&(self.runs)(engine));
+    }
+}
+
+impl<Runs> Case<Runs> {
+    fn quotes(&self) -> impl Iterator<Item = &'static str> {
+        self.see.split("<br>")
+    }
+
+    fn check_each(&self, runs: &[Run]) {
+        for run in runs {
+            assert_eq!(run.status, self.status, "{}; it said:\n{}", self.see, run.said);
+            let told = self.quotes().any(|quote| is_said(quote, &run.said));
+            assert!(told, "`{}` is not in:\n{}", self.see, run.said);
         }
     }
 }
@@ -83,14 +102,17 @@ fn rows() -> Vec<String> {
 
 #[test]
 fn every_row_of_the_page_has_a_case_and_every_case_a_row() {
-    let chapters: [&[Case]; 5] = [
-        before::CASES,
-        by_registry::CASES,
-        by_daemon::CASES,
-        on_the_way::CASES,
-        by_check::CASES,
-    ];
-    let cases: Vec<&str> = chapters.into_iter().flatten().map(|case| case.see).collect();
+    let see = |cases: &[Case]| cases.iter().map(|case| case.see).collect::<Vec<_>>();
+    let on_engines = by_daemon::ON_ENGINES.iter().map(|case| case.see).collect();
+    let cases = [
+        see(before::CASES),
+        see(by_registry::CASES),
+        see(by_daemon::CASES),
+        on_engines,
+        see(on_the_way::CASES),
+        see(by_check::CASES),
+    ]
+    .concat();
     let rows = rows();
     for row in &rows {
         assert!(cases.contains(&row.as_str()), "this row has no case: {row}");
@@ -112,8 +134,12 @@ fn what_the_registry_refuses_is_explained() {
 }
 
 #[test]
-fn what_the_daemon_relays_is_explained() {
+fn a_daemon_that_is_none_is_explained() {
     by_daemon::CASES.iter().for_each(Case::check);
+}
+
+fn what_the_daemon_relays_is_explained(engine: &Engine) {
+    by_daemon::ON_ENGINES.iter().for_each(|case| case.check_on(engine));
 }
 
 #[test]

@@ -10,6 +10,12 @@ use crate::support::pki::Authority;
 use crate::support::skopeo::Skopeo;
 use crate::support::token_server::TokenServer;
 
+on_docker!(
+    tokens_serve_pull_push_and_login,
+    who_may_only_read_and_who_may_nothing_are_told_so,
+    passwords_over_tls_under_a_private_ca,
+);
+
 const EMAIL: &str = "ada@example.com";
 const READER: &str = "bob@example.com";
 
@@ -17,7 +23,6 @@ fn pipe(registry: &Distribution, action: &str) -> Pipe<'static> {
     Pipe::new()
         .workspace("shop")
         .distribution(registry)
-        .engine(Engine::classic())
         .var("ACTION", action)
         .var("RETRIES", "0")
 }
@@ -49,9 +54,9 @@ fn writer(registry: &Distribution, password: &str) -> Skopeo {
     skopeo
 }
 
-fn build(name: &str, seed: &str) -> Image {
+fn build(engine: &Engine, name: &str, seed: &str) -> Image {
     let image = ImageBuilder::new(seed).docker().build();
-    Engine::classic()
+    engine
         .docker_reading(&["load"], &image.docker_archive(&[name]))
         .succeeds();
     image
@@ -89,24 +94,23 @@ fn a_retag_costs_three_requests_and_one_token() {
     }
 }
 
-#[test]
-fn tokens_serve_pull_push_and_login() {
+fn tokens_serve_pull_push_and_login(engine: &Engine) {
     let tokens = token_server();
     let registry = Distribution::setup().token(&tokens).recorded().start();
     let host = registry.host();
-    let built = build("base:registries-token", "registries token");
-    as_user(pipe(&registry, "push"), EMAIL, "ada")
+    let built = build(engine, "base:registries-token", "registries token");
+    as_user(pipe(&registry, "push").engine(engine), EMAIL, "ada")
         .var("SOURCE", "base:registries-token")
         .var("TAGS", "1 2")
         .run()
         .succeeds()
         .says("pushed as `1`; tagged `2`");
     let name = format!("{host}/shop/base:2");
-    as_user(pipe(&registry, "pull"), READER, "bob")
+    as_user(pipe(&registry, "pull").engine(engine), READER, "bob")
         .var("IMAGES", "base:2")
         .run()
         .succeeds();
-    assert_eq!(Engine::classic().inspect(&name, "{{.Id}}"), Some(built.config_digest()));
+    assert_eq!(engine.config_digest(&name), Some(built.config_digest()));
     let login = as_user(pipe(&registry, "login"), READER, "bob").run().succeeds();
     let authfile = login.clone_folder().join(".docker/config.json");
     let authfile = authfile.to_str().unwrap();
@@ -116,8 +120,7 @@ fn tokens_serve_pull_push_and_login() {
         .succeeds();
 }
 
-#[test]
-fn who_may_only_read_and_who_may_nothing_are_told_so() {
+fn who_may_only_read_and_who_may_nothing_are_told_so(engine: &Engine) {
     let tokens = token_server();
     let registry = Distribution::setup().token(&tokens).recorded().start();
     let host = registry.host();
@@ -135,8 +138,8 @@ fn who_may_only_read_and_who_may_nothing_are_told_so() {
         .says("grants no `push` on `shop/base` (with the API token of `bob@example.com`)")
         .says("grants only `pull` on `base`")
         .says("`bob@example.com` lacks the role Write");
-    build("base:registries-reader", "registries reader");
-    as_user(pipe(&registry, "push"), READER, "bob")
+    build(engine, "base:registries-reader", "registries reader");
+    as_user(pipe(&registry, "push").engine(engine), READER, "bob")
         .var("SOURCE", "base:registries-reader")
         .run()
         .fails(5)
@@ -151,7 +154,7 @@ fn who_may_only_read_and_who_may_nothing_are_told_so() {
     );
 
     // This registry says 401 where others say 403: the credential is right all the same.
-    as_user(pipe(&registry, "pull"), READER, "bob")
+    as_user(pipe(&registry, "pull").engine(engine), READER, "bob")
         .var("IMAGES", "web:1")
         .run()
         .fails(3)
@@ -160,7 +163,7 @@ fn who_may_only_read_and_who_may_nothing_are_told_so() {
         .says("grants nothing on `web`")
         .says("lacks the role Read")
         .never_says("it has expired");
-    as_user(pipe(&registry, "pull"), EMAIL, "unknown")
+    as_user(pipe(&registry, "pull").engine(engine), EMAIL, "unknown")
         .var("IMAGES", "base:1")
         .run()
         .fails(3)
@@ -168,8 +171,7 @@ fn who_may_only_read_and_who_may_nothing_are_told_so() {
         .says("it has expired or was revoked");
 }
 
-#[test]
-fn passwords_over_tls_under_a_private_ca() {
+fn passwords_over_tls_under_a_private_ca(engine: &Engine) {
     let registry = Distribution::setup().htpasswd(EMAIL).tls(Authority::shared()).start();
     let host = registry.host();
     let skopeo = writer(&registry, Distribution::PASSWORD);
@@ -190,12 +192,12 @@ fn passwords_over_tls_under_a_private_ca() {
         .var("CA_CERTIFICATE", "certificates/ca.pem")
         .run()
         .succeeds();
-    by_password(pipe(&registry, "pull"))
+    by_password(pipe(&registry, "pull").engine(engine))
         .var("IMAGES", "base:1")
         .run()
         .succeeds();
-    build("base:registries-tls", "registries tls push");
-    by_password(pipe(&registry, "push"))
+    build(engine, "base:registries-tls", "registries tls push");
+    by_password(pipe(&registry, "push").engine(engine))
         .var("SOURCE", "base:registries-tls")
         .run()
         .succeeds();

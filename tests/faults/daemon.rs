@@ -13,6 +13,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+on_docker!(no_broken_stream_loses_anything);
+
 /// What becomes of an answer.
 #[derive(Debug, Clone, Copy)]
 enum How {
@@ -142,30 +144,30 @@ impl Row {
             .patience(90)
     }
 
-    fn pull(&self) -> Cell {
+    fn pull(&self, engine: &Engine) -> Cell {
         let emulator = Emulator::start(Setup::shop());
         let image = self.image("pull");
         emulator.put_image("shop/base", "1", &image);
-        let relay = Relay::before(&Engine::classic().tcp(), "/images/create", self.times, self.how);
+        let relay = Relay::before(&engine.tcp(), "/images/create", self.times, self.how);
         let pipe = self.pipe(&emulator, &relay);
         let outcome = pipe.var("ACTION", "pull").var("IMAGES", "base:1").run();
-        let id = Engine::classic().inspect(&format!("{}/shop/base:1", emulator.host()), "{{.Id}}");
-        let left = match (outcome.status, id) {
-            (0, Some(id)) if id == image.config_digest() => None,
-            (0, id) => Some(format!("the daemon has {id:?}")),
-            (_, id) => id.map(|id| format!("the daemon has {id}")),
+        let config = engine.config_digest(&format!("{}/shop/base:1", emulator.host()));
+        let left = match (outcome.status, config) {
+            (0, Some(config)) if config == image.config_digest() => None,
+            (0, config) => Some(format!("the daemon has {config:?}")),
+            (_, config) => config.map(|config| format!("the daemon has {config}")),
         };
         let again = run::again(Action::Pull, &image, &emulator, Some(&emulator));
         relay.cell(&outcome, again, left)
     }
 
-    fn push(&self) -> Cell {
+    fn push(&self, engine: &Engine) -> Cell {
         let emulator = Emulator::start(Setup::shop());
         let image = self.image("push");
         let name = format!("faults:push-{}", self.fault.replace([' ', ','], "-"));
-        let loaded = Engine::classic().docker_reading(&["load"], &image.docker_archive(&[&name]));
+        let loaded = engine.docker_reading(&["load"], &image.docker_archive(&[&name]));
         loaded.succeeds();
-        let relay = Relay::before(&Engine::classic().tcp(), "/push", self.times, self.how);
+        let relay = Relay::before(&engine.tcp(), "/push", self.times, self.how);
         let pipe = self.pipe(&emulator, &relay).var("ACTION", "push");
         let pipe = pipe.var("SOURCE", &format!("docker-daemon:{name}"));
         let outcome = pipe.var("TARGET", "web:1").run();
@@ -216,9 +218,8 @@ impl Relay {
     }
 }
 
-#[test]
-fn no_broken_stream_loses_anything() {
-    let cells = super::all(&ROWS, |row| (row.pull(), row.push()));
+fn no_broken_stream_loses_anything(engine: &Engine) {
+    let cells = super::all(&ROWS, |row| (row.pull(engine), row.push(engine)));
     let table = page::streams(ROWS.iter().map(|row| row.fault).zip(&cells));
     println!("{table}");
     let wrong: Vec<String> = ROWS
@@ -229,8 +230,7 @@ fn no_broken_stream_loses_anything() {
         .collect();
     assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
     if let Some(path) = std::env::var_os("FAULTS_PAGE") {
-        let version = Engine::classic().docker(&["version", "--format", "{{.Server.Version}}"]);
-        let engine = format!("Docker Engine {}", version.output.trim());
-        page::write(path.as_ref(), "streams", &engine, &table);
+        let table_name = format!("streams, {}", engine.name());
+        page::write(path.as_ref(), &table_name, &engine.described(), &table);
     }
 }

@@ -81,12 +81,15 @@ pub(super) const CASES: &[Case] = &[
             vec![pipe.docker_host(&host).run().into()]
         },
     },
+];
+
+pub(super) const ON_ENGINES: &[Case<fn(&Engine) -> Vec<Run>>] = &[
     Case {
         see: "the step's Docker daemon has no image `…`",
         status: 4,
-        runs: || {
+        runs: |engine| {
             let emulator = shop();
-            let pipe = retag(&emulator).built_in().engine(Engine::classic());
+            let pipe = retag(&emulator).built_in().engine(engine);
             let pipe = pipe.var("ACTION", "push").var("SOURCE", "nobody/built:this");
             vec![pipe.run().into()]
         },
@@ -94,13 +97,13 @@ pub(super) const CASES: &[Case] = &[
     Case {
         see: "`…` in the Docker daemon is for …, not …",
         status: 4,
-        runs: || {
+        runs: |engine| {
             let emulator = shop();
             let built = ImageBuilder::new("refusals platform").docker().build();
-            Engine::classic()
+            engine
                 .docker_reading(&["load"], &built.docker_archive(&["api:refusals-platform"]))
                 .succeeds();
-            let pipe = retag(&emulator).built_in().engine(Engine::classic());
+            let pipe = retag(&emulator).built_in().engine(engine);
             let pipe = pipe.var("ACTION", "push").var("SOURCE", "api:refusals-platform");
             vec![pipe.var("TARGET", "api").var("PLATFORM", "linux/riscv64").run().into()]
         },
@@ -109,25 +112,32 @@ pub(super) const CASES: &[Case] = &[
         see: "the registry knows no such repository: pulling `…`; the daemon's words: …<br>\
               the registry has no such image: pulling `…`; the daemon's words: …",
         status: 4,
-        runs: || {
+        runs: |engine| {
             [
                 ("NAME_UNKNOWN", "repository name not known"),
                 ("MANIFEST_UNKNOWN", "manifest unknown"),
             ]
-            .map(|(code, words)| refused("gone", "manifests/sha256:", Answer::error(404, code, words)))
+            .map(|(code, words)| refused(engine, "gone", "manifests/sha256:", Answer::error(404, code, words)))
             .into()
         },
     },
     Case {
         see: "the registry refused access: pulling `…`; the daemon's words: …",
         status: 3,
-        runs: || vec![pulled("denied", Answer::error(403, "DENIED", "no blobs for you"))],
+        runs: |engine| {
+            vec![pulled(
+                engine,
+                "denied",
+                Answer::error(403, "DENIED", "no blobs for you"),
+            )]
+        },
     },
     Case {
         see: "the registry does not accept the credential: pulling `…`; the daemon's words: …",
         status: 3,
-        runs: || {
+        runs: |engine| {
             vec![pulled(
+                engine,
                 "unauthorized",
                 Answer::error(401, "UNAUTHORIZED", "authentication required"),
             )]
@@ -136,26 +146,28 @@ pub(super) const CASES: &[Case] = &[
     Case {
         see: "the registry got too many requests: pulling `…`; the daemon's words: …",
         status: 5,
-        runs: || {
+        runs: |engine| {
             vec![pulled(
+                engine,
                 "limited",
-                Answer::error(429, "TOOMANYREQUESTS", "too many requests"),
+                // podman waits between its six tries.
+                Answer::error(429, "TOOMANYREQUESTS", "too many requests").header("Retry-After", "0"),
             )]
         },
     },
     Case {
         see: "the registry does not let the tag be overwritten: pushing `…`; the daemon's words: …",
         status: 5,
-        runs: || {
+        runs: |engine| {
             let emulator = shop();
             emulator.put_image("shop/api", "immutable", &Image::small("refusals other"));
             let built = ImageBuilder::new("refusals built").docker().build();
-            Engine::classic()
+            engine
                 .docker_reading(&["load"], &built.docker_archive(&["api:refusals-immutable"]))
                 .succeeds();
             let refused = Answer::error(400, "TAG_IMMUTABLE", "tag immutable is immutable");
             emulator.script(on("PUT", "/manifests/immutable").signed_in(), 9, refused);
-            let pipe = retag(&emulator).built_in().engine(Engine::classic());
+            let pipe = retag(&emulator).built_in().engine(engine);
             let pipe = pipe.var("ACTION", "push").var("SOURCE", "api:refusals-immutable");
             vec![pipe.var("TARGET", "api").var("TAGS", "immutable").run().into()]
         },
@@ -163,17 +175,17 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// A `pull` into the daemon, which is answered so when it asks for the blobs.
-fn pulled(tag: &str, answer: Answer) -> Run {
-    refused(tag, "blobs/", answer)
+fn pulled(engine: &Engine, tag: &str, answer: Answer) -> Run {
+    refused(engine, tag, "blobs/", answer)
 }
 
 /// A `pull` into the daemon, which is answered so when it asks for what lies below this path.
-fn refused(tag: &str, path: &str, answer: Answer) -> Run {
+fn refused(engine: &Engine, tag: &str, path: &str, answer: Answer) -> Run {
     let emulator = shop();
     emulator.put_image("shop/api", tag, &Image::small(&format!("refusals {tag}")));
     emulator.script(on("GET|HEAD", &format!("/v2/shop/api/{path}")).signed_in(), 99, answer);
     let pipe = pull(&emulator, &format!("api:{tag}")).unset("TO");
-    pipe.engine(Engine::classic()).built_in().run().into()
+    pipe.engine(engine).built_in().run().into()
 }
 
 /// A `pull` by a user to whom the daemon's socket is closed.

@@ -138,7 +138,8 @@ struct ContextDefault {
 pub struct Pipelines {
     agent: TempDir,
     clone: PathBuf,
-    cli: PathBuf,
+    /// Where the step's shell finds its programs, after those of [`Pipelines::program`].
+    path: String,
     variables: BTreeMap<String, String>,
     carried: BTreeMap<String, String>,
     options: String,
@@ -148,11 +149,15 @@ pub struct Pipelines {
 impl Pipelines {
     /// A repository `shop/api` whose steps have this engine as their Docker service.
     pub fn new(engine: &Engine) -> Self {
-        Self::at(
+        let repository = Self::at(
             &engine.tcp(),
             &engine.bridge().to_string(),
             "tcp://host.docker.internal:2375",
-        )
+        );
+        Self {
+            path: engine.path(),
+            ..repository
+        }
     }
 
     /// The same with addresses alone: `DOCKER_HOST` of the step and of its pipes, and this machine's address on the
@@ -166,7 +171,7 @@ impl Pipelines {
         fs::set_permissions(agent.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(&clone, fs::Permissions::from_mode(0o777)).unwrap();
         let repository = Self {
-            cli: docker_client(),
+            path: std::env::var("PATH").expect("a PATH"),
             carried: BTreeMap::new(),
             variables: BTreeMap::new(),
             options: String::new(),
@@ -259,14 +264,12 @@ impl Pipelines {
     }
 
     fn execute(&self, step: &Step) -> StepRun {
-        let machine = std::env::var_os("PATH").expect("a PATH");
-        let folders = [self.programs()].into_iter().chain(std::env::split_paths(&machine));
         let mut command = Command::new("sh");
         command
             .args(["-c", &self.script(step)])
             .current_dir(&self.clone)
             .env_clear()
-            .env("PATH", std::env::join_paths(folders).expect("folders of a PATH"))
+            .env("PATH", format!("{}:{}", self.programs().display(), self.path))
             .env("HOME", self.agent.path())
             // The builder that every Debian client has; BuildKit is the same to a pipe.
             .env("DOCKER_BUILDKIT", "0")
@@ -330,7 +333,7 @@ impl Pipelines {
              --volume={shared}:{shared} --volume={storage}:{storage} --workdir=$(pwd) \
              --label=org.bitbucket.pipelines.system=true",
             ssh = ssh.display(),
-            cli = self.cli.display(),
+            cli = docker_client(&self.path).display(),
             shared = shared.display(),
             storage = storage.display(),
         );
@@ -409,7 +412,8 @@ pub fn make_image(engine: &Engine) {
     let mut make = Command::new("make");
     make.args(["image", &format!("IMAGE={}", pipe_file().image)])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("DOCKER_HOST", engine.socket());
+        .env("PATH", engine.path())
+        .env("DOCKER_HOST", engine.tcp());
     // What Cargo tells the tests of this package would make ring's build script run again.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -448,8 +452,8 @@ fn resolve(pipe: &str) -> (String, String, Vec<ContextDefault>) {
 }
 
 /// The Docker client's file, which runtime v2 mounts into every pipe.
-fn docker_client() -> PathBuf {
-    std::env::split_paths(&std::env::var_os("PATH").expect("a PATH"))
+fn docker_client(path: &str) -> PathBuf {
+    std::env::split_paths(path)
         .map(|folder| folder.join("docker"))
         .find(|file| file.is_file())
         .expect("a `docker` client; `make test` installs one")

@@ -77,7 +77,7 @@ impl Programs {
         let folder = program.folder().display();
         let script = match self {
             Self::Root(_) => {
-                format!("exec nsenter --target \"$(cat {folder}/pid)\" --mount --wdns=\"$PWD\" docker \"$@\"")
+                format!("exec nsenter --target \"$(cat {folder}/pid)\" --mount --wdns=\"$PWD\" /usr/bin/docker \"$@\"")
             }
             _ => format!("PATH={}\nexec docker \"$@\"", self.path()),
         };

@@ -9,7 +9,7 @@ use super::called::Called;
 use super::supervised::Supervised;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -87,6 +87,16 @@ impl Engine {
         }
     }
 
+    /// Which engine it is, of which version, for a page.
+    pub fn described(&self) -> String {
+        let version = self.docker(&["version", "--format", "{{.Server.Version}}"]).succeeds();
+        match self.kind {
+            Kind::Classic => format!("Docker Engine {}", version.trim()),
+            Kind::Containerd => format!("Docker Engine {} with the image store of containerd", version.trim()),
+            Kind::Podman => format!("podman {}", version.trim()),
+        }
+    }
+
     /// Whether what a registry says of a refusal reaches who asked: containerd's store had its status alone before Docker 29.
     pub fn relays_words(&self) -> bool {
         self.kind != Kind::Containerd
@@ -160,9 +170,10 @@ impl Engine {
         command
     }
 
-    /// The folder of its `docker`, for the `PATH` of a script.
-    pub fn programs(&self) -> &Path {
-        self.client.parent().expect("a folder")
+    /// A `PATH` for scripts whose `docker` is this engine's.
+    pub fn path(&self) -> String {
+        let folder = self.client.parent().expect("a folder").display();
+        format!("{folder}:{}", std::env::var("PATH").expect("a PATH"))
     }
 
     /// What `docker inspect --format` says of an image; `None` if it is not there.

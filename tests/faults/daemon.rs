@@ -221,14 +221,18 @@ impl Relay {
 fn no_broken_stream_loses_anything(engine: &Engine) {
     let cells = super::all(&ROWS, |row| (row.pull(engine), row.push(engine)));
     let table = page::streams(ROWS.iter().map(|row| row.fault).zip(&cells));
-    println!("{table}");
     let wrong: Vec<String> = ROWS
         .iter()
         .zip(&cells)
         .flat_map(|(row, (pull, push))| [("pull", row.wrong(pull)), ("push", row.wrong(push))])
         .filter_map(|(action, wrong)| Some(format!("{action}, {}", wrong?)))
         .collect();
-    assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{table}\n{} cells:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     if let Some(path) = std::env::var_os("FAULTS_PAGE") {
         let table_name = format!("streams, {}", engine.name());
         page::write(path.as_ref(), &table_name, &engine.described(), &table);

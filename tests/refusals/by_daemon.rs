@@ -1,6 +1,6 @@
 //! What the step's Docker daemon cannot do, and what it relays of a registry's refusal.
 
-use super::{Case, Run, pull, retag, shop};
+use super::{Case, OnEngine, Run, pull, retag, shop};
 use crate::support::emulator::{Answer, on};
 use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
@@ -83,8 +83,8 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-pub(super) const ON_ENGINES: &[Case<fn(&Engine) -> Vec<Run>>] = &[
-    Case {
+pub(super) const ON_ENGINES: &[OnEngine] = &[
+    OnEngine {
         see: "the step's Docker daemon has no image `…`",
         status: 4,
         runs: |engine| {
@@ -94,7 +94,7 @@ pub(super) const ON_ENGINES: &[Case<fn(&Engine) -> Vec<Run>>] = &[
             vec![pipe.run().into()]
         },
     },
-    Case {
+    OnEngine {
         see: "`…` in the Docker daemon is for …, not …",
         status: 4,
         runs: |engine| {
@@ -108,7 +108,7 @@ pub(super) const ON_ENGINES: &[Case<fn(&Engine) -> Vec<Run>>] = &[
             vec![pipe.var("TARGET", "api").var("PLATFORM", "linux/riscv64").run().into()]
         },
     },
-    Case {
+    OnEngine {
         see: "the registry knows no such repository: pulling `…`; the daemon's words: …<br>\
               the registry has no such image: pulling `…`; the daemon's words: …",
         status: 4,
@@ -121,7 +121,7 @@ pub(super) const ON_ENGINES: &[Case<fn(&Engine) -> Vec<Run>>] = &[
             .into()
         },
     },
-    Case {
+    OnEngine {
         see: "the registry refused access: pulling `…`; the daemon's words: …",
         status: 3,
         runs: |engine| {
@@ -132,7 +132,7 @@ pub(super) const ON_ENGINES: &[Case<fn(&Engine) -> Vec<Run>>] = &[
             )]
         },
     },
-    Case {
+    OnEngine {
         see: "the registry does not accept the credential: pulling `…`; the daemon's words: …",
         status: 3,
         runs: |engine| {
@@ -143,7 +143,7 @@ pub(super) const ON_ENGINES: &[Case<fn(&Engine) -> Vec<Run>>] = &[
             )]
         },
     },
-    Case {
+    OnEngine {
         see: "the registry got too many requests: pulling `…`; the daemon's words: …",
         status: 5,
         runs: |engine| {
@@ -155,7 +155,7 @@ pub(super) const ON_ENGINES: &[Case<fn(&Engine) -> Vec<Run>>] = &[
             )]
         },
     },
-    Case {
+    OnEngine {
         see: "the registry does not let the tag be overwritten: pushing `…`; the daemon's words: …",
         status: 5,
         runs: |engine| {

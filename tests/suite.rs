@@ -41,6 +41,7 @@ mod login;
 mod mirror;
 mod offline;
 mod panics;
+mod progress;
 mod proof;
 mod pull;
 mod push;

@@ -1,5 +1,6 @@
 //! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
 
+use super::heartbeat::during;
 use super::journal::Outcome;
 use super::one_platform::root;
 use super::tagging::{Content, Step, Tagging, looks, refuse, summary};
@@ -11,6 +12,7 @@ use crate::registry::Manifest;
 use crate::session::Pair;
 use crate::text::bytes;
 use crate::text::count;
+use crate::transfer::progress::Unknown;
 use crate::transfer::{Destination, Graph, Mover, Origin, Referrers};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::hash_map::Entry;
@@ -48,7 +50,7 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
     if wanted.is_empty() {
         return Ok("there is nothing for this step to copy".to_owned());
     }
-    let mover = Mover::new(&run.session, run.policy, run.concurrency);
+    let mover = Mover::new(&run.session, run.policy, run.concurrency, &run.progress);
     // Every image is found and every tag planned before the first byte moves.
     let plans = wanted.into_iter().map(|wanted| plan(run, &mover, copy, wanted));
     let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
@@ -58,8 +60,10 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
             .flat_map(|planned| planned.along.iter().chain([&planned.tagging])),
     )?;
     let several = planned.len() > 1;
-    let copies = planned.iter().map(|planned| async {
-        let copied = one(run, &mover, planned).await;
+    // How large an image is follows from all its manifests.
+    let unknown: Vec<Unknown<'_>> = planned.iter().map(|_| run.progress.unknown()).collect();
+    let copies = planned.iter().zip(unknown).map(|(planned, unknown)| async {
+        let copied = one(run, &mover, planned, unknown).await;
         if several && copied.is_err() {
             // The reason is told at the end: it may be the same for many.
             tracing::warn!(
@@ -70,7 +74,12 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
         }
         copied
     });
-    let done = all(stream::iter(copies).buffer_unordered(run.concurrency).collect().await)?;
+    let what = match planned.as_slice() {
+        [only] => format!("`{}`", only.source),
+        several => count(several.len(), "image"),
+    };
+    let copies = stream::iter(copies).buffer_unordered(run.concurrency).collect();
+    let done = all(during(run, &what, copies).await)?;
     let said = match (planned.as_slice(), done.as_slice()) {
         ([only], [outcomes]) => format!(
             "`{}` → `{}` ({}) {}",
@@ -83,7 +92,7 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
     };
     Ok(format!(
         "{said} ({} moved, {:.1} s)",
-        bytes(mover.bytes()),
+        bytes(run.progress.moved()),
         start.elapsed().as_secs_f64()
     ))
 }
@@ -259,7 +268,12 @@ async fn cosign(
         .collect())
 }
 
-async fn one(run: &Run, mover: &Mover<'_>, planned: &Planned) -> Result<Vec<(Tag, Outcome)>, Failures> {
+async fn one(
+    run: &Run,
+    mover: &Mover<'_>,
+    planned: &Planned,
+    unknown: Unknown<'_>,
+) -> Result<Vec<(Tag, Outcome)>, Failures> {
     let start = Instant::now();
     let Planned {
         source, pair, tagging, ..
@@ -271,7 +285,7 @@ async fn one(run: &Run, mover: &Mover<'_>, planned: &Planned) -> Result<Vec<(Tag
             .then(|| pair.from.repository().clone()),
     };
     let brought = if tagging.any(Step::Set) || planned.referrers.is_some() {
-        let brought = bring(run, mover, planned, &origin, &to).await;
+        let brought = bring(run, mover, planned, (&origin, &to), unknown).await;
         Some(brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?)
     } else {
         None
@@ -292,8 +306,8 @@ async fn bring(
     run: &Run,
     mover: &Mover<'_>,
     planned: &Planned,
-    origin: &Origin,
-    to: &Destination,
+    (origin, to): (&Origin, &Destination),
+    unknown: Unknown<'_>,
 ) -> Result<(Graph, u64), Failures> {
     let graph = Graph::of(origin, planned.root.clone(), &run.session, run.concurrency).await?;
     run.met(&graph.root, Some(graph.size()));
@@ -301,6 +315,7 @@ async fn bring(
     if from.repository() == to.remote.repository() {
         return Ok((graph, 0));
     }
+    let unknown = planned.referrers.as_ref().map(|_| unknown);
     let moved = mover.bring(&graph, origin, to).await?;
     if let Some(referrers) = &planned.referrers {
         // The subject before what refers to it, and that before the tag: who pulls by the tag finds it signed.
@@ -315,6 +330,7 @@ async fn bring(
             }
         }
         Failures::of(failed).map_or(Ok(()), Err)?;
+        drop(unknown);
         tracing::info!("`{}`: {} along", planned.source, crate::text::count(count, "referrer"));
     }
     Ok((graph, moved))

@@ -4,6 +4,7 @@ mod check;
 mod copy;
 mod daemon;
 mod discovery;
+mod heartbeat;
 mod journal;
 mod login;
 mod one_platform;
@@ -27,14 +28,12 @@ use crate::names::{Repository, Tag};
 use crate::registry::retry::Policy;
 use crate::report::Fact;
 use crate::session::Session;
-use crate::text::bytes;
+use crate::transfer::Progress;
 use journal::Journal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use time::Date;
 
-/// A transfer says how far it is so often.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Bounds the putting back of a name in the daemon at the end of a run: Pipelines gives a stopped step little time.
 pub const GIVING_BACK_AT_THE_END: Duration = Duration::from_millis(1500);
 
@@ -47,6 +46,7 @@ pub struct Run {
     policy: Policy,
     step: Step,
     journal: Journal,
+    progress: Progress,
     loans: Mutex<Vec<Loan>>,
     /// `TOKEN_EXPIRES_ON`.
     expires_on: Option<Date>,
@@ -80,6 +80,7 @@ impl Run {
             },
             step: request.step.clone(),
             journal: Journal::default(),
+            progress: Progress::default(),
             loans: Mutex::default(),
             expires_on: request.expires_on,
             survey: None,
@@ -162,19 +163,6 @@ impl Run {
 
     fn loans(&self) -> MutexGuard<'_, Vec<Loan>> {
         self.loans.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Says now and then how far a transfer without a daemon is.
-async fn heartbeat<T>(name: &str, moved: impl Fn() -> u64, transfer: impl Future<Output = T>) -> T {
-    let start = Instant::now();
-    tokio::pin!(transfer);
-    loop {
-        if let Ok(done) = tokio::time::timeout(HEARTBEAT, &mut transfer).await {
-            return done;
-        }
-        let (moved, seconds) = (moved(), start.elapsed().as_secs().max(1));
-        tracing::info!("`{name}`: {} so far, {}/s", bytes(moved), bytes(moved / seconds));
     }
 }
 

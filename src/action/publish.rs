@@ -3,10 +3,11 @@
 //! What has a manifest keeps it, and so its digest. The image of a docker-archive mostly has none: its layers are
 //! compressed on the way and a manifest is made for them; the image ID stays what it is.
 
+use super::Run;
+use super::heartbeat::during;
 use super::one_platform::{missing, root};
 use super::push::plan;
 use super::tagging::{Content, Step, summary};
-use super::{Run, heartbeat};
 use crate::archive::{
     ArchiveError, BlobSource, Compression, DockerArchive, DockerImage, Layout, Location, StoredLayer, Transport,
     manifest_for,
@@ -35,23 +36,23 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     let start = Instant::now();
     let image = open(run, push, from).await?;
     let (tagging, there) = plan(run, push, |manifest| image.is(manifest)).await?;
-    let mover = Mover::new(&run.session, run.policy, run.concurrency);
+    let mover = Mover::new(&run.session, run.policy, run.concurrency, &run.progress);
     let to = Destination {
         remote: tagging.target.clone(),
         mount_from: None,
     };
     let sent = match (tagging.any(Step::Set), there) {
         (true, Some(manifest)) => Ok(Some((Graph::bare(manifest), Origin::nothing(from)))),
-        (true, None) => heartbeat(&from.to_string(), || mover.bytes(), send(run, &mover, image, &to))
+        (true, None) => during(run, &format!("`{from}`"), send(run, &mover, image, &to))
             .await
             .map(Some),
         (false, _) => Ok(None),
     };
-    let sent = sent.inspect_err(|_| tagging.not_brought(run, start.elapsed(), mover.bytes()))?;
+    let sent = sent.inspect_err(|_| tagging.not_brought(run, start.elapsed(), run.progress.moved()))?;
     let content = sent
         .as_ref()
         .map(|(graph, origin)| Content::Brought(&mover, graph, origin, &to));
-    let bytes_at = |place, _| if place == 0 { mover.bytes() } else { 0 };
+    let bytes_at = |place, _| if place == 0 { run.progress.moved() } else { 0 };
     let outcomes = tagging.set(run, content, Some(start), bytes_at).await?;
     let target = match &sent {
         Some((graph, _)) => format!("`{}` ({})", push.target, graph.root.digest.short()),
@@ -60,7 +61,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     Ok(format!(
         "`{from}` → {target} {} ({} moved, {:.1} s)",
         summary(&outcomes),
-        bytes(mover.bytes()),
+        bytes(run.progress.moved()),
         start.elapsed().as_secs_f64()
     ))
 }
@@ -126,12 +127,15 @@ impl Image {
 }
 
 async fn send(run: &Run, mover: &Mover<'_>, image: Image, to: &Destination) -> Result<(Graph, Origin), Failure> {
+    // Layers that are compressed on the way have no size beforehand.
+    let unknown = run.progress.unknown();
     let (root, origin) = match image {
         Image::Whole(root, origin) => (*root, origin),
         Image::Layers(image, name) => layers(mover, *image, name, to).await?,
     };
     let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
     run.met(&graph.root, Some(graph.size()));
+    drop(unknown);
     mover.bring(&graph, &origin, to).await?;
     Ok((graph, origin))
 }

@@ -1,7 +1,8 @@
 //! `pull`: brings images into the step's Docker daemon. All are found in the registry before the first one moves.
 
-use super::daemon::{Heartbeat, auth, connect, retried};
+use super::daemon::{Told, auth, connect, retried};
 use super::discovery;
+use super::heartbeat::during;
 use super::journal::Outcome;
 use super::one_platform::missing;
 use super::save;
@@ -11,15 +12,22 @@ use crate::engine::{Engine, LocalImage};
 use crate::explain::failure::{Failure, Failures, Kind};
 use crate::input::{Destination, Pull};
 use crate::names::platform::Platform;
-use crate::names::{Digest, Reference};
+use crate::names::{Digest, Reference, Selector};
+use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::{Access, Manifest, Remote, manifest};
 use crate::text::bytes;
 use crate::text::count;
+use crate::transfer::progress::Unknown;
 use futures_util::stream::{self, StreamExt as _};
+use std::convert::Infallible;
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 /// Most images that the last line names.
 const MOST_NAMES: usize = 6;
+
+/// How long the daemon pulls before it is worth a request to know how much it is.
+const BEFORE_ASKING: Duration = Duration::from_secs(5);
 
 /// An image that is there to be pulled.
 struct Planned {
@@ -27,6 +35,15 @@ struct Planned {
     image: Reference,
     remote: Remote,
     digest: Digest,
+    layers: Layers,
+}
+
+/// What a daemon has to bring for an image.
+enum Layers {
+    Known(Vec<Descriptor>),
+    /// Those of this manifest.
+    Of(Digest),
+    Unknown,
 }
 
 pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
@@ -48,12 +65,16 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
         (Err(engine), Err(images)) => return Err(images.and(engine)),
     };
     let planned = plan(run, pull, &engine, found).await?;
-    let moved = stream::iter(planned)
-        .map(|planned| bring(run, &engine, planned, pull.platform.as_ref()))
+    let what = match planned.as_slice() {
+        [only] => format!("`{}`", named(&only.image)),
+        several => count(several.len(), "image"),
+    };
+    let unknown: Vec<Unknown<'_>> = planned.iter().map(|_| run.progress.unknown()).collect();
+    let moved = stream::iter(planned.into_iter().zip(unknown))
+        .map(|(planned, unknown)| bring(run, &engine, planned, unknown, pull.platform.as_ref()))
         .buffered(run.concurrency)
-        .collect::<Vec<_>>()
-        .await;
-    let brought = all(moved)?;
+        .collect::<Vec<_>>();
+    let brought = all(during(run, &what, moved).await)?;
     Ok(summary(&brought, start.elapsed()))
 }
 
@@ -117,11 +138,20 @@ async fn plan(
     let plans = found.into_iter().map(|(number, image, remote, manifest)| async move {
         let digest = digest_to_pull(run, engine, &image, &remote, &manifest, wanted).await?;
         run.met(&manifest, None);
+        let layers = match manifest.content() {
+            Ok(Content::Image { layers, .. }) => Layers::Known(layers),
+            Ok(Content::Index(entries)) => {
+                let entry = manifest::entry_for(&entries, wanted.unwrap_or(engine.platform()));
+                entry.map_or(Layers::Unknown, |entry| Layers::Of(entry.digest.clone()))
+            }
+            Ok(Content::Other(_)) | Err(_) => Layers::Unknown,
+        };
         Ok::<_, Failure>(Planned {
             number,
             image,
             remote,
             digest,
+            layers,
         })
     });
     all(stream::iter(plans).buffered(run.concurrency).collect().await)
@@ -163,17 +193,24 @@ async fn digest_to_pull(
 }
 
 /// Has the daemon pull one image by its digest, then sets the tag.
-async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Platform>) -> Result<Brought, Failure> {
+async fn bring(
+    run: &Run,
+    engine: &Engine,
+    planned: Planned,
+    unknown: Unknown<'_>,
+    wanted: Option<&Platform>,
+) -> Result<Brought, Failure> {
     let Planned {
         number,
         image,
         remote,
         digest,
+        layers,
     } = planned;
     let start = Instant::now();
     let by_digest = format!("{}@{digest}", image.repository);
     let name = named(&image);
-    let mut heartbeat = Heartbeat::new(&name);
+    let mut told = Told::of(run, &name);
     let fits = |local: &LocalImage| {
         local.is(&image.repository, &digest) && wanted.is_none_or(|wanted| local.platform.satisfies(wanted))
     };
@@ -193,12 +230,15 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
                 remote.credential_in_words()
             );
             let auth = auth(&remote);
-            let pulled = retried(run, &name, async || {
+            let pull = retried(run, &name, async || {
                 engine
-                    .pull(&image.repository, &digest, &auth, |progress| heartbeat.beat(progress))
+                    .pull(&image.repository, &digest, &auth, |progress| told.take(progress))
                     .await
-            })
-            .await;
+            });
+            let pulled = tokio::select! {
+                pulled = pull => pulled,
+                never = expect(run, &remote, layers, unknown) => match never {},
+            };
             if let Err(error) = pulled {
                 return Err(run.session.explain_relayed(error, &remote, false).await);
             }
@@ -223,7 +263,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
     };
     let page = run.journal.page(number, &remote);
     let tag = image.tag.as_ref();
-    page.note((0, tag), outcome, Some(&digest), heartbeat.moved, start.elapsed());
+    page.note((0, tag), outcome, Some(&digest), told.moved, start.elapsed());
     let (outcome, newly_tagged) = result?;
     match (outcome, newly_tagged) {
         (Outcome::Present, false) => tracing::info!("`{name}` is there already ({})", digest.short()),
@@ -233,7 +273,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
         ),
         _ => tracing::info!(
             "pulled `{name}` ({}, {:.1} s)",
-            bytes(heartbeat.moved),
+            bytes(told.moved),
             start.elapsed().as_secs_f64()
         ),
     }
@@ -241,8 +281,34 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, wanted: Option<&Pla
         image,
         digest,
         outcome,
-        bytes: heartbeat.moved,
+        bytes: told.moved,
     })
+}
+
+/// Tells how much is to move, as soon as that is known. It never ends, for who waits for something else beside it.
+async fn expect(run: &Run, remote: &Remote, layers: Layers, unknown: Unknown<'_>) -> Infallible {
+    let layers = match layers {
+        Layers::Known(layers) => Some(layers),
+        Layers::Of(manifest) => {
+            tokio::time::sleep(BEFORE_ASKING).await;
+            match remote
+                .manifest(&Selector::Digest(manifest))
+                .await
+                .map(|manifest| manifest.content())
+            {
+                Ok(Ok(Content::Image { layers, .. })) => Some(layers),
+                _ => None,
+            }
+        }
+        Layers::Unknown => None,
+    };
+    let Some(layers) = layers else {
+        let _unknown = unknown;
+        return pending().await;
+    };
+    let _expected = run.progress.expect_layers(&layers);
+    drop(unknown);
+    pending().await
 }
 
 fn unproven(image: &Reference, digest: &Digest) -> Failure {

@@ -1,6 +1,7 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
-use super::daemon::{Heartbeat, auth, connect, retried};
+use super::daemon::{Told, auth, connect, retried};
+use super::heartbeat::during;
 use super::journal::Outcome;
 use super::plan::is_same_image;
 use super::publish;
@@ -203,15 +204,18 @@ async fn send(
         push.source,
         target.credential_in_words()
     );
-    let mut heartbeat = Heartbeat::new(&name);
+    let mut told = Told::of(run, &name);
+    // The daemon tells sizes as it begins layers, and those before compression.
+    let unknown = run.progress.unknown();
     let auth = auth(target);
     let pushed = retried(run, &name, async || {
         engine
-            .push(&push.target, tag, &auth, |progress| heartbeat.beat(progress))
+            .push(&push.target, tag, &auth, |progress| told.take(progress))
             .await
-    })
-    .await;
-    let bytes = heartbeat.moved;
+    });
+    let pushed = during(run, &format!("`{name}`"), pushed).await;
+    drop(unknown);
+    let bytes = told.moved;
     let outcome = pushed.as_ref().map_or(Outcome::Failed, |_| Outcome::Pushed);
     page.note(at, outcome, pushed.as_ref().ok(), bytes, start.elapsed());
     run.give_back(run.timeout).await;
@@ -224,7 +228,7 @@ async fn send(
         Err(error) => error,
     };
     // What the daemon tried again was a layer.
-    let is_of_tag = is_of_tag(&error) && !heartbeat.has_told_of_retries;
+    let is_of_tag = is_of_tag(&error) && !told.has_retried;
     let failure = refused(run, target, error, tag, planned.existing.as_ref()).await;
     Err(if is_of_tag {
         Unsent::Tag(failure)

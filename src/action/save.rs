@@ -1,8 +1,9 @@
 //! `pull` with `TO`: images into an archive or layout, without a daemon. Every blob has its place before the first one moves.
 
+use super::heartbeat::during;
 use super::journal::Outcome;
 use super::one_platform::root;
-use super::{Run, all, heartbeat};
+use super::{Run, all};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer};
 use crate::explain::failure::{Failure, Failures};
 use crate::input::Pull;
@@ -130,15 +131,15 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Fai
         fetched.extend(wanted.iter().map(|wanted| wanted.blob.digest.clone()));
         groups.push((&found.remote, wanted));
     }
-    let mover = Mover::new(&run.session, run.policy, run.concurrency);
+    let mover = Mover::new(&run.session, run.policy, run.concurrency, &run.progress);
     let seal = |digest: &Digest| writer.seal(digest).map_err(Failure::from);
     let fetches = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
     let all_fetched = try_join_all(fetches.map(|(remote, wanted)| mover.fetch(wanted, remote, &seal)));
-    heartbeat(&to.to_string(), || mover.bytes(), all_fetched).await?;
+    during(run, &format!("`{to}`"), all_fetched).await?;
     writer.finish()?;
     Ok(Written {
         fetched,
-        moved: mover.bytes(),
+        moved: run.progress.moved(),
     })
 }
 

@@ -99,6 +99,7 @@ pub struct Progress {
 struct Layer {
     moved: u64,
     total: u64,
+    is_there: bool,
 }
 
 /// What a line was.
@@ -124,6 +125,15 @@ impl Progress {
     #[must_use]
     pub fn expected(&self) -> u64 {
         sum(self.layers.values().map(|layer| layer.total.max(layer.moved)))
+    }
+
+    /// Each layer that the daemon has begun or that need not move: its name, how many of its bytes have moved, and how many
+    /// there are; `None` in their place where it is there already.
+    pub fn layers(&self) -> impl Iterator<Item = (&str, Option<(u64, u64)>)> {
+        self.layers.iter().map(|(name, layer)| {
+            let bytes = (!layer.is_there).then_some((layer.moved, layer.total));
+            (name.as_str(), bytes)
+        })
     }
 
     /// The digest under which the daemon pushed the manifest, once it said so.
@@ -179,11 +189,14 @@ impl Progress {
         self.retried |= status.starts_with("Retrying in ");
         let moving = matches!(status, "Downloading" | "Pushing");
         let ended = matches!(status, "Download complete" | "Pull complete" | "Pushed");
-        if !(moving || ended) || (self.layers.len() >= MOST_LAYERS && !self.layers.contains_key(&id)) {
+        let is_there =
+            matches!(status, "Already exists" | "Layer already exists") || status.starts_with("Mounted from ");
+        if !(moving || ended || is_there) || (self.layers.len() >= MOST_LAYERS && !self.layers.contains_key(&id)) {
             return;
         }
         let count = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
         let layer = self.layers.entry(id).or_default();
+        layer.is_there = is_there;
         if ended {
             layer.moved = layer.moved.max(layer.total);
             return;

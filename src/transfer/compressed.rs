@@ -1,5 +1,6 @@
 //! One plain layer into a registry, compressed on its way: neither digest nor size is known before it is over.
 
+use super::progress::Counter;
 use super::upload::{Broken, Outlet, PIECE, WAITING, is_spoilt, left};
 use super::{Destination, Mover};
 use crate::archive::{BlobSource, Gzip, Layer};
@@ -35,6 +36,7 @@ impl Mover<'_> {
         let mut session = None;
         // So many bytes came out of the layer so far: no session can have more.
         let mut made = 0;
+        let counter = self.progress.counter();
         loop {
             let upload = if let Some(upload) = session.take() {
                 upload
@@ -42,8 +44,14 @@ impl Mover<'_> {
                 let begun = remote.begin_upload().await;
                 begun.map_err(|error| explained(&error))?
             };
-            let error = match self.compress_once(layer, name, remote, &upload, &mut made).await {
-                Ok(compressed) => return Ok((compressed.digest, compressed.size)),
+            let error = match self
+                .compress_once(layer, name, remote, &upload, (&mut made, &counter))
+                .await
+            {
+                Ok(compressed) => {
+                    self.progress.expect(compressed.size);
+                    return Ok((compressed.digest, compressed.size));
+                }
                 Err(Broken::Failed(failure)) => return Err(failure),
                 Err(Broken::Target(error)) => error,
             };
@@ -62,11 +70,14 @@ impl Mover<'_> {
         name: &str,
         to: &Remote,
         upload: &Upload,
-        made: &mut u64,
+        (made, counter): (&mut u64, &Counter),
     ) -> Result<Compressed, Broken> {
         let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
         let payload = Payload {
-            stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
+            stream: counter.over(
+                upload.stored,
+                stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
+            ),
             size: None,
         };
         let mut outlet = Outlet {
@@ -112,7 +123,6 @@ impl Mover<'_> {
             // It has had its tries.
             Broken::Failed(self.session.explain(&error, to, true))
         })?;
-        self.count(compressed.size);
         Ok(compressed)
     }
 

@@ -44,6 +44,7 @@ impl Mover<'_> {
         from: &Remote,
         seal: &impl Fn(&Digest) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        self.progress.expect(wanted.iter().map(|wanted| wanted.blob.size).sum());
         let board = RefCell::new(Board::of(wanted));
         let changed = Notify::new();
         try_join_all((0..self.concurrency).map(|_| self.work(&board, &changed, from, seal))).await?;
@@ -150,7 +151,7 @@ impl Mover<'_> {
             region
                 .write_at(&bytes, at)
                 .map_err(|error| Broken::File(unwritten(&blob.digest, &error)))?;
-            self.count(bytes.len() as u64);
+            self.progress.count(bytes.len() as u64);
             if board.borrow_mut().advance(number, bytes, &self.hashing) {
                 return Ok(());
             }

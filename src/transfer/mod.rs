@@ -10,11 +10,13 @@ pub mod download;
 pub mod graph;
 mod hashing;
 pub mod origin;
+pub mod progress;
 mod referrers;
 mod upload;
 
 pub use graph::Graph;
 pub use origin::Origin;
+pub use progress::Progress;
 pub use referrers::Referrers;
 
 use crate::explain::failure::{Failure, Kind};
@@ -26,7 +28,7 @@ use crate::session::Session;
 use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
@@ -47,8 +49,8 @@ pub struct Mover<'a> {
     transfers: Semaphore,
     large: Semaphore,
     /// One transfer of a blob to a repository serves all images that need it there.
-    moved: Mutex<Moved>,
-    bytes: Cell<u64>,
+    moved: RefCell<Moved>,
+    progress: &'a Progress,
     hashing: Hashing,
 }
 
@@ -67,7 +69,7 @@ pub struct Destination {
 impl<'a> Mover<'a> {
     /// `concurrency`: transfers at a time.
     #[must_use]
-    pub fn new(session: &'a Session, policy: Policy, concurrency: usize) -> Self {
+    pub fn new(session: &'a Session, policy: Policy, concurrency: usize, progress: &'a Progress) -> Self {
         Self {
             session,
             policy,
@@ -75,16 +77,10 @@ impl<'a> Mover<'a> {
             light: Semaphore::new(concurrency * LIGHT),
             transfers: Semaphore::new(concurrency),
             large: Semaphore::new(concurrency.div_ceil(2)),
-            moved: Mutex::default(),
-            bytes: Cell::new(0),
+            moved: RefCell::default(),
+            progress,
             hashing: Hashing::default(),
         }
-    }
-
-    /// Bytes of blobs that were moved so far.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes.get()
     }
 
     /// Brings everything below the root of a graph to its destination; the root itself is the caller's, with its tags.
@@ -182,6 +178,7 @@ impl<'a> Mover<'a> {
         to: &Destination,
         force: bool,
     ) -> Result<u64, Failure> {
+        self.expect(blobs, to, force);
         let under_way = stream::iter(blobs).map(|blob| self.once(blob, origin, to, force));
         let mut under_way = under_way.buffer_unordered(self.concurrency * LIGHT);
         let mut bytes = 0;
@@ -191,10 +188,23 @@ impl<'a> Mover<'a> {
         Ok(bytes)
     }
 
+    /// What is to move is known before the first of it does.
+    fn expect(&self, blobs: &[Descriptor], to: &Destination, force: bool) {
+        let mut moved = self.moved.borrow_mut();
+        for blob in blobs {
+            let key = (to.remote.repository().clone(), blob.digest.clone());
+            let is_new = !moved.contains_key(&key);
+            moved.entry(key).or_default();
+            if is_new || force {
+                self.progress.expect(blob.size);
+            }
+        }
+    }
+
     /// Moves a blob unless it has been moved to that repository in this run.
     async fn once(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<u64, Failure> {
         let key = (to.remote.repository().clone(), blob.digest.clone());
-        let slot = Arc::clone(self.moved.lock().await.entry(key).or_default());
+        let slot = Arc::clone(self.moved.borrow_mut().entry(key).or_default());
         let mut done = slot.lock().await;
         if *done && !force {
             return Ok(0);
@@ -212,7 +222,10 @@ impl<'a> Mover<'a> {
         let light = self.light.acquire().await;
         match &to.mount_from {
             Some(from) if !force => match remote.mount(&blob.digest, from).await {
-                Ok(Mount::Done) => return Ok(false),
+                Ok(Mount::Done) => {
+                    self.progress.spare(blob.size);
+                    return Ok(false);
+                }
                 Ok(Mount::Session(upload)) => session = Some(upload),
                 // Registries refuse mounts with 403, 404 or 405; none of these says anything about an upload.
                 Err(error) => tracing::debug!("no mount: {error}"),
@@ -220,6 +233,7 @@ impl<'a> Mover<'a> {
             None if !force => {
                 let there = remote.has_blob(&blob.digest).await;
                 if there.map_err(|error| self.session.explain(&error, remote, true))? {
+                    self.progress.spare(blob.size);
                     return Ok(false);
                 }
             }
@@ -233,6 +247,7 @@ impl<'a> Mover<'a> {
         };
         let mut tries = Tries::new(self.policy, 0);
         let mut checked = Checked::new(&blob.digest, blob.size);
+        let counter = self.progress.counter();
         loop {
             let upload = if let Some(upload) = session.take() {
                 upload
@@ -240,7 +255,7 @@ impl<'a> Mover<'a> {
                 let begun = remote.begin_upload().await;
                 begun.map_err(|error| self.session.explain(&error, remote, true))?
             };
-            let error = match upload::carry(self, blob, origin, remote, &upload, &mut checked).await {
+            let error = match upload::carry(self, blob, origin, remote, &upload, (&mut checked, &counter)).await {
                 Ok(()) => break,
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
@@ -254,13 +269,7 @@ impl<'a> Mover<'a> {
                 Resumed::Gone => {}
             }
         }
-        self.count(blob.size);
         Ok(true)
-    }
-
-    /// Notes bytes that were moved, those that were sent again once.
-    fn count(&self, bytes: u64) {
-        self.bytes.set(self.bytes.get().saturating_add(bytes));
     }
 }
 

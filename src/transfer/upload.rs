@@ -2,6 +2,7 @@
 
 use super::checked::Checked;
 use super::origin::Origin;
+use super::progress::Counter;
 use super::{Mover, wrong_bytes};
 use crate::explain::failure::{Failure, Kind};
 use crate::names::Digest;
@@ -84,11 +85,14 @@ pub(super) async fn carry(
     origin: &Origin,
     to: &Remote,
     upload: &Upload,
-    checked: &mut Checked,
+    (checked, counter): (&mut Checked, &Counter),
 ) -> Result<(), Broken> {
     let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
     let payload = Payload {
-        stream: stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
+        stream: counter.over(
+            upload.stored,
+            stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
+        ),
         size: Some(blob.size - upload.stored.min(blob.size)),
     };
     let outlet = Outlet {

@@ -35,7 +35,7 @@ fn start(colour: bool) -> anyhow::Result<u8> {
         .enable_all()
         .build()
         .context("the runtime could not be started")?;
-    let status = runtime.block_on(pipe::run(std::env::vars_os(), &working_folder));
+    let status = runtime.block_on(pipe::run(std::env::vars_os(), &working_folder, colour));
     // What still reads a disk or waits for a name server must not hold the end of a run, least of all a stopped one.
     runtime.shutdown_background();
     Ok(status)

@@ -1,6 +1,7 @@
 //! What is wrong with a variable: its name, what it holds, why that cannot be, and the cure.
 //! Mistakes are collected, never thrown one by one: a user mends a pipe once, not once a run.
 
+use crate::names::AtLeastOne;
 use std::fmt::{self, Write as _};
 
 /// One thing a user must mend in the pipe's variables.
@@ -15,6 +16,9 @@ pub struct Mistake {
     /// What to write or do instead, without a trailing period.
     pub cure: String,
 }
+
+/// Those of a run, all told at once.
+pub type Mistakes = AtLeastOne<Mistake>;
 
 /// Longest part of a value that a message repeats, in characters.
 const SHOWN: usize = 80;

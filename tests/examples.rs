@@ -6,7 +6,7 @@ use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
 use crate::support::pki::Authority;
-use crg_pipe::input::variables::{ACTIONS, NAMES};
+use crg_pipe::input::{ActionName, NAMES};
 use serde_yaml::Value;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -197,8 +197,8 @@ fn the_table_of_variables_is_the_one_of_the_code() {
         .map(|(name, actions)| {
             let used = match (*name, actions.len()) {
                 ("ACTION", _) => String::new(),
-                (_, all) if all == ACTIONS.len() => "all".to_owned(),
-                _ => actions.join(", "),
+                (_, all) if all == ActionName::ALL.len() => "all".to_owned(),
+                _ => actions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             };
             (*name, used)
         })
@@ -293,7 +293,7 @@ fn every_example_runs(engine: &Engine) {
             let run = repository.run(&step);
             assert_eq!(run.status, Some(0), "{}:\n{}", example.place, run.log);
             let pipes = step.script.iter().filter(|line| matches!(line, Line::Pipe(_))).count();
-            let last_lines = ACTIONS.map(|action| run.log.matches(&format!("✔ {action}: ")).count());
+            let last_lines = ActionName::ALL.map(|action| run.log.matches(&format!("✔ {action}: ")).count());
             let done: usize = last_lines.into_iter().sum();
             assert_eq!(done, pipes, "{}:\n{}", example.place, run.log);
             let lines = std::fs::read_to_string(&outputs).unwrap_or_default();

@@ -115,7 +115,7 @@ fn panics(file: &Path) -> ! {
                 URL_SAFE_NO_PAD.encode(&token),
             );
         };
-        tokio::join!(pipe::run(std::env::vars_os(), &folder), panics)
+        tokio::join!(pipe::run(std::env::vars_os(), &folder, true), panics)
     });
     unreachable!("a panic ends the process")
 }

@@ -62,9 +62,11 @@ impl Stage for Here {
             println!("`{}` is out of reach: {error}", working_folder.display());
             return 1;
         }
+        let colour = !environment.iter().any(|(name, _)| *name == "NO_COLOR");
         let environment = environment
             .iter()
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        self.0.block_on(crg_pipe::pipe::run(environment, working_folder))
+        self.0
+            .block_on(crg_pipe::pipe::run(environment, working_folder, colour))
     }
 }

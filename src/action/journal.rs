@@ -3,6 +3,7 @@
 use crate::credential::Source;
 use crate::names::{Digest, Repository, Tag};
 use crate::registry::Remote;
+use serde::Serialize;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -89,6 +90,43 @@ impl Record {
             (None, None) => self.repository.to_string(),
         }
     }
+}
+
+/// One row of `check`, as the report has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// What kind of fact: `credential`, `scopes`, `expiry`, `registry`, `image`, `target` or `pipelines`.
+    pub name: &'static str,
+    /// What it is about.
+    pub subject: String,
+    /// `good`, `failed`, `warning` or `information`.
+    pub outcome: &'static str,
+    /// What was found; of a failure its message.
+    pub detail: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What is known of an image besides its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenImage {
+    /// Of its manifest.
+    pub digest: Digest,
+    /// Its platforms, in its own order; of several, each with its size where `check` has read it.
+    pub platforms: Vec<String>,
+    /// Bytes of its configurations and layers as the registry keeps them.
+    pub size: Option<u64>,
+}
+
+/// What a run has done when it ends.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What became of each image.
+    pub records: Vec<Record>,
+    /// The rows of `check`.
+    pub facts: Vec<Fact>,
+    /// What is known of the images besides, if that was kept.
+    pub seen: Vec<SeenImage>,
 }
 
 /// The records of a run.

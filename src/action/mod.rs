@@ -15,18 +15,18 @@ mod push;
 mod retag;
 mod save;
 mod shapes;
+mod signals;
 mod tagging;
 
-pub use journal::{Outcome, Record};
-pub use shapes::Shape;
+pub use journal::{Done, Fact, Outcome, Record, SeenImage};
+pub use signals::StopSignals;
 
-use crate::credential::Survey;
+use crate::credential::Chosen;
 use crate::engine::{Engine, Untagged};
 use crate::explain::failure::{Failure, Failures};
 use crate::input::{Action, Request, Step};
 use crate::names::{Repository, Tag};
 use crate::registry::retry::Policy;
-use crate::report::Fact;
 use crate::session::Session;
 use crate::transfer::Progress;
 use journal::Journal;
@@ -50,12 +50,11 @@ pub struct Run {
     loans: Mutex<Vec<Loan>>,
     /// `TOKEN_EXPIRES_ON`.
     expires_on: Option<Date>,
-    /// For `check`: what became of each credential before the run.
-    survey: Option<Survey>,
+    chosen: Chosen,
     /// The rows of `check`.
     facts: Mutex<Vec<Fact>>,
     /// `None` unless they are wanted.
-    shapes: Mutex<Option<Vec<Shape>>>,
+    shapes: Mutex<Option<Vec<SeenImage>>>,
 }
 
 /// A name of the daemon that the run needs for itself, and what it was before.
@@ -83,22 +82,16 @@ impl Run {
             progress: Progress::default(),
             loans: Mutex::default(),
             expires_on: request.expires_on,
-            survey: None,
+            chosen: request.chosen.clone(),
             facts: Mutex::default(),
             shapes: Mutex::default(),
         }
     }
 
-    /// The same with what `check` tells of the credentials.
-    #[must_use]
-    pub fn with_survey(self, survey: Option<Survey>) -> Self {
-        Self { survey, ..self }
-    }
-
     /// Does what was asked and says in a few words what was done.
     ///
     /// # Errors
-    /// All that went wrong. What was done nevertheless stands in [`Run::records`].
+    /// All that went wrong. What was done nevertheless stands in [`Run::done`].
     pub async fn carry_out(&self, action: &Action) -> Result<String, Failures> {
         let result = match action {
             Action::Pull(pull) => pull::run(self, pull).await,
@@ -115,16 +108,14 @@ impl Run {
         }
     }
 
-    /// What has been done so far, in the order in which it was asked for.
+    /// All that was done so far.
     #[must_use]
-    pub fn records(&self) -> Vec<Record> {
-        self.journal.records()
-    }
-
-    /// The rows of `check`, once they are printed.
-    #[must_use]
-    pub fn facts(&self) -> Vec<Fact> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn done(&self) -> Done {
+        Done {
+            records: self.journal.records(),
+            facts: self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            seen: self.shapes(),
+        }
     }
 
     /// Gives the daemon's names that were borrowed back to what they were, each within a time. Broken off, it begins

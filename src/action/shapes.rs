@@ -1,23 +1,12 @@
 //! Platforms and sizes of the images that a run met, for the report on the commit. Nothing is asked of the registry for
 //! it: what was not met is not known.
 
-use super::Run;
+use super::{Run, SeenImage};
 use crate::names::Digest;
 use crate::names::platform::Platform;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, platforms};
 use std::sync::PoisonError;
-
-/// What is known of an image besides its name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shape {
-    /// Of its manifest.
-    pub digest: Digest,
-    /// Its platforms, in its own order; of several, each with its size where `check` has read it.
-    pub platforms: Vec<String>,
-    /// Bytes of its configurations and layers as the registry keeps them.
-    pub size: Option<u64>,
-}
 
 impl Run {
     /// The same run, which keeps shapes; without this none is kept.
@@ -28,8 +17,7 @@ impl Run {
     }
 
     /// The shapes of what was met so far.
-    #[must_use]
-    pub fn shapes(&self) -> Vec<Shape> {
+    pub(super) fn shapes(&self) -> Vec<SeenImage> {
         let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
         shapes.clone().unwrap_or_default()
     }
@@ -72,7 +60,7 @@ impl Run {
 }
 
 /// Adds to what is known of an image; what is known already stays where nothing new is.
-fn keep(shapes: &mut Vec<Shape>, digest: &Digest, platforms: Vec<String>, size: Option<u64>) {
+fn keep(shapes: &mut Vec<SeenImage>, digest: &Digest, platforms: Vec<String>, size: Option<u64>) {
     match shapes.iter_mut().find(|shape| shape.digest == *digest) {
         Some(shape) => {
             if !platforms.is_empty() {
@@ -80,7 +68,7 @@ fn keep(shapes: &mut Vec<Shape>, digest: &Digest, platforms: Vec<String>, size: 
             }
             shape.size = size.or(shape.size);
         }
-        None => shapes.push(Shape {
+        None => shapes.push(SeenImage {
             digest: digest.clone(),
             platforms,
             size,

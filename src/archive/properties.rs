@@ -4,7 +4,6 @@
 
 use super::tar_header::{BLOCK, header};
 use super::{ArchiveError, BlobSource, DockerArchive, Layout, Location, Transport};
-use crate::credential::Settled;
 use crate::explain::failure::Failure;
 use crate::input::Step;
 use crate::names::{Digest, Host};
@@ -182,11 +181,7 @@ fn graph(layout: &Arc<Layout>, root: crate::registry::Manifest) -> Result<Graph,
             in_pipe: false,
             working_folder: "/".into(),
         };
-        let settled = Settled {
-            candidates: Vec::new(),
-            warnings: Vec::new(),
-        };
-        let session = Session::new(network, &Host::bitbucket(), settled, &step, false);
+        let session = Session::new(network, &Host::bitbucket(), &[], &step, false);
         match tokio::runtime::Builder::new_current_thread().build() {
             Ok(runtime) => (runtime, session),
             Err(error) => panic!("{error}"),

@@ -11,7 +11,7 @@ pub mod yaml;
 mod yaml_size;
 
 use crate::files::shown;
-use crate::names::{BadReference, Host, Namespace, Reference, Tag, split_host};
+use crate::names::{BadReference, Host, Namespace, Reference, split_host};
 use crate::text::Quoted;
 use std::collections::HashMap;
 use std::fmt;
@@ -107,6 +107,13 @@ pub struct Discovered {
     pub is_cut: bool,
 }
 
+impl Discovered {
+    /// The images alone.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.images.iter().map(|(image, _)| image)
+    }
+}
+
 /// The images of `namespace.registry` that Dockerfiles and compose files of the clone name with their host: without one, a
 /// name in these files is Docker Hub's.
 #[must_use]
@@ -191,12 +198,7 @@ impl Discovery<'_> {
         };
         let is_ours = host == self.namespace.registry;
         match Reference::parse(image, self.namespace) {
-            Ok(mut reference) if is_ours => {
-                if reference.tag.is_none() && reference.digest.is_none() {
-                    reference.tag = Some(Tag::latest());
-                }
-                Ok(Some(reference))
-            }
+            Ok(reference) if is_ours => Ok(Some(reference.or_latest())),
             Err(bad) if is_ours || matches!(bad, BadReference::WrongHost { .. }) => Err(bad),
             Ok(_) | Err(_) => Ok(None),
         }

@@ -1,20 +1,21 @@
 //! Which credential signs in, decided before any connection is opened.
 //!
-//! [`value`] finds what is wrong with a value's form, [`kind`] tells what a token is by its looks, and [`settle()`] turns
+//! [`value`] finds what is wrong with a value's form, [`kind`] tells what a token is by its looks, and [`choose()`] turns
 //! the pipe's variables into the credentials that may be tried, in order. [`advice`] and [`warning`] say what was found;
 //! [`expiry`] reads the day that the user gives. Nothing here does I/O.
 
 pub mod advice;
+mod choose;
 pub mod expiry;
 pub(crate) mod jwt;
 pub mod kind;
-mod settle;
-mod survey;
 pub mod value;
 pub mod warning;
 
-pub use settle::{Given, Pair, Settled, Unsettled, settle};
-pub use survey::{Refused, Survey, survey};
+pub use advice::UnusableCredential;
+#[cfg(test)]
+pub(crate) use choose::tests::chosen;
+pub use choose::{Chosen, Given, Written, choose};
 
 use crate::text::Secret;
 use std::fmt;

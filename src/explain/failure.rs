@@ -1,10 +1,12 @@
 //! How a run fails, for the user: what happened, what to do, and the exit status that scripts can rely on.
 
+use crate::credential::UnusableCredential;
 use crate::docker_config::ConfigError;
 use crate::engine;
 use crate::explain::bitbucket::Doubt;
 use crate::files::OutputError;
-use crate::mistake::Mistake;
+use crate::mistake::Mistakes;
+use crate::names::AtLeastOne;
 use std::fmt;
 
 /// What kind of thing went wrong; decides the exit status.
@@ -97,7 +99,7 @@ impl fmt::Display for Failure {
 
 /// All that went wrong in a run; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failures(Vec<Failure>);
+pub struct Failures(AtLeastOne<Failure>);
 
 impl Failures {
     /// Several; `None` for none. Equal ones count once.
@@ -109,16 +111,16 @@ impl Failures {
                 distinct.push(failure);
             }
         }
-        (!distinct.is_empty()).then_some(Self(distinct))
+        AtLeastOne::of(distinct).map(Self)
     }
 
     /// These and one more.
     #[must_use]
-    pub fn and(mut self, failure: Failure) -> Self {
-        if !self.0.contains(&failure) {
-            self.0.push(failure);
+    pub fn and(self, failure: Failure) -> Self {
+        if self.0.contains(&failure) {
+            return self;
         }
-        self
+        Self(self.0.and([failure]))
     }
 
     /// Each of them.
@@ -129,20 +131,20 @@ impl Failures {
     /// Each of them, made into another.
     #[must_use]
     pub fn map(self, change: impl FnMut(Failure) -> Failure) -> Self {
-        Self(self.0.into_iter().map(change).collect())
+        Self(self.0.map(change))
     }
 
     /// The one that decides the exit status.
     #[must_use]
-    pub fn first(&self) -> &Failure {
-        // `of` and `From` make no empty list; were it empty after all, the fallback says so.
-        const NONE: &Failure = &Failure {
-            kind: Kind::Other,
-            message: String::new(),
-            hint: None,
-            doubt: None,
+    pub fn first<'a>(&'a self) -> &'a Failure {
+        let earlier = |first: &'a Failure, next: &'a Failure| {
+            if next.kind.rank() < first.kind.rank() {
+                next
+            } else {
+                first
+            }
         };
-        self.0.iter().min_by_key(|failure| failure.kind.rank()).unwrap_or(NONE)
+        self.0.iter().fold(self.0.first(), earlier)
     }
 
     /// The exit status.
@@ -163,19 +165,24 @@ impl IntoIterator for Failures {
 
 impl From<Failure> for Failures {
     fn from(failure: Failure) -> Self {
-        Self(vec![failure])
+        Self(failure.into())
     }
 }
 
-impl From<Vec<Mistake>> for Failures {
-    fn from(mistakes: Vec<Mistake>) -> Self {
-        let failures = mistakes.iter().map(|mistake| Failure {
+impl From<Mistakes> for Failures {
+    fn from(mistakes: Mistakes) -> Self {
+        Self(mistakes.map(|mistake| Failure {
             kind: Kind::Variables,
             message: mistake.to_string(),
             hint: None,
             doubt: None,
-        });
-        Self(failures.collect())
+        }))
+    }
+}
+
+impl From<&UnusableCredential> for Failure {
+    fn from(why: &UnusableCredential) -> Self {
+        Self::new(Kind::Credential, why.message(), why.hint())
     }
 }
 

@@ -1,98 +1,294 @@
-//! The variables of each action: which images, from where, to where, under which tags.
+//! The actions, and what those ask that have no file of their own.
 
-use super::{Action, Check, Login, Pull, Push, Retag, Source, Step};
-use crate::archive::{Location, Transport};
-use crate::files::{Output, shown};
-use crate::input::variables::ACTIONS;
+use super::images::{DOCKER, transport};
+use super::{Check, Checkup, Copy, Destination, OnExisting, Push, Read};
+use crate::clone::Discovered;
+use crate::credential::Credential;
+use crate::files::Output;
 use crate::mistake::Mistake;
-use crate::names::{BadReference, Host, Namespace, Reference, Repository, Tag, split, split_host};
+use crate::names::platform::Platform;
+use crate::names::{AtLeastOne, Host, Reference, Tag};
+use crate::text::Secret;
+use serde::Deserialize;
+use std::fmt;
 use std::path::Path;
 
-/// How skopeo begins the name of an image in a registry. Here it needs no such word.
-pub(super) const DOCKER: &str = "docker://";
+/// What the pipe can do, as `ACTION` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActionName {
+    /// `pull`.
+    Pull,
+    /// `retag`.
+    Retag,
+    /// `push`.
+    Push,
+    /// `copy`.
+    Copy,
+    /// `login`.
+    Login,
+    /// `check`.
+    Check,
+}
 
-impl Check<'_> {
-    pub(super) fn action(&mut self, namespace: &Namespace, step: &Step) -> Option<Action> {
-        let written = self
-            .variables
-            .scalars
-            .action
-            .clone()
-            .unwrap_or_else(|| "pull".to_owned());
-        match written.trim().to_ascii_lowercase().as_str() {
-            "pull" => self.pull(namespace, step).map(Action::Pull),
-            "retag" => self.retag(namespace).map(Action::Retag),
-            "push" => self.push(namespace, step).map(Action::Push),
-            "copy" => Some(Action::Copy(self.copy(namespace))),
-            "login" => self.login(step).map(Action::Login),
-            "check" => Some(Action::Check(self.checkup(namespace, step))),
-            _ => {
-                self.mistake(Mistake::new(
-                    "ACTION",
-                    &written,
-                    "there is no such action",
-                    format!("write one of `{}`", ACTIONS.join("`, `")),
-                ));
-                None
-            }
+impl ActionName {
+    /// Each of them.
+    pub const ALL: [Self; 6] = [
+        Self::Pull,
+        Self::Retag,
+        Self::Push,
+        Self::Copy,
+        Self::Login,
+        Self::Check,
+    ];
+
+    /// Reads `ACTION`, which is `pull` where it is not set; `None` for what is no action.
+    #[must_use]
+    pub fn of(written: Option<&str>) -> Option<Self> {
+        let written = written.map_or(Self::Pull.as_str(), str::trim);
+        Self::ALL
+            .into_iter()
+            .find(|name| name.as_str().eq_ignore_ascii_case(written))
+    }
+
+    /// As `ACTION` names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Retag => "retag",
+            Self::Push => "push",
+            Self::Copy => "copy",
+            Self::Login => "login",
+            Self::Check => "check",
+        }
+    }
+}
+
+impl fmt::Display for ActionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Every variable of the pipe that a user may set, with the actions that use it.
+pub const NAMES: [(&str, &[ActionName]); 29] = {
+    use ActionName::{Check, Copy, Login, Pull, Push, Retag};
+    const ALL: &[ActionName] = &ActionName::ALL;
+    [
+        ("ACTION", ALL),
+        ("IMAGES", &[Pull, Copy, Check]),
+        ("SOURCE", &[Retag, Push, Copy]),
+        ("TARGET", &[Push, Copy, Check]),
+        ("TAGS", &[Retag, Push, Copy]),
+        ("TO", &[Pull]),
+        ("PLATFORM", &[Pull, Push, Copy]),
+        ("ON_EXISTING", &[Retag, Push, Copy]),
+        ("ATLASSIAN_ACCOUNT_EMAIL", ALL),
+        ("ATLASSIAN_API_TOKEN", ALL),
+        ("BITBUCKET_PACKAGES_USERNAME", ALL),
+        ("BITBUCKET_PACKAGES_TOKEN", ALL),
+        ("CREDENTIAL", ALL),
+        ("ALLOW_UNSUPPORTED_TOKEN", ALL),
+        ("TOKEN_EXPIRES_ON", ALL),
+        ("SOURCE_USERNAME", &[Copy]),
+        ("SOURCE_PASSWORD", &[Copy]),
+        ("REFERRERS", &[Copy]),
+        ("SHARD", &[Copy]),
+        ("DOCKER_CONFIG", &[Login]),
+        ("REGISTRY", ALL),
+        ("CA_CERTIFICATE", ALL),
+        ("REPORT", ALL),
+        ("OUTPUT_ENV", ALL),
+        ("CODE_INSIGHTS", ALL),
+        ("CONCURRENCY", ALL),
+        ("RETRIES", ALL),
+        ("TIMEOUT", ALL),
+        ("DEBUG", ALL),
+    ]
+};
+
+/// What is written in each variable that is no list, and what Pipelines says; empty ones are absent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are the variables'")]
+pub struct Scalars {
+    pub action: Option<String>,
+    pub source: Option<String>,
+    pub target: Option<String>,
+    pub to: Option<String>,
+    pub platform: Option<String>,
+    pub on_existing: Option<String>,
+    pub atlassian_account_email: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub atlassian_api_token: Option<Secret>,
+    pub bitbucket_packages_username: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub bitbucket_packages_token: Option<Secret>,
+    pub credential: Option<String>,
+    pub allow_unsupported_token: Option<String>,
+    pub token_expires_on: Option<String>,
+    pub source_username: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub source_password: Option<Secret>,
+    pub referrers: Option<String>,
+    pub shard: Option<String>,
+    pub docker_config: Option<String>,
+    pub registry: Option<String>,
+    pub ca_certificate: Option<String>,
+    pub report: Option<String>,
+    pub output_env: Option<String>,
+    pub code_insights: Option<String>,
+    pub concurrency: Option<String>,
+    pub retries: Option<String>,
+    pub timeout: Option<String>,
+    pub debug: Option<String>,
+    pub bitbucket_workspace: Option<String>,
+    pub bitbucket_repo_full_name: Option<String>,
+    pub bitbucket_repo_slug: Option<String>,
+    pub bitbucket_commit: Option<String>,
+    pub bitbucket_build_number: Option<String>,
+    pub bitbucket_clone_dir: Option<String>,
+    pub bitbucket_pipe_storage_dir: Option<String>,
+    pub bitbucket_parallel_step: Option<String>,
+    pub bitbucket_parallel_step_count: Option<String>,
+    pub docker_host: Option<String>,
+    pub no_color: Option<String>,
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+}
+
+/// `ACTION` with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Images into the step's daemon.
+    Pull(Pull),
+    /// More tags for an image of the registry.
+    Retag(Retag),
+    /// An image of the step's daemon into the registry.
+    Push(Push),
+    /// Images from repository to repository, or from another registry.
+    Copy(Copy),
+    /// A Docker `config.json`.
+    Login(Login),
+    /// Nothing but a look at everything.
+    Check(Checkup),
+}
+
+/// `ACTION: pull`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pull {
+    /// The images, each once.
+    pub images: AtLeastOne<Reference>,
+    /// Where the images were found, if `IMAGES` did not name them.
+    pub discovered: Option<Discovered>,
+    /// Which platform, if not the daemon's, or all.
+    pub platform: Option<Platform>,
+    /// Where to.
+    pub to: Destination,
+}
+
+/// `ACTION: retag`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retag {
+    /// The image that is there.
+    pub source: Reference,
+    /// The tags to set.
+    pub tags: AtLeastOne<Tag>,
+    /// What to do with tags that point elsewhere.
+    pub on_existing: OnExisting,
+}
+
+/// `ACTION: login`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The folder of `config.json`.
+    pub folder: Output,
+}
+
+impl Action {
+    /// The credential of another registry, and which one that is.
+    #[must_use]
+    pub fn source_credential(&self) -> Option<(Host, Credential)> {
+        match self {
+            Self::Copy(copy) => copy.source_credential.clone(),
+            _ => None,
         }
     }
 
-    fn pull(&mut self, namespace: &Namespace, step: &Step) -> Option<Pull> {
-        let mut images = self.images(namespace);
-        let discovered = if self.variables.images.is_empty() {
-            let discovered = self.discovered(namespace, step);
-            images.extend(discovered.images.iter().map(|(image, _)| image.clone()));
-            Some(discovered)
-        } else {
-            None
-        };
-        let platform = self.platform();
-        let to = self.destination(images.len() > 1, step)?;
-        Some(Pull {
-            images,
-            discovered,
-            platform,
-            to,
+    /// Whether it needs the right to write to the registry. `check` only tries whether it has that.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        match self {
+            Self::Retag(_) | Self::Push(_) | Self::Copy(_) => true,
+            Self::Check(check) => !check.targets.is_empty(),
+            Self::Pull(_) | Self::Login(_) => false,
+        }
+    }
+}
+
+impl Check<'_> {
+    /// What the action asks. `discovered` is what the clone names, where it was looked through.
+    pub(super) fn action(&mut self, discovered: Option<Discovered>) -> Read<Action> {
+        Ok(match self.action {
+            Some(ActionName::Pull) => Action::Pull(self.pull(discovered)?),
+            Some(ActionName::Retag) => Action::Retag(self.retag()?),
+            Some(ActionName::Push) => Action::Push(self.push()?),
+            Some(ActionName::Copy) => Action::Copy(self.copy()?),
+            Some(ActionName::Login) => Action::Login(self.login()?),
+            Some(ActionName::Check) => Action::Check(self.checkup(discovered)),
+            None => {
+                let written = self.variables.scalars.action.as_deref().unwrap_or_default();
+                let names = ActionName::ALL.map(|name| format!("`{name}`")).join(", ");
+                return Err(self.mistake(Mistake::new(
+                    "ACTION",
+                    written,
+                    "there is no such action",
+                    format!("write one of {names}"),
+                )));
+            }
         })
     }
 
-    /// `IMAGES`, each once.
-    pub(super) fn images(&mut self, namespace: &Namespace) -> Vec<Reference> {
-        let mut images: Vec<Reference> = Vec::new();
-        for text in &self.variables.images {
-            if let Some(mistake) = of_no_registry(text, text, namespace) {
-                self.mistake(mistake);
-                continue;
+    fn pull(&mut self, discovered: Option<Discovered>) -> Read<Pull> {
+        let (images, discovered) = match self.images() {
+            Ok(None) => {
+                let discovered = discovered.unwrap_or_default();
+                let images = AtLeastOne::of(discovered.references().cloned().collect());
+                (images.ok_or_else(|| self.no_images(&discovered)), Some(discovered))
             }
-            match Reference::parse(text, namespace) {
-                Ok(mut image) => {
-                    if image.tag.is_none() && image.digest.is_none() {
-                        image.tag = Some(Tag::latest());
-                    }
-                    if !images.contains(&image) {
-                        images.push(image);
-                    }
-                }
-                Err(bad) => self.mistake(Mistake::new("IMAGES", text, bad.to_string(), bad.hint())),
-            }
-        }
-        images
+            Ok(Some(images)) => (Ok(images), None),
+            Err(mistake) => (Err(mistake), None),
+        };
+        let several = images
+            .as_ref()
+            .map_or(self.variables.images.len(), |images| images.len())
+            > 1;
+        let platform = self.platform();
+        let to = self.destination(several);
+        Ok(Pull {
+            images: images?,
+            discovered,
+            platform,
+            to: to?,
+        })
     }
 
-    fn retag(&mut self, namespace: &Namespace) -> Option<Retag> {
-        let tags = self.tags();
-        if self.variables.tags.is_empty() {
-            self.mistake(Mistake::unshown(
-                "TAGS",
-                "`retag` needs the tags to set",
-                "write `TAGS: '1.4.2 latest'` or a list",
-            ));
-        }
-        if let Some(target) = self.variables.scalars.target.clone() {
+    fn retag(&mut self) -> Read<Retag> {
+        let tags = self.tags().and_then(|tags| {
+            let none = || {
+                self.mistake(Mistake::unshown(
+                    "TAGS",
+                    "`retag` needs the tags to set",
+                    "write `TAGS: '1.4.2 latest'` or a list",
+                ))
+            };
+            AtLeastOne::of(tags).ok_or_else(none)
+        });
+        if let Some(target) = self.variables.scalars.target.as_deref() {
             self.mistake(Mistake::new(
                 "TARGET",
-                &target,
+                target,
                 "`retag` stays in the repository of `SOURCE`",
                 "leave it out; to bring an image to another repository use `ACTION: copy`",
             ));
@@ -102,312 +298,39 @@ impl Check<'_> {
             "`retag` needs the image that is in the registry",
             "write `SOURCE: package:tag`",
         )?;
-        if let Some(transport) = transport(&source).filter(|transport| *transport != DOCKER) {
-            self.mistake(Mistake::new(
+        if let Some(transport) = transport(source).filter(|transport| *transport != DOCKER) {
+            return Err(self.mistake(Mistake::new(
                 "SOURCE",
-                &source,
+                source,
                 format!("`retag` works inside the registry, not on `{transport}`"),
                 "write `package:tag`, or use `ACTION: push` for an image built in this step",
-            ));
-            return None;
+            )));
         }
-        match Reference::parse(&source, namespace) {
-            Ok(source) if *source.repository.host() == namespace.registry => Some(Retag {
-                source,
-                tags,
-                on_existing,
-            }),
-            Ok(other) => {
-                self.mistake(Mistake::new(
-                    "SOURCE",
-                    &source,
-                    format!(
-                        "it is on `{}`, but `REGISTRY` is `{}`",
-                        other.repository.host(),
-                        namespace.registry
-                    ),
-                    "`retag` stays in one repository of `REGISTRY`",
-                ));
-                None
+        let registry = &self.namespace.registry;
+        let mistake = match Reference::parse(source, &self.namespace) {
+            Ok(source) if source.repository.host() == registry => {
+                return Ok(Retag {
+                    source,
+                    tags: tags?,
+                    on_existing,
+                });
             }
-            Err(bad) => {
-                self.mistake(Mistake::new("SOURCE", &source, bad.to_string(), bad.hint()));
-                None
-            }
-        }
-    }
-
-    fn push(&mut self, namespace: &Namespace, step: &Step) -> Option<Push> {
-        let on_existing = self.on_existing();
-        let platform = self.platform();
-        let mut tags = self.tags();
-        let target = self.target(namespace);
-        let required = self.required_source(
-            "`push` needs the image that the step has built",
-            "write the name given to `docker build -t`, as in `SOURCE: api:build`, or an archive, as in `oci-archive:FILE`",
-        );
-        let Some(written) = required else {
-            // Only an archive would do without; all mistakes are told at once.
-            self.daemon();
-            return None;
-        };
-        let (source, name) = self.push_source(&written, step)?;
-        let parts = name.as_deref().map_or(Ok((None, None)), daemon_name);
-        let (name_part, source_tag) = match (parts, &source) {
-            (_, Source::Archive(location)) if name.is_none() => (None, layout_tag(location)),
-            (Ok(parts), _) => parts,
-            // An archive may hold an image under any name; it then names no target.
-            (Err(_), Source::Archive(_)) => (None, None),
-            (Err(bad), Source::Daemon(..)) => {
-                let cure = "write the name that `docker image ls` shows, with its tag";
-                self.mistake(Mistake::new("SOURCE", &written, bad.to_string(), cure));
-                return None;
-            }
-        };
-        let (target, target_tag) = match target {
-            Some(target) => target?,
-            None => (self.derived_target(&written, name_part, namespace)?, None),
-        };
-        match target_tag {
-            Some(tag) if !self.variables.tags.is_empty() => {
-                let written = self.variables.scalars.target.clone().unwrap_or_default();
-                self.mistake(Mistake::new(
-                    "TARGET",
-                    &written,
-                    format!("it has the tag `{tag}`, and `TAGS` is set too"),
-                    "write the tags in one of them",
-                ));
-            }
-            Some(tag) => tags = vec![tag],
-            None if tags.is_empty() => tags = vec![source_tag.unwrap_or_else(Tag::latest)],
-            None => {}
-        }
-        Some(Push {
-            source,
-            target,
-            tags,
-            platform,
-            on_existing,
-        })
-    }
-
-    /// `SOURCE` of `push`, and the image's name, as far as it has one.
-    fn push_source(&mut self, written: &str, step: &Step) -> Option<(Source, Option<String>)> {
-        let mistake = match Location::parse(written) {
-            Ok(Some(mut location)) => {
-                location.path = step.working_folder.join(&location.path);
-                let name = archive_name(&location);
-                return Some((Source::Archive(location), name));
-            }
-            Err(bad) => Mistake::new("SOURCE", written, bad.to_string(), bad.hint()),
-            Ok(None) if is_path(written) => Mistake::new(
-                "SOURCE",
-                written,
-                "it is a path, and a path needs its form before it",
-                format!(
-                    "write `docker-archive:{}` for what `docker save` wrote, else `oci-archive:FILE` or `oci:FOLDER`",
-                    shown(Path::new(written))
-                ),
-            ),
-            Ok(None) => {
-                let name = written.strip_prefix("docker-daemon:").unwrap_or(written).to_owned();
-                match transport(&name) {
-                    None => return Some((Source::Daemon(name.clone(), self.daemon()?), Some(name))),
-                    Some(DOCKER) => Mistake::new(
-                        "SOURCE",
-                        written,
-                        format!("`push` does not read `{DOCKER}`"),
-                        "for an image of a registry use `ACTION: copy`",
-                    ),
-                    Some(transport) => Mistake::new(
-                        "SOURCE",
-                        written,
-                        format!("`push` does not read `{transport}`"),
-                        "write the image's name in the Docker daemon, `docker-archive:FILE`, `oci-archive:FILE` or `oci:FOLDER`",
-                    ),
-                }
-            }
-        };
-        self.mistake(mistake);
-        None
-    }
-
-    fn login(&mut self, step: &Step) -> Option<Login> {
-        if let Some(text) = &self.variables.scalars.docker_config {
-            self.output_path("DOCKER_CONFIG", text, Path::new(text.trim()), step)
-                .map(|folder| Login { folder })
-        } else {
-            Some(Login {
-                folder: Output::new(step.clone_or_working_folder().join(".docker"), step.bound()),
-            })
-        }
-    }
-
-    /// The repository that the source goes to if `TARGET` says nothing.
-    fn derived_target(&mut self, source: &str, name: Option<&str>, namespace: &Namespace) -> Option<Repository> {
-        let mistake = match name.map(|name| same_name(name, namespace)) {
-            Some(Ok(repository)) => return Some(repository),
-            Some(Err(bad)) => Mistake::new(
+            Ok(other) => Mistake::new(
                 "SOURCE",
                 source,
-                format!("no target follows from it: {bad}"),
-                "write `TARGET: package`",
+                format!("it is on `{}`, but `REGISTRY` is `{registry}`", other.repository.host()),
+                "`retag` stays in one repository of `REGISTRY`",
             ),
-            None => {
-                let is_archive = matches!(Location::parse(source), Ok(Some(_)));
-                let problem = if is_archive {
-                    "no target follows from it"
-                } else {
-                    "it is an image ID, which names no target"
-                };
-                Mistake::new("SOURCE", source, problem, "write `TARGET: package`")
-            }
+            Err(bad) => Mistake::new("SOURCE", source, bad.to_string(), bad.hint()),
         };
-        self.mistake(mistake);
-        None
+        Err(self.mistake(mistake))
     }
 
-    fn required_source(&mut self, problem: &str, cure: &str) -> Option<String> {
-        let source = self
-            .variables
-            .scalars
-            .source
-            .as_deref()
-            .map(str::trim)
-            .filter(|source| !source.is_empty());
-        if source.is_none() {
-            self.mistake(Mistake::unshown("SOURCE", problem, cure));
-        }
-        source.map(str::to_owned)
-    }
-
-    /// `TARGET`: absent, or a repository with an optional tag, or a mistake that has been noted.
-    #[allow(clippy::option_option, reason = "absent and mistaken are two answers")]
-    pub(super) fn target(&mut self, namespace: &Namespace) -> Option<Option<(Repository, Option<Tag>)>> {
-        let scalars = &self.variables.scalars;
-        let written = scalars.target.as_deref().map(str::trim);
-        let written = written.filter(|target| !target.is_empty())?;
-        Some(self.one_target(written, namespace))
-    }
-
-    /// One repository of `TARGET` with an optional tag; `None` for a mistake that has been noted.
-    pub(super) fn one_target(&mut self, written: &str, namespace: &Namespace) -> Option<(Repository, Option<Tag>)> {
-        let mistake = match Reference::parse(written, namespace) {
-            Err(bad) => Mistake::new("TARGET", written, bad.to_string(), bad.hint()),
-            Ok(Reference { digest: Some(_), .. }) => Mistake::new(
-                "TARGET",
-                written,
-                "it has a digest, which the image itself decides",
-                "write `package` or `package:tag`",
-            ),
-            Ok(target) if *target.repository.host() != namespace.registry => Mistake::new(
-                "TARGET",
-                written,
-                format!(
-                    "it is on `{}`, but what is written goes to `REGISTRY`, `{}`",
-                    target.repository.host(),
-                    namespace.registry
-                ),
-                "write `package` or `workspace/package` without a host",
-            ),
-            Ok(target) => return Some((target.repository, target.tag)),
+    fn login(&mut self) -> Read<Login> {
+        let folder = match self.variables.scalars.docker_config.as_deref() {
+            Some(text) => self.output_path("DOCKER_CONFIG", text, Path::new(text.trim()))?,
+            None => Output::new(self.step.clone_or_working_folder().join(".docker"), self.step.bound()),
         };
-        self.mistake(mistake);
-        None
+        Ok(Login { folder })
     }
-
-    pub(super) fn tags(&mut self) -> Vec<Tag> {
-        let mut tags = Vec::new();
-        for text in &self.variables.tags {
-            match Tag::parse(text) {
-                Ok(tag) if !tags.contains(&tag) => tags.push(tag),
-                Ok(_) => {}
-                Err(_) if text.contains(':') && !text.starts_with('/') => {
-                    self.mistake(Mistake::new(
-                        "TAGS",
-                        text,
-                        "it is a whole reference",
-                        "write the tags alone, as in `1.4.2 latest`",
-                    ));
-                }
-                Err(bad) => self.mistake(Mistake::new("TAGS", text, bad.to_string(), bad.hint())),
-            }
-        }
-        tags
-    }
-}
-
-/// The transport that a source begins with, as skopeo spells them.
-pub(super) fn transport(source: &str) -> Option<&'static str> {
-    [
-        "docker-daemon:",
-        "docker-archive:",
-        "oci-archive:",
-        "oci:",
-        DOCKER,
-        "dir:",
-        "containers-storage:",
-    ]
-    .into_iter()
-    .find(|transport| source.starts_with(transport))
-}
-
-/// The mistake of an item of `IMAGES`, written as `text`, whose `source` lies in an archive or daemon. A package may be
-/// called `oci` or `dir`.
-pub(super) fn of_no_registry(text: &str, source: &str, namespace: &Namespace) -> Option<Mistake> {
-    let transport = transport(source).filter(|transport| *transport != DOCKER)?;
-    if matches!(transport, "oci:" | "dir:") && Reference::parse(source, namespace).is_ok() {
-        return None;
-    }
-    let problem = format!("it names images of registries, not `{transport}`");
-    let cure = "for archives, layouts and the daemon use `ACTION: push`";
-    Some(Mistake::new("IMAGES", text, problem, cure))
-}
-
-/// Whether a text without transport is rather a path than the name of an image in a daemon.
-fn is_path(text: &str) -> bool {
-    let begins = ["/", "./", "../"].iter().any(|begin| text.starts_with(begin));
-    let ends = [".tar", ".tar.gz", ".tgz"].iter().any(|end| text.ends_with(end));
-    begins || (ends && !text.contains(':'))
-}
-
-/// The name of an archive's image that a target may follow from: a docker-archive names images as a daemon does; of a
-/// layout's names only a full reference is one.
-fn archive_name(location: &Location) -> Option<String> {
-    let name = location.name.clone().filter(|name| !name.starts_with('@'))?;
-    (location.transport == Transport::DockerArchive || name.contains('/')).then_some(name)
-}
-
-/// The tag by which a layout names an image that it gives no full reference.
-fn layout_tag(location: &Location) -> Option<Tag> {
-    let name = location.name.as_deref().filter(|name| !name.contains(['@', '/']))?;
-    name.rsplit(':').next().and_then(|tag| Tag::parse(tag).ok())
-}
-
-/// Name without tag, and tag, of an image as a daemon has it; no name for an ID, whole or as `docker image ls` cuts it.
-#[allow(clippy::type_complexity, reason = "two halves of one name")]
-fn daemon_name(text: &str) -> Result<(Option<&str>, Option<Tag>), BadReference> {
-    let hexadecimal = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let is_id = match text.strip_prefix("sha256:") {
-        Some(id) => id.len() >= 12 && hexadecimal(id),
-        None => matches!(text.len(), 12 | 64) && hexadecimal(text),
-    };
-    if is_id {
-        return Ok((None, None));
-    }
-    let (name, tag, _) = split(text)?;
-    Ok((Some(name), tag.map(Tag::parse).transpose()?))
-}
-
-/// The repository that a daemon's image goes to if nothing else is said: of the same name, in this workspace;
-/// of a foreign name its last part.
-pub(super) fn same_name(name: &str, namespace: &Namespace) -> Result<Repository, BadReference> {
-    let own = match split_host(name) {
-        (Some(host), path) if Host::parse(host)? == namespace.registry => {
-            return Repository::new(namespace.registry.clone(), path);
-        }
-        (Some(_), path) => path.rsplit('/').next().unwrap_or(path),
-        (None, path) => path,
-    };
-    Reference::parse(own, namespace).map(|reference| reference.repository)
 }

@@ -1,30 +1,37 @@
 //! `ACTION: check`: what is looked at. Whatever it finds is told in its table, so that nothing there is a mistake but a name
 //! that is none.
 
-use super::{Check, Checkup, Step};
-use crate::names::Namespace;
+use super::Check;
+use crate::clone::Discovered;
+use crate::names::{Reference, Repository, Tag};
+
+/// `ACTION: check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkup {
+    /// The images to look for, each once; perhaps none.
+    pub images: Vec<Reference>,
+    /// Where the images were found, if `IMAGES` did not name them.
+    pub discovered: Option<Discovered>,
+    /// Where somebody wants to write, each once, and the tag to set.
+    pub targets: Vec<(Repository, Option<Tag>)>,
+}
 
 impl Check<'_> {
-    pub(super) fn checkup(&mut self, namespace: &Namespace, step: &Step) -> Checkup {
-        let mut images = self.images(namespace);
-        let discovered = self
-            .variables
-            .images
-            .is_empty()
-            .then(|| crate::clone::images(step.clone_or_working_folder(), namespace));
-        images.extend(
-            discovered
-                .iter()
-                .flat_map(|discovered| &discovered.images)
-                .map(|(image, _)| image.clone()),
-        );
-        let written = self.variables.scalars.target.clone().unwrap_or_default();
+    pub(super) fn checkup(&mut self, discovered: Option<Discovered>) -> Checkup {
+        // A mistake in them ends the run.
+        let named = self.images().ok().flatten();
+        let images = match (named, &discovered) {
+            (Some(images), _) => images.into_iter().collect(),
+            (None, Some(discovered)) => discovered.references().cloned().collect(),
+            (None, None) => Vec::new(),
+        };
+        let written = self.variables.scalars.target.as_deref().unwrap_or_default();
         let mut targets = Vec::new();
         for text in written.split(|c: char| c.is_whitespace() || c == ',') {
             if text.is_empty() {
                 continue;
             }
-            let Some(target) = self.one_target(text, namespace) else {
+            let Ok(target) = self.one_target(text) else {
                 continue;
             };
             if !targets.contains(&target) {

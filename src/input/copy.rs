@@ -1,19 +1,19 @@
 //! `ACTION: copy`, checked: which images go where.
 
-use super::actions::{DOCKER, of_no_registry, same_name, transport};
+use super::images::{DOCKER, of_no_registry, same_name, transport};
 use super::selection::{Selection, Shard, pattern};
-use super::{Check, OnExisting};
+use super::{Check, OnExisting, Read};
 use crate::credential::{Credential, Source};
 use crate::mistake::Mistake;
 use crate::names::platform::Platform;
-use crate::names::{Host, Namespace, Reference, Repository, Tag, split, split_host};
+use crate::names::{AtLeastOne, Host, Reference, Repository, Tag, split, split_host};
 use crate::text::Quoted;
 
 /// `ACTION: copy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
-    /// What goes where, in the order asked for; at least one.
-    pub items: Vec<Item>,
+    /// What goes where, in the order asked for.
+    pub items: AtLeastOne<Item>,
     /// One platform instead of all.
     pub platform: Option<Platform>,
     /// What to do with tags that point elsewhere.
@@ -38,48 +38,39 @@ pub struct Item {
 }
 
 impl Check<'_> {
-    pub(super) fn copy(&mut self, namespace: &Namespace) -> Copy {
-        let mistakes = self.mistakes.len();
-        let items = self.items(namespace);
-        let all_known = self.mistakes.len() == mistakes;
+    pub(super) fn copy(&mut self) -> Read<Copy> {
+        let items = self.items();
         let platform = self.platform();
         let on_existing = self.on_existing();
         let scalars = &self.variables.scalars;
-        let (referrers, shard) = (scalars.referrers.clone(), scalars.shard.clone());
-        self.boolean("REFERRERS", referrers.as_deref());
-        self.boolean("SHARD", shard.as_deref());
-        let shard = if super::is_on(shard.as_deref()) {
-            self.shard()
-        } else {
-            None
-        };
-        let source_credential = self.source_credential(&items, all_known, namespace);
-        Copy {
-            items,
+        let referrers = self.switch("REFERRERS", scalars.referrers.as_deref());
+        let is_share = self.switch("SHARD", scalars.shard.as_deref());
+        let shard = if is_share { self.shard() } else { None };
+        let source_credential = self.source_credential(&items);
+        Ok(Copy {
+            items: items.transpose()?,
             platform,
             on_existing,
-            referrers: super::is_on(referrers.as_deref()),
+            referrers,
             shard,
             source_credential,
-        }
+        })
     }
 
-    fn items(&mut self, namespace: &Namespace) -> Vec<Item> {
-        let source = self.variables.scalars.source.clone();
-        let images = self.variables.images.clone();
-        match (source, images.is_empty()) {
-            (Some(source), false) => {
+    fn items(&mut self) -> AtLeastOne<Read<Item>> {
+        let source = self.variables.scalars.source.as_deref();
+        let images = AtLeastOne::of(self.variables.images.iter().collect());
+        match (source, images) {
+            (Some(source), Some(_)) => {
                 let cure = "write one image in `SOURCE`, or several in `IMAGES` as `source` or `source=target`";
-                self.mistake(Mistake::new("SOURCE", &source, "`IMAGES` is set too", cure));
-                Vec::new()
+                Err(self.mistake(Mistake::new("SOURCE", source, "`IMAGES` is set too", cure))).into()
             }
-            (None, true) => {
+            (None, None) => {
                 let cure = "write `SOURCE: docker.io/library/node:20` or `IMAGES: 'docker.io/node:20 docker.io/redis:7=cache:7'`";
-                self.mistake(Mistake::unshown("SOURCE", "`copy` needs what to copy", cure));
-                Vec::new()
+                Err(self.mistake(Mistake::unshown("SOURCE", "`copy` needs what to copy", cure))).into()
             }
-            (Some(source), true) => self.single(source.trim(), namespace).into_iter().collect(),
-            (None, false) => {
+            (Some(source), None) => self.single(source.trim()).into(),
+            (None, Some(images)) => {
                 for name in ["TARGET", "TAGS"] {
                     if self.variables.set.contains(&name) {
                         self.mistake(Mistake::unshown(
@@ -89,55 +80,42 @@ impl Check<'_> {
                         ));
                     }
                 }
-                images.iter().filter_map(|text| self.listed(text, namespace)).collect()
+                images.map(|text| self.listed(text))
             }
         }
     }
 
     /// `SOURCE`, `TARGET` and `TAGS`.
-    fn single(&mut self, source: &str, namespace: &Namespace) -> Option<Item> {
+    fn single(&mut self, source: &str) -> Read<Item> {
         let tags = self.tags();
-        let target = self.target(namespace);
+        let target = self.target();
         if let Some(transport) = transport(source).filter(|transport| *transport != DOCKER) {
+            let problem = format!("`copy` reads registries, not `{transport}`");
             let cure = "for archives, layouts and the daemon use `ACTION: push`";
-            self.mistake(Mistake::new(
-                "SOURCE",
-                source,
-                format!("`copy` reads registries, not `{transport}`"),
-                cure,
-            ));
-            return None;
+            return Err(self.mistake(Mistake::new("SOURCE", source, problem, cure)));
         }
-        let selection = self.selection("SOURCE", source, namespace)?;
-        let (target, target_tag) = match target {
-            Some(target) => target?,
-            None => (self.derived("SOURCE", source, &selection, namespace)?, None),
+        let selection = self.selection("SOURCE", source)?;
+        let (target, target_tag) = match target? {
+            Some(target) => target,
+            None => (self.derived("SOURCE", source, &selection)?, None),
         };
-        if target_tag.is_some() && !tags.is_empty() {
-            let written = self.variables.scalars.target.clone().unwrap_or_default();
-            self.mistake(Mistake::new(
+        if target_tag.is_some() && !self.variables.tags.is_empty() {
+            let written = self.variables.scalars.target.as_deref().unwrap_or_default();
+            let problem = "it has a tag, and `TAGS` is set too";
+            return Err(self.mistake(Mistake::new(
                 "TARGET",
-                &written,
-                "it has a tag, and `TAGS` is set too",
+                written,
+                problem,
                 "write the tags in one of them",
-            ));
-            return None;
+            )));
         }
-        self.item(
-            "SOURCE",
-            source,
-            selection,
-            target,
-            if tags.is_empty() {
-                target_tag.into_iter().collect()
-            } else {
-                tags
-            },
-        )
+        let mut tags = tags?;
+        tags.extend(target_tag);
+        self.item("SOURCE", source, selection, target, tags)
     }
 
     /// `source` or `source=target`.
-    fn listed(&mut self, text: &str, namespace: &Namespace) -> Option<Item> {
+    fn listed(&mut self, text: &str) -> Read<Item> {
         let (source, target) = match text.split_once('=') {
             Some((source, target)) => (source, Some(target)),
             None => (text, None),
@@ -149,47 +127,38 @@ impl Check<'_> {
         };
         if let Some(lacking) = lacking {
             let cure = "write `source=target` without spaces, and check that the variables in it are set in this step";
-            self.mistake(Mistake::new("IMAGES", text, lacking, cure));
-            return None;
+            return Err(self.mistake(Mistake::new("IMAGES", text, lacking, cure)));
         }
-        if let Some(mistake) = of_no_registry(text, source, namespace) {
-            self.mistake(mistake);
-            return None;
+        if let Some(mistake) = of_no_registry(text, source, &self.namespace) {
+            return Err(self.mistake(mistake));
         }
-        let selection = self.selection("IMAGES", source, namespace)?;
+        let selection = self.selection("IMAGES", source)?;
         let Some(target) = target else {
-            let derived = self.derived("IMAGES", source, &selection, namespace)?;
+            let derived = self.derived("IMAGES", source, &selection)?;
             return self.item("IMAGES", text, selection, derived, Vec::new());
         };
-        match Reference::parse(target, namespace) {
-            Err(bad) => self.mistake(Mistake::new("IMAGES", text, bad.to_string(), bad.hint())),
-            Ok(target) if target.digest.is_some() => {
-                self.mistake(Mistake::new(
-                    "IMAGES",
-                    text,
-                    "its target has a digest, which the image itself decides",
-                    "write `source=target:tag`",
-                ));
-            }
-            Ok(target) if *target.repository.host() != namespace.registry => {
+        let registry = &self.namespace.registry;
+        let mistake = match Reference::parse(target, &self.namespace) {
+            Err(bad) => Mistake::new("IMAGES", text, bad.to_string(), bad.hint()),
+            Ok(target) if target.digest.is_some() => Mistake::new(
+                "IMAGES",
+                text,
+                "its target has a digest, which the image itself decides",
+                "write `source=target:tag`",
+            ),
+            Ok(target) if target.repository.host() != registry => {
                 let problem = format!(
-                    "its target is on `{}`, but what is written goes to `{}`",
-                    target.repository.host(),
-                    namespace.registry
+                    "its target is on `{}`, but what is written goes to `{registry}`",
+                    target.repository.host()
                 );
-                self.mistake(Mistake::new("IMAGES", text, problem, "write the target without a host"));
+                Mistake::new("IMAGES", text, problem, "write the target without a host")
             }
             Ok(target) => {
-                return self.item(
-                    "IMAGES",
-                    text,
-                    selection,
-                    target.repository,
-                    target.tag.into_iter().collect(),
-                );
+                let tags = target.tag.into_iter().collect();
+                return self.item("IMAGES", text, selection, target.repository, tags);
             }
-        }
-        None
+        };
+        Err(self.mistake(mistake))
     }
 
     fn item(
@@ -199,20 +168,18 @@ impl Check<'_> {
         source: Selection,
         target: Repository,
         tags: Vec<Tag>,
-    ) -> Option<Item> {
+    ) -> Read<Item> {
         let tags = match &source {
             Selection::Matching(..) if !tags.is_empty() => {
-                self.mistake(Mistake::new(
+                return Err(self.mistake(Mistake::new(
                     variable,
                     text,
                     "a pattern keeps the tags that it finds",
                     "leave the target's tags out",
-                ));
-                return None;
+                )));
             }
             Selection::Matching(repository, _) if *repository == target => {
-                self.mistake(same(variable, text, "another target"));
-                return None;
+                return Err(self.mistake(same(variable, text, "another target")));
             }
             Selection::One(image) if tags.is_empty() => vec![image.tag.clone().unwrap_or_else(Tag::latest)],
             Selection::Matching(..) | Selection::One(_) => tags,
@@ -222,45 +189,30 @@ impl Check<'_> {
             && image.digest.is_none()
             && tags.iter().all(|tag| image.tag.as_ref() == Some(tag))
         {
-            self.mistake(same(variable, text, "another target or other `TAGS`"));
-            return None;
+            return Err(self.mistake(same(variable, text, "another target or other `TAGS`")));
         }
-        Some(Item { source, target, tags })
+        Ok(Item { source, target, tags })
     }
 
-    fn selection(&mut self, variable: &str, text: &str, namespace: &Namespace) -> Option<Selection> {
+    fn selection(&mut self, variable: &str, text: &str) -> Read<Selection> {
+        let namespace = &self.namespace;
         let parsed = match split(text) {
             Ok((name, Some(tag), None)) if tag.contains(['*', '?']) => pattern(name, tag, namespace),
-            Ok(_) => Reference::parse(text, namespace).map(|mut image| {
-                if image.tag.is_none() && image.digest.is_none() {
-                    image.tag = Some(Tag::latest());
-                }
-                Selection::One(image)
-            }),
+            Ok(_) => Reference::parse(text, namespace).map(|image| Selection::One(image.or_latest())),
             Err(bad) => Err(bad),
         };
-        match parsed {
-            Ok(selection) => Some(selection),
-            Err(bad) => {
-                self.mistake(Mistake::new(variable, text, bad.to_string(), bad.hint()));
-                None
-            }
-        }
+        parsed.map_err(|bad| self.mistake(Mistake::new(variable, text, bad.to_string(), bad.hint())))
     }
 
-    fn derived(&mut self, variable: &str, text: &str, source: &Selection, namespace: &Namespace) -> Option<Repository> {
-        match same_name(&source.repository().to_string(), namespace) {
-            Ok(repository) => Some(repository),
-            Err(bad) => {
-                self.mistake(Mistake::new(
-                    variable,
-                    text,
-                    format!("no target follows from it: {bad}"),
-                    format!("write the target; {}", bad.hint()),
-                ));
-                None
-            }
-        }
+    fn derived(&mut self, variable: &str, text: &str, source: &Selection) -> Read<Repository> {
+        same_name(&source.repository().to_string(), &self.namespace).map_err(|bad| {
+            self.mistake(Mistake::new(
+                variable,
+                text,
+                format!("no target follows from it: {bad}"),
+                format!("write the target; {}", bad.hint()),
+            ))
+        })
     }
 
     fn shard(&mut self) -> Option<Shard> {
@@ -294,12 +246,7 @@ impl Check<'_> {
         }
     }
 
-    fn source_credential(
-        &mut self,
-        items: &[Item],
-        all_known: bool,
-        namespace: &Namespace,
-    ) -> Option<(Host, Credential)> {
+    fn source_credential(&mut self, items: &[Read<Item>]) -> Option<(Host, Credential)> {
         let scalars = &self.variables.scalars;
         let (username, password) = match (scalars.source_username.clone(), scalars.source_password.clone()) {
             (None, None) => return None,
@@ -323,8 +270,9 @@ impl Check<'_> {
         };
         let mut hosts: Vec<&Host> = items
             .iter()
+            .flatten()
             .map(|item| item.source.repository().host())
-            .filter(|host| **host != namespace.registry)
+            .filter(|host| **host != self.namespace.registry)
             .collect();
         hosts.sort_unstable();
         hosts.dedup();
@@ -338,7 +286,7 @@ impl Check<'_> {
                 Some(((*host).clone(), credential))
             }
             // The one that was not understood may be on another registry.
-            [] if !all_known => None,
+            [] if items.iter().any(Result::is_err) => None,
             [] => {
                 self.mistake(Mistake::unshown(
                     "SOURCE_USERNAME",

@@ -1,38 +1,31 @@
 //! `pull` and `check` without `IMAGES`: what the clone's own files name.
 
-use super::{Check, Step};
+use super::Check;
 use crate::clone::Discovered;
 use crate::files::shown;
 use crate::mistake::Mistake;
-use crate::names::{Host, Namespace};
+use crate::names::Host;
 use std::path::Path;
 
 /// Most files, and most things passed over, that a mistake names.
 const MOST_NAMED: usize = 5;
 
 impl Check<'_> {
-    /// For `pull`: the images that Dockerfiles and compose files name. A mistake of `IMAGES` if there is none.
-    pub(super) fn discovered(&mut self, namespace: &Namespace, step: &Step) -> Discovered {
-        let clone = step.clone_or_working_folder();
-        let discovered = crate::clone::images(clone, namespace);
-        if discovered.images.is_empty() {
-            let registry = &namespace.registry;
-            let workspace = namespace.workspace.as_deref().unwrap_or("workspace");
-            let mut problem = format!("`pull` needs images, and {}", nothing(&discovered, clone, registry));
-            if !discovered.passed_over.is_empty() {
-                let told: Vec<String> = discovered.passed_over.iter().map(ToString::to_string).collect();
-                problem = format!("{problem}; passed over: {}", named(&told, "; "));
-            }
-            self.mistake(Mistake::unshown(
-                "IMAGES",
-                problem,
-                format!(
-                    "write `IMAGES: 'base:1 tools:2'` or a list, or name images with their host where they are used, as in \
-                     `FROM {registry}/{workspace}/base:1`"
-                ),
-            ));
+    /// The mistake of a `pull` without images; of `IMAGES` itself more may be told already.
+    pub(super) fn no_images(&mut self, discovered: &Discovered) -> Mistake {
+        let registry = &self.namespace.registry;
+        let workspace = self.namespace.workspace.as_deref().unwrap_or("workspace");
+        let clone = self.step.clone_or_working_folder();
+        let mut problem = format!("`pull` needs images, and {}", nothing(discovered, clone, registry));
+        if !discovered.passed_over.is_empty() {
+            let told: Vec<String> = discovered.passed_over.iter().map(ToString::to_string).collect();
+            problem = format!("{problem}; passed over: {}", named(&told, "; "));
         }
-        discovered
+        let cure = format!(
+            "write `IMAGES: 'base:1 tools:2'` or a list, or name images with their host where they are used, as in \
+             `FROM {registry}/{workspace}/base:1`"
+        );
+        self.mistake(Mistake::unshown("IMAGES", problem, cure))
     }
 }
 

@@ -1,23 +1,42 @@
 //! Files and folders that a run writes: where they are, and whether the step would see them.
 
-use super::{Check, Destination, Outputs, Step};
+use super::{Check, Read};
 use crate::archive::{Location, Transport};
+use crate::engine::Address;
 use crate::files::{Output, shown};
 use crate::mistake::Mistake;
 use crate::names::{BadReference, Host, Repository, Tag, split, split_host};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+/// `TO`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// The step's Docker daemon.
+    Daemon(Address),
+    /// A file or folder.
+    Archive(Location),
+}
+
+/// `REPORT` and `OUTPUT_ENV`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outputs {
+    /// File for the JSON report.
+    pub report: Option<Output>,
+    /// File for lines to `source`.
+    pub env: Option<Output>,
+}
+
 impl Check<'_> {
     /// `TO`: the daemon, unless an archive is named. It has a name for one image only.
-    pub(super) fn destination(&mut self, several: bool, step: &Step) -> Option<Destination> {
+    pub(super) fn destination(&mut self, several: bool) -> Read<Destination> {
         let written = self.variables.scalars.to.as_deref().map(str::trim);
         let Some(written) = written.filter(|to| !to.is_empty() && *to != "docker-daemon:") else {
             return self.daemon().map(Destination::Daemon);
         };
         let mistake = match Location::parse(written) {
             Ok(Some(mut location)) => {
-                location.path = self.archive_path(written, &location, step)?;
+                location.path = self.archive_path(written, &location)?;
                 let name = location.name.as_deref();
                 match name.map(|name| output_name(name, location.transport)) {
                     Some(Err((problem, cure))) => Mistake::new("TO", written, problem, cure),
@@ -25,7 +44,7 @@ impl Check<'_> {
                         let cure = "leave the name out: each image keeps its tag";
                         Mistake::new("TO", written, "it names one image, and there are several to pull", cure)
                     }
-                    _ => return Some(Destination::Archive(location)),
+                    _ => return Ok(Destination::Archive(location)),
                 }
             }
             Ok(None) => Mistake::new(
@@ -36,20 +55,16 @@ impl Check<'_> {
             ),
             Err(bad) => Mistake::new("TO", written, bad.to_string(), bad.hint()),
         };
-        self.mistake(mistake);
-        None
+        Err(self.mistake(mistake))
     }
 
-    pub(super) fn outputs(&mut self, step: &Step) -> Outputs {
+    /// `REPORT` and `OUTPUT_ENV`; without those that are mistakes.
+    pub(super) fn outputs(&mut self) -> Outputs {
         let scalars = &self.variables.scalars;
-        let (report, env) = (scalars.report.clone(), scalars.output_env.clone());
-        let report_path = report
-            .as_ref()
-            .and_then(|text| self.output_path("REPORT", text, Path::new(text.trim()), step));
-        let env_path = env
-            .as_ref()
-            .and_then(|text| self.output_path("OUTPUT_ENV", text, Path::new(text.trim()), step));
-        if let (Some(report), Some(same)) = (&report_path, &env)
+        let (report, env) = (scalars.report.as_deref(), scalars.output_env.as_deref());
+        let report_path = report.and_then(|text| self.output_path("REPORT", text, Path::new(text.trim())).ok());
+        let env_path = env.and_then(|text| self.output_path("OUTPUT_ENV", text, Path::new(text.trim())).ok());
+        if let (Some(report), Some(same)) = (&report_path, env)
             && env_path.as_ref() == Some(report)
         {
             self.mistake(Mistake::new(
@@ -66,8 +81,8 @@ impl Check<'_> {
     }
 
     /// The path of `TO`. Links that are in its way are told before anything is fetched.
-    fn archive_path(&mut self, written: &str, location: &Location, step: &Step) -> Option<PathBuf> {
-        let output = self.output_path("TO", written, &location.path, step)?;
+    fn archive_path(&mut self, written: &str, location: &Location) -> Read<PathBuf> {
+        let output = self.output_path("TO", written, &location.path)?;
         let path = output.path();
         let linked = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
         let problem = if linked && location.transport == Transport::Oci {
@@ -83,18 +98,17 @@ impl Check<'_> {
         };
         if let Some(problem) = problem {
             let cure = "name a file or folder of the clone, or remove the link before";
-            self.mistake(Mistake::new("TO", written, problem, cure));
-            return None;
+            return Err(self.mistake(Mistake::new("TO", written, problem, cure)));
         }
-        Some(path.to_owned())
+        Ok(path.to_owned())
     }
 
     /// A path to write to. In a pipe it must lie in the clone: the step sees nothing else of the pipe's container.
     /// `text` is what was written in the variable `name`.
-    pub(super) fn output_path(&mut self, name: &str, text: &str, path: &Path, step: &Step) -> Option<Output> {
-        let path = normal(&step.working_folder.join(path));
-        let Some(clone) = step.bound() else {
-            return Some(path.into());
+    pub(super) fn output_path(&mut self, name: &str, text: &str, path: &Path) -> Read<Output> {
+        let path = normal(&self.step.working_folder.join(path));
+        let Some(clone) = self.step.bound() else {
+            return Ok(path.into());
         };
         let clone = normal(&clone);
         let output = Output::new(path, Some(clone.clone()));
@@ -108,15 +122,14 @@ impl Check<'_> {
                 shown(&link)
             )
         } else {
-            return Some(output);
+            return Ok(output);
         };
-        self.mistake(Mistake::new(
+        Err(self.mistake(Mistake::new(
             name,
             text,
             problem,
             format!("write a path below `{}`", clone.display()),
-        ));
-        None
+        )))
     }
 }
 

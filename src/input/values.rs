@@ -1,14 +1,12 @@
 //! Variables that mean the same in every action: choices, numbers, switches, hosts, certificates.
 
-use super::{Check, OnExisting};
-use crate::credential::Choice;
+use super::{Check, OnExisting, Read};
 use crate::engine::Address;
 use crate::files::read_up_to;
 use crate::mistake::Mistake;
 use crate::names::Host;
 use crate::names::platform::Platform;
 use std::io::ErrorKind;
-use std::path::Path;
 use time::Date;
 
 /// Longest file of certificates, in bytes: even a whole system's are no longer.
@@ -16,7 +14,7 @@ const LONGEST_PEM: u64 = 4 << 20;
 
 impl Check<'_> {
     pub(super) fn on_existing(&mut self) -> OnExisting {
-        let Some(written) = self.variables.scalars.on_existing.clone() else {
+        let Some(written) = self.variables.scalars.on_existing.as_deref() else {
             return OnExisting::default();
         };
         match written.trim().to_ascii_lowercase().as_str() {
@@ -26,7 +24,7 @@ impl Check<'_> {
             _ => {
                 self.mistake(Mistake::new(
                     "ON_EXISTING",
-                    &written,
+                    written,
                     "there is no such choice",
                     "write `overwrite`, `skip` or `fail`",
                 ));
@@ -36,13 +34,13 @@ impl Check<'_> {
     }
 
     pub(super) fn platform(&mut self) -> Option<Platform> {
-        let written = self.variables.scalars.platform.clone()?;
+        let written = self.variables.scalars.platform.as_deref()?;
         match Platform::parse(written.trim()) {
             Ok(platform) => Some(platform),
             Err(bad) => {
                 self.mistake(Mistake::new(
                     "PLATFORM",
-                    &written,
+                    written,
                     bad.to_string(),
                     "write one platform, as in `linux/amd64` or `linux/arm64/v8`",
                 ));
@@ -51,17 +49,12 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn daemon(&mut self) -> Option<Address> {
-        match Address::parse(self.variables.scalars.docker_host.as_deref()) {
-            Ok(address) => Some(address),
-            Err(mistake) => {
-                self.mistake(mistake);
-                None
-            }
-        }
+    pub(super) fn daemon(&mut self) -> Read<Address> {
+        Address::parse(self.variables.scalars.docker_host.as_deref()).map_err(|mistake| self.mistake(mistake))
     }
 
-    pub(super) fn registry(&mut self) -> Host {
+    /// `None` for a mistake.
+    pub(super) fn registry(&mut self) -> Option<Host> {
         let written = self
             .variables
             .scalars
@@ -70,7 +63,7 @@ impl Check<'_> {
             .map_or(Host::BITBUCKET, str::trim);
         let mistake = match Host::parse(written) {
             Ok(host) => match crate::names::wrong_host(&host) {
-                None => return host,
+                None => return Some(host),
                 Some(what) => Mistake::new(
                     "REGISTRY",
                     written,
@@ -81,33 +74,12 @@ impl Check<'_> {
             Err(bad) => Mistake::new("REGISTRY", written, bad.to_string(), bad.hint()),
         };
         self.mistake(mistake);
-        // Anything that parses: the mistake ends the run before a host is asked.
-        Host::bitbucket()
-    }
-
-    pub(super) fn choice(&mut self) -> Choice {
-        let Some(written) = self.variables.scalars.credential.clone() else {
-            return Choice::Auto;
-        };
-        match written.trim().to_ascii_lowercase().as_str() {
-            "auto" => Choice::Auto,
-            "built-in" => Choice::BuiltIn,
-            "api-token" => Choice::ApiToken,
-            _ => {
-                // The value is not shown: who misunderstands the name may have put a token here.
-                self.mistake(Mistake::unshown(
-                    "CREDENTIAL",
-                    "it names which credential to use, and there is no such choice",
-                    "write `auto`, `built-in` or `api-token`",
-                ));
-                Choice::Auto
-            }
-        }
+        None
     }
 
     pub(super) fn expires_on(&mut self) -> Option<Date> {
-        let written = self.variables.scalars.token_expires_on.clone()?;
-        match crate::credential::expiry::parse(&written) {
+        let written = self.variables.scalars.token_expires_on.as_deref()?;
+        match crate::credential::expiry::parse(written) {
             Ok(date) => Some(date),
             Err(mistake) => {
                 self.mistake(mistake);
@@ -116,16 +88,21 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn boolean(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value
-            && !matches!(value.trim().to_ascii_lowercase().as_str(), "true" | "false")
-        {
-            self.mistake(Mistake::new(
-                name,
-                value,
-                "it is a switch",
-                "write `'true'` or `'false'`",
-            ));
+    /// Whether a switch is on; what is neither is off, and a mistake.
+    pub(super) fn switch(&mut self, name: &str, value: Option<&str>) -> bool {
+        let Some(value) = value else { return false };
+        match value.trim().to_ascii_lowercase().as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                self.mistake(Mistake::new(
+                    name,
+                    value,
+                    "it is a switch",
+                    "write `'true'` or `'false'`",
+                ));
+                false
+            }
         }
     }
 
@@ -151,7 +128,7 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn roots(&mut self, working_folder: &Path) -> Vec<reqwest::Certificate> {
+    pub(super) fn roots(&mut self) -> Vec<reqwest::Certificate> {
         let Some(written) = &self.variables.scalars.ca_certificate else {
             return Vec::new();
         };
@@ -160,7 +137,7 @@ impl Check<'_> {
             // A secured variable may hold the line ends as two characters.
             (written.replace("\\n", "\n").into_bytes(), None)
         } else {
-            match read_up_to(&working_folder.join(written.trim()), LONGEST_PEM) {
+            match read_up_to(&self.step.working_folder.join(written.trim()), LONGEST_PEM) {
                 Ok(pem) => (pem, Some(written)),
                 Err(error) => {
                     let why = match error.kind() {

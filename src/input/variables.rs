@@ -1,50 +1,15 @@
-//! The pipe's variables as they come: raw text, lists put together, names looked over. Nothing is judged by its meaning here.
+//! The environment, read once: raw text, lists put together, names looked over. Nothing is judged by its meaning here.
 //!
 //! How values arrive: a list `X` as `X_COUNT`, `X_0`, `X_1`, …, a string as itself; an unset `$NAME` as an empty text
 //! ("Advanced techniques for writing pipes", Atlassian).
 
+use super::actions::Scalars;
+use super::{ActionName, NAMES};
 use crate::mistake::Mistake;
-use crate::text::Secret;
-use serde::Deserialize;
+use crate::text::{self, Secret};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use strsim::osa_distance;
-
-/// The actions of this version, as `ACTION` names them.
-pub const ACTIONS: [&str; 6] = ["pull", "retag", "push", "copy", "login", "check"];
-
-/// Every variable of the pipe that a user may set, with the actions that use it.
-pub const NAMES: [(&str, &[&str]); 29] = [
-    ("ACTION", &ACTIONS),
-    ("IMAGES", &["pull", "copy", "check"]),
-    ("SOURCE", &["retag", "push", "copy"]),
-    ("TARGET", &["push", "copy", "check"]),
-    ("TAGS", &["retag", "push", "copy"]),
-    ("TO", &["pull"]),
-    ("PLATFORM", &["pull", "push", "copy"]),
-    ("ON_EXISTING", &["retag", "push", "copy"]),
-    ("ATLASSIAN_ACCOUNT_EMAIL", &ACTIONS),
-    ("ATLASSIAN_API_TOKEN", &ACTIONS),
-    ("BITBUCKET_PACKAGES_USERNAME", &ACTIONS),
-    ("BITBUCKET_PACKAGES_TOKEN", &ACTIONS),
-    ("CREDENTIAL", &ACTIONS),
-    ("ALLOW_UNSUPPORTED_TOKEN", &ACTIONS),
-    ("TOKEN_EXPIRES_ON", &ACTIONS),
-    ("SOURCE_USERNAME", &["copy"]),
-    ("SOURCE_PASSWORD", &["copy"]),
-    ("REFERRERS", &["copy"]),
-    ("SHARD", &["copy"]),
-    ("DOCKER_CONFIG", &["login"]),
-    ("REGISTRY", &ACTIONS),
-    ("CA_CERTIFICATE", &ACTIONS),
-    ("REPORT", &ACTIONS),
-    ("OUTPUT_ENV", &ACTIONS),
-    ("CODE_INSIGHTS", &ACTIONS),
-    ("CONCURRENCY", &ACTIONS),
-    ("RETRIES", &ACTIONS),
-    ("TIMEOUT", &ACTIONS),
-    ("DEBUG", &ACTIONS),
-];
 
 /// Variables that are lists.
 const LISTS: [&str; 2] = ["IMAGES", "TAGS"];
@@ -87,53 +52,6 @@ const OTHER_NAMES: [(&str, &str); 17] = [
 
 /// Most items of one list.
 const LONGEST_LIST: usize = 10_000;
-
-/// One value for each variable that is no list; empty ones are absent.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[allow(missing_docs, reason = "the names are the variables'")]
-pub struct Scalars {
-    pub action: Option<String>,
-    pub source: Option<String>,
-    pub target: Option<String>,
-    pub to: Option<String>,
-    pub platform: Option<String>,
-    pub on_existing: Option<String>,
-    pub atlassian_account_email: Option<String>,
-    #[serde(default, deserialize_with = "secret")]
-    pub atlassian_api_token: Option<Secret>,
-    pub bitbucket_packages_username: Option<String>,
-    #[serde(default, deserialize_with = "secret")]
-    pub bitbucket_packages_token: Option<Secret>,
-    pub credential: Option<String>,
-    pub allow_unsupported_token: Option<String>,
-    pub token_expires_on: Option<String>,
-    pub source_username: Option<String>,
-    #[serde(default, deserialize_with = "secret")]
-    pub source_password: Option<Secret>,
-    pub referrers: Option<String>,
-    pub shard: Option<String>,
-    pub docker_config: Option<String>,
-    pub registry: Option<String>,
-    pub ca_certificate: Option<String>,
-    pub report: Option<String>,
-    pub output_env: Option<String>,
-    pub code_insights: Option<String>,
-    pub concurrency: Option<String>,
-    pub retries: Option<String>,
-    pub timeout: Option<String>,
-    pub debug: Option<String>,
-    pub bitbucket_workspace: Option<String>,
-    pub bitbucket_repo_full_name: Option<String>,
-    pub bitbucket_repo_slug: Option<String>,
-    pub bitbucket_commit: Option<String>,
-    pub bitbucket_build_number: Option<String>,
-    pub bitbucket_clone_dir: Option<String>,
-    pub bitbucket_pipe_storage_dir: Option<String>,
-    pub bitbucket_parallel_step: Option<String>,
-    pub bitbucket_parallel_step_count: Option<String>,
-    pub docker_host: Option<String>,
-    pub no_color: Option<String>,
-}
 
 /// The variables of one run, read once.
 #[derive(Debug, Clone, Default)]
@@ -224,18 +142,27 @@ impl Variables {
     }
 
     /// The names that are set and that `action` does not use, with the actions that do.
-    pub fn unused_by<'a>(
-        &'a self,
-        action: &'a str,
-    ) -> impl Iterator<Item = (&'static str, &'static [&'static str])> + 'a {
+    pub fn unused_by(&self, action: ActionName) -> impl Iterator<Item = (&'static str, &'static [ActionName])> {
         NAMES
             .into_iter()
             .filter(move |(name, actions)| self.set.contains(name) && !actions.contains(&action))
     }
-}
 
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+    /// Has every secret of the variables hidden in what is printed from now on, in the forms in which it travels.
+    pub fn hide_secrets(&self) {
+        let scalars = &self.scalars;
+        for (username, token) in [
+            (&scalars.bitbucket_packages_username, &scalars.bitbucket_packages_token),
+            (&scalars.atlassian_account_email, &scalars.atlassian_api_token),
+            (&scalars.source_username, &scalars.source_password),
+        ] {
+            let Some(token) = token else { continue };
+            text::hide_pair(username.as_deref().unwrap_or_default(), token);
+        }
+        for password in &self.proxy_passwords {
+            text::hide(password);
+        }
+    }
 }
 
 fn proxy_password(name: &str, value: &str) -> Option<Secret> {
@@ -435,7 +362,10 @@ mod tests {
     fn variables_of_another_action_are_seen() {
         let variables = read(&[("TAGS", "a"), ("IMAGES", "b"), ("RETRIES", "1")]);
         assert_eq!(
-            variables.unused_by("pull").map(|(name, _)| name).collect::<Vec<_>>(),
+            variables
+                .unused_by(ActionName::Pull)
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>(),
             ["TAGS"]
         );
     }

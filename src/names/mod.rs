@@ -4,12 +4,14 @@
 //! the OCI image specification's descriptor page. What a short name means is this project's own rule: always the
 //! pipe's registry, never Docker Hub.
 
+mod at_least_one;
 mod bad_reference;
 mod digest;
 mod hasher;
 mod host;
 pub mod platform;
 
+pub use at_least_one::AtLeastOne;
 pub use bad_reference::BadReference;
 pub use digest::{Algorithm, Digest};
 pub use hasher::{Hasher, digest_of};
@@ -177,6 +179,15 @@ pub struct Reference {
 }
 
 impl Reference {
+    /// The same; with the tag `latest` if it has neither tag nor digest.
+    #[must_use]
+    pub fn or_latest(mut self) -> Self {
+        if self.tag.is_none() && self.digest.is_none() {
+            self.tag = Some(Tag::latest());
+        }
+        self
+    }
+
     /// Parses `[host/]path[:tag][@digest]`. A name without host is one of `namespace`: `package` alone in its workspace,
     /// `workspace/package` in its registry. On another host than the namespace's nothing is filled in, but `library/`
     /// for Docker Hub's one-part names.

@@ -1,9 +1,10 @@
 //! Environments, whatever is in them.
 
 use super::fits_in_the_log;
-use crate::credential::{Given, Pair, Unsettled, settle};
+use crate::clone;
+use crate::credential::Chosen;
 use crate::input::variables::Variables;
-use crate::input::{Action, Request};
+use crate::input::{Action, Check, Checked, Outputs, Request};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
@@ -40,9 +41,11 @@ pub fn variables(bytes: &[u8], folder: &Path) {
 
     let variables = Variables::read(environment.iter().cloned());
     tells_nothing(&format!("{variables:?}"));
-    match Request::check(&variables, folder) {
+    let check = Check::begin(&variables, folder);
+    let discovered = check.search().map(|(clone, namespace)| clone::images(clone, namespace));
+    let Checked { outputs, request, .. } = check.finish(discovered);
+    match request {
         Err(mistakes) => {
-            assert!(!mistakes.is_empty());
             for mistake in &mistakes {
                 fits_in_the_log(&mistake.to_string());
                 tells_nothing(&format!("{mistake} {mistake:?}"));
@@ -50,34 +53,24 @@ pub fn variables(bytes: &[u8], folder: &Path) {
         }
         Ok(request) => {
             tells_nothing(&format!("{request:?}"));
-            makes_sense(&request, folder);
-            settles(&variables, &request);
+            makes_sense(&request, &outputs, folder);
+            can_be_told(&request.chosen);
         }
     }
 }
 
-fn makes_sense(request: &Request, clone: &Path) {
+fn makes_sense(request: &Request, outputs: &Outputs, clone: &Path) {
     assert!((1..=32).contains(&request.concurrency));
     assert!((1..=3600).contains(&request.network.timeout.as_secs()) && request.network.retries <= 20);
     let ours = |host: &crate::names::Host| assert_eq!(*host, request.registry);
     match &request.action {
-        Action::Pull(pull) => assert!(!pull.images.is_empty()),
-        Action::Retag(retag) => {
-            assert!(!retag.tags.is_empty());
-            ours(retag.source.repository.host());
-        }
-        Action::Push(push) => {
-            assert!(!push.tags.is_empty());
-            ours(push.target.host());
-        }
-        Action::Copy(copy) => {
-            assert!(!copy.items.is_empty());
-            copy.items.iter().for_each(|item| ours(item.target.host()));
-        }
+        Action::Retag(retag) => ours(retag.source.repository.host()),
+        Action::Push(push) => ours(push.target.host()),
+        Action::Copy(copy) => copy.items.iter().for_each(|item| ours(item.target.host())),
         Action::Login(login) => assert!(!request.step.in_pipe || login.folder.path().starts_with(clone)),
-        Action::Check(_) => {}
+        Action::Pull(_) | Action::Check(_) => {}
     }
-    for file in [&request.outputs.report, &request.outputs.env].into_iter().flatten() {
+    for file in [&outputs.report, &outputs.env].into_iter().flatten() {
         assert!(
             !request.step.in_pipe || file.path().starts_with(clone),
             "{}",
@@ -86,44 +79,15 @@ fn makes_sense(request: &Request, clone: &Path) {
     }
 }
 
-fn settles(variables: &Variables, request: &Request) {
-    let scalars = &variables.scalars;
-    let given = Given {
-        choice: Some(request.choice),
-        allow_unsupported: crate::input::is_on(scalars.allow_unsupported_token.as_deref()),
-        built_in: Pair {
-            username: scalars.bitbucket_packages_username.as_deref(),
-            token: scalars.bitbucket_packages_token.as_ref(),
-        },
-        api_token: Pair {
-            username: scalars.atlassian_account_email.as_deref(),
-            token: scalars.atlassian_api_token.as_ref(),
-        },
-        registry: &request.registry,
-        in_pipe: request.step.in_pipe,
-        needs_push: request.action.writes(),
-    };
-    let settled = settle(&given);
-    tells_nothing(&format!("{settled:?}"));
-    match settled {
-        Ok(settled) => {
-            assert!(!settled.candidates.is_empty());
-            for warning in &settled.warnings {
-                fits_in_the_log(&warning.to_string());
-                tells_nothing(&warning.to_string());
-            }
-        }
-        Err(Unsettled::Mistakes(mistakes)) => {
-            for mistake in &mistakes {
-                fits_in_the_log(&mistake.to_string());
-                tells_nothing(&mistake.to_string());
-            }
-        }
-        Err(refusal @ Unsettled::Refusal(_)) => {
-            let said = refusal.to_string();
-            said.lines().for_each(fits_in_the_log);
-            tells_nothing(&said);
-        }
+fn can_be_told(chosen: &Chosen) {
+    assert!(!chosen.candidates.is_empty() || chosen.ends_run().is_some());
+    for warning in &chosen.warnings {
+        fits_in_the_log(&warning.to_string());
+        tells_nothing(&warning.to_string());
+    }
+    for why in chosen.unusable.iter().map(|(_, why)| why).chain(&chosen.absent) {
+        why.message().lines().for_each(fits_in_the_log);
+        tells_nothing(&format!("{why} {}", why.hint()));
     }
 }
 

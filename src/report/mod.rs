@@ -1,30 +1,19 @@
 //! What a run leaves behind for others to read: the JSON report and the file of lines to `source`.
 
 pub mod console;
+mod ending;
 pub mod insights;
 pub mod panic;
+pub mod warnings;
 
-use crate::action::Record;
+pub use ending::Ending;
+
+use crate::action::{Done, Fact, Record};
 use crate::explain::failure::Failures;
 use crate::names::{Digest, Tag};
 use crate::text::redact;
 use serde::Serialize;
 use std::fmt::Write as _;
-
-/// One row of `check`, as the report has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fact {
-    /// What kind of fact: `credential`, `scopes`, `expiry`, `registry`, `image`, `target` or `pipelines`.
-    pub name: &'static str,
-    /// What it is about.
-    pub subject: String,
-    /// `good`, `failed`, `warning` or `information`.
-    pub outcome: &'static str,
-    /// What was found; of a failure its message.
-    pub detail: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -56,7 +45,7 @@ struct Fault {
 
 /// The JSON report (`schema: 1`), with a line end.
 #[must_use]
-pub fn json(action: &str, status: u8, records: &[Record], facts: &[Fact], failures: Option<&Failures>) -> Vec<u8> {
+pub fn json(action: &str, status: u8, done: &Done, failures: Option<&Failures>) -> Vec<u8> {
     let error = failures.map(|failures| {
         let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
         Fault {
@@ -65,7 +54,7 @@ pub fn json(action: &str, status: u8, records: &[Record], facts: &[Fact], failur
             hint: failures.first().hint.as_deref().map(redact),
         }
     });
-    document(action, status, records, facts, error)
+    document(action, status, &done.records, &done.facts, error)
 }
 
 /// The report of a run that a signal ended.
@@ -200,7 +189,11 @@ mod tests {
             Failure::new(Kind::NotFound, "no tag", "look again"),
             Failure::new(Kind::Credential, "no right", "make a token"),
         ]);
-        let bytes = json("pull", 3, &[record(0, "1", Outcome::Failed)], &[], failures.as_ref());
+        let done = Done {
+            records: vec![record(0, "1", Outcome::Failed)],
+            ..Done::default()
+        };
+        let bytes = json("pull", 3, &done, failures.as_ref());
         let report: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(report["schema"], 1);
         assert_eq!(report["status"], 3);
@@ -211,7 +204,7 @@ mod tests {
         assert_eq!(report["error"]["kind"], "credential");
         assert_eq!(report["error"]["message"], "no tag\nno right");
         assert_eq!(report["error"]["hint"], "make a token");
-        let fine: serde_json::Value = serde_json::from_slice(&json("pull", 0, &[], &[], None)).unwrap();
+        let fine: serde_json::Value = serde_json::from_slice(&json("pull", 0, &Done::default(), None)).unwrap();
         assert!(fine.get("checks").is_none());
         assert_eq!(fine["error"], serde_json::Value::Null);
     }

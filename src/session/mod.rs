@@ -6,7 +6,7 @@
 mod explain;
 mod probe;
 
-use crate::credential::{Credential, Settled, Source};
+use crate::credential::{Credential, Source};
 use crate::explain::failure::Failure;
 use crate::explain::refusal::turns_away;
 use crate::input::Step;
@@ -48,11 +48,10 @@ pub struct Pair {
 impl Session {
     /// Opens no connection.
     #[must_use]
-    pub fn new(network: Arc<Network>, registry: &Host, settled: Settled, step: &Step, writes: bool) -> Self {
-        let own = settled
-            .candidates
-            .into_iter()
-            .map(|credential| Registry::new(&network, registry, Some(credential)));
+    pub fn new(network: Arc<Network>, registry: &Host, own: &[Credential], step: &Step, writes: bool) -> Self {
+        let own = own
+            .iter()
+            .map(|credential| Registry::new(&network, registry, Some(credential.clone())));
         Self {
             own: own.collect(),
             network,

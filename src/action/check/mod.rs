@@ -14,8 +14,8 @@ use super::Run;
 use super::discovery::named;
 use super::journal::Outcome;
 use crate::clone::pipelines;
+use crate::credential::Source;
 use crate::credential::kind::Kind;
-use crate::credential::{Source, Survey};
 use crate::explain::bitbucket::{Answer, Diagnosis, diagnose};
 use crate::explain::failure::{self, Failure, Failures};
 use crate::explain::refusal;
@@ -129,22 +129,14 @@ struct Seen<'a> {
 
 pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures> {
     let start = Instant::now();
-    let Some(survey) = &run.survey else {
-        return Err(Failure::new(
-            failure::Kind::Other,
-            "nothing is known of the credentials",
-            "report this line",
-        )
-        .into());
-    };
-    let asked = credential::to_ask_about(survey);
+    let asked = credential::to_ask_about(&run.chosen);
     let ask = async {
         match asked {
             Some(asked) => run.session.ask_bitbucket(asked).await,
             None => None,
         }
     };
-    let (answer, mut seen) = tokio::join!(ask, look(run, checkup, survey));
+    let (answer, mut seen) = tokio::join!(ask, look(run, checkup));
     let diagnosis = answer
         .as_ref()
         .zip(asked)
@@ -174,19 +166,19 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
         }
     }
     let today = OffsetDateTime::from(SystemTime::now()).date();
-    let rows = rows(run, checkup, survey, answer.as_ref(), &seen, today);
+    let rows = rows(run, checkup, answer.as_ref(), &seen, today);
     tell(run, rows, start)
 }
 
 /// Asks the registry.
-async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> {
+async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Seen<'a> {
     let session = &run.session;
     let start = Instant::now();
     let greeting = session.greet().await;
     let took = start.elapsed();
     let blocked = match &greeting {
         Err(_) => Some("not tried: the registry does not answer"),
-        Ok(SignIn::Basic | SignIn::Token(_)) if survey.settled.candidates.is_empty() => {
+        Ok(SignIn::Basic | SignIn::Token(_)) if run.chosen.candidates.is_empty() => {
             Some("not tried: there is no credential for it")
         }
         Ok(_) => None,
@@ -225,7 +217,7 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup, survey: &Survey) -> Seen<'a> 
         looks,
         signed_in: Vec::new(),
     };
-    for credential in &survey.settled.candidates {
+    for credential in &run.chosen.candidates {
         let signed_in = match &seen.greeting {
             Err(_) => SignedIn::NotTried,
             Ok(SignIn::Open) => SignedIn::NotAsked,
@@ -260,14 +252,7 @@ impl Seen<'_> {
 }
 
 /// All rows, in the order in which a reader asks: who, where, what.
-fn rows(
-    run: &Run,
-    checkup: &Checkup,
-    survey: &Survey,
-    answer: Option<&Answer>,
-    seen: &Seen<'_>,
-    today: Date,
-) -> Vec<Row> {
+fn rows(run: &Run, checkup: &Checkup, answer: Option<&Answer>, seen: &Seen<'_>, today: Date) -> Vec<Row> {
     let registry = run.session.registry();
     let clone = run.step.clone_or_working_folder();
     let needs_push =
@@ -276,7 +261,7 @@ fn rows(
     // Without a refusal, what was let through proves the token's scopes; a public image alone may need none.
     let is_refused = seen.looks.iter().any(|look| look.is_refused(registry));
     let mut rows = credential::rows(&Known {
-        survey,
+        chosen: &run.chosen,
         signed_in: &seen.signed_in,
         answer,
         has_pulled: !is_refused && seen.looks.iter().any(is_served),

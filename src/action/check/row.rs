@@ -1,8 +1,8 @@
 //! The table of `check`: a row a fact, and the table as text. Pure.
 
+use crate::action::Fact;
 use crate::credential::Source;
 use crate::explain::failure::Failure;
-use crate::report::Fact;
 use std::fmt::Write as _;
 
 /// A cell that is longer than this stands out of its column rather than widen it for all rows.

@@ -11,9 +11,9 @@ pub const PACKAGES_PAGE: &str = "https://support.atlassian.com/bitbucket-cloud/d
 /// Atlassian's page on API tokens.
 pub const API_TOKENS_PAGE: &str = "https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens";
 
-/// A run that ends before any connection is opened, because its credential cannot work (exit status 3).
+/// A credential that cannot work, or that is not there: told before any connection is opened (exit status 3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct UnusableCredential {
     /// What is the matter.
     pub reason: Reason,
     /// A credential that is there, is not used as things stand, and may serve if `CREDENTIAL` names it.
@@ -88,7 +88,7 @@ impl fmt::Display for AccessTokenName {
     }
 }
 
-impl Refusal {
+impl UnusableCredential {
     /// The fact, in one line.
     #[must_use]
     pub fn message(&self) -> String {
@@ -128,7 +128,7 @@ impl Refusal {
         }
     }
 
-    /// Why, and what to do: several lines, without a line break at the end. Together with [`Refusal::message`] at most
+    /// Why, and what to do: several lines, without a line break at the end. Together with [`UnusableCredential::message`] at most
     /// 22 lines of 120 characters.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -180,13 +180,13 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for UnusableCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message())
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for UnusableCredential {}
 
 /// The steps to the credential that Atlassian documents, as lines: also for a registry that refuses at run time.
 #[must_use]

@@ -20,7 +20,7 @@ const KINDS: [Kind; 16] = [
 ];
 
 /// Every refusal that can be made.
-fn refusals() -> Vec<Refusal> {
+fn refusals() -> Vec<UnusableCredential> {
     let prefix = "PREF".to_owned();
     let mut reasons = vec![Reason::BuiltInToken];
     for kind in KINDS {
@@ -45,7 +45,7 @@ fn refusals() -> Vec<Refusal> {
     for reason in reasons {
         for alternative in [None, Some(Source::BuiltIn), Some(Source::ApiToken)] {
             for needs_push in [true, false] {
-                refusals.push(Refusal {
+                refusals.push(UnusableCredential {
                     reason: reason.clone(),
                     alternative,
                     needs_push,
@@ -56,12 +56,12 @@ fn refusals() -> Vec<Refusal> {
     refusals
 }
 
-fn text(refusal: &Refusal) -> String {
+fn text(refusal: &UnusableCredential) -> String {
     format!("{}\n{}", refusal.message(), refusal.hint())
 }
 
-fn refusal(reason: Reason) -> Refusal {
-    Refusal {
+fn refusal(reason: Reason) -> UnusableCredential {
+    UnusableCredential {
         reason,
         alternative: None,
         needs_push: false,

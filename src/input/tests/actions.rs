@@ -4,14 +4,17 @@ use super::*;
 
 #[test]
 fn pull_is_what_is_done_if_nothing_else_is_said() {
-    let request = good(&[("IMAGES", "base:1")]);
+    let checked = check_in(Path::new("/clone"), &[("IMAGES", "base:1")]);
+    let (outputs, request) = (checked.outputs, checked.request.unwrap());
+    assert_eq!(checked.action, Some(ActionName::Pull));
+    assert_eq!((checked.debug, checked.insights), (false, None));
     assert_eq!(request.registry.as_str(), "crg.apkg.io");
-    assert_eq!(request.choice, Choice::Auto);
+    assert_eq!(request.chosen.choice, Choice::Auto);
     assert_eq!(request.network.timeout, Duration::from_secs(60));
     assert_eq!(request.network.retries, 4);
     assert_eq!(request.network.extra_roots.len(), 0);
     assert_eq!(request.concurrency, 8);
-    assert_eq!(request.outputs, Outputs::default());
+    assert_eq!(outputs, Outputs::default());
     assert_eq!(request.expires_on, None);
     assert_eq!(request.step.repository.as_deref(), Some("shop/api"));
     assert!(!request.step.in_pipe);
@@ -23,19 +26,20 @@ fn pull_is_what_is_done_if_nothing_else_is_said() {
         assert!(matches!(pull.to, Destination::Daemon(_)), "{to:?}");
     }
     for (action, name, writes) in [
-        (vec![("IMAGES", "a")], "pull", false),
+        (vec![("IMAGES", "a")], ActionName::Pull, false),
         (
             vec![("ACTION", "retag"), ("SOURCE", "a:1"), ("TAGS", "2")],
-            "retag",
+            ActionName::Retag,
             true,
         ),
-        (vec![("ACTION", "push"), ("SOURCE", "a")], "push", true),
-        (vec![("ACTION", " Login ")], "login", false),
-        (vec![("ACTION", "check")], "check", false),
-        (vec![("ACTION", "check"), ("TARGET", "api")], "check", true),
+        (vec![("ACTION", "push"), ("SOURCE", "a")], ActionName::Push, true),
+        (vec![("ACTION", " Login ")], ActionName::Login, false),
+        (vec![("ACTION", "check")], ActionName::Check, false),
+        (vec![("ACTION", "check"), ("TARGET", "api")], ActionName::Check, true),
     ] {
-        let request = good(&action);
-        assert_eq!((request.action.name(), request.action.writes()), (name, writes));
+        let checked = check_in(Path::new("/clone"), &action);
+        assert_eq!(checked.action, Some(name));
+        assert_eq!(checked.request.unwrap().action.writes(), writes, "{name}");
     }
 }
 
@@ -226,7 +230,7 @@ fn pull_without_images_takes_those_that_the_clone_names() {
     assert_eq!(one_name.len(), 1, "{one_name:?}");
     assert!(one_name[0].contains("it names one image, and there are several to pull"));
     // Without a clone folder it is the working folder.
-    let request = Request::check(&variables(&[]), clone.path()).unwrap();
+    let request = check_in(clone.path(), &[]).request.unwrap();
     assert!(matches!(request.action, Action::Pull(pull) if pull.images.len() == 2));
 }
 

@@ -28,16 +28,27 @@ fn numbers_have_ranges() {
 #[test]
 fn switches_and_choices_forgive_case_and_space() {
     for (text, on) in [("true", true), (" TRUE ", true), ("false", false), ("False", false)] {
-        good(&[("IMAGES", "a"), ("DEBUG", text), ("ALLOW_UNSUPPORTED_TOKEN", text)]);
-        assert_eq!(is_on(Some(text)), on, "{text}");
+        let switches = [
+            ("DEBUG", text),
+            ("CODE_INSIGHTS", text),
+            ("ALLOW_UNSUPPORTED_TOKEN", text),
+        ];
+        let checked = check_in(Path::new("/clone"), &[&[("IMAGES", "a")], &switches[..]].concat());
+        assert_eq!((checked.debug, checked.insights.is_some()), (on, on), "{text}");
+        checked.request.unwrap();
     }
-    assert!(!is_on(None) && !is_on(Some("yes")));
+    let wrong = check_in(
+        Path::new("/clone"),
+        &[("IMAGES", "a"), ("DEBUG", "yes"), ("CODE_INSIGHTS", "1")],
+    );
+    assert_eq!((wrong.debug, wrong.insights), (false, None));
+    assert_eq!(wrong.request.unwrap_err().len(), 2);
     for (text, choice) in [
         ("auto", Choice::Auto),
         (" Built-In ", Choice::BuiltIn),
         ("API-TOKEN", Choice::ApiToken),
     ] {
-        assert_eq!(good(&[("IMAGES", "a"), ("CREDENTIAL", text)]).choice, choice);
+        assert_eq!(good(&[("IMAGES", "a"), ("CREDENTIAL", text)]).chosen.choice, choice);
     }
     for (text, on_existing) in [
         ("overwrite", OnExisting::Overwrite),
@@ -62,10 +73,11 @@ fn output_paths_start_at_the_working_folder() {
         ("./out/../report.json", "/clone/report.json"),
         ("/anywhere/report.json", "/anywhere/report.json"),
     ] {
-        let request = good(&[("IMAGES", "a"), ("REPORT", report), ("OUTPUT_ENV", "images.env")]);
-        assert_eq!(request.outputs.report.as_ref().map(Output::path), Some(Path::new(path)));
+        let pairs = [("IMAGES", "a"), ("REPORT", report), ("OUTPUT_ENV", "images.env")];
+        let outputs = check_in(Path::new("/clone"), &pairs).outputs;
+        assert_eq!(outputs.report.as_ref().map(Output::path), Some(Path::new(path)));
         assert_eq!(
-            request.outputs.env.as_ref().map(Output::path),
+            outputs.env.as_ref().map(Output::path),
             Some(Path::new("/clone/images.env"))
         );
     }
@@ -124,8 +136,9 @@ fn in_a_pipe_the_step_must_see_what_is_written() {
 
 #[test]
 fn where_to_report_is_known_although_the_rest_is_wrong() {
-    let variables = variables(&[("ACTION", "?"), ("REPORT", "r.json")]);
-    let outputs = Request::outputs(&variables, Path::new("/clone"));
+    let checked = check_in(Path::new("/clone"), &[("ACTION", "?"), ("REPORT", "r.json")]);
+    assert_eq!(checked.action, None);
+    let outputs = checked.outputs;
     assert_eq!(
         outputs.report.as_ref().map(Output::path),
         Some(Path::new("/clone/r.json"))
@@ -164,11 +177,8 @@ fn certificates_come_as_text_or_file() {
         let request = good(&[("IMAGES", "a"), ("CA_CERTIFICATE", &value)]);
         assert_eq!(request.network.extra_roots.len(), count, "{value}");
     }
-    let relative = Request::check(
-        &variables(&[("IMAGES", "a"), ("CA_CERTIFICATE", "ca.pem")]),
-        folder.path(),
-    );
-    assert_eq!(relative.unwrap().network.extra_roots.len(), 2);
+    let relative = check_in(folder.path(), &[("IMAGES", "a"), ("CA_CERTIFICATE", "ca.pem")]);
+    assert_eq!(relative.request.unwrap().network.extra_roots.len(), 2);
     let no_certificate = "it holds no certificate in PEM form; write the PEM text or the path of a PEM file";
     for (value, told) in [
         (

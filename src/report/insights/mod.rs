@@ -8,14 +8,12 @@ mod body;
 pub use body::{Ended, annotations, report};
 
 use crate::clone::pipelines;
-use crate::input::is_on;
-use crate::input::variables::Variables;
+use crate::input::Commit;
 use crate::names::Host;
 use crate::registry::{Reach, error::read_body, retry};
 use crate::text::USER_AGENT;
 use reqwest::{Client, Method};
 use serde_json::Value;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Where a pipe finds the proxy; for the step's own script it is `localhost`.
@@ -31,62 +29,53 @@ const NO_ANNOTATIONS: &str = "the report on the commit lacks its annotations: ";
 /// Most bytes of a refusal that are read.
 const LONGEST_REFUSAL: usize = 64 * 1024;
 
-/// `CODE_INSIGHTS`: the wish for a report, and what Pipelines says of the place for it.
+/// A report on the commit that a step is for.
 #[derive(Debug, Clone)]
 pub struct Insights {
-    workspace: Option<String>,
-    repository: Option<String>,
-    commit: Option<String>,
-    build: Option<String>,
-    /// Which of the steps of a parallel group this is: each has its own report.
-    parallel_step: Option<String>,
-    clone_folder: Option<PathBuf>,
+    commit: Commit,
     begun: Instant,
 }
 
 impl Insights {
-    /// `None` unless it is wanted.
+    /// For a run that has begun.
     #[must_use]
-    pub fn of(variables: &Variables) -> Option<Self> {
-        let scalars = &variables.scalars;
-        let plain = |value: &Option<String>| value.clone().filter(|value| is_plain(value));
-        is_on(scalars.code_insights.as_deref()).then(|| Self {
-            workspace: plain(&scalars.bitbucket_workspace),
-            repository: plain(&scalars.bitbucket_repo_slug),
-            commit: plain(&scalars.bitbucket_commit),
-            build: plain(&scalars.bitbucket_build_number),
-            parallel_step: plain(&scalars.bitbucket_parallel_step),
-            clone_folder: scalars.bitbucket_clone_dir.as_ref().map(PathBuf::from),
-            begun: Instant::now(),
-        })
+    pub fn new(commit: Commit, begun: Instant) -> Self {
+        Self { commit, begun }
     }
 
     /// Sends the report of a run that has ended, with a mark at each line of `bitbucket-pipelines.yml` whose image will not
     /// be pulled. Whatever is in the way is told in one line; so is a step that is stopped meanwhile.
-    pub async fn send(&self, ended: &Ended<'_>, registry: &Host, stopped: impl Future<Output = ()>) {
+    pub async fn send<S>(&self, ended: &Ended<'_>, registry: &Host, stopped: impl Future<Output = S>) {
         match self.try_send(ended, registry, stopped).await {
             Ok(said) => tracing::info!("{said}"),
             Err(why) => tracing::warn!("{why}"),
         }
     }
 
-    async fn try_send(
+    async fn try_send<S>(
         &self,
         ended: &Ended<'_>,
         registry: &Host,
-        stopped: impl Future<Output = ()>,
+        stopped: impl Future<Output = S>,
     ) -> Result<String, String> {
-        let (Some(workspace), Some(repository), Some(commit)) = (&self.workspace, &self.repository, &self.commit)
+        let Commit {
+            workspace: Some(workspace),
+            repository: Some(repository),
+            commit: Some(commit),
+            build,
+            parallel_step,
+            clone_folder: _,
+        } = &self.commit
         else {
             return Err(format!("{NO_REPORT}{}", self.missing()));
         };
         let mut id = format!("crg-pipe-{}", ended.action.replace(' ', "-"));
-        if let Some(step) = &self.parallel_step {
+        // Each of the steps of a parallel group has its own report.
+        if let Some(step) = parallel_step {
             id.push('-');
             id.push_str(step);
         }
-        let link = self
-            .build
+        let link = build
             .as_ref()
             .map(|build| format!("https://bitbucket.org/{workspace}/{repository}/pipelines/results/{build}"));
         let report = report(ended, self.begun.elapsed(), link.as_deref());
@@ -116,7 +105,7 @@ impl Insights {
             done = tokio::time::timeout(PATIENCE, exchanges) => {
                 done.unwrap_or(Err(Untaken::Unanswered(Reach::Timeout)))
             }
-            () = stopped => Err(Untaken::Stopped),
+            _ = stopped => Err(Untaken::Stopped),
         };
         match done {
             Ok(()) => Ok(format!("reported on commit {commit:.12} as `{id}`")),
@@ -126,9 +115,9 @@ impl Insights {
 
     fn missing(&self) -> String {
         let variables = [
-            ("`BITBUCKET_WORKSPACE`", &self.workspace),
-            ("`BITBUCKET_REPO_SLUG`", &self.repository),
-            ("`BITBUCKET_COMMIT`", &self.commit),
+            ("`BITBUCKET_WORKSPACE`", &self.commit.workspace),
+            ("`BITBUCKET_REPO_SLUG`", &self.commit.repository),
+            ("`BITBUCKET_COMMIT`", &self.commit.commit),
         ];
         let missing: Vec<&str> = variables
             .iter()
@@ -143,7 +132,7 @@ impl Insights {
     }
 
     fn marks(&self, registry: &Host) -> Vec<Value> {
-        let Some(clone) = &self.clone_folder else {
+        let Some(clone) = &self.commit.clone_folder else {
             return Vec::new();
         };
         match pipelines::look_over(clone, registry) {
@@ -154,12 +143,6 @@ impl Insights {
             }
         }
     }
-}
-
-/// Whether a value can stand in a URL as it is: a slug, a UUID in braces, a hash, a number.
-fn is_plain(value: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'{' | b'}');
-    !value.starts_with('.') && value.len() <= 128 && value.bytes().all(allowed)
 }
 
 /// How far the sending came.

@@ -4,7 +4,7 @@
 use super::row::{Mark, Row};
 use crate::credential::advice::steps_to_api_token;
 use crate::credential::kind::Kind;
-use crate::credential::{Choice, Credential, Refused, Source, Survey, expiry};
+use crate::credential::{Choice, Chosen, Credential, Source, UnusableCredential, expiry};
 use crate::explain::bitbucket::diagnosis::{READ_PACKAGE, WRITE_PACKAGE};
 use crate::explain::bitbucket::{Answer, Diagnosis, Doubt, Refused as RefusedWhat, diagnose};
 use crate::explain::failure::{self, Failure};
@@ -32,7 +32,7 @@ pub(super) enum SignedIn {
 #[derive(Debug)]
 pub(super) struct Known<'a> {
     /// From the variables.
-    pub(super) survey: &'a Survey,
+    pub(super) chosen: &'a Chosen,
     /// From the registry.
     pub(super) signed_in: &'a [(Source, SignedIn)],
     /// From Bitbucket, of the one that is in `ATLASSIAN_API_TOKEN`.
@@ -51,60 +51,56 @@ pub(super) struct Known<'a> {
 
 /// The credential that Bitbucket is asked about: the API token, or an access token in its place, which the registry never
 /// gets. No other kind that is refused goes anywhere.
-pub(super) fn to_ask_about(survey: &Survey) -> Option<&Credential> {
+pub(super) fn to_ask_about(chosen: &Chosen) -> Option<&Credential> {
     let is_api_token = |credential: &&Credential| credential.source == Source::ApiToken;
-    let refused = survey.refused.iter().filter_map(|refused| refused.credential.as_ref());
+    let unusable = chosen.unusable.iter().map(|(credential, _)| credential);
     let is_access_token = |credential: &&Credential| Kind::of(credential.token.expose()) == Kind::AccessToken;
-    let candidate = survey.settled.candidates.iter().find(is_api_token);
-    candidate.or_else(|| refused.filter(is_api_token).find(is_access_token))
+    let candidate = chosen.candidates.iter().find(is_api_token);
+    candidate.or_else(|| unusable.filter(is_api_token).find(is_access_token))
 }
 
 /// All rows of the credentials.
 pub(super) fn rows(known: &Known<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
-    if let Some(none) = known.survey.refused.iter().find(|refused| refused.credential.is_none()) {
+    if let Some(why) = &known.chosen.absent {
         let detail = "neither the built-in one nor an API token is there to use";
-        rows.push(Row::failed("credential", "none", detail, refused_offline(none)));
+        rows.push(Row::failed("credential", "none", detail, why.into()));
         return rows;
     }
     rows.extend([Source::BuiltIn, Source::ApiToken].map(|source| credential(known, source)));
-    if let Some(asked) = to_ask_about(known.survey) {
+    if let Some(asked) = to_ask_about(known.chosen) {
         rows.push(scopes(known, asked));
     }
-    if candidate(known.survey, Source::ApiToken).is_some() {
+    if candidate(known.chosen, Source::ApiToken).is_some() {
         rows.push(days(known.expires_on, known.today, known.needs_push));
     }
     rows
 }
 
-fn candidate(survey: &Survey, source: Source) -> Option<&Credential> {
-    survey
-        .settled
-        .candidates
-        .iter()
-        .find(|credential| credential.source == source)
+fn candidate(chosen: &Chosen, source: Source) -> Option<&Credential> {
+    chosen.candidates.iter().find(|credential| credential.source == source)
 }
 
 fn credential(known: &Known<'_>, source: Source) -> Row {
-    let survey = known.survey;
+    let chosen = known.chosen;
     let subject = match source {
         Source::BuiltIn => "built-in",
         Source::ApiToken | Source::Foreign => "API token",
     };
-    let is_of_source = |refused: &&Refused| refused.credential.as_ref().is_some_and(|of| of.source == source);
-    if let Some(refused) = survey.refused.iter().find(is_of_source) {
-        let detail = format!("{}; the registry did not get the token", refused.refusal.found());
-        return Row::failed("credential", subject, detail, refused_offline(refused));
+    let is_of_source = |(credential, _): &&(Credential, UnusableCredential)| credential.source == source;
+    if let Some((_, why)) = chosen.unusable.iter().find(is_of_source) {
+        let detail = format!("{}; the registry did not get the token", why.found());
+        return Row::failed("credential", subject, detail, why.into());
     }
-    let Some(credential) = candidate(survey, source) else {
-        let detail = match survey.choice {
+    let Some(credential) = candidate(chosen, source) else {
+        let detail = match chosen.choice {
             Choice::Auto => format!(
                 "not set: `{}`, `{}`",
                 source.username_variable(),
                 source.token_variable()
             ),
             Choice::BuiltIn | Choice::ApiToken => {
-                let choice = if survey.choice == Choice::BuiltIn {
+                let choice = if chosen.choice == Choice::BuiltIn {
                     Source::BuiltIn
                 } else {
                     Source::ApiToken
@@ -124,8 +120,7 @@ fn credential(known: &Known<'_>, source: Source) -> Row {
             Kind::of(credential.token.expose())
         ),
     };
-    let warnings: Vec<_> = survey
-        .settled
+    let warnings: Vec<_> = chosen
         .warnings
         .iter()
         .filter(|warning| warning.source() == source)
@@ -151,11 +146,6 @@ fn credential(known: &Known<'_>, source: Source) -> Row {
     };
     let mark = if warnings.is_empty() { mark } else { Mark::Warning };
     Row::new("credential", subject, mark, format!("{what}; {says}")).with_warnings(warnings)
-}
-
-fn refused_offline(refused: &Refused) -> Failure {
-    let Refused { refusal, .. } = refused;
-    Failure::new(failure::Kind::Credential, refusal.message(), refusal.hint())
 }
 
 /// What Bitbucket says of the scopes. It decides nothing that the registry has shown to be otherwise.
@@ -199,7 +189,7 @@ fn scopes(known: &Known<'_>, asked: &Credential) -> Row {
         }
         Some(Diagnosis::OtherKind { kind, .. }) => {
             let own = own.map_or_else(String::new, |own| format!(", with {own}"));
-            let mark = if candidate(known.survey, Source::ApiToken).is_some() {
+            let mark = if candidate(known.chosen, Source::ApiToken).is_some() {
                 odd
             } else {
                 Mark::Information

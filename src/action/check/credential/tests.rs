@@ -1,9 +1,7 @@
 //! Variables, registry's and Bitbucket's answers → rows.
 
 use super::*;
-use crate::credential::{Given, Pair, survey};
-use crate::names::Host;
-use crate::text::Secret;
+use crate::credential::chosen;
 use reqwest::header::HeaderMap;
 
 const ACCESS: &str = "ATCT0123456789abcdef";
@@ -15,34 +13,13 @@ fn api_token() -> String {
     format!("{body}{sum:08X}")
 }
 
-fn surveyed(choice: Option<Choice>, built_in: Option<&str>, api_token: Option<&str>) -> Survey {
-    let (built_in, api_token) = (built_in.map(Secret::new), api_token.map(Secret::new));
-    let registry = Host::bitbucket();
-    survey(&Given {
-        choice,
-        allow_unsupported: false,
-        built_in: Pair {
-            username: built_in.as_ref().map(|_| "step"),
-            token: built_in.as_ref(),
-        },
-        api_token: Pair {
-            username: api_token.as_ref().map(|_| "ada@example.com"),
-            token: api_token.as_ref(),
-        },
-        registry: &registry,
-        in_pipe: true,
-        needs_push: false,
-    })
-    .expect("no mistakes")
-}
-
 fn day(text: &str) -> Date {
     expiry::parse(text).expect("a day")
 }
 
-fn known<'a>(survey: &'a Survey, signed_in: &'a [(Source, SignedIn)], answer: Option<&'a Answer>) -> Known<'a> {
+fn known<'a>(chosen: &'a Chosen, signed_in: &'a [(Source, SignedIn)], answer: Option<&'a Answer>) -> Known<'a> {
     Known {
-        survey,
+        chosen,
         signed_in,
         answer,
         has_pulled: false,
@@ -72,7 +49,7 @@ fn each_source_has_its_row() {
     use Mark::{Failed, Good, Information};
     use SignedIn::{Accepted, NotAsked, NotTried};
     let refused = SignedIn::Refused(Failure::new(failure::Kind::Credential, "m", "h"));
-    let both = surveyed(None, Some("opaque"), Some(&api_token()));
+    let both = chosen(None, Some("opaque"), Some(&api_token()));
     for (signed_in, marks, says) in [
         ([Accepted, Accepted], [Good, Good], ["accepted", "accepted"]),
         ([Accepted, refused], [Good, Failed], ["accepted", "not accepted"]),
@@ -116,20 +93,20 @@ fn each_source_has_its_row() {
             "not looked at: `CREDENTIAL` is `built-in`",
         ),
     ] {
-        let survey = surveyed(choice, Some("opaque"), api_token);
-        let rows = rows(&known(&survey, &accepted, None));
+        let chosen = chosen(choice, Some("opaque"), api_token);
+        let rows = rows(&known(&chosen, &accepted, None));
         assert_eq!(told(&rows), built_in);
         assert_eq!(rows[1].detail, detail);
     }
-    let none = surveyed(None, None, None);
+    let none = chosen(None, None, None);
     assert_eq!(told(&rows(&known(&none, &[], None))), [("credential", "none", Failed)]);
 }
 
 #[test]
 fn a_token_that_looks_odd_is_to_be_looked_at() {
-    let survey = surveyed(None, None, Some("no-known-shape-at-all"));
+    let chosen = chosen(None, None, Some("no-known-shape-at-all"));
     let signed_in = [(Source::ApiToken, SignedIn::Accepted)];
-    let rows = rows(&known(&survey, &signed_in, None));
+    let rows = rows(&known(&chosen, &signed_in, None));
     assert_eq!(rows[1].mark, Mark::Warning);
     assert!(rows[1].warnings[0].0.contains("looks like no known token"), "{rows:?}");
 }
@@ -146,8 +123,8 @@ fn only_the_api_token_or_an_access_token_in_its_place_is_asked_about() {
         // An access token in the built-in one's place.
         (Some(ACCESS), None, None),
     ] {
-        let survey = surveyed(None, built_in, api_token);
-        let about = to_ask_about(&survey);
+        let chosen = chosen(None, built_in, api_token);
+        let about = to_ask_about(&chosen);
         assert_eq!(
             about.map(|about| about.token.expose()),
             asked,
@@ -158,7 +135,7 @@ fn only_the_api_token_or_an_access_token_in_its_place_is_asked_about() {
 
 #[test]
 fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
-    let survey = surveyed(None, None, Some(&api_token()));
+    let chosen = chosen(None, None, Some(&api_token()));
     let both: &[&str] = &["read:user:bitbucket", WRITE_PACKAGE, READ_PACKAGE];
     let accepted = [(Source::ApiToken, SignedIn::Accepted)];
     let refused = [(Source::ApiToken, SignedIn::NotTried)];
@@ -229,9 +206,9 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
     ] {
         let known = Known {
             needs_push,
-            ..known(&survey, signed_in, answer.as_ref())
+            ..known(&chosen, signed_in, answer.as_ref())
         };
-        let row = scopes(&known, &survey.settled.candidates[0]);
+        let row = scopes(&known, &chosen.candidates[0]);
         assert_eq!((row.mark, row.detail.as_str()), (mark, detail));
         assert_eq!(row.failure.is_some(), mark == Mark::Failed);
         if let Some(failure) = row.failure {
@@ -244,7 +221,7 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
 
 #[test]
 fn a_scope_that_the_registry_has_shown_is_not_missing() {
-    let survey = surveyed(None, None, Some(&api_token()));
+    let chosen = chosen(None, None, Some(&api_token()));
     let accepted = [(Source::ApiToken, SignedIn::Accepted)];
     for (scope, needs_push, has_pulled, has_pushed, mark) in [
         (READ_PACKAGE, true, true, true, Mark::Warning),
@@ -260,9 +237,9 @@ fn a_scope_that_the_registry_has_shown_is_not_missing() {
             has_pulled,
             has_pushed,
             needs_push,
-            ..known(&survey, &accepted, Some(&answer))
+            ..known(&chosen, &accepted, Some(&answer))
         };
-        let row = scopes(&known, &survey.settled.candidates[0]);
+        let row = scopes(&known, &chosen.candidates[0]);
         assert_eq!(row.mark, mark, "{scope} {needs_push} {has_pulled} {has_pushed}");
         assert!(row.detail.contains("; missing: "), "{}", row.detail);
     }

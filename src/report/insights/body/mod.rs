@@ -4,7 +4,7 @@
 //! summary (450 characters; more is refused with 400). For the other texts no page of Bitbucket Cloud names a limit, so
 //! these are those of Bitbucket Data Center ("Code Insights REST API").
 
-use crate::action::{Record, Shape};
+use crate::action::{Done, Record};
 use crate::clone::pipelines::Finding;
 use crate::explain::failure::Failures;
 use crate::text::{bytes, redact};
@@ -29,22 +29,16 @@ pub struct Ended<'a> {
     /// The action.
     pub action: &'a str,
     /// What was done, in a line; or what went wrong.
-    pub outcome: Result<&'a str, &'a Failures>,
+    pub result: Result<&'a str, &'a Failures>,
     /// What became of each image.
-    pub records: &'a [Record],
-    /// What is known of the images besides.
-    pub shapes: &'a [Shape],
+    pub done: &'a Done,
 }
 
 /// The report: whether it went well, what became of each image, what it cost, and who signed in.
 #[must_use]
 pub fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> Value {
-    let Ended {
-        action,
-        outcome,
-        records,
-        ..
-    } = ended;
+    let Ended { action, result, done } = ended;
+    let records = done.records.as_slice();
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let mut data = vec![entry("Duration", "DURATION", milliseconds.into())];
     if let Some(last) = records.iter().map(|record| record.image).max() {
@@ -75,7 +69,7 @@ pub fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> Value {
     if !others.is_empty() {
         data.push(entry("More, named above", "NUMBER", others.len().into()));
     }
-    let (result, mut details) = match outcome {
+    let (result, mut details) = match result {
         Ok(summary) => ("PASSED", (*summary).to_owned()),
         Err(failures) => ("FAILED", told(failures)),
     };
@@ -126,9 +120,9 @@ impl Ended<'_> {
         let mut parts = vec![record.outcome.word().to_owned()];
         if let Some(digest) = &record.digest {
             parts.push(digest.to_string());
-            if let Some(shape) = self.shapes.iter().find(|shape| shape.digest == *digest) {
-                parts.extend(shape.platforms.iter().cloned());
-                parts.extend(shape.size.map(bytes));
+            if let Some(seen) = self.done.seen.iter().find(|seen| seen.digest == *digest) {
+                parts.extend(seen.platforms.iter().cloned());
+                parts.extend(seen.size.map(bytes));
             }
         }
         parts.join(", ")

@@ -1,5 +1,5 @@
 use super::*;
-use crate::action::Outcome;
+use crate::action::{Outcome, SeenImage};
 use crate::clone::Place;
 use crate::clone::pipelines::Problem;
 use crate::credential::Source;
@@ -23,12 +23,16 @@ fn record(image: usize, tag: &str, outcome: Outcome, credential: Option<Source>)
     }
 }
 
-fn passed(records: &[Record], shapes: &[Shape]) -> Value {
+fn passed(records: &[Record], seen: &[SeenImage]) -> Value {
+    let done = Done {
+        records: records.to_vec(),
+        facts: Vec::new(),
+        seen: seen.to_vec(),
+    };
     let ended = Ended {
         action: "copy",
-        outcome: Ok("2 images copied"),
-        records,
-        shapes,
+        result: Ok("2 images copied"),
+        done: &done,
     };
     report(&ended, Duration::from_millis(1234), None)
 }
@@ -37,9 +41,8 @@ fn failed(failures: Vec<Failure>) -> Value {
     let failures = Failures::of(failures).unwrap();
     let ended = Ended {
         action: "pull",
-        outcome: Err(&failures),
-        records: &[],
-        shapes: &[],
+        result: Err(&failures),
+        done: &Done::default(),
     };
     report(&ended, Duration::ZERO, Some("https://bitbucket.org/shop/api"))
 }
@@ -52,7 +55,7 @@ fn titles(report: &Value) -> Vec<&str> {
 #[test]
 fn what_was_done_is_told_image_by_image() {
     let digest = Digest::of(b"api");
-    let shape = |platforms: &[&str], size| Shape {
+    let shape = |platforms: &[&str], size| SeenImage {
         digest: digest.clone(),
         platforms: platforms.iter().map(|&platform| platform.to_owned()).collect(),
         size,

@@ -1,14 +1,13 @@
 //! Which credentials may be tried, in which order: a pure decision over the variables, made before any connection.
 
-use super::advice::{AccessTokenName, Reason, Refusal};
+use super::advice::{AccessTokenName, Reason, UnusableCredential};
 use super::kind::{Integrity, Kind, Standing};
 use super::value::{self, Meant};
 use super::warning::Warning;
 use super::{Choice, Credential, Source};
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, Mistakes};
 use crate::names::Host;
 use crate::text::Secret;
-use std::fmt;
 
 /// The variables that decide about the credential.
 #[derive(Debug, Clone)]
@@ -18,9 +17,9 @@ pub struct Given<'a> {
     /// `ALLOW_UNSUPPORTED_TOKEN`.
     pub allow_unsupported: bool,
     /// `BITBUCKET_PACKAGES_USERNAME` and `BITBUCKET_PACKAGES_TOKEN`.
-    pub built_in: Pair<'a>,
+    pub built_in: Written<'a>,
     /// `ATLASSIAN_ACCOUNT_EMAIL` and `ATLASSIAN_API_TOKEN`.
-    pub api_token: Pair<'a>,
+    pub api_token: Written<'a>,
     /// `REGISTRY`: where the credential would go.
     pub registry: &'a Host,
     /// Whether a step of Pipelines runs this.
@@ -29,16 +28,16 @@ pub struct Given<'a> {
     pub needs_push: bool,
 }
 
-/// The two variables of a source, as they came; an empty value counts as unset.
+/// The two variables of a source, as they were written; an empty value counts as unset.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Pair<'a> {
+pub struct Written<'a> {
     /// The user name.
     pub username: Option<&'a str>,
     /// The token.
     pub token: Option<&'a Secret>,
 }
 
-impl<'a> Pair<'a> {
+impl Written<'_> {
     fn without_empty(self) -> Self {
         Self {
             username: self.username.filter(|username| !username.is_empty()),
@@ -46,106 +45,108 @@ impl<'a> Pair<'a> {
         }
     }
 
-    fn both(self) -> Option<(&'a str, &'a Secret)> {
-        self.username.zip(self.token)
+    fn is_whole(self) -> bool {
+        self.username.is_some() && self.token.is_some()
     }
-}
 
-/// What the run may sign in with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
-    /// At least one, in the order in which they are tried.
-    pub candidates: Vec<Credential>,
-    /// What is odd about them, for the log.
-    pub warnings: Vec<Warning>,
-}
-
-/// Why a run ends before any connection is opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unsettled {
-    /// Variables that must be mended (exit status 2).
-    Mistakes(Vec<Mistake>),
-    /// A credential that cannot work, or none (exit status 3).
-    Refusal(Box<Refusal>),
-}
-
-impl fmt::Display for Unsettled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mistakes(mistakes) => {
-                let lines: Vec<String> = mistakes.iter().map(Mistake::to_string).collect();
-                f.write_str(&lines.join("\n"))
-            }
-            Self::Refusal(refusal) => refusal.fmt(f),
+    /// The credential that it is, with its token.
+    fn of(self, source: Source, token: &Secret) -> Credential {
+        Credential {
+            source,
+            username: self.username.unwrap_or_default().to_owned(),
+            token: token.clone(),
         }
     }
 }
 
-impl std::error::Error for Unsettled {}
+/// The credentials of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// Which sources were looked at.
+    pub choice: Choice,
+    /// Those that may be tried, in this order.
+    pub candidates: Vec<Credential>,
+    /// What is odd about them, for the log.
+    pub warnings: Vec<Warning>,
+    /// Those that cannot work and are sent nowhere.
+    pub unusable: Vec<(Credential, UnusableCredential)>,
+    /// Why there is neither of the two.
+    pub absent: Option<UnusableCredential>,
+}
+
+impl Chosen {
+    /// What ends a run before any connection is opened: a credential that cannot work, even if another one is there, for a
+    /// user who set it means it to serve; or that there is none.
+    #[must_use]
+    pub fn ends_run(&self) -> Option<&UnusableCredential> {
+        let unusable = self.unusable.iter().map(|(_, why)| why);
+        unusable.chain(&self.absent).next()
+    }
+}
 
 /// Decides which credentials may be tried.
 ///
 /// # Errors
-/// [`Unsettled::Mistakes`] for values of a wrong form, half a pair, and a strange host without `CREDENTIAL`; else
-/// [`Unsettled::Refusal`] for a credential that cannot work, even if another one is there: a user who set it means it
-/// to serve. Mistakes come first, for a value of a wrong form tells nothing about its kind.
-pub fn settle(given: &Given<'_>) -> Result<Settled, Unsettled> {
-    let found = given.found();
-    if !found.mistakes.is_empty() {
-        return Err(Unsettled::Mistakes(found.mistakes));
+/// Values of a wrong form, half a pair, and a strange host without `CREDENTIAL`: a value of a wrong form tells nothing
+/// about its kind.
+pub fn choose(given: &Given<'_>) -> Result<Chosen, Mistakes> {
+    let Found {
+        candidates,
+        warnings,
+        mistakes,
+        unusable,
+    } = given.found();
+    if let Some(mistakes) = Mistakes::of(mistakes) {
+        return Err(mistakes);
     }
-    let reason = match found.refused.into_iter().next() {
-        Some(reason) => reason,
-        None if found.candidates.is_empty() => given.none(),
-        None => {
-            return Ok(Settled {
-                candidates: found.candidates,
-                warnings: found.warnings,
-            });
-        }
+    let choice = given.choice.unwrap_or_default();
+    let none = Reason::NoCredential {
+        choice,
+        in_pipe: given.in_pipe,
     };
-    Err(Unsettled::Refusal(Box::new(given.refusal(reason))))
+    let is_absent = candidates.is_empty() && unusable.is_empty();
+    let unusable = unusable.into_iter();
+    Ok(Chosen {
+        choice,
+        candidates,
+        warnings,
+        unusable: unusable
+            .map(|(credential, reason)| (credential, given.because_of(reason)))
+            .collect(),
+        absent: is_absent.then(|| given.because_of(none)),
+    })
 }
 
 impl<'a> Given<'a> {
     /// What the sources that may serve come to.
-    pub(super) fn found(&self) -> Found {
+    fn found(&self) -> Found {
         let mut found = Found::default();
         if self.choice.is_none() && !self.registry.is_atlassian() && !self.registry.is_loopback() {
             found.mistakes.push(strange_host(self.registry));
         }
         for (source, pair) in self.looked_at() {
-            if source == Source::ApiToken && self.is_built_in(pair) {
-                found.refused.push(Reason::BuiltInToken);
-                continue;
+            match pair.token {
+                Some(token) if source == Source::ApiToken && self.is_built_in(token) => {
+                    found.unusable.push((pair.of(source, token), Reason::BuiltInToken));
+                }
+                _ => found.look_at(source, pair, self.allow_unsupported),
             }
-            found.look_at(source, pair, self.allow_unsupported);
         }
         found
     }
 
     /// Whether the API token is the built-in one, as in `ATLASSIAN_API_TOKEN: $BITBUCKET_PACKAGES_TOKEN`. The other way
     /// round, with a token of the user's in both, what that token is tells more.
-    fn is_built_in(&self, api_token: Pair<'_>) -> bool {
-        let (built_in, api_token) = (self.built_in.without_empty().token, api_token.token);
-        let same = built_in.filter(|built_in| api_token == Some(*built_in));
-        same.is_some_and(|token| {
-            let is_well_formed = value::mistakes(Source::BuiltIn.token_variable(), token.expose(), Meant::BuiltInToken);
-            is_well_formed.is_empty() && judge_built_in(token.expose(), true).is_ok_and(|odd| odd.is_empty())
-        })
-    }
-
-    /// The reason where there is no credential at all.
-    pub(super) fn none(&self) -> Reason {
-        Reason::NoCredential {
-            choice: self.choice.unwrap_or_default(),
-            in_pipe: self.in_pipe,
-        }
+    fn is_built_in(&self, api_token: &Secret) -> bool {
+        let token = api_token.expose();
+        self.built_in.token == Some(api_token)
+            && value::mistakes(Source::BuiltIn.token_variable(), token, Meant::BuiltInToken).is_empty()
+            && judge_built_in(token, true).is_ok_and(|odd| odd.is_empty())
     }
 
     /// A reason with the advice for these variables.
-    pub(super) fn refusal(&self, reason: Reason) -> Refusal {
-        Refusal {
+    fn because_of(&self, reason: Reason) -> UnusableCredential {
+        UnusableCredential {
             alternative: self.alternative(&reason),
             reason,
             needs_push: self.needs_push,
@@ -153,12 +154,12 @@ impl<'a> Given<'a> {
     }
 
     /// The sources that `CREDENTIAL` lets serve, in order, with what they hold.
-    fn looked_at(&self) -> Vec<(Source, Pair<'a>)> {
+    fn looked_at(&self) -> Vec<(Source, Written<'a>)> {
         let (built_in, mut api_token) = (self.built_in.without_empty(), self.api_token.without_empty());
         let choice = self.choice.unwrap_or_default();
-        if choice == Choice::Auto && built_in.both().is_some() && api_token.token.is_none() {
+        if choice == Choice::Auto && built_in.is_whole() && api_token.token.is_none() {
             // Workspaces set `ATLASSIAN_ACCOUNT_EMAIL` for other pipes.
-            api_token = Pair::default();
+            api_token = Written::default();
         }
         match choice {
             Choice::Auto => vec![(Source::BuiltIn, built_in), (Source::ApiToken, api_token)],
@@ -188,15 +189,15 @@ impl<'a> Given<'a> {
 
 /// What was found out, source by source.
 #[derive(Default)]
-pub(super) struct Found {
-    pub(super) candidates: Vec<Credential>,
-    pub(super) warnings: Vec<Warning>,
-    pub(super) mistakes: Vec<Mistake>,
-    pub(super) refused: Vec<Reason>,
+struct Found {
+    candidates: Vec<Credential>,
+    warnings: Vec<Warning>,
+    mistakes: Vec<Mistake>,
+    unusable: Vec<(Credential, Reason)>,
 }
 
 impl Found {
-    fn look_at(&mut self, source: Source, pair: Pair<'_>, allow_unsupported: bool) {
+    fn look_at(&mut self, source: Source, pair: Written<'_>, allow_unsupported: bool) {
         let malformed = malformed(source, pair);
         if malformed.is_empty()
             && let Some(token) = pair.token
@@ -205,18 +206,14 @@ impl Found {
                 Ok(warnings) => self.warnings.extend(warnings),
                 Err(reason) => {
                     // Said at once, though the user name may be missing: adding that would not help.
-                    self.refused.push(reason);
+                    self.unusable.push((pair.of(source, token), reason));
                     return;
                 }
             }
         }
         self.mistakes.extend(malformed);
         match (pair.username, pair.token) {
-            (Some(username), Some(token)) => self.candidates.push(Credential {
-                source,
-                username: username.to_owned(),
-                token: token.clone(),
-            }),
+            (Some(_), Some(token)) => self.candidates.push(pair.of(source, token)),
             (Some(_), None) => self.mistakes.push(missing(source.token_variable(), source)),
             (None, Some(_)) => self.mistakes.push(missing(source.username_variable(), source)),
             (None, None) => {}
@@ -332,7 +329,7 @@ fn prefix(token: &str) -> String {
     token.chars().take(4).collect()
 }
 
-fn malformed(source: Source, pair: Pair<'_>) -> Vec<Mistake> {
+fn malformed(source: Source, pair: Written<'_>) -> Vec<Mistake> {
     let meant = match source {
         Source::BuiltIn | Source::Foreign => Meant::BuiltInToken,
         Source::ApiToken => Meant::ApiToken,
@@ -379,4 +376,4 @@ fn strange_host(registry: &Host) -> Mistake {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -62,14 +62,14 @@ impl Case {
         self.registry = registry;
         self
     }
-    fn settle(&self) -> Result<Settled, Unsettled> {
-        fn pair((username, token): &(Option<String>, Option<Secret>)) -> Pair<'_> {
-            Pair {
+    fn choose(&self) -> Result<Chosen, Mistakes> {
+        fn pair((username, token): &(Option<String>, Option<Secret>)) -> Written<'_> {
+            Written {
                 username: username.as_deref(),
                 token: token.as_ref(),
             }
         }
-        settle(&Given {
+        choose(&Given {
             choice: self.choice,
             allow_unsupported: self.allow,
             built_in: pair(&self.built_in),
@@ -80,44 +80,60 @@ impl Case {
         })
     }
     fn outcome(&self) -> Outcome {
-        match self.settle() {
-            Ok(settled) if settled.warnings.is_empty() => Tried,
+        match self.choose() {
+            Ok(chosen) if chosen.ends_run().is_some() => Refused,
+            Ok(chosen) if chosen.warnings.is_empty() => Tried,
             Ok(_) => Warned,
-            Err(Unsettled::Refusal(_)) => Refused,
-            Err(Unsettled::Mistakes(_)) => Mistaken,
+            Err(_) => Mistaken,
         }
+    }
+    /// What a run that does not end goes on with.
+    fn chosen(&self) -> Chosen {
+        let chosen = self.choose().expect("no mistakes");
+        assert_eq!(chosen.ends_run(), None);
+        chosen
     }
     fn sources(&self) -> Vec<Source> {
-        let settled = self.settle().expect("a credential to try");
-        settled.candidates.iter().map(|candidate| candidate.source).collect()
+        sources(&self.chosen().candidates)
     }
-    fn refusal(&self) -> Refusal {
-        match self.settle() {
-            Err(Unsettled::Refusal(refusal)) => *refusal,
-            other => panic!("no refusal: {other:?}"),
-        }
+    fn refusal(&self) -> UnusableCredential {
+        let chosen = self.choose().expect("no mistakes");
+        chosen.ends_run().cloned().expect("a credential that cannot work")
     }
-    fn mistakes(&self) -> Vec<Mistake> {
-        match self.settle() {
-            Err(Unsettled::Mistakes(mistakes)) => mistakes,
-            other => panic!("no mistakes: {other:?}"),
-        }
+    fn mistakes(&self) -> Mistakes {
+        self.choose().expect_err("mistakes")
     }
     /// All that a user would read.
     fn said(&self) -> String {
-        match self.settle() {
-            Ok(settled) => settled
-                .warnings
-                .iter()
-                .map(|warning| format!("{warning}\n{warning:?}\n"))
-                .chain(settled.candidates.iter().map(|candidate| format!("{candidate:?}\n")))
-                .collect(),
-            Err(Unsettled::Refusal(refusal)) => {
-                format!("{}\n{}\n{refusal:?}", refusal.message(), refusal.hint())
-            }
-            Err(mistakes) => format!("{mistakes}\n{mistakes:?}"),
+        match self.choose() {
+            Ok(chosen) => match chosen.ends_run() {
+                Some(why) => format!("{}\n{}\n{chosen:?}", why.message(), why.hint()),
+                None => chosen
+                    .warnings
+                    .iter()
+                    .map(|warning| format!("{warning}\n"))
+                    .chain([format!("{chosen:?}\n")])
+                    .collect(),
+            },
+            Err(mistakes) => format!("{mistakes:?}"),
         }
     }
+}
+
+fn sources(credentials: &[Credential]) -> Vec<Source> {
+    credentials.iter().map(|credential| credential.source).collect()
+}
+
+/// What is chosen in a step, of tokens with fitting user names.
+pub(crate) fn chosen(choice: Option<Choice>, built_in: Option<&str>, api_token: Option<&str>) -> Chosen {
+    let mut case = Case { choice, ..case() };
+    if let Some(token) = built_in {
+        case = case.built_in("step", token);
+    }
+    if let Some(token) = api_token {
+        case = case.api("ada@example.com", token);
+    }
+    case.choose().expect("no mistakes")
 }
 
 #[test]
@@ -242,13 +258,84 @@ fn no_token_goes_to_a_strange_host_by_default() {
 #[test]
 fn the_candidate_is_what_was_given() {
     let good = atlassian("ATATT3xFfGF0", 192);
-    let settled = case().with_built_in().api(EMAIL, &good).settle().unwrap();
-    let given: Vec<(&str, &str)> = settled
+    let chosen = case().with_built_in().api(EMAIL, &good).chosen();
+    let given: Vec<(&str, &str)> = chosen
         .candidates
         .iter()
         .map(|candidate| (candidate.username.as_str(), candidate.token.expose()))
         .collect();
     assert_eq!(given, [BUILT_IN, (EMAIL, good.as_str())]);
+}
+
+#[test]
+fn a_credential_that_cannot_work_leaves_the_others() {
+    let api = "ATAT0123456789abcdef";
+    let access = "ATCT0123456789abcdef";
+    for (choice, built_in, api_token, candidates, never_sent) in [
+        (
+            None,
+            Some("opaque"),
+            Some(api),
+            vec![Source::BuiltIn, Source::ApiToken],
+            vec![],
+        ),
+        (
+            None,
+            Some("opaque"),
+            Some(access),
+            vec![Source::BuiltIn],
+            vec![Source::ApiToken],
+        ),
+        (
+            None,
+            Some("ghp_0123456789"),
+            Some(api),
+            vec![Source::ApiToken],
+            vec![Source::BuiltIn],
+        ),
+        (
+            None,
+            Some("opaque"),
+            Some("opaque"),
+            vec![Source::BuiltIn],
+            vec![Source::ApiToken],
+        ),
+        (
+            Some(Choice::ApiToken),
+            Some("opaque"),
+            Some("opaque"),
+            vec![],
+            vec![Source::ApiToken],
+        ),
+        (None, None, Some(access), vec![], vec![Source::ApiToken]),
+        (
+            None,
+            Some("ghp_0123456789"),
+            Some(access),
+            vec![],
+            vec![Source::BuiltIn, Source::ApiToken],
+        ),
+        (None, None, None, vec![], vec![]),
+        (
+            Some(Choice::BuiltIn),
+            Some("opaque"),
+            Some(access),
+            vec![Source::BuiltIn],
+            vec![],
+        ),
+        (Some(Choice::ApiToken), Some("opaque"), None, vec![], vec![]),
+    ] {
+        let chosen = chosen(choice, built_in, api_token);
+        assert_eq!(sources(&chosen.candidates), candidates, "{built_in:?} {api_token:?}");
+        let unusable: Vec<Source> = chosen
+            .unusable
+            .iter()
+            .map(|(credential, _)| credential.source)
+            .collect();
+        assert_eq!(unusable, never_sent, "{built_in:?} {api_token:?}");
+        let is_absent = candidates.is_empty() && never_sent.is_empty();
+        assert_eq!(chosen.absent.is_some(), is_absent, "{built_in:?} {api_token:?}");
+    }
 }
 
 proptest! {
@@ -268,9 +355,12 @@ proptest! {
             ] {
                 let case = Case { choice, allow, ..case };
                 prop_assert!(!case.said().is_empty());
-                if let Ok(settled) = case.settle() {
-                    prop_assert!(!settled.candidates.is_empty());
-                    let foreign = settled.candidates.iter().any(|candidate| {
+                if let Ok(chosen) = case.choose() {
+                    prop_assert_eq!(
+                        chosen.absent.is_some(),
+                        chosen.candidates.is_empty() && chosen.unusable.is_empty()
+                    );
+                    let foreign = chosen.candidates.iter().any(|candidate| {
                         candidate.source == Source::ApiToken && Kind::of(candidate.token.expose()).is_foreign()
                     });
                     prop_assert!(!foreign);

@@ -109,7 +109,7 @@ fn user_api_token() {
 fn user_api_token_that_does_not_fit_its_checksum() {
     let altered = atlassian("ATATT3xFfGF0", 192).replacen('Q', "q", 1);
     row(&altered, Warned, Warned, Warned, Warned);
-    let warnings = case().api(EMAIL, &altered).settle().unwrap().warnings;
+    let warnings = case().api(EMAIL, &altered).chosen().warnings;
     assert_eq!(warnings, [Warning::Altered { length: 192 }]);
 }
 
@@ -117,7 +117,7 @@ fn user_api_token_that_does_not_fit_its_checksum() {
 fn user_api_token_that_was_cut_off() {
     let cut = &atlassian("ATATT3xFfGF0", 192)[..128];
     row(cut, Warned, Warned, Warned, Warned);
-    let warnings = case().api(EMAIL, cut).settle().unwrap().warnings;
+    let warnings = case().api(EMAIL, cut).chosen().warnings;
     assert_eq!(warnings, [Warning::CutOff { length: 128 }]);
 }
 
@@ -217,7 +217,7 @@ fn built_in_token_in_the_place_of_the_api_token() {
 fn token_of_a_service_account() {
     row(&atlassian("ATSTT3xFfGF0", 192), Warned, Warned, Tried, Tried);
     let both = case().api("ci@serviceaccount.atlassian.com", &atlassian("ATSTT3xFfGF0", 192));
-    assert_eq!(both.settle().unwrap().warnings, [Warning::ServiceAccount], "said once");
+    assert_eq!(both.chosen().warnings, [Warning::ServiceAccount], "said once");
 }
 
 #[test]

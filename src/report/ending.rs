@@ -1,0 +1,173 @@
+//! The end of a run: its results are written, what went wrong is told, and the last line is printed.
+
+use super::console;
+use super::insights::{Ended, Insights};
+use crate::action::{Done, Outcome};
+use crate::explain::failure::{Failure, Failures};
+use crate::files::{Output, OutputError, check_writable, write_atomically};
+use crate::input::{Checked, Outputs};
+use crate::names::Host;
+use std::fmt;
+use std::time::Instant;
+
+/// Most images that the last line of a failed run names.
+const MOST_NAMES: usize = 6;
+/// Files that others read: all may.
+const READABLE: u32 = 0o644;
+
+/// Where the end of a run is told.
+#[derive(Debug)]
+pub struct Ending {
+    /// What is no action is not repeated: the mistake that it is shows it, escaped.
+    action: &'static str,
+    outputs: Outputs,
+    insights: Option<Insights>,
+    colour: bool,
+}
+
+impl Ending {
+    /// As the variables have it, for a run that has begun.
+    #[must_use]
+    pub fn new(checked: &Checked, begun: Instant, colour: bool) -> Self {
+        let insights = checked.insights.clone();
+        Self {
+            action: checked.action.map_or("no action", |action| action.as_str()),
+            outputs: checked.outputs.clone(),
+            insights: insights.map(|commit| Insights::new(commit, begun)),
+            colour,
+        }
+    }
+
+    /// Whether a report on the commit is wanted.
+    #[must_use]
+    pub fn is_reported_on_commit(&self) -> bool {
+        self.insights.is_some()
+    }
+
+    /// Looks whether the results can be written: one that cannot be told would leave the step with a registry or daemon
+    /// that it knows nothing of.
+    ///
+    /// # Errors
+    /// The files that cannot be.
+    pub fn check_outputs(&mut self) -> Result<(), Failures> {
+        let outputs = [&self.outputs.env, &self.outputs.report].into_iter().flatten();
+        let failures = outputs.filter_map(|output| check_writable(output).err().map(Failure::from));
+        let failures = Failures::of(failures.collect());
+        failures.map_or(Ok(()), |failures| Err(self.without_outputs(failures)))
+    }
+
+    /// Writes the results of a run that did what it should.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(&mut self, done: &Done) -> Result<(), Failures> {
+        let env = self
+            .outputs
+            .env
+            .iter()
+            .map(|output| (output, super::env(&done.records)));
+        let report = self.outputs.report.iter();
+        let report = report.map(|output| (output, super::json(self.action, 0, done, None)));
+        let mut files = env.chain(report);
+        let written = files.try_for_each(|(output, bytes)| write_atomically(output, &bytes, READABLE));
+        written.map_err(|error| self.without_outputs(Failure::from(error).into()))
+    }
+
+    /// What could not be written is not tried again.
+    fn without_outputs(&mut self, failures: Failures) -> Failures {
+        self.outputs = Outputs::default();
+        failures
+    }
+
+    /// Sends the report on the commit, if one is wanted. A signal meanwhile ends the sending alone: the run is done, and
+    /// what it came to stays its exit status.
+    pub async fn report_on_commit<S>(
+        &self,
+        result: Result<&str, &Failures>,
+        done: &Done,
+        registry: &Host,
+        stopped: impl Future<Output = S>,
+    ) {
+        let Some(insights) = &self.insights else { return };
+        let ended = Ended {
+            action: self.action,
+            result,
+            done,
+        };
+        insights.send(&ended, registry, stopped).await;
+    }
+
+    /// Prints the last line of a run that did what it should.
+    #[must_use]
+    pub fn succeed(&self, summary: &str) -> u8 {
+        console::success(&format!("{}: {summary}", self.action), self.colour);
+        0
+    }
+
+    /// Prints every failure with its advice, writes the report, prints the last line.
+    #[must_use]
+    pub fn fail(&self, done: &Done, failures: &Failures) -> u8 {
+        let status = failures.status();
+        let mut told = Vec::new();
+        for failure in failures.iter() {
+            tracing::error!("{failure}");
+            if let Some(hint) = failure.hint.as_deref().filter(|hint| !told.contains(hint)) {
+                console::detail(&format!("hint: {hint}"));
+                told.push(hint);
+            }
+        }
+        self.write_report(|| super::json(self.action, status, done, Some(failures)));
+        let kind = failures.first().kind.word();
+        self.last_line(&format!("{done} (exit status {status}: {kind})"));
+        status
+    }
+
+    /// Says what a signal ended, and writes the report.
+    #[must_use]
+    pub fn stop(&self, done: &Done, (signal, status): (&str, u8)) -> u8 {
+        let message = format!("stopped by {signal}");
+        self.write_report(|| super::interrupted(self.action, status, &done.records, &message));
+        self.last_line(&format!("{message}, {done} (exit status {status})"));
+        status
+    }
+
+    fn write_report(&self, report: impl FnOnce() -> Vec<u8>) {
+        let written = |output: &Output| -> Result<(), OutputError> { write_atomically(output, &report(), READABLE) };
+        if let Some(Err(error)) = self.outputs.report.as_ref().map(written) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn last_line(&self, text: &str) {
+        console::failure(&format!("{}: {text}", self.action), self.colour);
+    }
+}
+
+impl fmt::Display for Done {
+    /// What was done before a run ended badly.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed = self.facts.iter().filter(|fact| fact.outcome == "failed").count();
+        if failed > 0 {
+            return write!(f, "{failed} of {} facts failed, nothing was changed", self.facts.len());
+        }
+        let done: Vec<_> = self.records.iter().filter(|record| record.changed()).collect();
+        let failed = self.records.iter().filter(|record| record.outcome == Outcome::Failed);
+        let (failed, all) = (failed.count(), self.records.len());
+        if failed > 0 && all > MOST_NAMES {
+            write!(f, "{failed} of {all} failed, ")?;
+        }
+        let mut names: Vec<String> = done
+            .iter()
+            .take(MOST_NAMES)
+            .map(|record| format!("`{}`", record.reference()))
+            .collect();
+        if done.len() > MOST_NAMES {
+            names.push(format!("and {} more", done.len() - MOST_NAMES));
+        }
+        match names.len() {
+            0 => f.write_str("nothing was changed"),
+            1 => write!(f, "only {} was done", names.join(", ")),
+            _ => write!(f, "only {} were done", names.join(", ")),
+        }
+    }
+}

@@ -201,6 +201,8 @@ fn on_existing_looks_before_it_writes() {
             "GET /v2/shop/base/manifests/1 200",
             "HEAD /v2/shop/base/manifests/1 200",
             "HEAD /v2/shop/base/manifests/fresh 404",
+            // What is written because nothing was seen must have been looked at twice.
+            "GET /v2/shop/base/manifests/fresh 404",
             "HEAD /v2/shop/base/manifests/old 200",
             "PUT /v2/shop/base/manifests/fresh 201",
         ])

@@ -25,6 +25,7 @@ macro_rules! on_each_engine {
 }
 
 mod archives;
+mod behaviours;
 mod check;
 mod copy;
 mod credentials;

@@ -221,7 +221,7 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Resu
     )
     .await?;
     let mut existing: Vec<Option<Digest>> = pair.existing.iter().cloned().collect();
-    existing.extend(looks(run, &pair.to, &wanted.tags[existing.len()..]).await?);
+    existing.extend(looks(run, &pair.to, &wanted.tags[existing.len()..], copy.on_existing).await?);
     let is_root = |existing: &Option<Digest>| existing.as_ref() == Some(&root.digest);
     let found = wanted.tags.iter().cloned().zip(existing).map(|(tag, existing)| {
         let is_same = is_root(&existing);
@@ -257,7 +257,7 @@ async fn cosign(
     let tags: Vec<Tag> = found.iter().map(|(tag, _)| tag.clone()).collect();
     let existing: Vec<Option<Digest>> = match copy.on_existing {
         OnExisting::Overwrite => vec![None; tags.len()],
-        OnExisting::Skip | OnExisting::Fail => looks(run, &image.target, &tags).await?,
+        OnExisting::Skip | OnExisting::Fail => looks(run, &image.target, &tags, copy.on_existing).await?,
     };
     let planned = found.iter().zip(existing).enumerate();
     Ok(planned

@@ -13,7 +13,7 @@ use crate::explain::failure::{Failure, Failures, Kind};
 use crate::explain::refusal::immutable;
 use crate::input::{Push, Source};
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::{Access, Manifest, Remote};
+use crate::registry::{Access, Manifest, Negative, Remote};
 use crate::text::Quoted;
 use crate::text::bytes;
 use futures_util::stream::{self, StreamExt as _};
@@ -215,6 +215,10 @@ async fn send(
     });
     let pushed = during(run, &format!("`{name}`"), pushed).await;
     drop(unknown);
+    let pushed = match pushed {
+        Ok(digest) => prove(run, target, tag, digest).await.map_err(Unpushed::Unproven),
+        Err(error) => Err(Unpushed::Refused(error)),
+    };
     let bytes = told.moved;
     let outcome = pushed.as_ref().map_or(Outcome::Failed, |_| Outcome::Pushed);
     page.note(at, outcome, pushed.as_ref().ok(), bytes, start.elapsed());
@@ -225,7 +229,8 @@ async fn send(
             let tag = tag.clone();
             return Ok(Pushed { tag, digest, bytes });
         }
-        Err(error) => error,
+        Err(Unpushed::Unproven(failure)) => return Err(Unsent::Image(failure)),
+        Err(Unpushed::Refused(error)) => error,
     };
     // What the daemon tried again was a layer.
     let is_of_tag = is_of_tag(&error) && !told.has_retried;
@@ -235,6 +240,32 @@ async fn send(
     } else {
         Unsent::Image(failure)
     })
+}
+
+/// Why a push of the daemon's does not count.
+enum Unpushed {
+    /// It was refused, or broke off.
+    Refused(engine::Error),
+    /// The daemon says that it is done, and the registry does not.
+    Unproven(Failure),
+}
+
+/// The digest that the daemon says it pushed, if the registry shows the tag with it: whatever answers every request with
+/// "fine" satisfies a daemon.
+async fn prove(run: &Run, remote: &Remote, tag: &Tag, digest: Digest) -> Result<Digest, Failure> {
+    let selector = Selector::Tag(tag.clone());
+    let name = format!("{}:{tag}", remote.repository());
+    let shows = match remote.digest(&selector, Negative::Confirmed).await {
+        Ok(Some(found)) if found == digest => return Ok(digest),
+        Ok(Some(found)) => format!("shows `{name}` as {found}"),
+        Ok(None) => format!("has no `{name}`"),
+        Err(error) => return Err(run.session.explain(&error, remote, false)),
+    };
+    Err(Failure::new(
+        Kind::Other,
+        format!("the Docker daemon says that it pushed {digest}, and the registry {shows}"),
+        "another step may have set the tag meanwhile; else run with `DEBUG: 'true'` to see each request",
+    ))
 }
 
 /// Gives the image the name that it is pushed by, which the end of the run takes back.

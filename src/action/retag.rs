@@ -31,7 +31,7 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
 async fn plan(run: &Run, target: Remote, manifest: &Manifest, retag: &Retag) -> Result<Tagging, Failures> {
     let existing: Vec<Option<Digest>> = match retag.on_existing {
         OnExisting::Overwrite => vec![None; retag.tags.len()],
-        OnExisting::Skip | OnExisting::Fail => looks(run, &target, &retag.tags).await?,
+        OnExisting::Skip | OnExisting::Fail => looks(run, &target, &retag.tags, retag.on_existing).await?,
     };
     let found = retag.tags.iter().cloned().zip(existing).map(|(tag, existing)| {
         let is_same = existing.as_ref() == Some(&manifest.digest);

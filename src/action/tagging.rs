@@ -9,7 +9,7 @@ use crate::explain::failure::{Failure, Failures, Kind};
 use crate::explain::refusal::not_overwritten;
 use crate::input::OnExisting;
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::{self, Manifest, Problem, Remote};
+use crate::registry::{self, Manifest, Negative, Problem, Remote};
 use crate::text::count;
 use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
 use futures_util::stream::{self, StreamExt as _};
@@ -79,15 +79,14 @@ impl Content<'_> {
     }
 }
 
-/// What a tag points to now; `None` where the registry has no such tag. Whatever `ON_EXISTING` may forbid is decided by this.
-pub(super) async fn look(run: &Run, target: &Remote, tag: &Tag) -> Result<Option<Digest>, Failure> {
-    let digest = target.digest(&Selector::Tag(tag.clone())).await;
-    digest.map_err(|error| run.session.explain(&error, target, false))
-}
-
 /// Looks at several tags, some at a time; every look that fails is told.
-pub(super) async fn looks(run: &Run, target: &Remote, tags: &[Tag]) -> Result<Vec<Option<Digest>>, Failures> {
-    let looks = tags.iter().map(|tag| look(run, target, tag));
+pub(super) async fn looks(
+    run: &Run,
+    target: &Remote,
+    tags: &[Tag],
+    on_existing: OnExisting,
+) -> Result<Vec<Option<Digest>>, Failures> {
+    let looks = tags.iter().map(|tag| run.session.existing(target, tag, on_existing));
     all(stream::iter(looks).buffered(run.concurrency).collect().await)
 }
 
@@ -228,7 +227,7 @@ impl Tagging {
             Err(TagError::Refused(error)) => error,
         };
         let existing = if may_be_right(&error) {
-            target.digest(&Selector::Tag(tag.clone())).await
+            target.digest(&Selector::Tag(tag.clone()), Negative::Believed).await
         } else {
             Ok(None)
         };

@@ -76,10 +76,10 @@ impl BlobRead {
 }
 
 impl Remote {
-    /// Whether a repository has a blob.
+    /// Whether a repository is known to have a blob. A registry that refuses the question says no: it can be uploaded.
     ///
     /// # Errors
-    /// Any refusal but "there is none".
+    /// No answer.
     pub async fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
         let ask = Ask {
             method: Method::HEAD,
@@ -92,10 +92,7 @@ impl Remote {
         };
         match self.registry.exchange(ask).await {
             Ok(_) => Ok(true),
-            Err(Error {
-                problem: Problem::Refused { status: 404, .. },
-                ..
-            }) => Ok(false),
+            Err(error) if error.is_refused() || error.is_unproven() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -109,6 +106,7 @@ impl Remote {
         let range = (start > 0 || end.is_some()).then_some((start, end));
         let ask = |range| Ask {
             range,
+            takes: &[200, 206],
             ..Ask::get(self.blob_path(digest), &self.scopes, 0, during.clone())
         };
         let response = match self.registry.open(ask(range)).await {
@@ -150,11 +148,11 @@ impl Remote {
             self.repository.path(),
             from.path()
         );
-        let answer = self.post(path, during.clone()).await?;
-        if answer.status == 201 {
-            Ok(Mount::Done)
-        } else {
-            self.session(&answer, during).map(Mount::Session)
+        match self.post(path, &[201, 202], during.clone()).await {
+            Ok(answer) if answer.status == 201 => Ok(Mount::Done),
+            Ok(answer) => self.session(&answer, during).map(Mount::Session),
+            Err(error) if error.is_unproven() && self.has_blob(digest).await? => Ok(Mount::Done),
+            Err(error) => Err(error),
         }
     }
 
@@ -165,7 +163,11 @@ impl Remote {
     pub async fn begin_upload(&self) -> Result<Upload, Error> {
         let during = format!("beginning an upload to `{}`", self.repository.path());
         let answer = self
-            .post(format!("{}/blobs/uploads/", self.repository.path()), during.clone())
+            .post(
+                format!("{}/blobs/uploads/", self.repository.path()),
+                &[202],
+                during.clone(),
+            )
             .await?;
         self.session(&answer, during)
     }
@@ -178,6 +180,7 @@ impl Remote {
         let during = format!("giving up an upload to `{}`", self.repository.path());
         let ask = Ask {
             method: Method::DELETE,
+            takes: &[204, 200, 202],
             target: Target::Address(upload.location, Purpose::Upload),
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during)
         };
@@ -195,8 +198,11 @@ impl Remote {
             range: rest.map(|size| (upload.stored, Some(upload.stored + size))),
             ..self.closing(digest, upload)
         };
-        self.registry.send_once(&ask, body).await?;
-        Ok(())
+        match self.registry.send_once(&ask, body).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_unproven() && self.has_blob(digest).await? => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Names the digest of what an upload session has, which ends it.
@@ -211,7 +217,7 @@ impl Remote {
         match self.registry.exchange(ask).await {
             Ok(_) => Ok(()),
             // A session that was closed by a try whose answer was lost is gone.
-            Err(error) if error.is_refused() && self.has_blob(digest).await? => Ok(()),
+            Err(error) if (error.is_refused() || error.is_unproven()) && self.has_blob(digest).await? => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -224,6 +230,7 @@ impl Remote {
         let during = format!("asking how far an upload to `{}` came", self.repository.path());
         let ask = Ask {
             target: Target::Address(upload.location.clone(), Purpose::Upload),
+            takes: &[204, 200, 202],
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
         };
         match self.registry.exchange(ask).await {
@@ -236,7 +243,7 @@ impl Remote {
             }
             // Registries drop a session that broke off (docker-registry 2.8, whose `_state` must name the newest byte), or
             // know no such question; or the upload is done.
-            Err(error) if error.is_refused() => match digest {
+            Err(error) if error.is_refused() || error.is_unproven() => match digest {
                 Some(digest) if self.has_blob(digest).await? => Ok(Resumed::Done),
                 _ => Ok(Resumed::Gone),
             },
@@ -252,6 +259,8 @@ impl Remote {
         let during = format!("uploading to `{}`", self.repository.path());
         let ask = Ask {
             method: Method::PATCH,
+            // Amazon's says 201, others 204; what was stored is proven when the upload is closed.
+            takes: &[202, 201, 204, 200],
             target: Target::Address(upload.location.clone(), Purpose::Upload),
             content_type: Some("application/octet-stream".to_owned()),
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
@@ -266,9 +275,10 @@ impl Remote {
         self.session(&answer, during)
     }
 
-    async fn post(&self, path: String, during: String) -> Result<Answer, Error> {
+    async fn post(&self, path: String, takes: &'static [u16], during: String) -> Result<Answer, Error> {
         let ask = Ask {
             method: Method::POST,
+            takes,
             body: Some(Bytes::new()),
             ..Ask::get(path, &self.scopes, LARGEST_ANSWER, during)
         };
@@ -294,6 +304,7 @@ impl Remote {
         location.query_pairs_mut().append_pair("digest", digest.as_str());
         Ask {
             method: Method::PUT,
+            takes: &[201],
             target: Target::Address(location, Purpose::Upload),
             content_type: Some("application/octet-stream".to_owned()),
             stores: true,

@@ -29,6 +29,37 @@ impl Error {
     pub const fn is_refused(&self) -> bool {
         matches!(self.problem, Problem::Refused { .. }) && !self.problem.may_pass()
     }
+
+    /// Whether the repository answered that it has no such manifest.
+    #[must_use]
+    pub const fn is_missing(&self) -> bool {
+        match &self.problem {
+            Problem::Refused {
+                code: Some(Code::ManifestUnknown),
+                ..
+            } => true,
+            Problem::Refused { status: 404, code, .. } => !matches!(code, Some(Code::NameUnknown | Code::NameInvalid)),
+            _ => false,
+        }
+    }
+
+    /// Whether the registry answered that it has no such repository.
+    #[must_use]
+    pub const fn is_unknown_name(&self) -> bool {
+        matches!(
+            &self.problem,
+            Problem::Refused {
+                code: Some(Code::NameUnknown),
+                ..
+            }
+        )
+    }
+
+    /// Whether the answer sounds like success and proves nothing.
+    #[must_use]
+    pub const fn is_unproven(&self) -> bool {
+        matches!(self.problem, Problem::Unproven { .. })
+    }
 }
 
 /// What happened.
@@ -67,6 +98,11 @@ pub enum Problem {
         to: Quoted,
         /// Why not.
         why: &'static str,
+    },
+    /// An answer that sounds like success, and does not mean that what was asked for was done.
+    Unproven {
+        /// HTTP status.
+        status: u16,
     },
     /// An image of Docker's schema 1.
     Schema1 {
@@ -298,6 +334,10 @@ impl fmt::Display for Error {
                 f,
                 "`{host}` redirected {during} to `{to}`, which is not followed: {why}"
             )?,
+            Problem::Unproven { status } => write!(
+                f,
+                "`{host}` answered {during} with {status}, which does not say that it was done"
+            )?,
             Problem::Schema1 { image } => write!(
                 f,
                 "`{image}` is an image of Docker's schema 1, which has no stable digest"
@@ -339,6 +379,35 @@ mod tests {
         assert!(!error(300).to_string().contains("left alone"));
         let told = error(3600).to_string();
         assert!(told.ends_with("; it asked to be left alone for 3600 s"), "{told}");
+    }
+
+    #[test]
+    fn a_tag_is_missing_only_where_the_registry_says_so() {
+        for (status, code, missing) in [
+            (404, Some(Code::ManifestUnknown), true),
+            (400, Some(Code::ManifestUnknown), true),
+            (404, None, true),
+            (404, Some(Code::Other(Quoted::new("NOT_FOUND"))), true),
+            (404, Some(Code::NameUnknown), false),
+            (404, Some(Code::NameInvalid), false),
+            (403, Some(Code::Denied), false),
+            (405, None, false),
+            (500, None, false),
+        ] {
+            let error = Error {
+                host: Host::bitbucket(),
+                during: "reading `shop/base:1`".to_owned(),
+                problem: Problem::Refused {
+                    status,
+                    code: code.clone(),
+                    words: Quoted::default(),
+                    granted: Granted::Unknown,
+                },
+                tries: 1,
+                asked: None,
+            };
+            assert_eq!(error.is_missing(), missing, "{status} {code:?}");
+        }
     }
 
     #[test]

@@ -31,15 +31,17 @@ pub use lists::fallback_tag;
 pub use manifest::Manifest;
 pub use network::{Network, Settings};
 pub use payload::Payload;
-pub use remote::{Remote, Written};
+pub use remote::{Head, Negative, Remote, Written};
 pub use scope::{Access, Granted, Scopes};
 pub(crate) use token::{basic, bearer};
 
 use crate::credential::Credential;
 use crate::names::{Host, Repository};
-use exchange::{Ask, LARGEST_ANSWER};
+use challenge::Challenge;
+use exchange::Ask;
 use network::HostState;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use token::Tokens;
 
 /// One registry as seen with one credential, or with none.
@@ -53,6 +55,8 @@ struct Inner {
     state: Arc<HostState>,
     credential: Option<Credential>,
     tokens: Tokens,
+    /// Whether the credential was sent, and what was asked for with it given.
+    is_accepted: AtomicBool,
 }
 
 impl Registry {
@@ -65,6 +69,7 @@ impl Registry {
             state: network.host(host),
             credential,
             tokens: Tokens::default(),
+            is_accepted: AtomicBool::new(false),
         }))
     }
 
@@ -74,20 +79,45 @@ impl Registry {
         self.0.credential.as_ref()
     }
 
-    /// Signs in and asks for nothing else (`GET /v2/`).
+    /// Signs in and asks for nothing else (`GET /v2/`); where that is open to anybody, for the list of repositories, which
+    /// mostly is not. Whether the credential was asked for, and so is known to be right.
     ///
     /// # Errors
     /// The refusal.
-    pub async fn sign_in(&self) -> Result<(), Error> {
+    pub async fn sign_in(&self) -> Result<bool, Error> {
         let scopes = Scopes::none();
-        self.exchange(Ask::get(
-            String::new(),
-            &scopes,
-            LARGEST_ANSWER,
-            "signing in".to_owned(),
-        ))
-        .await?;
-        Ok(())
+        self.exchange(Ask::greeting(&scopes, "signing in")).await?;
+        if !self.is_open() {
+            return Ok(true);
+        }
+        let ask = Ask {
+            target: exchange::Target::Path("_catalog?n=1".to_owned()),
+            ..Ask::greeting(&scopes, "signing in")
+        };
+        match self.open(ask).await {
+            Ok(_) => {}
+            Err(Error {
+                problem: Problem::Refused { status: 401, .. },
+                ..
+            }) if self.is_by_token() => {}
+            Err(error) if matches!(error.problem, Problem::Refused { status: 401, .. }) => return Err(error),
+            Err(error) if error.is_refused() || error.is_unproven() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(!self.is_open())
+    }
+
+    /// Whether it is known to let in who shows no credential, so that none was sent.
+    fn is_open(&self) -> bool {
+        self.0
+            .state
+            .known()
+            .is_some_and(|known| known.challenge == Challenge::Open)
+    }
+
+    fn is_by_token(&self) -> bool {
+        let known = self.0.state.known();
+        known.is_some_and(|known| matches!(known.challenge, Challenge::Bearer { .. }))
     }
 
     /// One of its repositories; `scopes` are the rights that the token is asked for.

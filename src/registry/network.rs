@@ -59,6 +59,8 @@ pub(super) struct HostState {
 pub(super) struct Known {
     pub(super) scheme: &'static str,
     pub(super) challenge: Challenge,
+    /// Whether `/v2/` was asked for it.
+    pub(super) is_greeted: bool,
 }
 
 impl HostState {

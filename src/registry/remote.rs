@@ -10,6 +10,7 @@ use crate::names::{Digest, Repository, Selector};
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use std::sync::atomic::Ordering;
 
 /// A repository, with the registry that is signed in to and the rights that its token is asked for.
 #[derive(Debug, Clone)]
@@ -32,16 +33,28 @@ impl Remote {
         &self.scopes
     }
 
-    /// The credential that serves it.
+    /// The credential at hand for it.
     #[must_use]
     pub fn credential(&self) -> Option<&Credential> {
         self.registry.credential()
     }
 
+    /// The credential that serves it: none where the registry lets in who shows none.
+    #[must_use]
+    pub fn sent_credential(&self) -> Option<&Credential> {
+        self.credential().filter(|_| !self.registry.is_open())
+    }
+
+    /// Whether something was given for the credential in this run, so that it is right.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.registry.0.is_accepted.load(Ordering::Relaxed)
+    }
+
     /// Where that comes from.
     #[must_use]
     pub fn source(&self) -> Option<Source> {
-        self.credential().map(|credential| credential.source)
+        self.sent_credential().map(|credential| credential.source)
     }
 
     /// `the API token`, `no credential`: what serves, in a sentence.
@@ -87,11 +100,11 @@ impl Remote {
         }
     }
 
-    /// The digest that a tag or digest has now; `None` if there is none. One HEAD; a GET where the registry names no digest.
+    /// The digest that a tag or digest has now, by one HEAD.
     ///
     /// # Errors
-    /// Any refusal other than "there is no such manifest".
-    pub async fn digest(&self, selector: &Selector) -> Result<Option<Digest>, Error> {
+    /// Any refusal other than 404.
+    pub async fn head(&self, selector: &Selector) -> Result<Head, Error> {
         let during = format!("reading {}", self.named(selector));
         let path = format!("{}/manifests/{selector}", self.repository.path());
         let ask = Ask {
@@ -100,15 +113,34 @@ impl Remote {
             ..Ask::get(path, &self.scopes, 0, during)
         };
         match self.registry.exchange(ask).await {
-            Ok(answer) => match claimed_digest(&answer.headers) {
-                Some(digest) => Ok(Some(digest)),
-                None => Ok(Some(self.manifest(selector).await?.digest)),
-            },
-            // An answer to HEAD has no body, so NAME_UNKNOWN and MANIFEST_UNKNOWN look alike; the write that follows tells.
+            Ok(answer) => Ok(claimed_digest(&answer.headers).map_or(Head::Untold, Head::Digest)),
             Err(Error {
                 problem: Problem::Refused { status: 404, .. },
                 ..
-            }) => Ok(None),
+            }) => Ok(Head::Missing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The digest that a tag or digest has now; `None` if there is none. One HEAD; a GET too where that does not tell: some
+    /// registries refuse HEAD (405, 403), and some answer it with 404 where a GET finds the manifest (Nexus, diun#1614). So a
+    /// negative answer to HEAD alone is for those who lose nothing by it.
+    ///
+    /// # Errors
+    /// Any refusal other than "there is no such manifest".
+    pub async fn digest(&self, selector: &Selector, negative: Negative) -> Result<Option<Digest>, Error> {
+        match self.head(selector).await {
+            Ok(Head::Digest(digest)) => return Ok(Some(digest)),
+            Ok(Head::Missing) if negative == Negative::Believed => return Ok(None),
+            Ok(Head::Missing | Head::Untold) => {}
+            Err(error) if error.is_refused() || error.is_unproven() => {
+                tracing::debug!("{error}; a GET may tell");
+            }
+            Err(error) => return Err(error),
+        }
+        match self.manifest(selector).await {
+            Ok(manifest) => Ok(Some(manifest.digest)),
+            Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -121,6 +153,7 @@ impl Remote {
         let during = format!("writing {}", self.named(selector));
         let ask = Ask {
             method: Method::PUT,
+            takes: &[201],
             content_type: Some(manifest.media_type.clone()),
             body: Some(manifest.bytes.clone()),
             ..Ask::get(
@@ -130,7 +163,19 @@ impl Remote {
                 during.clone(),
             )
         };
-        let answer = self.registry.exchange(ask).await?;
+        let answer = match self.registry.exchange(ask).await {
+            Ok(answer) => answer,
+            // Another success may be one (some registries answer 200 or 202): then it is there.
+            Err(error) if error.is_unproven() => {
+                return match self.digest(selector, Negative::Confirmed).await? {
+                    Some(there) if there == there.of_same_kind(&manifest.bytes) => Ok(Written {
+                        subject_is_known: false,
+                    }),
+                    _ => Err(error),
+                };
+            }
+            Err(error) => return Err(error),
+        };
         if let Some(claimed) = claimed_digest(&answer.headers) {
             check(&claimed, &manifest.bytes).map_err(|problem| self.registry.error(during, problem, 1))?;
         }
@@ -170,6 +215,26 @@ impl Remote {
             Selector::Digest(digest) => format!("`{}@{digest}`", self.repository.path()),
         }
     }
+}
+
+/// What a HEAD of a manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// There is one of this digest.
+    Digest(Digest),
+    /// There is one.
+    Untold,
+    /// There is none, or the registry does not know HEAD.
+    Missing,
+}
+
+/// Whether a HEAD that finds nothing is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Negative {
+    /// It is: what is not seen may be written over.
+    Believed,
+    /// A GET must say so too.
+    Confirmed,
 }
 
 /// What a registry says of a manifest that it has taken.

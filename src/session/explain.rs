@@ -1,6 +1,6 @@
 //! What a refusal means in this run, with what Bitbucket knows of the API token.
 
-use super::{Session, is_missing_tag};
+use super::Session;
 use crate::credential::{Credential, Source};
 use crate::engine;
 use crate::explain::bitbucket;
@@ -36,7 +36,9 @@ impl Session {
     pub fn asked<'a>(&'a self, remote: &'a Remote, write: bool) -> Asked<'a> {
         Asked {
             scopes: Some(remote.scopes()),
-            ..self.asked_of(Some(remote.repository()), remote.credential(), write)
+            is_accepted: remote.is_accepted(),
+            is_open: remote.credential().is_some() && remote.sent_credential().is_none(),
+            ..self.asked_of(Some(remote.repository()), remote.sent_credential(), write)
         }
     }
 
@@ -52,6 +54,8 @@ impl Session {
             action_writes: self.writes,
             scopes: None,
             credential,
+            is_accepted: false,
+            is_open: false,
             has_api_token: self.has_api_token(),
             registry: &self.registry,
             step: &self.step,
@@ -112,7 +116,7 @@ impl Session {
 
     pub(super) async fn explain_missing(&self, error: &Error, remote: &Remote, image: &Reference) -> Failure {
         let failure = self.explain(error, remote, false);
-        if !is_missing_tag(error) {
+        if !error.is_missing() {
             return failure;
         }
         let wanted = match image.selector() {

@@ -9,10 +9,10 @@ mod probe;
 use crate::credential::{Credential, Source};
 use crate::explain::failure::Failure;
 use crate::explain::refusal::turns_away;
-use crate::input::Step;
+use crate::input::{OnExisting, Step};
 use crate::names::{Digest, Host, Reference, Repository, Selector, Tag};
-use crate::registry::{self, Code, Error, Manifest, Network, Problem, Registry, Remote, Scopes};
-use std::collections::HashMap;
+use crate::registry::{self, Error, Head, Manifest, Negative, Network, Problem, Registry, Remote, Scopes};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The registries of a run, each as seen with each credential that may serve it.
@@ -28,6 +28,8 @@ pub struct Session {
     foreign: Mutex<HashMap<Host, Registry>>,
     /// Whether the action writes.
     writes: bool,
+    /// What the registry does not know, and the first push makes.
+    unmade: Mutex<HashSet<Repository>>,
 }
 
 /// Both sides of a copy.
@@ -60,6 +62,7 @@ impl Session {
             foreign_credential: None,
             foreign: Mutex::default(),
             writes,
+            unmade: Mutex::default(),
         }
     }
 
@@ -106,10 +109,16 @@ impl Session {
     ) -> Result<(Remote, Option<Manifest>), Failure> {
         let scopes = Scopes::of(repository, access);
         let mut refusals = Vec::new();
+        let mut unmade = None;
         for remote in self.candidates(repository, &scopes) {
             let found = match remote.manifest(&Selector::Tag(tag.clone())).await {
                 Ok(manifest) => Some(manifest),
-                Err(error) if is_missing_tag(&error) => None,
+                Err(error) if error.is_missing() => None,
+                // Another credential may see it.
+                Err(error) if error.is_unknown_name() && makes_repositories(repository.host()) => {
+                    unmade = unmade.or(Some(remote));
+                    continue;
+                }
                 Err(error) if turns_away(&error) => {
                     refusals.push(self.explain(&error, &remote, false));
                     continue;
@@ -121,7 +130,51 @@ impl Session {
                 Some(refusal) => refusals.push(refusal),
             }
         }
+        if access == registry::Access::PullPush
+            && let Some(remote) = unmade
+            && self.shortfall(&remote).await.is_none()
+        {
+            self.unmade
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(repository.clone());
+            return Ok((remote, None));
+        }
         Err(self.turned_away(refusals, &repository.to_string()))
+    }
+
+    /// Whether the registry said that it does not know a repository, which the first push to it may make.
+    #[must_use]
+    pub fn is_unmade(&self, repository: &Repository) -> bool {
+        let unmade = self.unmade.lock().unwrap_or_else(PoisonError::into_inner);
+        unmade.contains(repository)
+    }
+
+    /// Where a tag points now, of a repository that is open. What `ON_EXISTING` may forbid depends on it, so that only a GET
+    /// says that there is none.
+    ///
+    /// # Errors
+    /// Any refusal but "there is none".
+    pub async fn existing(
+        &self,
+        remote: &Remote,
+        tag: &Tag,
+        on_existing: OnExisting,
+    ) -> Result<Option<Digest>, Failure> {
+        let negative = match on_existing {
+            OnExisting::Overwrite => Negative::Believed,
+            OnExisting::Skip | OnExisting::Fail => Negative::Confirmed,
+        };
+        match remote.digest(&Selector::Tag(tag.clone()), negative).await {
+            Ok(digest) => Ok(digest),
+            Err(error) if self.is_to_be_made(&error, remote) => Ok(None),
+            Err(error) => Err(self.explain(&error, remote, false)),
+        }
+    }
+
+    /// Whether the registry does not know a repository that it may make.
+    fn is_to_be_made(&self, error: &Error, remote: &Remote) -> bool {
+        error.is_unknown_name() && makes_repositories(remote.repository().host())
     }
 
     /// The manifest that a tag has now, of a repository that is open.
@@ -132,7 +185,7 @@ impl Session {
         let selector = Selector::Tag(tag.clone());
         match remote.manifest(&selector).await {
             Ok(manifest) => Ok(Some(manifest)),
-            Err(error) if is_missing_tag(&error) => Ok(None),
+            Err(error) if error.is_missing() || self.is_to_be_made(&error, remote) => Ok(None),
             Err(error) => Err(self.explain(&error, remote, false)),
         }
     }
@@ -175,8 +228,9 @@ impl Session {
         let Some(remote) = self.candidates(&image.repository, &scopes).pop() else {
             return Ok(None);
         };
-        match remote.digest(&image.selector()).await {
-            Ok(digest) => Ok(digest.map(|digest| (remote, digest))),
+        match remote.head(&image.selector()).await {
+            Ok(Head::Digest(digest)) => Ok(Some((remote, digest))),
+            Ok(Head::Untold | Head::Missing) => Ok(None),
             // No answer, a wrong password, "not now": a GET meets the same. Any other answer to a HEAD may be to the HEAD alone,
             // and has no words.
             Err(error) => match error.problem {
@@ -279,49 +333,7 @@ impl Session {
     }
 }
 
-/// Whether the repository answered that it has no such tag.
-fn is_missing_tag(error: &Error) -> bool {
-    match &error.problem {
-        Problem::Refused {
-            code: Some(Code::ManifestUnknown),
-            ..
-        } => true,
-        Problem::Refused { status: 404, code, .. } => !matches!(code, Some(Code::NameUnknown | Code::NameInvalid)),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::registry::Granted;
-    use crate::text::Quoted;
-
-    #[test]
-    fn a_tag_is_missing_only_where_the_registry_says_so() {
-        for (status, code, missing) in [
-            (404, Some(Code::ManifestUnknown), true),
-            (400, Some(Code::ManifestUnknown), true),
-            (404, None, true),
-            (404, Some(Code::Other(Quoted::new("NOT_FOUND"))), true),
-            (404, Some(Code::NameUnknown), false),
-            (404, Some(Code::NameInvalid), false),
-            (403, Some(Code::Denied), false),
-            (500, None, false),
-        ] {
-            let error = Error {
-                host: Host::bitbucket(),
-                during: "reading `shop/base:1`".to_owned(),
-                problem: Problem::Refused {
-                    status,
-                    code: code.clone(),
-                    words: Quoted::default(),
-                    granted: Granted::Unknown,
-                },
-                tries: 1,
-                asked: None,
-            };
-            assert_eq!(is_missing_tag(&error), missing, "{status} {code:?}");
-        }
-    }
+/// Whether a registry may make a repository by the first push to it, as most do. Bitbucket's packages are made by hand.
+fn makes_repositories(host: &Host) -> bool {
+    !host.is_atlassian()
 }

@@ -14,12 +14,15 @@ impl Session {
     /// # Errors
     /// The refusal. Any other fault is left for the push itself to meet.
     pub async fn try_write(&self, remote: &Remote) -> Result<(), Failure> {
-        if remote.granted().await != Granted::Unknown {
+        let is_unmade = self.is_unmade(remote.repository());
+        if remote.granted().await != Granted::Unknown && !is_unmade {
             return Ok(());
         }
         match self.try_upload(remote).await {
             Ok(_) => Ok(()),
-            Err(error) if turns_away(&error) => Err(self.explain(&error, remote, true)),
+            Err(error) if turns_away(&error) || (is_unmade && error.is_refused()) => {
+                Err(self.explain(&error, remote, true))
+            }
             Err(error) => {
                 tracing::debug!(
                     "whether `{}` may be written to is not known: {error}",
@@ -59,11 +62,11 @@ impl Session {
         })
     }
 
-    /// Signs in with one source's credential, and asks for no repository.
+    /// Signs in with one source's credential, and asks for no repository. Whether the registry wanted it.
     ///
     /// # Errors
     /// Why it is not accepted.
-    pub async fn sign_in_with(&self, source: Source) -> Result<(), Failure> {
+    pub async fn sign_in_with(&self, source: Source) -> Result<bool, Failure> {
         let of_source = |registry: &&Registry| registry.credential().is_some_and(|own| own.source == source);
         let Some(registry) = self.own.iter().find(of_source) else {
             return Err(self.turned_away(Vec::new(), self.registry.as_str()));
@@ -75,15 +78,17 @@ impl Session {
     /// Signs in without asking for a repository, with the first credential that is accepted.
     ///
     /// # Errors
-    /// Why none was.
+    /// Why none was; or that none was asked for, so that a wrong one would look right.
     pub async fn sign_in(&self) -> Result<Credential, Failure> {
         let mut refusals = Vec::new();
         for registry in &self.own {
             let Some(credential) = registry.credential() else {
                 continue;
             };
-            let Err(error) = registry.sign_in().await else {
-                return Ok(credential.clone());
+            let error = match registry.sign_in().await {
+                Ok(true) => return Ok(credential.clone()),
+                Ok(false) => return Err(self.not_asked()),
+                Err(error) => error,
             };
             let failure = refusal::explain(&error, &self.asked_of(None, Some(credential), false));
             if !turns_away(&error) {
@@ -92,5 +97,16 @@ impl Session {
             refusals.push(failure);
         }
         Err(self.turned_away(refusals, &self.registry.to_string()))
+    }
+
+    fn not_asked(&self) -> Failure {
+        Failure::new(
+            failure::Kind::Other,
+            format!(
+                "`{}` asks nobody to sign in, so whether it accepts the credential is not known",
+                self.registry
+            ),
+            "nothing was written; a registry that is open to all needs no `login`, and if this one is not, is `REGISTRY` right?",
+        )
     }
 }

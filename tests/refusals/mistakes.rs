@@ -106,7 +106,7 @@ fn twelve_mistakes() {
         ),
         Met::new(
             "package was never created",
-            retag(&shop())
+            retag(&started(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared())))
                 .built_in()
                 .file("new.tar", Image::small("new").docker_archive(&["new:1"]))
                 .var("ACTION", "push")

@@ -224,7 +224,8 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Seen<'a> {
             // What has served is accepted.
             Ok(_) if seen.has_served(credential.source, session.registry()) => SignedIn::Accepted,
             Ok(_) => match session.sign_in_with(credential.source).await {
-                Ok(()) => SignedIn::Accepted,
+                Ok(true) => SignedIn::Accepted,
+                Ok(false) => SignedIn::NotAsked,
                 Err(failure) => SignedIn::Refused(failure),
             },
         };

@@ -18,6 +18,8 @@ pub(super) struct Found {
     pub(super) granted: Option<String>,
     /// Where the tag that was asked for points now.
     pub(super) existing: Option<Digest>,
+    /// Whether the registry does not know the repository, and lets a push make it.
+    pub(super) is_unmade: bool,
     pub(super) push: Push,
 }
 
@@ -61,6 +63,7 @@ pub(super) async fn look(session: &Session, repository: &Repository, tag: Option
     Ok(Found {
         source: remote.source(),
         granted: remote.granted().await.on(repository),
+        is_unmade: session.is_unmade(repository),
         existing: existing.filter(|_| tag.is_some()).map(|manifest| manifest.digest),
         push,
     })
@@ -103,7 +106,12 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Fou
         ),
         Push::Unknown(_) => (Mark::Warning, "whether it may be pushed to is not known,", ""),
     };
-    let detail = format!("the package is there; {push} {credential}; {granted}{tag}{note}");
+    let is_there = if found.is_unmade {
+        "there is no such repository yet"
+    } else {
+        "the package is there"
+    };
+    let detail = format!("{is_there}; {push} {credential}; {granted}{tag}{note}");
     let warnings = match &found.push {
         Push::Unknown(why) => vec![(why.clone(), Some("a push will tell".to_owned()))],
         Push::Allowed | Push::AllowedAndOpen => Vec::new(),
@@ -167,6 +175,7 @@ mod tests {
                 source: Some(Source::ApiToken),
                 granted: granted.map(str::to_owned),
                 existing,
+                is_unmade: false,
                 push,
             };
             let row = row(&repository(), tag, &Ok(found));

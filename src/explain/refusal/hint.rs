@@ -144,6 +144,12 @@ pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Ve
 }
 
 fn no_credential(asked: &Asked<'_>) -> String {
+    if asked.is_open {
+        return format!(
+            "`{}` asks nobody to sign in, neither for this nor at `/v2/`, so no credential was sent; ask those who run it",
+            asked.host()
+        );
+    }
     format!(
         "`{}` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
         asked.host()

@@ -37,6 +37,10 @@ pub struct Asked<'a> {
     pub scopes: Option<&'a Scopes>,
     /// With which credential.
     pub credential: Option<&'a Credential>,
+    /// Whether something was given for it in this run.
+    pub is_accepted: bool,
+    /// Whether one is at hand and the registry, `/v2/` too, asks for none.
+    pub is_open: bool,
     /// Whether an API token is among the credentials that may serve.
     pub has_api_token: bool,
     /// `REGISTRY`.
@@ -51,6 +55,11 @@ impl Asked<'_> {
     fn needs_push(&self) -> bool {
         let asked = self.repository.zip(self.scopes);
         self.action_writes && asked.is_none_or(|(repository, scopes)| scopes.writes(repository))
+    }
+
+    /// Whether a credential that is right was refused a write.
+    fn lacks_right(&self) -> bool {
+        self.write && self.is_accepted
     }
 
     fn host(&self) -> &Host {
@@ -105,7 +114,7 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
             "nothing was sent there; ask those who run the registry",
         ),
         Problem::Schema1 { .. } => Failure::new(Kind::Other, fact, hint::SCHEMA_1),
-        Problem::Protocol(_) => Failure::new(
+        Problem::Protocol(_) | Problem::Unproven { .. } => Failure::new(
             Kind::Other,
             fact,
             format!(
@@ -142,6 +151,7 @@ pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Fa
     };
     let message = error.message();
     match refusal {
+        engine::Refusal::Unauthorized if asked.lacks_right() => denied(&message, granted, asked),
         engine::Refusal::Unauthorized => not_accepted(&message, asked),
         engine::Refusal::Denied => denied(&message, granted, asked),
         engine::Refusal::NameUnknown => Failure::new(Kind::NotFound, message, hint::no_package(asked)),
@@ -167,6 +177,8 @@ fn refused(
         // Docker's own registry answers 401 where the token lacks the action: a sign-in that granted something, be it
         // nothing on this repository, was accepted.
         (_, Some(Code::Unauthorized)) | (401, _) if *granted != Granted::Unknown => denied(&fact, granted, asked),
+        // What may read and is refused a write lacks a right; Basic and opaque tokens do not say so.
+        (_, Some(Code::Unauthorized)) | (401, _) if asked.lacks_right() => denied(&fact, granted, asked),
         (_, Some(Code::Unauthorized)) | (401, _) => not_accepted(&signed(&fact, asked.credential), asked),
         (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(Kind::Refused, fact, hint::LIMITED),
         (404, Some(Code::ManifestUnknown)) => Failure::new(

@@ -1,20 +1,22 @@
 //! One exchange with a registry: the sign-in that it takes, what is tried again, and refusals made into types.
 
+mod sign_in;
+
 use super::address::shown;
-use super::challenge::{BadChallenge, Challenge};
+use super::challenge::Challenge;
 use super::error::{self, Error, Problem};
-use super::network::{Incoming, Known, Outgoing, asked_pause, speaks_plain_http};
+use super::network::{Incoming, Outgoing, asked_pause};
 use super::payload::Payload;
 use super::scope::{Granted, Scopes};
-use super::token::{self, Realm, Token};
+use super::token::Token;
 use super::trust::{Purpose, Verdict, judge};
 use super::{Registry, retry};
 use crate::names::Host;
 use crate::text::Quoted;
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Largest answer that is no document, in bytes: to a greeting, a sign-in or a write.
 pub(super) const LARGEST_ANSWER: usize = 64 * 1024;
@@ -31,6 +33,11 @@ pub(super) struct Ask<'a> {
     pub(super) range: Option<(u64, Option<u64>)>,
     /// Whether the answer comes only once a blob is stored.
     pub(super) stores: bool,
+    /// The statuses by which the specification says that it was done. Another success proves nothing: a gateway answers 200
+    /// to whatever it is asked.
+    pub(super) takes: &'static [u16],
+    /// Whether only the registry itself can answer, not a page that it redirects to.
+    pub(super) at_home: bool,
     /// Largest body of the answer.
     pub(super) limit: usize,
     pub(super) during: String,
@@ -86,9 +93,12 @@ impl Registry {
     /// No answer, or one that is no registry's.
     pub async fn greet(&self) -> Result<SignIn, Error> {
         let scopes = Scopes::none();
-        let ask = Ask::get(String::new(), &scopes, LARGEST_ANSWER, "answering".to_owned());
-        self.retried(&ask, async || self.find_out(&ask).await.map(|_| ()))
-            .await?;
+        let ask = Ask::greeting(&scopes, "answering");
+        self.retried(&ask, async || match self.find_out(&ask).await? {
+            None => Ok(()),
+            Some(first) => self.settle(&ask, first, None).await.map(|_| ()),
+        })
+        .await?;
         Ok(match self.0.state.known().map(|known| known.challenge) {
             Some(Challenge::Bearer { realm, .. }) => SignIn::Token(shown(&realm, &self.0.host)),
             Some(Challenge::Basic) => SignIn::Basic,
@@ -140,21 +150,24 @@ impl Registry {
         let signed_in = self.authorization(&known.challenge, ask.scopes, &outgoing.url).await;
         let (authorization, token) = signed_in.map_err(failed)?;
         let authorization = authorization.filter(|_| is_own);
-        let response = self
+        let sent = self
             .0
             .network
             .send_payload(&outgoing, authorization.as_ref(), body)
-            .await
-            .map_err(|problem| failed((problem, None)))?;
+            .await;
+        let response = sent.map_err(|problem| failed((problem, None)))?;
         if response.status().as_u16() == 401
             && let Some((token, _)) = &token
         {
             // The next try asks for a new one.
             self.0.tokens.forget(ask.scopes, &token.bearer).await;
         }
-        self.settle(response, token.map(|(token, _)| token))
-            .await
-            .map_err(failed)
+        let incoming = Incoming {
+            response,
+            same_origin: true,
+        };
+        let settled = self.settle(ask, incoming, token.map(|(token, _)| token)).await;
+        settled.map_err(failed)
     }
 
     async fn retried<T>(&self, ask: &Ask<'_>, mut attempt: impl AsyncFnMut() -> Result<T, Failed>) -> Result<T, Error> {
@@ -178,156 +191,24 @@ impl Registry {
         }
     }
 
-    /// One try, with the sign-in that it takes.
-    async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Failed> {
-        let state = &self.0.state;
-        if state.known().is_none()
-            && let Some(response) = self.find_out(ask).await?
-        {
-            return Ok(response);
-        }
-        let mut may_renew = true;
-        loop {
-            let Some(known) = state.known() else {
-                return Err((Problem::Protocol("nothing is known of the registry".to_owned()), None));
-            };
-            let outgoing = ask.outgoing(known.scheme, &self.0.host);
-            let (outgoing, is_own) = outgoing.map_err(|problem| (problem, None))?;
-            let (authorization, token) = if is_own {
-                self.authorization(&known.challenge, ask.scopes, &outgoing.url).await?
-            } else {
-                (None, None)
-            };
-            let sent = self.0.network.send(&outgoing, authorization.as_ref()).await;
-            let Incoming { response, same_origin } = sent.map_err(|problem| (problem, None))?;
-            // A challenge of another host is none of the registry's.
-            if response.status().as_u16() != 401 || !same_origin || !is_own {
-                return self.settle(response, token.map(|(token, _)| token)).await;
-            }
-            let challenge = self.challenge(&response);
-            match (token, challenge) {
-                // A kept token may have expired early or been withdrawn: one new one, once.
-                (Some((token, false)), Ok(challenge)) if may_renew => {
-                    tracing::debug!("the token was refused, asking for a new one");
-                    self.0.tokens.forget(ask.scopes, &token.bearer).await;
-                    state.learn(Known { challenge, ..known });
-                    may_renew = false;
-                }
-                // Some registries leave one request open and challenge the next.
-                (None, Ok(challenge)) if challenge != known.challenge && may_renew => {
-                    state.learn(Known { challenge, ..known });
-                    may_renew = false;
-                }
-                (token, _) => return self.settle(response, token.map(|(token, _)| token)).await,
-            }
-        }
-    }
-
-    /// Learns how to talk to the registry, unless that is known; gives the answer if the request needed no sign-in. One at
-    /// a time. Who waited while the host did not answer takes that failure for its own: else each would wait in turn.
-    async fn find_out(&self, ask: &Ask<'_>) -> Result<Option<Response>, Failed> {
-        let state = &self.0.state;
-        let since = Instant::now();
-        let mut failed = state.probe.lock().await;
-        if state.known().is_some() {
-            return Ok(None);
-        }
-        if let Some((at, failure)) = &*failed
-            && since < *at
-        {
-            return Err(failure.clone());
-        }
-        let first = self.first_attempt(ask).await;
-        if let Err((problem, asked)) = &first
-            && (problem.may_pass() || matches!(problem, Problem::Unreachable(_)))
-        {
-            *failed = Some((Instant::now(), (problem.clone(), *asked)));
-        }
-        first
-    }
-
-    /// The first request of all: without authorisation, to learn the scheme and the challenge.
-    /// Gives the answer if none was needed.
-    async fn first_attempt(&self, ask: &Ask<'_>) -> Result<Option<Response>, Failed> {
-        let ask_by = async |scheme| {
-            let (outgoing, _) = ask.outgoing(scheme, &self.0.host)?;
-            self.0.network.send(&outgoing, None).await
-        };
-        let (scheme, incoming) = match ask_by("https").await {
-            // As Docker does: loopback may speak plain HTTP.
-            Err(problem) if self.0.host.is_loopback() && speaks_plain_http(&problem) => ("http", ask_by("http").await),
-            incoming => ("https", incoming),
-        };
-        let Incoming { response, same_origin } = incoming.map_err(|problem| (problem, None))?;
-        let status = response.status();
-        if status.as_u16() == 401 && same_origin {
-            let challenge = self.challenge(&response).map_err(|problem| (problem, None))?;
-            self.0.state.learn(Known { scheme, challenge });
-            return Ok(None);
-        }
-        // "Not now" says nothing of how to sign in.
-        if status.is_success() || (status.is_client_error() && !retry::may_pass(status.as_u16())) {
-            self.0.state.learn(Known {
-                scheme,
-                challenge: Challenge::Open,
-            });
-        }
-        self.settle(response, None).await.map(Some)
-    }
-
-    fn challenge(&self, response: &Response) -> Result<Challenge, Problem> {
-        Challenge::of(response.headers(), response.url(), &self.0.host).map_err(|bad| match bad {
-            BadChallenge::Unknown => {
-                Problem::Protocol("it asks for a sign-in but names no way that is known (Bearer, Basic)".to_owned())
-            }
-            BadChallenge::Realm => Problem::Protocol("the realm of its challenge is not a URL".to_owned()),
-            BadChallenge::Untrusted { realm, why } => Problem::UntrustedRealm {
-                realm: shown(&realm, &self.0.host),
-                why,
-            },
-        })
-    }
-
-    /// What a request to `url` is signed in with, and its token with whether it is new. Only once the server may be asked:
-    /// a token made before the server's rest could be over with it.
-    async fn authorization(
-        &self,
-        challenge: &Challenge,
-        scopes: &Scopes,
-        url: &Url,
-    ) -> Result<(Option<HeaderValue>, Option<(Token, bool)>), Failed> {
-        let unasked = |problem| (problem, None);
-        let network = &self.0.network;
-        network.rested(url).await;
-        match (challenge, &self.0.credential) {
-            (Challenge::Open, _) | (Challenge::Basic, None) => Ok((None, None)),
-            (Challenge::Basic, Some(credential)) => Ok((Some(token::basic(credential).map_err(unasked)?), None)),
-            (Challenge::Bearer { realm, service }, credential) => {
-                let realm = Realm {
-                    registry: &self.0.host,
-                    url: realm,
-                    service: service.as_deref(),
-                };
-                let obtain = async || self.0.tokens.obtain(network, credential.as_ref(), realm, scopes).await;
-                let (mut token, mut fresh) = obtain().await?;
-                // Another request may have been told to wait while the realm was asked.
-                while network.is_resting(url) {
-                    network.rested(url).await;
-                    (token, fresh) = obtain().await?;
-                }
-                Ok((
-                    Some(token::bearer(&token.bearer).map_err(unasked)?),
-                    Some((token, fresh)),
-                ))
-            }
-        }
-    }
-
     /// An answer or a typed refusal.
-    async fn settle(&self, response: Response, token: Option<Token>) -> Result<Response, Failed> {
+    async fn settle(&self, ask: &Ask<'_>, incoming: Incoming, token: Option<Token>) -> Result<Response, Failed> {
+        let Incoming { response, same_origin } = incoming;
         let status = response.status();
         if status.is_success() {
-            return Ok(response);
+            let problem = if ask.at_home && !same_origin {
+                Problem::Redirect {
+                    to: shown(response.url(), &self.0.host),
+                    why: "only the registry itself can answer this",
+                }
+            } else if ask.takes.contains(&status.as_u16()) {
+                return Ok(response);
+            } else {
+                Problem::Unproven {
+                    status: status.as_u16(),
+                }
+            };
+            return Err((problem, None));
         }
         let pause = asked_pause(response.headers());
         let (code, words) = error::read_body(&self.0.network.read_refusal(response).await);
@@ -345,6 +226,14 @@ impl Registry {
 }
 
 impl<'a> Ask<'a> {
+    /// `GET /v2/`.
+    pub(super) fn greeting(scopes: &'a Scopes, during: &str) -> Self {
+        Self {
+            at_home: true,
+            ..Self::get(String::new(), scopes, LARGEST_ANSWER, during.to_owned())
+        }
+    }
+
     pub(super) fn get(path: String, scopes: &'a Scopes, limit: usize, during: String) -> Self {
         Self {
             method: Method::GET,
@@ -355,6 +244,8 @@ impl<'a> Ask<'a> {
             scopes,
             range: None,
             stores: false,
+            takes: &[200],
+            at_home: false,
             limit,
             during,
         }

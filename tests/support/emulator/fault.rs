@@ -20,6 +20,8 @@ pub enum Fault {
     Received(usize, Kept, Break),
     /// What was asked for is done, and the connection reset in place of the answer.
     Unheard,
+    /// What was asked for is done, and the answer has this status in the place of its own.
+    As(u16),
     /// Every token given out expires, and the emulator answers what it then answers.
     Expired,
 }

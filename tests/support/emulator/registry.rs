@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 /// Where a path leads.
 enum Route {
     Base,
+    Catalog,
     Manifest { package: String, reference: String },
     Blob { package: String, digest: String },
     Uploads { package: String },
@@ -25,6 +26,7 @@ impl Route {
         let parts: Vec<&str> = rest.split('/').collect();
         Some(match parts.as_slice() {
             [""] => Self::Base,
+            ["_catalog"] => Self::Catalog,
             [package @ .., "blobs", "uploads"] | [package @ .., "blobs", "uploads", ""] => Self::Uploads {
                 package: package.join("/"),
             },
@@ -53,7 +55,7 @@ impl Route {
 
     fn package(&self) -> Option<&str> {
         match self {
-            Self::Base => None,
+            Self::Base | Self::Catalog => None,
             Self::Manifest { package, .. }
             | Self::Blob { package, .. }
             | Self::Uploads { package }
@@ -93,6 +95,16 @@ fn needs(route: &Route, asked: &Asked) -> Vec<(String, Action)> {
 
 fn permit(state: &State, origin: &str, route: &Route, asked: &Asked) -> Result<(), Answer> {
     let needs = needs(route, asked);
+    let is_base = matches!(route, Route::Base);
+    if is_base && state.settings.open_base {
+        return Ok(());
+    }
+    if let Some(hidden) = &state.settings.hides
+        && !is_base
+        && !asked.headers.contains_key("authorization")
+    {
+        return Err(hidden.clone());
+    }
     let own = |package: &str| route.package() == Some(package);
     let challenge = |error: Option<&str>| {
         let header = challenge(&state.settings, origin, &needs, error);
@@ -133,7 +145,11 @@ fn permit(state: &State, origin: &str, route: &Route, asked: &Asked) -> Result<(
     if rights.contains(&Right::NotAsked) {
         return challenge(Some("insufficient_scope"));
     }
-    if let Some(package) = route.package().filter(|package| !state.accounts.has_package(package)) {
+    let makes = state.settings.makes_packages && asked.method != Method::GET && asked.method != Method::HEAD;
+    if let Some(package) = route
+        .package()
+        .filter(|package| !makes && !state.accounts.has_package(package) && !state.storage.has_package(package))
+    {
         let name = package.split_once('/').map_or(package, |(_, name)| name);
         return Err(state.settings.unknown_package.about(name));
     }
@@ -203,8 +219,14 @@ pub(super) fn storage(state: &State, asked: &Asked) -> Answer {
 
 fn serve(state: &mut State, origin: &str, route: &Route, asked: &Asked) -> Answer {
     let read = matches!(asked.method, Method::GET | Method::HEAD);
+    if let (Route::Manifest { .. }, Some(status)) = (route, state.settings.manifest_head)
+        && asked.method == Method::HEAD
+    {
+        return Answer::new(status);
+    }
     match route {
         Route::Base if read => Answer::new(200).json(&json!({})),
+        Route::Catalog if read => Answer::new(200).json(&json!({ "repositories": [] })),
         Route::Manifest { package, reference } if read => manifest(state, package, reference, asked),
         Route::Manifest { package, reference } if asked.method == Method::PUT => put(state, package, reference, asked),
         Route::Blob { package, digest } if asked.method == Method::GET && state.settings.redirects => {

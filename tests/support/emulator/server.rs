@@ -253,6 +253,11 @@ async fn handle(
             let body = Body::whole(answer.body.clone());
             (answer, body)
         }
+        Some(Fault::As(status)) => {
+            let answer = Answer { status, ..own() };
+            let body = Body::whole(answer.body.clone());
+            (answer, body)
+        }
         Some(Fault::Expired) => {
             shared.state().issued.expire_all();
             let answer = own();

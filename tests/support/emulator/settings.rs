@@ -67,6 +67,15 @@ pub struct Settings {
     pub immutable_tags: Vec<Regex>,
     /// Whether an immutable tag takes the digest that it already has.
     pub immutable_takes_same: bool,
+    /// What who has not signed in gets in the place of a challenge, for anything but `/v2/`: registries that hide what is
+    /// private.
+    pub hides: Option<Answer>,
+    /// Whether `/v2/` is answered with 200 to anybody.
+    pub open_base: bool,
+    /// What a HEAD of a manifest is answered with in the place of what a GET tells.
+    pub manifest_head: Option<u16>,
+    /// Whether the first push to a package makes it.
+    pub makes_packages: bool,
     /// Whether `/referrers/` is served.
     pub referrers: bool,
     /// At most so many tags on a page.
@@ -115,6 +124,10 @@ impl Default for Settings {
             ),
             immutable_tags: Vec::new(),
             immutable_takes_same: true,
+            hides: None,
+            open_base: false,
+            manifest_head: None,
+            makes_packages: false,
             referrers: false,
             page_limit: 100,
             absolute_locations: true,

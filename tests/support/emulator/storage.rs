@@ -88,6 +88,10 @@ impl Storage {
         self.package(package).tags.insert(tag.to_owned(), digest.to_owned());
     }
 
+    pub(super) fn has_package(&self, package: &str) -> bool {
+        self.packages.contains_key(package)
+    }
+
     pub(super) fn tag(&self, package: &str, tag: &str) -> Option<&str> {
         let tags = &self.packages.get(package)?.tags;
         tags.get(tag).map(String::as_str)

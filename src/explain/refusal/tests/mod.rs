@@ -49,6 +49,8 @@ impl World {
 
     fn asked(&self, source: Option<Source>, write: bool) -> Asked<'_> {
         Asked {
+            is_accepted: false,
+            is_open: false,
             repository: Some(&self.repository),
             write,
             action_writes: write,

@@ -5,7 +5,7 @@ use crate::credential::{Credential, Source};
 use crate::engine;
 use crate::explain::bitbucket;
 use crate::explain::failure::{self, Failure, Failures};
-use crate::explain::refusal::{self, Asked, all_turned_away, not_granted, with_suggestions};
+use crate::explain::refusal::{self, Asked, Standing, all_turned_away, not_granted, with_suggestions};
 use crate::names::{Reference, Repository, Selector};
 use crate::registry::{Error, Registry, Remote};
 
@@ -36,8 +36,7 @@ impl Session {
     pub fn asked<'a>(&'a self, remote: &'a Remote, write: bool) -> Asked<'a> {
         Asked {
             scopes: Some(remote.scopes()),
-            is_accepted: remote.is_accepted(),
-            is_open: remote.credential().is_some() && remote.sent_credential().is_none(),
+            standing: standing(remote),
             ..self.asked_of(Some(remote.repository()), remote.sent_credential(), write)
         }
     }
@@ -54,8 +53,7 @@ impl Session {
             action_writes: self.writes,
             scopes: None,
             credential,
-            is_accepted: false,
-            is_open: false,
+            standing: Standing::Unknown,
             has_api_token: self.has_api_token(),
             registry: &self.registry,
             step: &self.step,
@@ -131,5 +129,15 @@ impl Session {
                 failure
             }
         }
+    }
+}
+
+fn standing(remote: &Remote) -> Standing {
+    if remote.credential().is_some() && remote.sent_credential().is_none() {
+        Standing::NotAsked
+    } else if remote.is_accepted() {
+        Standing::Accepted
+    } else {
+        Standing::Unknown
     }
 }

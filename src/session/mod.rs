@@ -115,7 +115,7 @@ impl Session {
                 Ok(manifest) => Some(manifest),
                 Err(error) if error.is_missing() => None,
                 // Another credential may see it.
-                Err(error) if error.is_unknown_name() && makes_repositories(repository.host()) => {
+                Err(error) if is_to_be_made(&error, repository) => {
                     unmade = unmade.or(Some(remote));
                     continue;
                 }
@@ -167,14 +167,9 @@ impl Session {
         };
         match remote.digest(&Selector::Tag(tag.clone()), negative).await {
             Ok(digest) => Ok(digest),
-            Err(error) if self.is_to_be_made(&error, remote) => Ok(None),
+            Err(error) if is_to_be_made(&error, remote.repository()) => Ok(None),
             Err(error) => Err(self.explain(&error, remote, false)),
         }
-    }
-
-    /// Whether the registry does not know a repository that it may make.
-    fn is_to_be_made(&self, error: &Error, remote: &Remote) -> bool {
-        error.is_unknown_name() && makes_repositories(remote.repository().host())
     }
 
     /// The manifest that a tag has now, of a repository that is open.
@@ -185,7 +180,7 @@ impl Session {
         let selector = Selector::Tag(tag.clone());
         match remote.manifest(&selector).await {
             Ok(manifest) => Ok(Some(manifest)),
-            Err(error) if error.is_missing() || self.is_to_be_made(&error, remote) => Ok(None),
+            Err(error) if error.is_missing() || is_to_be_made(&error, remote.repository()) => Ok(None),
             Err(error) => Err(self.explain(&error, remote, false)),
         }
     }
@@ -333,7 +328,8 @@ impl Session {
     }
 }
 
-/// Whether a registry may make a repository by the first push to it, as most do. Bitbucket's packages are made by hand.
-fn makes_repositories(host: &Host) -> bool {
-    !host.is_atlassian()
+/// Whether the registry does not know a repository and may make it by the first push to it, as most do. Bitbucket's packages
+/// are made by hand.
+fn is_to_be_made(error: &Error, repository: &Repository) -> bool {
+    error.is_unknown_name() && !repository.host().is_atlassian()
 }

@@ -1,6 +1,6 @@
 //! What to do about a refusal: the next step, in lines.
 
-use super::Asked;
+use super::{Asked, Standing};
 use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_with_role};
 use crate::credential::kind::Integrity;
 use crate::credential::{Credential, Source};
@@ -144,7 +144,7 @@ pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Ve
 }
 
 fn no_credential(asked: &Asked<'_>) -> String {
-    if asked.is_open {
+    if asked.standing == Standing::NotAsked {
         return format!(
             "`{}` asks nobody to sign in, neither for this nor at `/v2/`, so no credential was sent; ask those who run it",
             asked.host()

@@ -37,16 +37,25 @@ pub struct Asked<'a> {
     pub scopes: Option<&'a Scopes>,
     /// With which credential.
     pub credential: Option<&'a Credential>,
-    /// Whether something was given for it in this run.
-    pub is_accepted: bool,
-    /// Whether one is at hand and the registry, `/v2/` too, asks for none.
-    pub is_open: bool,
+    /// What is known of it.
+    pub standing: Standing,
     /// Whether an API token is among the credentials that may serve.
     pub has_api_token: bool,
     /// `REGISTRY`.
     pub registry: &'a Host,
     /// The step.
     pub step: &'a Step,
+}
+
+/// What a run knows of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    Unknown,
+    /// Something was given for it in this run: it is right.
+    Accepted,
+    /// It is at hand, and the registry, `/v2/` too, asks for none.
+    NotAsked,
 }
 
 impl Asked<'_> {
@@ -59,7 +68,7 @@ impl Asked<'_> {
 
     /// Whether a credential that is right was refused a write.
     fn lacks_right(&self) -> bool {
-        self.write && self.is_accepted
+        self.write && self.standing == Standing::Accepted
     }
 
     fn host(&self) -> &Host {

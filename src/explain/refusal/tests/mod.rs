@@ -49,8 +49,7 @@ impl World {
 
     fn asked(&self, source: Option<Source>, write: bool) -> Asked<'_> {
         Asked {
-            is_accepted: false,
-            is_open: false,
+            standing: Standing::Unknown,
             repository: Some(&self.repository),
             write,
             action_writes: write,

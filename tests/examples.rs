@@ -65,7 +65,7 @@ fn pages() -> Vec<String> {
     let docs = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
     let mut pages: Vec<String> = docs
         .map(|entry| format!("docs/{}", entry.unwrap().file_name().display()))
-        .filter(|name| name.ends_with(".md"))
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"))
         .collect();
     pages.sort();
     pages.insert(0, "README.md".to_owned());

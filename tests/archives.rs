@@ -1,5 +1,7 @@
 //! Archives and layouts, against the programs that write and read them: skopeo and the Docker Engine.
 
+mod layers;
+
 use crate::support::engine::Engine;
 use crate::support::image::{Blob, Image, ImageBuilder};
 use crate::support::skopeo::{Skopeo, write_layout};

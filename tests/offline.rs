@@ -447,7 +447,11 @@ fn an_image_of_manifests_without_end_is_refused() {
     let mut pipe = pipe(&emulator, "push");
     let mut entries = Vec::new();
     for number in 0..17 {
-        let manifest = format!(r#"{{"number": {number}, "pad": "{}"}}"#, "x".repeat(4_000_000));
+        let config = format!(r#"{{"digest": "{}", "size": 2}}"#, digest(b"{}"));
+        let manifest = format!(
+            r#"{{"schemaVersion": 2, "config": {config}, "number": {number}, "pad": "{}"}}"#,
+            "x".repeat(4_000_000)
+        );
         let digest = digest(manifest.as_bytes());
         entries.push(format!(
             r#"{{"mediaType": "x/y", "digest": "{digest}", "size": {}}}"#,

@@ -1,42 +1,40 @@
 //! `push` from an archive or layout: the same promises as from the daemon, without one.
 //!
 //! What has a manifest keeps it, and so its digest. The image of a docker-archive mostly has none: its layers are
-//! compressed on the way and a manifest is made for them; the image ID stays what it is.
+//! compressed on the way and a manifest is made for them; the image ID stays what it is. Every layer of a docker-archive is
+//! proven by its `diff_id`. A layout's are not decompressed: its digests say which bytes they are, and what the manifest
+//! says of them stays its maker's word, as when a registry is copied.
 
 use super::Run;
 use super::heartbeat::during;
 use super::one_platform::{missing, root};
 use super::push::plan;
 use super::tagging::{Content, Step, summary};
-use crate::archive::{
-    ArchiveError, BlobSource, Compression, DockerArchive, DockerImage, Layout, Location, StoredLayer, Transport,
-    manifest_for,
-};
+use crate::archive::{ArchiveError, DockerArchive, Layout, Location, Transport};
 use crate::explain::failure::{Failure, Failures};
 use crate::input::Push;
-use crate::names::Digest;
-use crate::registry::Manifest;
-use crate::registry::manifest::{Content as ManifestContent, config_platform};
+use crate::registry::manifest::config_platform;
+use crate::registry::{Manifest, Remote};
 use crate::text::bytes;
-use crate::transfer::{Destination, Graph, Mover, Origin};
-use std::collections::HashMap;
+use crate::transfer::{ArchivedImage, Destination, Graph, Mover, Origin};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// What is published.
 enum Image {
-    /// The manifest is known.
+    /// Of a layout: all is named by its digest.
     Whole(Box<Manifest>, Origin),
-    /// The manifest follows from the layers, when they are compressed.
-    Layers(Box<DockerImage>, String),
+    /// Of a docker-archive.
+    Archived(Box<ArchivedImage>),
 }
 
 pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<String, Failures> {
     let start = Instant::now();
-    let image = open(run, push, from).await?;
-    let (tagging, there) = plan(run, push, |manifest| image.is(manifest)).await?;
+    let mut image = open(run, push, from).await?;
     let mover = Mover::new(&run.session, run.policy, run.concurrency, &run.progress);
+    let is_same = async |manifest: &Manifest, target: &Remote| image.is(manifest, &mover, target).await;
+    let (tagging, there) = plan(run, push, is_same).await?;
     let to = Destination {
         remote: tagging.target.clone(),
         mount_from: None,
@@ -69,9 +67,8 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
 async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure> {
     if from.transport != Transport::DockerArchive {
         let layout = Arc::new(beside(from, Layout::open).await?);
-        let chosen = layout.choose(from.name.as_deref())?.descriptor.clone();
+        let whole = layout.root(layout.choose(from.name.as_deref())?)?;
         let origin = Origin::Layout(layout);
-        let whole = origin.manifest(&chosen, &run.session).await?;
         let root = root(run, &from.to_string(), &origin, whole, push.platform.as_ref()).await?;
         return Ok(Image::Whole(Box::new(root), origin));
     }
@@ -81,10 +78,7 @@ async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure>
     {
         return Err(missing(&from.to_string(), wanted, &[has.to_string()]));
     }
-    match whole(&image, from) {
-        Some((manifest, origin)) => Ok(Image::Whole(Box::new(manifest), origin)),
-        None => Ok(Image::Layers(Box::new(image), from.to_string())),
-    }
+    Ok(Image::Archived(Box::new(ArchivedImage::new(image, from.clone()))))
 }
 
 /// Opens an archive beside the event loop: a gzip-compressed one is read from end to end for it.
@@ -99,29 +93,12 @@ async fn beside<T: Send + 'static>(
     }
 }
 
-/// An image of a docker-archive whose manifest and stored layers fit together.
-fn whole(image: &DockerImage, from: &Location) -> Option<(Manifest, Origin)> {
-    let manifest = image.manifest.clone()?;
-    manifest
-        .content()
-        .ok()
-        .filter(|content| matches!(content, ManifestContent::Image { .. }))?;
-    let mut blobs: HashMap<Digest, BlobSource> = HashMap::new();
-    for layer in &image.layers {
-        blobs.insert(layer.digest.clone()?, layer.content.clone());
-    }
-    blobs.insert(image.config_digest.clone(), BlobSource::Bytes(image.config.clone()));
-    Some((manifest, Origin::Blobs(Arc::new(blobs), format!("`{from}`"))))
-}
-
 impl Image {
-    /// Whether a manifest of the registry is this image: the same one, or one of the same configuration.
-    fn is(&self, manifest: &Manifest) -> bool {
+    /// Whether a manifest of the registry is this image.
+    async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, target: &Remote) -> Result<bool, Failure> {
         match self {
-            Self::Whole(root, _) => root.digest == manifest.digest,
-            Self::Layers(image, _) => {
-                matches!(manifest.content(), Ok(ManifestContent::Image { config, .. }) if config.digest == image.config_digest)
-            }
+            Self::Whole(root, _) => Ok(root.digest == manifest.digest),
+            Self::Archived(image) => image.is(manifest, mover, target).await,
         }
     }
 }
@@ -131,46 +108,11 @@ async fn send(run: &Run, mover: &Mover<'_>, image: Image, to: &Destination) -> R
     let unknown = run.progress.unknown();
     let (root, origin) = match image {
         Image::Whole(root, origin) => (*root, origin),
-        Image::Layers(image, name) => layers(mover, *image, name, to).await?,
+        Image::Archived(image) => image.bring(mover, to).await?,
     };
     let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
     run.met(&graph.root, Some(graph.size()));
     drop(unknown);
     mover.bring(&graph, &origin, to).await?;
     Ok((graph, origin))
-}
-
-/// Uploads the layers of a docker-archive, the plain ones compressed on the way, and makes the manifest for them.
-async fn layers(
-    mover: &Mover<'_>,
-    image: DockerImage,
-    name: String,
-    to: &Destination,
-) -> Result<(Manifest, Origin), Failure> {
-    let mut stored = Vec::new();
-    let mut blobs = HashMap::new();
-    for layer in &image.layers {
-        let (digest, size, compression) = match layer.compression {
-            Compression::None => {
-                // One takes all cores, so they go one after the other.
-                let (digest, size) = mover.compressed(layer, &name, to).await?;
-                (digest, size, Compression::Gzip)
-            }
-            compression => {
-                let digest = mover.digest_of(&layer.content, &name).await?;
-                blobs.insert(digest.clone(), layer.content.clone());
-                (digest, layer.content.size(), compression)
-            }
-        };
-        stored.push(StoredLayer {
-            digest,
-            size,
-            compression,
-        });
-    }
-    blobs.insert(image.config_digest.clone(), BlobSource::Bytes(image.config.clone()));
-    Ok((
-        manifest_for(&image.config, &stored),
-        Origin::Blobs(Arc::new(blobs), name),
-    ))
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
     };
     let engine = connect(run, daemon).await?;
     let local = find(&engine, push, name).await?;
-    let is_same = |manifest: &Manifest| is_same_image(manifest, &push.target, &local);
+    let is_same = async |manifest: &Manifest, _: &Remote| Ok(is_same_image(manifest, &push.target, &local));
     let (mut tagging, there) = plan(run, push, is_same).await?;
     let mut failed = Vec::new();
     let brought = match there {
@@ -116,7 +116,7 @@ fn not_there(wanted: &str, names: &[String]) -> Failure {
 pub(super) async fn plan(
     run: &Run,
     push: &Push,
-    is_same: impl Fn(&Manifest) -> bool,
+    mut is_same: impl AsyncFnMut(&Manifest, &Remote) -> Result<bool, Failure>,
 ) -> Result<(Tagging, Option<Manifest>), Failures> {
     // A request has at least one tag.
     let (first, others) = push
@@ -128,13 +128,16 @@ pub(super) async fn plan(
     let mut manifests = vec![found];
     manifests.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
     let mut there = None;
-    let found = push.tags.iter().cloned().zip(manifests).map(|(tag, manifest)| {
+    let mut found = Vec::new();
+    for (tag, manifest) in push.tags.iter().cloned().zip(manifests) {
         let digest = manifest.as_ref().map(|manifest| manifest.digest.clone());
-        let same = manifest.filter(&is_same);
-        let is_same = same.is_some();
-        there = there.take().or(same);
-        (tag, digest, is_same)
-    });
+        let is_same = match &manifest {
+            Some(manifest) => is_same(manifest, &target).await?,
+            None => false,
+        };
+        there = there.or(manifest.filter(|_| is_same));
+        found.push((tag, digest, is_same));
+    }
     let tagging = Tagging::of(0, target, found, push.on_existing);
     refuse([&tagging])?;
     Ok((tagging, there))

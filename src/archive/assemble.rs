@@ -1,6 +1,6 @@
 //! The manifest of an image that comes from a docker-archive, which has none.
 
-use super::docker_archive::Compression;
+use super::compression::Compression;
 use crate::names::Digest;
 use crate::registry::Manifest;
 use serde_json::{Value, json};

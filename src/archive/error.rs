@@ -2,6 +2,7 @@
 
 use super::gzip::WrongDiffId;
 use super::location::Transport;
+use super::proof::Undecodable;
 use super::tar_index::CUT;
 use crate::explain::failure::{Failure, Kind};
 use crate::files::{Denied, OutputError, shown};
@@ -41,6 +42,13 @@ pub enum Problem {
     },
     /// It is compressed otherwise than with gzip.
     Compressed {
+        /// With what.
+        with: &'static str,
+    },
+    /// A layer is compressed as no layer may be.
+    LayerCompressed {
+        /// The entry.
+        entry: String,
         /// With what.
         with: &'static str,
     },
@@ -133,17 +141,27 @@ impl Problem {
 }
 
 impl ArchiveError {
-    /// A failure to read from a blob of the archive at `path`: of a region, a stream, or [`super::Gzip`] over one.
+    /// A failure to read from a blob of the archive at `path`, of a region or a stream.
     #[must_use]
     pub fn reading(path: &Path, error: &io::Error) -> Self {
-        const LAYER: &str = "a layer";
-        if let Some(wrong) = error.get_ref().and_then(|inner| inner.downcast_ref::<WrongDiffId>()) {
-            return Problem::damaged(LAYER, wrong.to_string()).of(path);
+        Self::in_entry(path, "a blob", error)
+    }
+
+    /// A failure to read the entry of a layer to its end, by [`super::Gzip`] or [`super::Proof`], which look at what it
+    /// holds.
+    #[must_use]
+    pub fn in_entry(path: &Path, entry: &str, error: &io::Error) -> Self {
+        let inner = error.get_ref();
+        if let Some(wrong) = inner.and_then(|inner| inner.downcast_ref::<WrongDiffId>()) {
+            return Problem::damaged(entry, wrong.to_string()).of(path);
+        }
+        if let Some(why) = inner.and_then(|inner| inner.downcast_ref::<Undecodable>()) {
+            return Problem::damaged(entry, why.to_string()).of(path);
         }
         match error.kind() {
-            ErrorKind::UnexpectedEof => Problem::damaged(LAYER, CUT),
+            ErrorKind::UnexpectedEof => Problem::damaged(entry, CUT),
             ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-                Problem::damaged(LAYER, "its gzip stream cannot be read")
+                Problem::damaged(entry, "its gzip stream cannot be read")
             }
             _ => Problem::reading(path, error),
         }
@@ -183,6 +201,11 @@ impl ArchiveError {
             Problem::Compressed { with } => {
                 format!("decompress it before the pipe, or have it written plain or with gzip in place of {with}")
             }
+            Problem::LayerCompressed { .. } => {
+                "have the image saved with plain layers or with gzip: registries and what pulls from them know no other \
+                 compression than gzip and zstd"
+                    .to_owned()
+            }
             Problem::NoSuchImage { .. } | Problem::Ambiguous { .. } => {
                 "write the image's name behind the path, as in `docker-archive:FILE:NAME:TAG` or `oci:FOLDER:TAG`; \
                  `@0` means the first"
@@ -215,6 +238,9 @@ impl fmt::Display for ArchiveError {
             Problem::Unreadable(why) => write!(f, "`{path}` cannot be read: {why}"),
             Problem::NotOfKind { transport, why } => write!(f, "`{path}` is no `{transport}`: {why}"),
             Problem::Compressed { with } => write!(f, "`{path}` is compressed with {with}, and only gzip is read"),
+            Problem::LayerCompressed { entry, with } => {
+                write!(f, "`{path}` has a layer compressed with {with}: `{}`", text(entry))
+            }
             Problem::NoSuchImage { wanted, images } if images.is_empty() => {
                 write!(f, "`{path}` has no image `{}`; its images have no names", text(wanted))
             }

@@ -13,6 +13,7 @@
 //! Blocking code: callers run it beside their event loop. Memory does not grow with the size of an archive.
 
 mod assemble;
+mod compression;
 mod docker_archive;
 mod error;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod layout;
 mod layout_index;
 mod layout_writer;
 mod location;
+mod proof;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod region;
@@ -34,11 +36,13 @@ mod tar_writer;
 mod writer;
 
 pub use assemble::{StoredLayer, manifest_for};
-pub use docker_archive::{Compression, DockerArchive, DockerImage, Layer};
+pub use compression::Compression;
+pub use docker_archive::{DockerArchive, DockerImage, Layer};
 pub use error::{ArchiveError, Problem};
 pub use gzip::{Gzip, WrongDiffId};
 pub use layout::{Layout, LayoutImage};
 pub use location::{BadLocation, Location, Transport};
+pub use proof::Proof;
 pub use region::{Region, RegionReader};
 pub use source::{BlobSource, Inflated};
 pub use writer::{OutputImage, Slot, Writer};

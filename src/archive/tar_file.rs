@@ -1,5 +1,6 @@
 //! A tar on disk, plain or gzip-compressed, as a [`Store`].
 
+use super::compression::Compression;
 use super::error::{ArchiveError, Problem};
 use super::location::Transport;
 use super::region::{Region, RegionReader};
@@ -19,7 +20,7 @@ const KEPT: u64 = 64 * 1024;
 /// … as long as they are together no more than this.
 const ALL_KEPT: usize = 2 << 20;
 /// How much of a file's begin tells how it is compressed.
-pub(super) const MAGIC: usize = 6;
+const MAGIC: usize = Compression::MAGIC;
 
 /// An opened tar. Its bytes stay in the file.
 #[derive(Debug)]
@@ -54,19 +55,18 @@ impl TarFile {
         let file = Region::new(Arc::new(file), 0, metadata.len());
         let mut magic = [0; MAGIC];
         fill(&mut file.reader(), &mut magic).map_err(|error| reading(&error))?;
-        let (index, inflated) = match magic {
+        let (index, inflated) = match Compression::of(magic) {
             _ if metadata.len() == 0 => return Err(other("it is empty")),
-            [0x1f, 0x8b, ..] => {
+            Ok(Compression::Gzip) => {
                 let mut tape = GzipTape {
                     decoder: MultiGzDecoder::new(file.reader()),
                     begins: Begins::default(),
                 };
                 (TarIndex::scan(&mut tape), Some(tape.begins))
             }
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => return Err(Problem::Compressed { with: "zstd" }.of(path)),
-            [b'B', b'Z', b'h', ..] => return Err(Problem::Compressed { with: "bzip2" }.of(path)),
-            [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(Problem::Compressed { with: "xz" }.of(path)),
-            _ => {
+            Ok(Compression::Zstd) => return Err(Problem::Compressed { with: "zstd" }.of(path)),
+            Err(with) => return Err(Problem::Compressed { with }.of(path)),
+            Ok(Compression::None) => {
                 let mut tape = FileTape { file: &file, at: 0 };
                 (TarIndex::scan(&mut tape), None)
             }

@@ -5,6 +5,7 @@
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
 
 mod address;
+pub mod any_case;
 pub mod blob;
 mod challenge;
 mod client;

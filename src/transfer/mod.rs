@@ -5,16 +5,17 @@
 
 mod board;
 pub mod checked;
-mod compressed;
 pub mod download;
 pub mod graph;
 mod hashing;
+mod layers;
 pub mod origin;
 pub mod progress;
 mod referrers;
 mod upload;
 
 pub use graph::Graph;
+pub use layers::ArchivedImage;
 pub use origin::Origin;
 pub use progress::Progress;
 pub use referrers::Referrers;

@@ -258,7 +258,7 @@ fn unreadable(blob: &Descriptor, origin: &Origin, error: &io::Error) -> Failure 
 }
 
 /// Reads a blob of a registry, going on where it broke off.
-async fn from_registry(
+pub(super) async fn from_registry(
     mover: &Mover<'_>,
     blob: &Descriptor,
     from: &Remote,

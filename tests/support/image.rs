@@ -185,6 +185,22 @@ impl Image {
         &self.blobs
     }
 
+    /// The same configuration over other layers: what a registry holds after a damaged archive was taken unseen.
+    #[must_use]
+    pub fn with_layers(&self, layers: &[Vec<u8>]) -> Self {
+        let media_type = &self.blobs[1].media_type;
+        let layers = layers.iter().map(|bytes| Blob {
+            media_type: media_type.clone(),
+            bytes: bytes.clone().into(),
+        });
+        Self::from_blobs(&self.media_type, self.blobs[0].clone(), layers.collect(), &Value::Null)
+    }
+
+    /// The layers uncompressed, lowest first, as their `diff_id`s have them.
+    pub fn layer_tars(&self) -> &[Vec<u8>] {
+        &self.layer_tars
+    }
+
     /// The digest of the config, which Docker (without containerd's store) calls the image's ID.
     pub fn config_digest(&self) -> String {
         self.blobs.first().expect("an index has no config").digest()

@@ -2,17 +2,21 @@
 //! (25 and later: an OCI layout with Docker's `manifest.json` beside it), and of skopeo and buildx.
 //! Docker's "Image Specification v1.2", "Combined Image JSON + Filesystem Changeset Format".
 
+use super::compression::Compression;
 use super::error::{ArchiveError, Problem};
-use super::layout::{self, check_digest};
+use super::gzip::Gzip;
+use super::layout::{self, LayoutImage, check_digest};
 use super::location::{Location, Transport};
+use super::proof::Proof;
 use super::source::{BlobSource, Store as _};
 use super::tar_file::TarFile;
 use crate::names::Digest;
-use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor, LARGEST};
+use crate::registry::{Manifest, any_case};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::HashSet;
+use std::io::Read;
 
 /// Docker's own list of images.
 const LIST: &str = "manifest.json";
@@ -24,6 +28,8 @@ const DEEPEST: usize = 3;
 pub struct DockerArchive {
     tar: TarFile,
     entries: Vec<Entry>,
+    /// What an `index.json` lists that may lie beside Docker's own list.
+    index: Vec<LayoutImage>,
 }
 
 /// One image of a docker-archive.
@@ -45,6 +51,8 @@ pub struct DockerImage {
 /// One layer of a docker-archive.
 #[derive(Debug, Clone)]
 pub struct Layer {
+    /// The entry's name, as Docker's list has it.
+    pub entry: String,
     /// Digest of the tar, uncompressed, as the configuration states it.
     pub diff_id: Digest,
     /// Digest of the bytes as they are stored, where the entry's name states it. Not checked yet.
@@ -55,15 +63,40 @@ pub struct Layer {
     pub content: BlobSource,
 }
 
-/// How a layer is compressed, told from its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Compression {
-    /// A plain tar.
-    None,
-    /// RFC 1952.
-    Gzip,
-    /// RFC 8878.
-    Zstd,
+impl Layer {
+    /// The bytes as they are published: a plain layer is compressed on the way, all else stays as it is stored. They end only
+    /// if the layer is the one that the configuration names.
+    #[must_use]
+    pub fn published(&self) -> Box<dyn Read + Send> {
+        let stored = self.content.reader();
+        match self.compression {
+            Compression::None => Box::new(Gzip::new(stored, self.diff_id.clone())),
+            Compression::Gzip | Compression::Zstd => Box::new(Proof::new(stored, self.diff_id.clone())),
+        }
+    }
+
+    /// How the bytes are compressed as they are published.
+    #[must_use]
+    pub fn published_as(&self) -> Compression {
+        match self.compression {
+            Compression::None => Compression::Gzip,
+            stored => stored,
+        }
+    }
+
+    /// The digest of the published bytes as the entry's name states it, if it does: `blobs/sha256/<hex>`, or as
+    /// go-containerregistry names entries, `<hex>.tar.gz`. Not checked.
+    #[must_use]
+    pub fn stated(&self) -> Option<Digest> {
+        let hex = self.entry.strip_suffix(".tar.gz");
+        match self.compression {
+            Compression::None => None,
+            _ => self
+                .digest
+                .clone()
+                .or_else(|| Digest::parse(&format!("sha256:{}", hex?)).ok()),
+        }
+    }
 }
 
 impl DockerArchive {
@@ -76,16 +109,23 @@ impl DockerArchive {
         let Some(list) = tar.document(LIST, LARGEST)? else {
             return Err(tar.lacks(Transport::DockerArchive, LIST, "it has no `manifest.json`"));
         };
-        let entries: Vec<Entry> = serde_json::from_slice(&list)
+        let entries: Option<Vec<Entry>> = serde_json::from_slice(&list)
             .map_err(|error| Problem::damaged(LIST, error.to_string()).of(&location.path))?;
-        Ok(Self { tar, entries })
+        // It gives a manifest where it can, and no more: Docker's list says all that an image needs.
+        let index = layout::images(&tar).unwrap_or_else(|error| {
+            tracing::debug!("{error}");
+            None
+        });
+        Ok(Self {
+            tar,
+            entries: entries.unwrap_or_default(),
+            index: index.unwrap_or_default(),
+        })
     }
 
     /// The `name:tag`s of each image, in order.
     pub fn images(&self) -> impl Iterator<Item = &[String]> {
-        self.entries
-            .iter()
-            .map(|entry| entry.names.as_deref().unwrap_or_default())
+        self.entries.iter().map(|entry| entry.names.as_slice())
     }
 
     /// The image of a name (`NAME[:TAG]`, or `@N` for the Nth). Without a name, the only one. Names mean what they mean
@@ -96,8 +136,8 @@ impl DockerArchive {
     pub fn choose(&self, name: Option<&str>) -> Result<DockerImage, ArchiveError> {
         let fitting = self.fitting(name);
         let problem = match fitting[..] {
-            [first, ref others @ ..] if others.iter().all(|other| other.config == first.config) => {
-                return self.image(first);
+            [first, ref others @ ..] if others.iter().all(|other| self.is_same(first, other)) => {
+                return self.image(first, name);
             }
             [] if self.entries.is_empty() => Problem::damaged(LIST, "it lists no image"),
             [] => Problem::NoSuchImage {
@@ -105,16 +145,16 @@ impl DockerArchive {
                 images: self
                     .entries
                     .iter()
-                    .flat_map(|entry| entry.names.iter().flatten().cloned())
+                    .flat_map(|entry| entry.names.iter().cloned())
                     .collect(),
             },
-            _ => Problem::Ambiguous {
-                images: fitting
-                    .iter()
-                    .enumerate()
-                    .map(|(at, entry)| entry.names.iter().flatten().next().cloned().unwrap_or(format!("@{at}")))
-                    .collect(),
-            },
+            _ => {
+                let place = |entry: &Entry| self.entries.iter().position(|other| std::ptr::eq(other, entry));
+                let names = fitting.iter().map(|entry| (place(entry), entry.names.iter().collect()));
+                Problem::Ambiguous {
+                    images: layout::told_apart(&names.collect::<Vec<_>>()),
+                }
+            }
         };
         Err(problem.of(self.tar.path()))
     }
@@ -127,11 +167,26 @@ impl DockerArchive {
             return self.entries.get(position).into_iter().collect();
         }
         let wanted = familiar(name);
-        let is_called = |entry: &&Entry| entry.names.iter().flatten().any(|own| familiar(own) == wanted);
+        let is_called = |entry: &&Entry| entry.names.iter().any(|own| familiar(own) == wanted);
         self.entries.iter().filter(is_called).collect()
     }
 
-    fn image(&self, entry: &Entry) -> Result<DockerImage, ArchiveError> {
+    /// Whether two entries are one image: of one configuration, and where the archive has manifests by name, of one
+    /// manifest.
+    fn is_same(&self, one: &Entry, other: &Entry) -> bool {
+        one.config == other.config && (self.index.is_empty() || self.named(&one.names) == self.named(&other.names))
+    }
+
+    /// The manifest or index that `index.json` has under one of these names.
+    fn named(&self, names: &[String]) -> Option<&Digest> {
+        let image = names.iter().find_map(|name| {
+            let wanted = familiar(name);
+            self.index.iter().find(|image| image.is_named(&wanted))
+        });
+        image.map(|image| &image.descriptor.digest)
+    }
+
+    fn image(&self, entry: &Entry, name: Option<&str>) -> Result<DockerImage, ArchiveError> {
         let path = self.tar.path();
         let damaged = |name: &str, why: String| Problem::damaged(name, why).of(path);
         let config = self
@@ -141,10 +196,9 @@ impl DockerArchive {
         if let Some(digest) = stated_digest(&entry.config) {
             check_digest(path, &digest, &config)?;
         }
-        let rootfs: Config =
+        let Config(diff_ids) =
             serde_json::from_slice(&config).map_err(|error| damaged(&entry.config, error.to_string()))?;
-        let diff_ids = rootfs.rootfs.diff_ids.unwrap_or_default();
-        let names = entry.layers.as_deref().unwrap_or_default();
+        let names = &entry.layers;
         if diff_ids.len() != names.len() {
             let why = format!(
                 "it has {} layers where the configuration has {}",
@@ -155,9 +209,15 @@ impl DockerArchive {
         }
         let layers = names.iter().zip(&diff_ids).map(|(name, diff_id)| {
             let diff_id = Digest::parse(diff_id).map_err(|bad| damaged(&entry.config, bad.to_string()))?;
-            let compression = Compression::of(self.tar.magic(name)?)
-                .ok_or_else(|| damaged(name, "it is compressed neither with gzip nor with zstd".to_owned()))?;
+            let compression = Compression::of(self.tar.magic(name)?).map_err(|with| {
+                Problem::LayerCompressed {
+                    entry: name.clone(),
+                    with,
+                }
+                .of(path)
+            })?;
             Ok(Layer {
+                entry: name.clone(),
                 diff_id,
                 digest: blob_digest(name),
                 compression,
@@ -166,9 +226,10 @@ impl DockerArchive {
         });
         let layers: Vec<Layer> = layers.collect::<Result<_, ArchiveError>>()?;
         let config_digest = Digest::of(&config);
-        let manifest = self.original_manifest(&config_digest, &layers)?;
+        let wanted = name.map(str::to_owned).into_iter().chain(entry.names.iter().cloned());
+        let manifest = self.original_manifest(&config_digest, &layers, &wanted.collect::<Vec<_>>());
         Ok(DockerImage {
-            names: entry.names.clone().unwrap_or_default(),
+            names: entry.names.clone(),
             config,
             config_digest,
             layers,
@@ -176,18 +237,16 @@ impl DockerArchive {
         })
     }
 
-    /// The manifest from which an engine with containerd's store saved the image. An engine without saves uncompressed
-    /// layers, and the manifest that it writes was never in a registry.
-    fn original_manifest(&self, config: &Digest, layers: &[Layer]) -> Result<Option<Manifest>, ArchiveError> {
+    /// The manifest from which an engine with containerd's store saved the image; of several, the one that the archive has
+    /// under the image's name. An engine without saves uncompressed layers, and the manifest that it writes was never in a
+    /// registry.
+    fn original_manifest(&self, config: &Digest, layers: &[Layer], names: &[String]) -> Option<Manifest> {
         if layers
             .iter()
             .any(|layer| layer.digest.is_none() || layer.compression == Compression::None)
         {
-            return Ok(None);
+            return None;
         }
-        let Some(images) = layout::images(&self.tar)? else {
-            return Ok(None);
-        };
         let is_it = |found_config: &Descriptor, found: &[Descriptor]| {
             found_config.digest == *config
                 && found.len() == layers.len()
@@ -195,7 +254,10 @@ impl DockerArchive {
                     Some(&found.digest) == layer.digest.as_ref() && found.size == layer.content.size()
                 })
         };
-        let mut found: Vec<Descriptor> = images.into_iter().map(|image| image.descriptor).collect();
+        let named = self.named(names);
+        let mut found: Vec<&Descriptor> = self.index.iter().map(|image| &image.descriptor).collect();
+        found.sort_by_key(|descriptor| Some(&descriptor.digest) != named);
+        let mut found: Vec<Descriptor> = found.into_iter().cloned().collect();
         let mut seen = HashSet::new();
         for _ in 0..=DEEPEST {
             let mut below = Vec::new();
@@ -204,30 +266,18 @@ impl DockerArchive {
                     continue;
                 }
                 // Other platforms may have been left out.
-                let Some(manifest) = layout::manifest(&self.tar, descriptor)? else {
+                let Ok(Some(manifest)) = layout::root(&self.tar, descriptor) else {
                     continue;
                 };
                 match manifest.content() {
-                    Ok(Content::Image { config, layers }) if is_it(&config, &layers) => return Ok(Some(manifest)),
+                    Ok(Content::Image { config, layers }) if is_it(&config, &layers) => return Some(manifest),
                     Ok(Content::Index(entries)) => below.extend(entries),
                     _ => {}
                 }
             }
             found = below;
         }
-        Ok(None)
-    }
-}
-
-impl Compression {
-    /// What the first bytes of a layer say; `None` for a compression that no image may have.
-    fn of(magic: [u8; 6]) -> Option<Self> {
-        match magic {
-            [0x1f, 0x8b, ..] => Some(Self::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] | [0xfd, b'7', b'z', b'X', b'Z', 0] => None,
-            _ => Some(Self::None),
-        }
+        None
     }
 }
 
@@ -259,24 +309,44 @@ fn blob_digest(name: &str) -> Option<Digest> {
     Digest::parse(&format!("{algorithm}:{hex}")).ok()
 }
 
-#[derive(Debug, Deserialize)]
+/// An entry of Docker's list.
+#[derive(Debug)]
 struct Entry {
-    #[serde(rename = "Config")]
     config: String,
-    #[serde(rename = "RepoTags")]
-    names: Option<Vec<String>>,
-    #[serde(rename = "Layers")]
-    layers: Option<Vec<String>>,
+    names: Vec<String>,
+    layers: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Config {
-    rootfs: RootFs,
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let [config, names, layers] = any_case::fields(deserializer, ["Config", "RepoTags", "Layers"])?;
+        // Go writes an empty list as `null`.
+        Ok(Self {
+            config: any_case::field("Config", config)?,
+            names: any_case::field::<Option<_>, _>("RepoTags", names)?.unwrap_or_default(),
+            layers: any_case::field::<Option<_>, _>("Layers", layers)?.unwrap_or_default(),
+        })
+    }
 }
 
-#[derive(Deserialize)]
-struct RootFs {
-    diff_ids: Option<Vec<String>>,
+/// The `diff_id`s of a configuration.
+struct Config(Vec<String>);
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RootFs(Vec<String>);
+        impl<'de> Deserialize<'de> for RootFs {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let [diff_ids] = any_case::fields(deserializer, ["diff_ids"])?;
+                Ok(Self(
+                    any_case::field::<Option<_>, _>("diff_ids", diff_ids)?.unwrap_or_default(),
+                ))
+            }
+        }
+        let [rootfs] = any_case::fields(deserializer, ["rootfs"])?;
+        let RootFs(diff_ids) = any_case::field("rootfs", rootfs)?;
+        Ok(Self(diff_ids))
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@ use super::super::layout::blob_name;
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::io::Read as _;
 use std::path::Path;
 
 /// The archive, plain and gzip-compressed.
@@ -221,7 +220,7 @@ fn what_does_not_fit_is_refused() {
         (one(&list, &config, ("other.tar", b"layer")), "lacks `layer.tar`"),
         (
             one(&list, &config, ("layer.tar", b"BZh91AY")),
-            "compressed neither with gzip nor",
+            "has a layer compressed with bzip2: `layer.tar`",
         ),
         (
             one(&list, r#"{"rootfs":{"diff_ids":[]}}"#, ("layer.tar", b"")),

@@ -4,6 +4,8 @@
 //! byte (a sync flush), so that the pieces joined are one deflate stream in one gzip member (RFC 1951, RFC 1952), as pigz
 //! does it. The bytes depend on the input and this program only, not on the number of cores or on timing.
 
+mod noise;
+
 use crate::names::Digest;
 use crate::names::Hasher;
 use flate2::{Compress, Compression as Level, Crc, FlushCompress};
@@ -17,8 +19,11 @@ use std::thread;
 const BLOCK: usize = 128 * 1024;
 /// How far back deflate can refer, in bytes.
 const WINDOW: usize = 32 * 1024;
-/// Docker's and gzip's own default.
-const LEVEL: u32 = 6;
+/// zlib-rs at this level gives what skopeo's and Docker's default gives, to the percent, in two thirds of the time of its
+/// level 6, which is 3 % smaller.
+const LEVEL: u32 = 3;
+/// A stored block of deflate holds no more bytes.
+const MOST_STORED: usize = 0xffff;
 /// More cores than this are left to others: each takes about 1 MiB, and these outrun an upload.
 const MOST_THREADS: usize = 8;
 /// Deflate, no flags, no time, no name, unknown system.
@@ -158,7 +163,7 @@ impl fmt::Display for WrongDiffId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "a layer has the digest {} where the image's configuration states {}",
+            "its tar has the digest {} where the image's configuration states {}",
             self.found, self.expected
         )
     }
@@ -244,6 +249,7 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
     // Its size is part of what the bytes depend on.
     let mut buffer = vec![0; BLOCK / 4];
     let mut compress = Compress::new(Level::new(LEVEL), false);
+    let mut noise = noise::Detector::new();
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job {
@@ -255,11 +261,32 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
         else {
             return;
         };
-        let piece = deflate(&mut compress, &mut buffer, &bytes[..start], &bytes[start..]);
+        let (dictionary, block) = bytes.split_at(start);
+        let piece = if noise.is_noise(dictionary, block) {
+            Ok(store(block))
+        } else {
+            deflate(&mut compress, &mut buffer, dictionary, block)
+        };
         // Nobody may wait for it any more.
         let _ = reply.send(piece);
         let _ = spare.send(bytes);
     }
+}
+
+/// A block as it is, which begins and ends on a byte.
+fn store(block: &[u8]) -> Piece {
+    let mut bytes = Vec::with_capacity(block.len() + 5 * block.len().div_ceil(MOST_STORED));
+    let mut checksum = Crc::new();
+    checksum.update(block);
+    for part in block.chunks(MOST_STORED) {
+        // No chunk is longer than what 16 bits count.
+        let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
+        bytes.push(0);
+        bytes.extend(length.to_le_bytes());
+        bytes.extend((!length).to_le_bytes());
+        bytes.extend(part);
+    }
+    Piece { bytes, checksum }
 }
 
 /// Deflates a block to whole bytes.

@@ -3,6 +3,7 @@
 //!
 //! A missing `oci-layout` file is borne, as skopeo and go-containerregistry bear it: `index.json` tells what it is.
 
+use super::docker_archive::familiar;
 use super::error::{ArchiveError, Problem};
 use super::folder::Folder;
 use super::location::{Location, Transport};
@@ -11,8 +12,9 @@ use super::tar_file::TarFile;
 use crate::names::Digest;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor, LARGEST};
+use bytes::Bytes;
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The list of images.
@@ -89,12 +91,26 @@ impl Layout {
         Err(problem.of(self.store.path()))
     }
 
-    /// A manifest or index, unchanged, checked against digest and size.
+    /// The manifest or index of one of the images, unchanged, checked against digest and size. Where `index.json`, which
+    /// nobody publishes, gives it another media type than it has itself, its own counts, as with skopeo.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; [`Problem::TooLarge`] beyond 4 MiB.
+    pub fn root(&self, image: &LayoutImage) -> Result<Manifest, ArchiveError> {
+        root(self.store.as_ref(), &image.descriptor)?.ok_or_else(|| self.lacks(&image.descriptor))
+    }
+
+    /// A manifest or index that another one names, unchanged, checked against digest and size. Its media type is the one
+    /// that it is named by.
     ///
     /// # Errors
     /// [`ArchiveError`]; [`Problem::TooLarge`] beyond 4 MiB.
     pub fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, ArchiveError> {
-        manifest(self.store.as_ref(), descriptor)?.ok_or_else(|| self.store.missing(&blob_name(&descriptor.digest)))
+        manifest(self.store.as_ref(), descriptor)?.ok_or_else(|| self.lacks(descriptor))
+    }
+
+    fn lacks(&self, descriptor: &Descriptor) -> ArchiveError {
+        self.store.missing(&blob_name(&descriptor.digest))
     }
 
     /// Where the bytes of a blob are. Its size is checked; its digest is for the reader to check.
@@ -137,12 +153,33 @@ impl Layout {
 
     fn names(&self, images: &[&LayoutImage]) -> Vec<String> {
         let place = |image: &LayoutImage| self.images.iter().position(|other| std::ptr::eq(other, image));
-        let name = |image: &&LayoutImage| match (&image.name, &image.reference) {
-            (Some(name), _) | (None, Some(name)) => name.clone(),
-            (None, None) => format!("@{}", place(image).unwrap_or_default()),
-        };
-        images.iter().map(name).collect()
+        let names = images.iter().map(|image| {
+            let names = [&image.name, &image.reference];
+            (place(image), names.into_iter().flatten().collect())
+        });
+        told_apart(&names.collect::<Vec<_>>())
     }
+}
+
+/// For each image, of which its place and its names are given, the first name that no other one of them has, or `@N`:
+/// what is listed can be chosen.
+pub(super) fn told_apart(images: &[(Option<usize>, Vec<&String>)]) -> Vec<String> {
+    let mut bearers: HashMap<&String, usize> = HashMap::new();
+    for (_, names) in images {
+        for name in names.iter().collect::<HashSet<_>>() {
+            *bearers.entry(name).or_default() += 1;
+        }
+    }
+    let own = |names: &[&String]| {
+        names
+            .iter()
+            .find(|name| bearers.get(*name) == Some(&1))
+            .map(|name| (*name).clone())
+    };
+    images
+        .iter()
+        .map(|(place, names)| own(names).unwrap_or_else(|| format!("@{}", place.unwrap_or_default())))
+        .collect()
 }
 
 impl LayoutImage {
@@ -151,6 +188,16 @@ impl LayoutImage {
             .into_iter()
             .flatten()
             .any(|own| own == name)
+    }
+
+    /// Whether it is the image of a full reference.
+    pub(super) fn is_named(&self, reference: &str) -> bool {
+        let is_full = |own: &&String| own.contains(['/', ':']);
+        [&self.name, &self.reference]
+            .into_iter()
+            .flatten()
+            .filter(is_full)
+            .any(|own| familiar(own) == reference)
     }
 
     /// buildah writes the whole reference where others write the tag.
@@ -186,11 +233,14 @@ pub(super) fn images(store: &dyn Store) -> Result<Option<Vec<LayoutImage>>, Arch
         return Err(damaged("oci-layout", format!("its version is {}", marker.version)));
     }
     let annotations: Annotations = serde_json::from_slice(&bytes).map_err(|error| damaged(INDEX, error.to_string()))?;
+    let Some(annotations) = annotations.manifests else {
+        return Ok(Some(Vec::new()));
+    };
     let index = Manifest::new(bytes, None).map_err(|why| damaged(INDEX, why.to_string()))?;
     let Content::Index(descriptors) = index.content().map_err(|why| damaged(INDEX, why))? else {
         return Err(damaged(INDEX, "it is no index".to_owned()));
     };
-    let images = descriptors.into_iter().zip(annotations.manifests);
+    let images = descriptors.into_iter().zip(annotations);
     let images = images.map(|(descriptor, Annotated { annotations })| {
         let mut annotations = annotations.unwrap_or_default();
         LayoutImage {
@@ -202,8 +252,30 @@ pub(super) fn images(store: &dyn Store) -> Result<Option<Vec<LayoutImage>>, Arch
     Ok(Some(images.collect()))
 }
 
-/// A manifest of a store, checked; `None` if it is not there.
-pub(super) fn manifest(store: &dyn Store, descriptor: &Descriptor) -> Result<Option<Manifest>, ArchiveError> {
+/// The manifest of an image that `index.json` lists, checked; `None` if it is not there.
+pub(super) fn root(store: &dyn Store, descriptor: &Descriptor) -> Result<Option<Manifest>, ArchiveError> {
+    let Some(bytes) = checked(store, descriptor)? else {
+        return Ok(None);
+    };
+    Manifest::new(bytes.clone(), Some(&descriptor.media_type))
+        .or_else(|_| Manifest::new(bytes, None))
+        .map(Some)
+        .map_err(|why| Problem::damaged(blob_name(&descriptor.digest), why.to_string()).of(store.path()))
+}
+
+/// A manifest that another one names, checked; `None` if it is not there.
+fn manifest(store: &dyn Store, descriptor: &Descriptor) -> Result<Option<Manifest>, ArchiveError> {
+    let Some(bytes) = checked(store, descriptor)? else {
+        return Ok(None);
+    };
+    let manifest = Manifest::new(bytes, Some(&descriptor.media_type))
+        .map_err(|why| Problem::damaged(blob_name(&descriptor.digest), why.to_string()).of(store.path()))?;
+    // What is named by SHA-512 is found under that name only.
+    let digest = descriptor.digest.clone();
+    Ok(Some(Manifest { digest, ..manifest }))
+}
+
+fn checked(store: &dyn Store, descriptor: &Descriptor) -> Result<Option<Bytes>, ArchiveError> {
     let name = blob_name(&descriptor.digest);
     let Some(bytes) = store.document(&name, LARGEST)? else {
         return Ok(None);
@@ -212,9 +284,7 @@ pub(super) fn manifest(store: &dyn Store, descriptor: &Descriptor) -> Result<Opt
         return Err(wrong_size(&name, bytes.len() as u64, descriptor.size).of(store.path()));
     }
     check_digest(store.path(), &descriptor.digest, &bytes)?;
-    Manifest::new(bytes, Some(&descriptor.media_type))
-        .map(Some)
-        .map_err(|why| Problem::damaged(name, why.to_string()).of(store.path()))
+    Ok(Some(bytes))
 }
 
 /// That bytes have a digest.
@@ -237,8 +307,8 @@ struct Marker {
 
 #[derive(Deserialize)]
 struct Annotations {
-    #[serde(default)]
-    manifests: Vec<Annotated>,
+    /// `null` where there are none: umoci's and Docker 25's empty list.
+    manifests: Option<Vec<Annotated>>,
 }
 
 #[derive(Deserialize)]

@@ -5,11 +5,13 @@
 
 mod document;
 
+use super::any_case;
 use crate::names::Digest;
 use crate::names::platform::Platform;
 use crate::text::Quoted;
 use bytes::Bytes;
 use document::{Document, PlatformFields, RawDescriptor, Shape, Spelled};
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 
 /// Largest manifest that is read, in bytes (the specification's suggested limit).
@@ -214,7 +216,21 @@ pub fn platforms(entries: &[Descriptor]) -> Vec<String> {
 /// Reads the platform out of an image's configuration (OCI image specification, "Image Configuration").
 #[must_use]
 pub fn config_platform(config: &[u8]) -> Option<Platform> {
-    serde_json::from_slice::<PlatformFields>(config).ok()?.stated()
+    serde_json::from_slice::<ConfigPlatform>(config).ok()?.0.stated()
+}
+
+/// The same fields in a configuration, which is Docker's own.
+struct ConfigPlatform(PlatformFields);
+
+impl<'de> Deserialize<'de> for ConfigPlatform {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let [os, architecture, variant] = any_case::fields(deserializer, ["os", "architecture", "variant"])?;
+        Ok(Self(PlatformFields {
+            os: any_case::field::<Option<String>, _>("os", os)?.unwrap_or_default(),
+            architecture: any_case::field::<Option<String>, _>("architecture", architecture)?.unwrap_or_default(),
+            variant: any_case::field("variant", variant)?,
+        }))
+    }
 }
 
 #[cfg(test)]

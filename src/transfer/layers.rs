@@ -1,0 +1,379 @@
+//! The layers of a docker-archive into a registry. Plain ones are compressed on their way, and none is taken over without
+//! proof: whatever is read here to its end is the layer that the image's configuration names.
+
+use super::checked::Checked;
+use super::progress::Counter;
+use super::upload::{Broken, Outlet, PIECE, WAITING, from_registry, is_spoilt, left};
+use super::{Destination, LARGE, Mover};
+use crate::archive::{
+    ArchiveError, BlobSource, Compression, DockerImage, Layer, Location, Proof, StoredLayer, manifest_for,
+};
+use crate::explain::failure::Failure;
+use crate::names::{Digest, Hasher};
+use crate::registry::manifest::{Content, Descriptor};
+use crate::registry::retry::Tries;
+use crate::registry::{self, Manifest, Payload, Problem, Remote, Resumed, Upload};
+use crate::transfer::Origin;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, StreamExt as _};
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::Arc;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::{Mutex, Semaphore};
+
+/// So many layers that take all cores, or the memory of a zstd decoder, are on their way at a time: while one is closed,
+/// the next begins.
+const HEAVY: usize = 2;
+
+/// An image of a docker-archive, and what is known of its layers.
+#[derive(Debug)]
+pub struct ArchivedImage {
+    image: DockerImage,
+    archive: Location,
+    /// What proven layers are as they are published.
+    proven: HashMap<usize, StoredLayer>,
+}
+
+impl ArchivedImage {
+    /// Nothing is proven yet.
+    #[must_use]
+    pub fn new(image: DockerImage, archive: Location) -> Self {
+        Self {
+            image,
+            archive,
+            proven: HashMap::new(),
+        }
+    }
+
+    /// Whether a manifest of `remote` is this image: the same manifest where the archive has one, else one of the same
+    /// configuration and of layers that are sound. What is the same in the archive and in the registry is told by digest;
+    /// a plain layer that somebody else compressed is read from the registry for it.
+    ///
+    /// # Errors
+    /// A layer of the archive that is damaged.
+    pub async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, remote: &Remote) -> Result<bool, Failure> {
+        if let Some(own) = &self.image.manifest {
+            return Ok(own.digest == manifest.digest);
+        }
+        let Ok(Content::Image { config, layers }) = manifest.content() else {
+            return Ok(false);
+        };
+        if config.digest != self.image.config_digest || layers.len() != self.image.layers.len() {
+            return Ok(false);
+        }
+        for (place, found) in layers.iter().enumerate() {
+            let stored = self.proven(place).await?;
+            if (&stored.digest, stored.size) == (&found.digest, found.size) {
+                continue;
+            }
+            let layer = &self.image.layers[place];
+            if layer.compression != Compression::None || !mover.has_sound(found, &layer.diff_id, remote).await {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What a layer is as it is published; it is read to its end for it, once.
+    async fn proven(&mut self, place: usize) -> Result<StoredLayer, Failure> {
+        if let Some(stored) = self.proven.get(&place) {
+            return Ok(stored.clone());
+        }
+        let stored = prove(&self.image.layers[place], &self.archive).await?;
+        self.proven.insert(place, stored.clone());
+        Ok(stored)
+    }
+
+    /// Brings all layers; gives the manifest of the image, and where its blobs are.
+    ///
+    /// # Errors
+    /// A layer that is damaged, or what else stopped it.
+    pub(crate) async fn bring(self, mover: &Mover<'_>, to: &Destination) -> Result<(Manifest, Origin), Failure> {
+        let heavy = Semaphore::new(HEAVY);
+        // Two layers of one content are brought once.
+        let mut first: HashMap<(&Digest, &Option<Digest>), usize> = HashMap::new();
+        let layers = &self.image.layers;
+        let places: Vec<usize> = (0..layers.len())
+            .map(|place| {
+                *first
+                    .entry((&layers[place].diff_id, &layers[place].digest))
+                    .or_insert(place)
+            })
+            .collect();
+        let mut stored: HashMap<usize, StoredLayer> = HashMap::new();
+        let brought = stream::iter((0..layers.len()).filter(|place| places[*place] == *place)).map(|place| {
+            let (layer, proven) = (&layers[place], self.proven.get(&place));
+            let (archive, heavy) = (&self.archive, &heavy);
+            async move {
+                let stored = mover.layer(layer, proven, archive, heavy, to).await;
+                stored.map(|stored| (place, stored))
+            }
+        });
+        let mut brought = brought.buffer_unordered(mover.concurrency);
+        while let Some(layer) = brought.next().await {
+            let (place, layer) = layer?;
+            stored.insert(place, layer);
+        }
+        drop(brought);
+        let stored: Vec<StoredLayer> = places.iter().filter_map(|place| stored.get(place).cloned()).collect();
+        let mut blobs = HashMap::new();
+        for (layer, stored) in layers.iter().zip(&stored) {
+            if layer.compression != Compression::None {
+                blobs.insert(stored.digest.clone(), layer.content.clone());
+            }
+        }
+        blobs.insert(
+            self.image.config_digest.clone(),
+            BlobSource::Bytes(self.image.config.clone()),
+        );
+        let manifest = match self.image.manifest {
+            Some(manifest) => manifest,
+            None => manifest_for(&self.image.config, &stored),
+        };
+        Ok((manifest, Origin::Blobs(Arc::new(blobs), format!("`{}`", self.archive))))
+    }
+}
+
+/// Reads a layer to its end, as it is published.
+async fn prove(layer: &Layer, archive: &Location) -> Result<StoredLayer, Failure> {
+    let mut reader = layer.published();
+    let read = tokio::task::spawn_blocking(move || sum(&mut reader, |_| true)).await;
+    let (digest, size) = read
+        .map_err(io::Error::other)
+        .and_then(|read| read)
+        .map_err(|error| ArchiveError::in_entry(&archive.path, &layer.entry, &error))?;
+    Ok(StoredLayer {
+        digest,
+        size,
+        compression: layer.published_as(),
+    })
+}
+
+impl Mover<'_> {
+    /// Brings one layer; gives what it is in the registry. Where its digest is known or stated, the registry is asked first.
+    async fn layer(
+        &self,
+        layer: &Layer,
+        proven: Option<&StoredLayer>,
+        archive: &Location,
+        heavy: &Semaphore,
+        to: &Destination,
+    ) -> Result<StoredLayer, Failure> {
+        let may_be_there = match layer.stated() {
+            Some(digest) if proven.is_none() => {
+                let there = to.remote.has_blob(&digest).await;
+                there.map_err(|error| self.session.explain(&error, &to.remote, true))?
+            }
+            // Without a digest nothing can be asked before the layer was read.
+            None => layer.compression != Compression::None,
+            Some(_) => false,
+        };
+        let proven = match proven {
+            None if may_be_there => Some(prove(layer, archive).await?),
+            proven => proven.cloned(),
+        };
+        let stored = match proven {
+            Some(stored) if layer.compression != Compression::None => {
+                let blob = Descriptor {
+                    media_type: String::new(),
+                    digest: stored.digest.clone(),
+                    size: stored.size,
+                    platform: None,
+                };
+                let blobs = HashMap::from([(stored.digest.clone(), layer.content.clone())]);
+                let origin = Origin::Blobs(Arc::new(blobs), format!("`{archive}`"));
+                self.blobs(&[blob], &origin, to, false).await?;
+                return Ok(stored);
+            }
+            _ => self.unknown(layer, archive, heavy, to).await?,
+        };
+        let key = (to.remote.repository().clone(), stored.digest.clone());
+        self.moved.borrow_mut().insert(key, Arc::new(Mutex::new(true)));
+        Ok(stored)
+    }
+
+    /// Uploads a layer whose digest is not known before it is over: the bytes go into an open session that their digest
+    /// closes.
+    async fn unknown(
+        &self,
+        layer: &Layer,
+        archive: &Location,
+        heavy: &Semaphore,
+        to: &Destination,
+    ) -> Result<StoredLayer, Failure> {
+        let remote = &to.remote;
+        // None of the semaphores is ever closed.
+        let _transfer = self.transfers.acquire().await;
+        let _large = match layer.content.size() {
+            LARGE.. => Some(self.large.acquire().await),
+            _ => None,
+        };
+        let _heavy = match layer.compression {
+            Compression::Gzip => None,
+            Compression::None | Compression::Zstd => Some(heavy.acquire().await),
+        };
+        let explained = |error: &registry::Error| self.session.explain(error, remote, true);
+        let mut tries = Tries::new(self.policy, 0);
+        let mut session = None;
+        // So many bytes came out of the layer so far: no session can have more.
+        let mut made = 0;
+        let counter = self.progress.counter();
+        loop {
+            let upload = if let Some(upload) = session.take() {
+                upload
+            } else {
+                let begun = remote.begin_upload().await;
+                begun.map_err(|error| explained(&error))?
+            };
+            let error = match self
+                .unknown_once(layer, archive, remote, &upload, (&mut made, &counter))
+                .await
+            {
+                Ok((digest, size)) => {
+                    self.progress.expect(size);
+                    return Ok(StoredLayer {
+                        digest,
+                        size,
+                        compression: layer.published_as(),
+                    });
+                }
+                Err(Broken::Failed(failure)) => return Err(failure),
+                Err(Broken::Target(error)) => error,
+            };
+            self.pause(&error, &upload, &mut tries, remote).await?;
+            // The same bytes come out of the same layer, so what arrived need not be sent again.
+            let left = left(upload, (None, made), &error, remote, &mut tries).await;
+            if let Resumed::Session(upload) = left.map_err(|error| explained(&error))? {
+                session = Some(upload);
+            }
+        }
+    }
+
+    async fn unknown_once(
+        &self,
+        layer: &Layer,
+        archive: &Location,
+        to: &Remote,
+        upload: &Upload,
+        (made, counter): (&mut u64, &Counter),
+    ) -> Result<(Digest, u64), Broken> {
+        let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
+        let payload = Payload {
+            stream: counter.over(
+                upload.stored,
+                stream::poll_fn(move |context| receiver.poll_recv(context)).boxed(),
+            ),
+            size: (layer.compression != Compression::None).then(|| layer.content.size().saturating_sub(upload.stored)),
+        };
+        let mut outlet = Outlet {
+            to: sender,
+            skip: upload.stored,
+        };
+        let mut reader = layer.published();
+        let read = tokio::task::spawn_blocking(move || {
+            let result = sum(&mut reader, |piece| outlet.send(piece));
+            if result.is_err() {
+                let _ = outlet.to.blocking_send(Err(io::Error::other("the source failed")));
+            }
+            result
+        });
+        let (read, appended) = tokio::join!(read, to.append(upload, payload));
+        let unread = |error: &io::Error| {
+            let error = ArchiveError::in_entry(&archive.path, &layer.entry, error);
+            Broken::Failed(error.into())
+        };
+        let (digest, size) = read
+            .map_err(|error| unread(&io::Error::other(error)))?
+            .map_err(|error| unread(&error))?;
+        *made = size.max(*made);
+        let session = appended.map_err(Broken::Target)?;
+        let closed = to.close_upload(&digest, &session).await;
+        closed.map_err(|error| {
+            let is_gone = matches!(error.problem, Problem::Refused { status: 404 | 416, .. });
+            if is_gone || is_spoilt(&error, upload) {
+                return Broken::Target(error);
+            }
+            // It has had its tries.
+            Broken::Failed(self.session.explain(&error, to, true))
+        })?;
+        Ok((digest, size))
+    }
+
+    /// Whether a layer of a registry is the one that a configuration names. It is read whole for it. What cannot be read
+    /// is not sound: it is brought again.
+    async fn has_sound(&self, layer: &Descriptor, diff_id: &Digest, remote: &Remote) -> bool {
+        let (sender, receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
+        let outlet = Outlet { to: sender, skip: 0 };
+        let mut proof = Proof::new(Box::new(Arriving::new(receiver)), diff_id.clone());
+        let proven = tokio::task::spawn_blocking(move || sum(&mut proof, |_| true));
+        let mut checked = Checked::new(&layer.digest, layer.size);
+        tracing::info!(
+            "reading the layer {} of `{}`, to see whether it is the archive's",
+            layer.digest.short(),
+            remote.repository()
+        );
+        let (read, proven) = tokio::join!(from_registry(self, layer, remote, &mut checked, outlet), proven);
+        match (read, proven) {
+            (Ok(()), Ok(Ok(_))) => true,
+            (Err(failure), _) => {
+                tracing::warn!("{}", failure.message);
+                false
+            }
+            (_, Ok(Err(error))) => {
+                tracing::warn!(
+                    "the layer {} of `{}` is damaged: {error}",
+                    layer.digest.short(),
+                    remote.repository()
+                );
+                false
+            }
+            (_, Err(_)) => false,
+        }
+    }
+}
+
+/// A request's body, or an answer's, as it comes from another task.
+struct Arriving {
+    receiver: Receiver<Result<Bytes, io::Error>>,
+    piece: Bytes,
+}
+
+impl Arriving {
+    fn new(receiver: Receiver<Result<Bytes, io::Error>>) -> Self {
+        Self {
+            receiver,
+            piece: Bytes::new(),
+        }
+    }
+}
+
+impl Read for Arriving {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(piece) => self.piece = piece?,
+                None => return Ok(0),
+            }
+        }
+        let length = self.piece.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.piece.split_to(length));
+        Ok(length)
+    }
+}
+
+/// Reads to the end, or until nobody takes the pieces any more; gives digest and size of what was read.
+fn sum(reader: &mut impl Read, mut take: impl FnMut(Bytes) -> bool) -> io::Result<(Digest, u64)> {
+    let mut hasher = Hasher::sha256();
+    let mut size = 0;
+    loop {
+        let mut piece = BytesMut::zeroed(PIECE);
+        let count = reader.read(&mut piece)?;
+        piece.truncate(count);
+        hasher.update(&piece);
+        size += count as u64;
+        if count == 0 || !take(piece.freeze()) {
+            return Ok((hasher.finish(), size));
+        }
+    }
+}

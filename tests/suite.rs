@@ -51,6 +51,7 @@ mod refusals;
 mod registries;
 mod release;
 mod retag;
+mod rooms;
 mod stops;
 mod support;
 mod tagging;

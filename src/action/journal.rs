@@ -107,6 +107,17 @@ pub struct Fact {
     pub hint: Option<String>,
 }
 
+/// What `check` has found; empty until all is looked at, and for the other actions.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// As it is printed.
+    pub text: String,
+    /// What is said below it, each with what to do about it. What failed is the run's to tell.
+    pub warnings: Vec<(String, Option<String>)>,
+    /// Its rows.
+    pub facts: Vec<Fact>,
+}
+
 /// What is known of an image besides its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenImage {
@@ -123,8 +134,8 @@ pub struct SeenImage {
 pub struct Done {
     /// What became of each image.
     pub records: Vec<Record>,
-    /// The rows of `check`.
-    pub facts: Vec<Fact>,
+    /// What `check` found.
+    pub table: Table,
     /// What is known of the images besides, if that was kept.
     pub seen: Vec<SeenImage>,
 }

@@ -18,7 +18,7 @@ mod shapes;
 mod signals;
 mod tagging;
 
-pub use journal::{Done, Fact, Outcome, Record, SeenImage};
+pub use journal::{Done, Fact, Outcome, Record, SeenImage, Table};
 pub use signals::StopSignals;
 
 use crate::credential::Chosen;
@@ -30,6 +30,7 @@ use crate::registry::retry::Policy;
 use crate::session::Session;
 use crate::transfer::Progress;
 use journal::Journal;
+use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use time::Date;
@@ -51,8 +52,8 @@ pub struct Run {
     /// `TOKEN_EXPIRES_ON`.
     expires_on: Option<Date>,
     chosen: Chosen,
-    /// The rows of `check`.
-    facts: Mutex<Vec<Fact>>,
+    /// What `check` found.
+    table: RefCell<Table>,
     /// `None` unless they are wanted.
     shapes: Mutex<Option<Vec<SeenImage>>>,
 }
@@ -83,7 +84,7 @@ impl Run {
             loans: Mutex::default(),
             expires_on: request.expires_on,
             chosen: request.chosen.clone(),
-            facts: Mutex::default(),
+            table: RefCell::default(),
             shapes: Mutex::default(),
         }
     }
@@ -113,7 +114,7 @@ impl Run {
     pub fn done(&self) -> Done {
         Done {
             records: self.journal.records(),
-            facts: self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            table: self.table.borrow().clone(),
             seen: self.shapes(),
         }
     }

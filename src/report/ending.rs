@@ -56,6 +56,20 @@ impl Ending {
         failures.map_or(Ok(()), |failures| Err(self.without_outputs(failures)))
     }
 
+    /// Prints what `check` has found.
+    pub fn print_table(&self, done: &Done) {
+        if done.table.facts.is_empty() {
+            return;
+        }
+        console::plain(done.table.text.trim_end());
+        for (warning, hint) in &done.table.warnings {
+            tracing::warn!("{warning}");
+            if let Some(hint) = hint {
+                console::detail(&format!("hint: {hint}"));
+            }
+        }
+    }
+
     /// Writes the results of a run that did what it should.
     ///
     /// # Errors
@@ -146,9 +160,13 @@ impl Ending {
 impl fmt::Display for Done {
     /// What was done before a run ended badly.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failed = self.facts.iter().filter(|fact| fact.outcome == "failed").count();
+        let failed = self.table.facts.iter().filter(|fact| fact.outcome == "failed").count();
         if failed > 0 {
-            return write!(f, "{failed} of {} facts failed, nothing was changed", self.facts.len());
+            return write!(
+                f,
+                "{failed} of {} facts failed, nothing was changed",
+                self.table.facts.len()
+            );
         }
         let done: Vec<_> = self.records.iter().filter(|record| record.changed()).collect();
         let failed = self.records.iter().filter(|record| record.outcome == Outcome::Failed);

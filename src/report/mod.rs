@@ -54,7 +54,7 @@ pub fn json(action: &str, status: u8, done: &Done, failures: Option<&Failures>) 
             hint: failures.first().hint.as_deref().map(redact),
         }
     });
-    document(action, status, &done.records, &done.facts, error)
+    document(action, status, &done.records, &done.table.facts, error)
 }
 
 /// The report of a run that a signal ended.

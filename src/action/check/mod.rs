@@ -1,5 +1,5 @@
-//! `check`: changes nothing. Asks everything that the other actions would need, and prints one table, a row a fact; what is
-//! to be done about a row that failed stands below.
+//! `check`: changes nothing. Asks everything that the other actions would need, and tells it in one table, a row a fact; what
+//! is to be done about a row that failed stands below.
 //!
 //! The registry is greeted first, by the request that would have been refused anyway. Then images and targets are tried as
 //! `pull` and `push` would try them, each once; a credential that none of them needed is tried alone.
@@ -12,7 +12,7 @@ mod target;
 
 use super::Run;
 use super::discovery::named;
-use super::journal::Outcome;
+use super::journal::{Outcome, Table};
 use crate::clone::pipelines;
 use crate::credential::Source;
 use crate::credential::kind::Kind;
@@ -22,11 +22,9 @@ use crate::explain::refusal;
 use crate::input::{Checkup, nothing};
 use crate::names::{Host, Reference, Repository, Tag};
 use crate::registry::SignIn;
-use crate::report::console;
 use credential::{Known, SignedIn};
 use futures_util::stream::{self, StreamExt as _};
 use row::{Mark, Row, render, summary};
-use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 use time::{Date, OffsetDateTime};
 
@@ -324,16 +322,13 @@ fn places(checkup: &Checkup, image: &Reference) -> Option<String> {
     images.find(|(of, _)| of == image).map(|(_, places)| named(places))
 }
 
-/// Prints the table and keeps it for the report; what failed is the run's to tell.
+/// Keeps the table for who prints it; what failed is the run's to tell.
 fn tell(run: &Run, rows: Vec<Row>, start: Instant) -> Result<String, Failures> {
-    console::plain(render(&rows).trim_end());
-    for (warning, hint) in rows.iter().flat_map(|row| &row.warnings) {
-        tracing::warn!("{warning}");
-        if let Some(hint) = hint {
-            console::detail(&format!("hint: {hint}"));
-        }
-    }
-    *run.facts.lock().unwrap_or_else(PoisonError::into_inner) = rows.iter().map(Row::fact).collect();
+    run.table.replace(Table {
+        text: render(&rows),
+        warnings: rows.iter().flat_map(|row| row.warnings.clone()).collect(),
+        facts: rows.iter().map(Row::fact).collect(),
+    });
     let summary = summary(&rows);
     match Failures::of(rows.into_iter().filter_map(|row| row.failure).collect()) {
         Some(failures) => Err(failures),

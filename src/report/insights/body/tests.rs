@@ -26,8 +26,8 @@ fn record(image: usize, tag: &str, outcome: Outcome, credential: Option<Source>)
 fn passed(records: &[Record], seen: &[SeenImage]) -> Value {
     let done = Done {
         records: records.to_vec(),
-        facts: Vec::new(),
         seen: seen.to_vec(),
+        ..Done::default()
     };
     let ended = Ended {
         action: "copy",

@@ -28,7 +28,9 @@ pub async fn run(
     let variables = Variables::read(environment);
     variables.hide_secrets();
     let check = Check::begin(&variables, working_folder);
-    let discovered = check.search().map(|(clone, namespace)| clone::images(clone, namespace));
+    let discovered = check
+        .search()
+        .map(|(clone, namespace)| clone::images(clone, namespace, None));
     let checked = check.finish(discovered);
 
     // From here on there is something to tell.

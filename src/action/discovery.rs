@@ -1,6 +1,6 @@
 //! Says which images the clone's files name, and where: nobody wrote them into the pipe's variables.
 
-use crate::clone::{Discovered, Place};
+use crate::clone::{Discovered, FoundImage, Place};
 
 /// Most places of one image that are named.
 const MOST_PLACES: usize = 6;
@@ -8,8 +8,18 @@ const MOST_PLACES: usize = 6;
 pub(super) const MOST_PASSED_OVER: usize = 20;
 
 pub(super) fn announce(discovered: &Discovered) {
-    for (image, places) in &discovered.images {
-        tracing::info!("found `{image}` in {}", named(places));
+    for FoundImage {
+        image,
+        platform,
+        places,
+        ..
+    } in &discovered.images
+    {
+        if let Some(platform) = platform {
+            tracing::info!("found `{image}` in {}, for `{platform}`", named(places));
+        } else {
+            tracing::info!("found `{image}` in {}", named(places));
+        }
     }
     for passed_over in discovered.passed_over.iter().take(MOST_PASSED_OVER) {
         tracing::warn!("passed over {passed_over}");
@@ -17,8 +27,18 @@ pub(super) fn announce(discovered: &Discovered) {
     if let Some(more @ 1..) = discovered.passed_over.len().checked_sub(MOST_PASSED_OVER) {
         tracing::warn!("passed over {more} more");
     }
-    if discovered.is_cut {
-        tracing::warn!("the repository has more files than are looked at; write `IMAGES` if one is missing");
+    if let Some(cut) = discovered.cut {
+        tracing::warn!(
+            "the repository has {}; not all of it was looked at: write `IMAGES` if one is missing",
+            cut.in_words()
+        );
+    }
+    if discovered.more_images > 0 {
+        tracing::warn!(
+            "the files name {} images more than the {} that are looked for; write `IMAGES`",
+            discovered.more_images,
+            discovered.images.len()
+        );
     }
 }
 

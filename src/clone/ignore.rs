@@ -1,6 +1,6 @@
 //! What a `.dockerignore` keeps out of a build context, by Docker's rules ("Dockerignore files" in Docker's build
-//! documentation): patterns in order, the last that matches decides, and what is in an ignored folder is ignored. A
-//! `.gitignore` is read into the same rules.
+//! documentation): patterns in order, the last that matches decides, and what is in an ignored folder is ignored.
+//! Where that says too little, `moby/patternmatcher` does.
 
 use crate::text::Glob;
 
@@ -13,7 +13,32 @@ pub(crate) struct Ignore {
 #[derive(Debug)]
 struct Rule {
     keeps: bool,
-    pattern: Glob,
+    pattern: Pattern,
+}
+
+#[derive(Debug)]
+enum Pattern {
+    /// `**` and a text without wildcards: what ends so, whatever comes before, as in `**.json`.
+    End(String),
+    Glob(Glob),
+}
+
+impl Pattern {
+    fn parse(pattern: &str) -> Self {
+        match pattern.strip_prefix("**") {
+            Some(end) if !end.is_empty() && !end.starts_with('/') && !end.contains(['*', '?', '[', ']', '\\']) => {
+                Self::End(end.to_owned())
+            }
+            _ => Self::Glob(Glob::of_paths(pattern)),
+        }
+    }
+
+    fn fits(&self, path: &str) -> bool {
+        match self {
+            Self::End(end) => path.ends_with(end.as_str()),
+            Self::Glob(glob) => glob.fits(path),
+        }
+    }
 }
 
 impl Ignore {
@@ -30,28 +55,11 @@ impl Ignore {
                 };
                 (!pattern.is_empty()).then(|| Rule {
                     keeps,
-                    pattern: Glob::of_paths(&pattern),
+                    pattern: Pattern::parse(&pattern),
                 })
             })
             .collect();
         Self { rules }
-    }
-
-    /// The rules of a `.gitignore` at the top of a clone, for a folder or for a file: a pattern without `/` fits at any depth,
-    /// one with `/` at its end fits folders only (gitignore(5)).
-    pub(super) fn of_git(text: &str, for_folders: bool) -> Self {
-        let mut rules = String::new();
-        for line in text.trim_start_matches('\u{feff}').lines() {
-            let line = line.trim_end();
-            let (mark, pattern) = line.strip_prefix('!').map_or(("", line), |rest| ("!", rest));
-            let bare = pattern.trim_end_matches('/');
-            if bare.is_empty() || line.starts_with('#') || (bare.len() < pattern.len() && !for_folders) {
-                continue;
-            }
-            let anywhere = if bare.contains('/') { "" } else { "**/" };
-            rules.extend([mark, anywhere, &bare.replace("[!", "[^"), "\n"]);
-        }
-        Self::parse(&rules)
     }
 
     /// Whether the context is built without `path`, which is relative to it, with `/` between its parts.
@@ -74,6 +82,8 @@ fn clean(pattern: &str) -> String {
     for part in pattern.split('/') {
         match part {
             "" | "." => {}
+            // Nothing is above the root.
+            ".." if parts.is_empty() && pattern.starts_with('/') => {}
             ".." if parts.last().is_some_and(|last| *last != "..") => {
                 parts.pop();
             }
@@ -128,33 +138,18 @@ mod tests {
             ("a/**/c", "a/c", true),
             ("a/**/c", "a/b/d/c", true),
             ("a/**/c", "ac", false),
+            ("**.json", CONFIG, true),
+            ("**config.json", CONFIG, true),
+            ("**/config.json", CONFIG, true),
+            ("**g.json", "config.json", true),
+            ("**.jso?", CONFIG, false),
+            ("**/x.json", "ax.json", false),
+            ("**.docker", "a/.docker/config.json", true),
+            ("/../.docker", CONFIG, true),
             ("..", CONFIG, false),
             ("/", CONFIG, false),
         ] {
             assert_eq!(Ignore::parse(text).covers(path), covered, "{text:?} for {path}");
-        }
-    }
-
-    #[test]
-    fn patterns_of_git_fit_at_any_depth() {
-        for (text, path, folder, covered) in [
-            ("dist", "a/dist", true, true),
-            ("dist", "a/dist", false, true),
-            ("dist/", "a/dist", true, true),
-            ("dist/", "dist", false, false),
-            ("/dist", "dist", true, true),
-            ("/dist", "a/dist", true, false),
-            ("a/b", "a/b", true, true),
-            ("a/b", "c/a/b", true, false),
-            ("*.yml", "x/compose.yml", false, true),
-            ("*.yml\n!compose.yml", "x/compose.yml", false, false),
-            ("# dist\n\n/", "dist", true, false),
-            ("\u{feff}dist\r\n", "dist", true, true),
-            ("[!a]b", "xb", true, true),
-            ("docs/**", "docs/a", true, true),
-        ] {
-            let covers = Ignore::of_git(text, folder).covers(path);
-            assert_eq!(covers, covered, "{text:?} for {path}");
         }
     }
 

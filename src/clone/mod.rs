@@ -1,22 +1,29 @@
 //! What the clone says of images: its Dockerfiles, compose files and `bitbucket-pipelines.yml`. Opens no connection and
-//! changes nothing; what cannot be read is told, and never fails a run.
+//! changes nothing; what cannot be read is told, and never fails a run. Whatever the files hold, it ends soon: one budget
+//! bounds all that is looked at.
 
+pub(crate) mod budget;
 pub mod compose;
+mod discovery;
 pub mod dockerfile;
+mod files;
+mod gitignore;
 pub(crate) mod ignore;
+mod meant;
 pub mod pipelines;
-mod substitution;
-pub mod walk;
-pub mod yaml;
-mod yaml_size;
+pub(crate) mod walk;
+mod yaml;
+
+pub use budget::Spent;
+pub use discovery::images;
+pub use files::Unread;
 
 use crate::files::shown;
-use crate::names::{BadReference, Host, Namespace, Reference, split_host};
+use crate::names::Reference;
+use crate::names::platform::Platform;
 use crate::text::Quoted;
-use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use walk::Walk;
+use std::path::PathBuf;
 
 /// An image as a file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +32,20 @@ pub enum Mention {
     Image {
         /// As `docker pull` would take it.
         image: String,
+        /// As it is written in the file.
+        written: String,
         /// From 1; `None` where it is not sure.
         line: Option<usize>,
+        /// The platform that is taken, as the file has it; `None` for the one that is built for.
+        platform: Option<String>,
+        /// Why a variable in it counts as empty, if one does.
+        hole: Option<Unclear>,
+        /// Whether nothing fails without it: a source of cache.
+        is_optional: bool,
     },
     /// It is not known which.
     Unclear {
-        /// As it stands in the file.
+        /// As it is written in the file.
         written: String,
         /// From 1; `None` where it is not sure.
         line: Option<usize>,
@@ -44,21 +59,37 @@ pub enum Mention {
 pub enum Unclear {
     /// It needs this build argument, which has no default before the first `FROM`.
     Argument(String),
+    /// It needs this build argument, which is not declared before the first `FROM`.
+    Undeclared(String),
+    /// It needs this build argument, whose value is not known either.
+    Because(String, Box<Unclear>),
     /// It needs this variable, which has no default.
     Variable(String),
     /// It has a variable where Docker fills none in.
     NoVariables,
-    /// It uses `${…}` in a way that is not known here.
+    /// It uses `$` in a way that Docker refuses.
     Unread,
+    /// It comes after more variables than are filled in.
+    TooMany,
 }
 
 impl fmt::Display for Unclear {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Argument(name) => write!(f, "`ARG {}` has no default before the first `FROM`", Quoted::new(name)),
+            Self::Undeclared(name) => write!(f, "there is no `ARG {}` before the first `FROM`", Quoted::new(name)),
+            Self::Because(name, why) => {
+                // One reason is enough, however long the chain is.
+                let mut why = why;
+                while let Self::Because(_, next) = &**why {
+                    why = next;
+                }
+                write!(f, "the default of `ARG {}` is not known: {why}", Quoted::new(name))
+            }
             Self::Variable(name) => write!(f, "the variable `{}` has no default", Quoted::new(name)),
             Self::NoVariables => f.write_str("Docker fills no variables in there"),
-            Self::Unread => f.write_str("its `${…}` is none that the pipe can fill in"),
+            Self::Unread => f.write_str("Docker does not read its `$` or quotation marks"),
+            Self::TooMany => f.write_str("it comes after more variables than are filled in"),
         }
     }
 }
@@ -82,7 +113,7 @@ impl fmt::Display for Place {
 /// Something that may name an image of the registry, but does not say which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedOver {
-    /// Where it stands.
+    /// Where it is written.
     pub place: Place,
     /// What it is and why it was passed over, fit for a log line, without a trailing period.
     pub problem: String,
@@ -94,133 +125,42 @@ impl fmt::Display for PassedOver {
     }
 }
 
+/// An image of the registry, and where it is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundImage {
+    /// With a tag or digest.
+    pub image: Reference,
+    /// The platform that the files take it for; `None` for the daemon's own.
+    pub platform: Option<Platform>,
+    /// Where it is named, each place once.
+    pub places: Vec<Place>,
+    /// Whether it only makes a build faster: nothing fails without it.
+    pub is_optional: bool,
+}
+
 /// What Dockerfiles and compose files say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Discovered {
-    /// The registry's images, each once, with a tag or digest, and where each is named.
-    pub images: Vec<(Reference, Vec<Place>)>,
-    /// What may name more.
+    /// The registry's images, each once for each platform.
+    pub images: Vec<FoundImage>,
+    /// What may name more, each place and problem once.
     pub passed_over: Vec<PassedOver>,
     /// The files that were read, relative to the clone.
     pub looked_at: Vec<PathBuf>,
-    /// Whether the clone has more files than are looked at.
-    pub is_cut: bool,
+    /// What there was too much of: not all of the clone was looked at.
+    pub cut: Option<Spent>,
+    /// How many images more the files name than are listed.
+    pub more_images: usize,
 }
 
 impl Discovered {
-    /// The images alone.
+    /// The images alone, each once.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.images.iter().map(|(image, _)| image)
-    }
-}
-
-/// The images of `namespace.registry` that Dockerfiles and compose files of the clone name with their host: without one, a
-/// name in these files is Docker Hub's.
-#[must_use]
-pub fn images(clone: &Path, namespace: &Namespace) -> Discovered {
-    let Walk { files, is_cut } = walk::walk(clone, |name| dockerfile::is_name(name) || compose::is_name(name));
-    let mut discovery = Discovery {
-        namespace,
-        numbers: HashMap::new(),
-        discovered: Discovered {
-            is_cut,
-            ..Discovered::default()
-        },
-    };
-    for file in files {
-        let is_compose = file
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(compose::is_name);
-        discovery.file(&file, walk::read(&clone.join(&file)).as_deref(), is_compose);
-        discovery.discovered.looked_at.push(file);
-    }
-    discovery.discovered
-}
-
-struct Discovery<'a> {
-    namespace: &'a Namespace,
-    /// Where in `discovered.images` a reference is.
-    numbers: HashMap<Reference, usize>,
-    discovered: Discovered,
-}
-
-impl Discovery<'_> {
-    fn file(&mut self, file: &Path, text: Option<&str>, is_compose: bool) {
-        let Some(text) = text else {
-            return self.pass_over(file, None, "it cannot be read, or is longer than 1 MiB".to_owned());
-        };
-        let mentions = if is_compose {
-            compose::images(text)
-        } else {
-            Ok(dockerfile::images(text))
-        };
-        match mentions {
-            Ok(mentions) => mentions.into_iter().for_each(|mention| self.mention(file, mention)),
-            Err(bad) => self.pass_over(file, bad.line, Quoted::new(&bad.to_string()).to_string()),
-        }
-    }
-
-    fn mention(&mut self, file: &Path, mention: Mention) {
-        match mention {
-            Mention::Image { image, line } => match self.reference(&image) {
-                Ok(Some(reference)) => {
-                    let place = Place {
-                        file: file.to_owned(),
-                        line,
-                    };
-                    let images = &mut self.discovered.images;
-                    let number = *self.numbers.entry(reference.clone()).or_insert(images.len());
-                    if number == images.len() {
-                        images.push((reference, Vec::new()));
-                    }
-                    if !images[number].1.contains(&place) {
-                        images[number].1.push(place);
-                    }
-                }
-                Ok(None) => {}
-                Err(bad) => {
-                    let problem = format!("`{}`: {bad}; {}", Quoted::new(&image), bad.hint());
-                    self.pass_over(file, line, problem);
-                }
-            },
-            Mention::Unclear { written, line, why } if self.may_be_ours(&written) => {
-                self.pass_over(file, line, format!("`{}`: {why}", Quoted::new(&written)));
-            }
-            Mention::Unclear { .. } => {}
-        }
-    }
-
-    /// The image if it is the registry's; an error if it is one that was meant to be.
-    fn reference(&self, image: &str) -> Result<Option<Reference>, BadReference> {
-        let Some(host) = split_host(image).0.and_then(|host| Host::parse(host).ok()) else {
-            return Ok(None);
-        };
-        let is_ours = host == self.namespace.registry;
-        match Reference::parse(image, self.namespace) {
-            Ok(reference) if is_ours => Ok(Some(reference.or_latest())),
-            Err(bad) if is_ours || matches!(bad, BadReference::WrongHost { .. }) => Err(bad),
-            Ok(_) | Err(_) => Ok(None),
-        }
-    }
-
-    /// Whether a text with variables in it may name an image of the registry: its host is that, or a variable.
-    fn may_be_ours(&self, written: &str) -> bool {
-        let written = written.trim_start_matches(['"', '\'']);
-        match written.split_once('/') {
-            Some((host, _)) => host.contains('$') || host.eq_ignore_ascii_case(self.namespace.registry.as_str()),
-            None => written.starts_with('$'),
-        }
-    }
-
-    fn pass_over(&mut self, file: &Path, line: Option<usize>, problem: String) {
-        self.discovered.passed_over.push(PassedOver {
-            place: Place {
-                file: file.to_owned(),
-                line,
-            },
-            problem,
-        });
+        let images = self.images.iter().enumerate();
+        images.filter_map(|(at, found)| {
+            let is_first = self.images[..at].iter().all(|other| other.image != found.image);
+            is_first.then_some(&found.image)
+        })
     }
 }
 

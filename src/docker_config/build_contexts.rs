@@ -1,7 +1,7 @@
 //! Whether an image build of this clone would take a folder in: a `config.json` in a build context ends up in an image by
 //! one `COPY . .`, and an image is shared.
 
-use crate::clone::{dockerfile, ignore::Ignore, walk::walk};
+use crate::clone::{budget::Budget, dockerfile, ignore::Ignore, walk::walk};
 use crate::files::read_up_to;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
     if !folder.starts_with(&clone) {
         return Vec::new();
     }
-    let mut found: Vec<Exposing> = walk(&clone, dockerfile::is_name)
+    let mut found: Vec<Exposing> = walk(&clone, &Budget::new(), dockerfile::is_name)
         .files
         .into_iter()
         .filter_map(|dockerfile| {
@@ -135,7 +135,11 @@ mod tests {
                 ".docker",
                 vec![pair("1/2/3/4/5/6/7/8/Dockerfile", "")],
             ),
-            (&[("1/2/3/4/5/6/7/8/9/Dockerfile", "")], ".docker", vec![]),
+            (
+                &[("1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/Dockerfile", "")],
+                ".docker",
+                vec![],
+            ),
         ] {
             assert_eq!(found(files, folder), expected, "{files:?}");
         }

@@ -2,7 +2,7 @@
 
 use super::fits_in_the_log;
 use crate::clone::ignore::Ignore;
-use crate::clone::{Mention, compose, dockerfile, pipelines};
+use crate::clone::{Mention, Place, dockerfile, pipelines};
 use crate::names::{Host, Namespace, Reference};
 use std::path::Path;
 
@@ -15,18 +15,11 @@ pub fn repository(bytes: &[u8], folder: &Path) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let registry = Host::bitbucket();
     let name = match kind {
-        b'c' => {
-            if let Ok(mentions) = compose::images(text) {
-                for mention in &mentions {
-                    is_in(mention, text);
-                }
-            }
-            "compose.yml"
-        }
+        b'c' => "compose.yml",
         b'p' => return look_over(text, &registry),
         b'i' => return ignores(text),
         _ => {
-            let mentions = dockerfile::images(text);
+            let mentions = dockerfile::images(text, &dockerfile::Build::default());
             assert!(
                 mentions.len() <= text.len() / 4,
                 "{} images in {text:?}",
@@ -46,10 +39,12 @@ pub fn repository(bytes: &[u8], folder: &Path) {
         registry,
         workspace: Some("shop".to_owned()),
     };
-    let found = crate::clone::images(folder, &namespace);
+    let found = crate::clone::images(folder, &namespace, None);
     let _ = std::fs::remove_file(file);
     assert_eq!(found.looked_at, [Path::new(name)]);
-    for (at, (reference, places)) in found.images.iter().enumerate() {
+    let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count() + 1;
+    for (at, found_image) in found.images.iter().enumerate() {
+        let reference = &found_image.image;
         assert_eq!(*reference.repository.host(), namespace.registry);
         assert!(reference.tag.is_some() || reference.digest.is_some());
         assert_eq!(
@@ -57,10 +52,17 @@ pub fn repository(bytes: &[u8], folder: &Path) {
             Ok(reference)
         );
         assert!(
-            !found.images[..at].iter().any(|(other, _)| other == reference),
+            !found.images[..at]
+                .iter()
+                .any(|other| other.image == *reference && other.platform == found_image.platform),
             "{reference} twice"
         );
-        assert!(!places.is_empty());
+        assert!(!found_image.places.is_empty());
+        let is_line = |place: &Place| place.line.is_some_and(|line| (1..=lines).contains(&line));
+        assert!(
+            found_image.places.iter().all(is_line),
+            "{found_image:?} of {lines} lines"
+        );
     }
     for passed_over in &found.passed_over {
         fits_in_the_log(&passed_over.to_string());
@@ -69,7 +71,7 @@ pub fn repository(bytes: &[u8], folder: &Path) {
 
 fn is_in(mention: &Mention, text: &str) {
     let (shown, line) = match mention {
-        Mention::Image { image, line } => (image, line),
+        Mention::Image { image, line, .. } => (image, line),
         Mention::Unclear { written, line, why } => {
             fits_in_the_log(&why.to_string());
             (written, line)

@@ -42,7 +42,9 @@ pub fn variables(bytes: &[u8], folder: &Path) {
     let variables = Variables::read(environment.iter().cloned());
     tells_nothing(&format!("{variables:?}"));
     let check = Check::begin(&variables, folder);
-    let discovered = check.search().map(|(clone, namespace)| clone::images(clone, namespace));
+    let discovered = check
+        .search()
+        .map(|(clone, namespace)| clone::images(clone, namespace, None));
     let Checked { outputs, request, .. } = check.finish(discovered);
     match request {
         Err(mistakes) => {

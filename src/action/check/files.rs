@@ -28,8 +28,19 @@ pub(super) fn discovery(discovered: &Discovered, nothing: &str) -> Vec<Row> {
             format!("passed over: {more} more"),
         ));
     }
-    if discovered.is_cut {
-        let detail = "the repository has more files than are looked at; write `IMAGES` if one is missing";
+    if let Some(cut) = discovered.cut {
+        let detail = format!(
+            "the repository has {}; not all of it was looked at: write `IMAGES` if one is missing",
+            cut.in_words()
+        );
+        rows.push(Row::new("image", "", Mark::Warning, detail));
+    }
+    if discovered.more_images > 0 {
+        let detail = format!(
+            "the files name {} images more than the {} that are looked for; write `IMAGES`",
+            discovered.more_images,
+            discovered.images.len()
+        );
         rows.push(Row::new("image", "", Mark::Warning, detail));
     }
     rows
@@ -60,11 +71,13 @@ pub(super) fn pipelines(looked_over: Option<Result<Vec<Finding>, PassedOver>>) -
 fn finding(finding: &Finding) -> Row {
     let kind = match finding.problem {
         Problem::AccessToken(_) => Some(Kind::Credential),
-        Problem::WrongHost(_) => Some(Kind::NotFound),
-        Problem::BuiltIn(_) | Problem::NoCredential => None,
+        Problem::WrongHost(_) | Problem::Name(..) => Some(Kind::NotFound),
+        Problem::BuiltIn(_) | Problem::GitUsername | Problem::NoCredential => None,
     };
     let detail = match finding.problem {
         Problem::AccessToken(_) => "an `image` that signs in with an access token",
+        Problem::Name(..) => "an `image` whose name cannot be pulled",
+        Problem::GitUsername => "an `image` that signs in with a username for Git",
         Problem::WrongHost(_) => "an `image` of a host that has no packages of Bitbucket",
         Problem::BuiltIn(_) => "an `image` that signs in with the built-in credential",
         Problem::NoCredential => "an `image` without a credential",
@@ -85,7 +98,7 @@ fn finding(finding: &Finding) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clone::Place;
+    use crate::clone::{Place, Spent};
     use std::path::PathBuf;
 
     fn place(file: &str, line: usize) -> Place {
@@ -113,6 +126,12 @@ mod tests {
                 Some(Kind::Credential),
             ),
             (Problem::WrongHost("no registry"), Mark::Failed, Some(Kind::NotFound)),
+            (
+                Problem::Name("why".to_owned(), "crg.apkg.io/shop/build:1".to_owned()),
+                Mark::Failed,
+                Some(Kind::NotFound),
+            ),
+            (Problem::GitUsername, Mark::Warning, None),
             (Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"), Mark::Warning, None),
             (Problem::NoCredential, Mark::Warning, None),
         ] {
@@ -146,7 +165,7 @@ mod tests {
                 problem: "why".to_owned(),
             })
             .collect();
-        discovered.is_cut = true;
+        discovered.cut = Some(Spent::Time);
         let rows = discovery(&discovered, "there is nothing");
         assert_eq!(rows.len(), 1 + MOST_PASSED_OVER + 2);
         assert_eq!(

@@ -319,7 +319,9 @@ fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
 /// Where the clone names an image.
 fn places(checkup: &Checkup, image: &Reference) -> Option<String> {
     let mut images = checkup.discovered.as_ref()?.images.iter();
-    images.find(|(of, _)| of == image).map(|(_, places)| named(places))
+    images
+        .find(|found| found.image == *image)
+        .map(|found| named(&found.places))
 }
 
 /// Keeps the table for who prints it; what failed is the run's to tell.

@@ -1,90 +1,144 @@
-//! Reads which images a Dockerfile names, by Docker's "Dockerfile reference": what `FROM`, `COPY --from` and
+//! Reads which images a Dockerfile names, as BuildKit reads it (`frontend/dockerfile/parser`, `instructions` and
+//! `dockerfile2llb`; Docker's "Dockerfile reference" says less): what `# syntax=`, `FROM`, `COPY --from` and
 //! `RUN --mount=…,from=` take from outside of the file.
 
-use super::substitution::{Dialect, Unresolved, fill};
+mod directives;
+mod flags;
+mod lex;
+mod pattern;
+
 use super::{Mention, Unclear};
+use lex::{Filled, Refused};
 use std::collections::{HashMap, HashSet};
 
-/// Whether a file of this name is a Dockerfile.
+/// Extensions of what is about Dockerfiles and none itself: `dockerfile_parser.py`, `Dockerfile-notes.md`.
+const OTHERS: [&str; 16] = [
+    "md", "rst", "txt", "html", "json", "yml", "yaml", "xml", "toml", "py", "js", "ts", "go", "rs", "java", "sh",
+];
+
+/// Whether a file of this name is a Dockerfile: `Dockerfile.dev`, `Dockerfile-dev`, `Dockerfile_dev`, `Dockerfile9`,
+/// `dev.Dockerfile`.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    !name.ends_with(".dockerignore")
-        && ["dockerfile", "containerfile"].iter().any(|plain| {
-            name.strip_prefix(plain)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-                || name.strip_suffix(plain).is_some_and(|rest| rest.ends_with('.'))
-        })
+    if name.ends_with(".dockerignore") {
+        return false;
+    }
+    let is_other = |rest: &str| rest.rsplit_once('.').is_some_and(|(_, end)| OTHERS.contains(&end));
+    ["dockerfile", "containerfile"].iter().any(|plain| {
+        let is_variant = name.strip_prefix(plain).is_some_and(|rest| match rest.chars().next() {
+            None | Some('.') => true,
+            Some('-' | '_' | '0'..='9') => !is_other(rest),
+            Some(_) => false,
+        });
+        is_variant
+            || name
+                .strip_suffix(plain)
+                .is_some_and(|rest| rest.ends_with(['.', '-', '_']))
+    })
 }
 
 /// Most lines that are looked at for the ends of heredocs, in all: each that does not end costs a look through the file.
-const MOST_LOOKED_AT: usize = 10_000_000;
+const MOST_LOOKED_AT: usize = 2_000_000;
+/// Most texts with variables that are filled in: each may cost as much as a long one.
+const MOST_FILLED: usize = 2000;
+
+/// What the file is built with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Build {
+    /// Build arguments that are given, by name; they go before the defaults of `ARG`.
+    pub arguments: HashMap<String, String>,
+    /// The platform that is built for, as `os/architecture[/variant]`; `None` for the builder's own.
+    pub target: Option<String>,
+    /// The builder's own platform.
+    pub builder: String,
+    /// Names that stand for something else than an image of that name: named contexts.
+    pub contexts: HashSet<String>,
+}
 
 /// The images that a Dockerfile names, in its order, with the line where the instruction begins. Stages of the file, stage
-/// numbers and `scratch` are none. `ARG`s before the first `FROM` are filled in by their defaults.
+/// numbers and `scratch` are none. `ARG`s before the first `FROM` are filled in by what the build gives, else by their defaults.
 #[must_use]
-pub fn images(text: &str) -> Vec<Mention> {
+pub fn images(text: &str, build: &Build) -> Vec<Mention> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let lines: Vec<&str> = text
-        .split('\n')
-        .map(|line| line.strip_suffix('\r').unwrap_or(line))
-        .collect();
+    let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
     let mut reading = Reading {
-        escape: escape(&lines),
-        arguments: HashMap::new(),
+        escape: directives::escape(&lines),
+        build,
+        arguments: platforms(build),
+        declared: HashSet::new(),
+        unfilled: HashMap::new(),
         stages: HashSet::new(),
         in_stage: false,
         looked_at: 0,
+        filled: 0,
         mentions: Vec::new(),
     };
+    if let Some((image, line)) = directives::syntax(&lines) {
+        reading.push(image, image, line, None, None);
+    }
     let mut at = 0;
     while at < lines.len() {
         let number = at + 1;
         let instruction = reading.join(&lines, &mut at);
         if !instruction.is_empty() {
             at += reading.heredocs(&instruction, &lines[at..]);
-            reading.instruction(&instruction, number);
+            reading.instruction(&instruction, number, false);
         }
     }
-    reading.mentions
+    reading.finish()
 }
 
-/// The character that the parser directive `# escape=` names. Directives stand before all else.
-fn escape(lines: &[&str]) -> char {
-    let directives = lines
-        .iter()
-        .map_while(|line| line.trim().strip_prefix('#')?.split_once('='));
-    directives
-        .filter(|(key, _)| key.trim().eq_ignore_ascii_case("escape"))
-        .find_map(|(_, value)| match value.trim() {
-            "`" => Some('`'),
-            "\\" => Some('\\'),
-            _ => None,
-        })
-        .unwrap_or('\\')
+/// The arguments that are there without `ARG` before the first `FROM` ("Automatic platform ARGs in the global scope").
+fn platforms(build: &Build) -> HashMap<String, String> {
+    let mut arguments = HashMap::new();
+    let target = build.target.as_deref().unwrap_or(&build.builder);
+    for (prefix, platform) in [("BUILD", build.builder.as_str()), ("TARGET", target)] {
+        let mut parts = platform.splitn(3, '/');
+        arguments.insert(format!("{prefix}PLATFORM"), platform.to_owned());
+        for part in ["OS", "ARCH", "VARIANT"] {
+            arguments.insert(format!("{prefix}{part}"), parts.next().unwrap_or_default().to_owned());
+        }
+        arguments.insert(format!("{prefix}OSVERSION"), String::new());
+    }
+    arguments.insert("TARGETSTAGE".to_owned(), "default".to_owned());
+    for (name, value) in &mut arguments {
+        if let Some(given) = build.arguments.get(name) {
+            value.clone_from(given);
+        }
+    }
+    arguments
 }
 
 /// A file in reading.
-struct Reading {
+struct Reading<'a> {
     escape: char,
-    /// `ARG`s before the first `FROM`; `None` for one without default.
-    arguments: HashMap<String, Option<String>>,
+    build: &'a Build,
+    /// The values of `ARG`s before the first `FROM`.
+    arguments: HashMap<String, String>,
+    /// The names of those that are declared, with a value or without.
+    declared: HashSet<String>,
+    /// Those whose default has a hole, or is one that Docker refuses, and why.
+    unfilled: HashMap<String, Unclear>,
     /// Names of the stages so far, in lower case.
     stages: HashSet<String>,
     in_stage: bool,
     /// Lines that were looked at for the ends of heredocs.
     looked_at: usize,
-    mentions: Vec<Mention>,
+    /// Texts that were filled in.
+    filled: usize,
+    /// Each with its name, where that may be one of a stage that comes later.
+    mentions: Vec<(Mention, Option<String>)>,
 }
 
-impl Reading {
+impl Reading<'_> {
     /// The instruction that begins at line `at`, its continuation lines joined; empty for a blank line or a comment.
     fn join(&self, lines: &[&str], at: &mut usize) -> String {
         let mut joined = String::new();
         let mut is_open = false;
         while let Some(line) = lines.get(*at) {
             *at += 1;
-            let trimmed = line.trim();
+            let trimmed = line.trim_start();
             if trimmed.is_empty() || trimmed.starts_with('#') {
                 // Within an instruction such lines are dropped.
                 if is_open {
@@ -109,16 +163,19 @@ impl Reading {
 
     /// How many of the lines after an instruction are its heredocs. One that never ends is not taken for one.
     fn heredocs(&mut self, instruction: &str, lines: &[&str]) -> usize {
+        if !instruction.contains("<<") {
+            return 0;
+        }
         let (mut keyword, mut rest) = keyword(instruction);
         if keyword == "ONBUILD" {
             (keyword, rest) = self::keyword(rest);
         }
-        if !matches!(&*keyword, "RUN" | "COPY" | "ADD") {
+        if !matches!(&*keyword, "RUN" | "COPY" | "ADD") || is_list(flags::split(rest).1) {
             return 0;
         }
         let mut taken = 0;
-        for word in words(rest, self.escape) {
-            let Some((name, trims)) = heredoc(word) else { continue };
+        for word in lex::raw_words(instruction) {
+            let Some((name, trims)) = heredoc(&word) else { continue };
             if self.looked_at > MOST_LOOKED_AT {
                 break;
             }
@@ -131,23 +188,24 @@ impl Reading {
         taken
     }
 
-    fn instruction(&mut self, instruction: &str, line: usize) {
+    fn instruction(&mut self, instruction: &str, line: usize, is_later: bool) {
         let (keyword, rest) = keyword(instruction);
         match &*keyword {
-            "ONBUILD" if !rest.trim_start().to_ascii_uppercase().starts_with("ONBUILD") => {
-                self.instruction(rest, line);
-            }
-            "ARG" if !self.in_stage => self.argument(rest),
-            "FROM" => self.from(rest, line),
+            "ONBUILD" if !is_later => self.instruction(rest, line, true),
+            "ARG" if !self.in_stage && !is_later => self.argument(rest),
+            "FROM" if !is_later => self.from(rest, line),
             "COPY" => {
-                for image in self.flags(rest, "--from=") {
-                    self.outside(&image, line);
+                if let Some(image) = flags::value(rest, "from") {
+                    // A number is a stage's.
+                    if image.parse::<i64>().is_err() {
+                        self.outside(&image, line);
+                    }
                 }
             }
             "RUN" => {
-                for mount in self.flags(rest, "--mount=") {
-                    if let Some(image) = mount.split(',').find_map(|part| part.trim().strip_prefix("from=")) {
-                        self.outside(image, line);
+                for mount in flags::values(rest, "mount") {
+                    if let Some(image) = flags::field(&mount, "from") {
+                        self.outside(&image, line);
                     }
                 }
             }
@@ -156,76 +214,175 @@ impl Reading {
     }
 
     fn argument(&mut self, rest: &str) {
-        for word in words(rest, self.escape) {
-            let (name, default) = match word.split_once('=') {
-                Some((name, default)) => (name, self.fill(default).ok()),
-                None => (word, None),
+        for word in flags::arguments(flags::split(rest).1, self.escape) {
+            let (name, default) = word
+                .split_once('=')
+                .map_or((&*word, None), |(name, value)| (name, Some(value)));
+            self.declared.insert(name.to_owned());
+            let value = match (self.build.arguments.get(name), default) {
+                (Some(given), _) => given.clone(),
+                (None, None) => continue,
+                (None, Some(default)) => match self.fill(default) {
+                    // What it is made of is missing as well.
+                    Ok(Filled { text, hole }) => {
+                        let why = hole
+                            .map(|hole| self.unset(&hole))
+                            .or_else(|| self.hole_in_value(default));
+                        match why {
+                            Some(why) => self.unfilled.insert(name.to_owned(), why),
+                            None => self.unfilled.remove(name),
+                        };
+                        text
+                    }
+                    Err(why) => {
+                        self.unfilled.insert(name.to_owned(), why);
+                        self.arguments.remove(name);
+                        continue;
+                    }
+                },
             };
-            self.arguments.insert(name.to_owned(), default);
+            self.arguments.insert(name.to_owned(), value);
         }
     }
 
     fn from(&mut self, rest: &str, line: usize) {
         self.in_stage = true;
-        let mut words = words(rest, self.escape)
-            .into_iter()
-            .filter(|word| !word.starts_with("--"));
-        let Some(written) = words.next() else { return };
+        let (flags, arguments) = flags::split(rest);
+        let words: Vec<&str> = arguments
+            .split([' ', '\t', '\u{b}', '\u{c}', '\r'])
+            .filter(|word| !word.is_empty())
+            .collect();
+        let Some(written) = words.first() else { return };
+        let platform = flags::last(&flags, "platform").map(|platform| self.fill(&platform));
+        let platform = match platform {
+            None => self.build.target.clone(),
+            Some(Ok(filled)) if filled.text.is_empty() => self.build.target.clone(),
+            Some(Ok(filled)) => Some(filled.text),
+            // Docker refuses it; the image's name may be known all the same.
+            Some(Err(_)) => None,
+        };
         match self.fill(written) {
             // Docker itself refuses a `FROM` that comes out empty.
-            Ok(image) if image.is_empty() => {}
-            Ok(image) => self.mention(&image, line),
-            Err(unresolved) => self.mentions.push(Mention::Unclear {
-                written: written.to_owned(),
-                line: Some(line),
-                why: match unresolved {
-                    Unresolved::Unset(name) => Unclear::Argument(name),
-                    Unresolved::Unread => Unclear::Unread,
-                },
-            }),
+            Ok(Filled { text, hole }) if text.is_empty() => {
+                let why = hole
+                    .map(|hole| self.unset(&hole))
+                    .or_else(|| self.hole_in_value(written));
+                if let Some(why) = why {
+                    self.unclear(written, line, why);
+                }
+            }
+            Ok(_) if self.refused_value(written).is_some() => {
+                if let Some(why) = self.refused_value(written) {
+                    self.unclear(written, line, why);
+                }
+            }
+            Ok(Filled { text, hole }) => {
+                let is_stage = self.stages.contains(&text.to_lowercase());
+                if text != "scratch" && !is_stage {
+                    let hole = hole.map(|hole| self.unset(&hole));
+                    let hole = hole.or_else(|| self.hole_in_value(written));
+                    self.push(&text, written, line, platform, hole);
+                }
+            }
+            Err(why) => self.unclear(written, line, why),
         }
-        if words.next().is_some_and(|word| word.eq_ignore_ascii_case("as"))
-            && let Some(stage) = words.next()
+        if let [_, word, stage, ..] = &words[..]
+            && word.eq_ignore_ascii_case("as")
         {
             self.stages.insert(stage.to_lowercase());
         }
     }
 
-    /// The values of an instruction's flag; flags stand before all else.
-    fn flags(&self, rest: &str, flag: &str) -> Vec<String> {
-        words(rest, self.escape)
-            .into_iter()
-            .take_while(|word| word.starts_with("--"))
-            .filter_map(|word| Some(word.strip_prefix(flag)?.replace('"', "")))
-            .collect()
-    }
-
     /// `from` of `COPY` and `RUN`, where Docker fills no variables in.
     fn outside(&mut self, image: &str, line: usize) {
         if image.contains('$') {
-            self.mentions.push(Mention::Unclear {
-                written: image.to_owned(),
-                line: Some(line),
-                why: Unclear::NoVariables,
-            });
-        } else if !image.is_empty() && !image.bytes().all(|b| b.is_ascii_digit()) {
-            self.mention(image, line);
+            self.unclear(image, line, Unclear::NoVariables);
+        } else if !image.is_empty() && image != "scratch" {
+            self.push(image, image, line, self.build.target.clone(), None);
+            if let Some((_, stage)) = self.mentions.last_mut() {
+                *stage = Some(image.to_lowercase());
+            }
         }
     }
 
-    fn mention(&mut self, image: &str, line: usize) {
-        if image != "scratch" && !self.stages.contains(&image.to_lowercase()) {
-            self.mentions.push(Mention::Image {
-                image: image.to_owned(),
-                line: Some(line),
-            });
+    fn push(&mut self, image: &str, written: &str, line: usize, platform: Option<String>, hole: Option<Unclear>) {
+        if self.build.contexts.contains(image) {
+            return;
         }
+        let mention = Mention::Image {
+            image: image.to_owned(),
+            written: written.to_owned(),
+            line: Some(line),
+            platform,
+            hole,
+            is_optional: false,
+        };
+        self.mentions.push((mention, None));
     }
 
-    fn fill(&self, text: &str) -> Result<String, Unresolved> {
-        fill(text, Dialect::Dockerfile(self.escape), &|name| {
-            self.arguments.get(name).cloned().flatten()
+    fn unclear(&mut self, written: &str, line: usize, why: Unclear) {
+        let mention = Mention::Unclear {
+            written: written.to_owned(),
+            line: Some(line),
+            why,
+        };
+        self.mentions.push((mention, None));
+    }
+
+    /// Without those that turned out to be stages: `--from` may name one that comes later.
+    fn finish(self) -> Vec<Mention> {
+        let stages = &self.stages;
+        let mentions = self.mentions.into_iter();
+        mentions
+            .filter(|(_, stage)| stage.as_ref().is_none_or(|stage| !stages.contains(stage)))
+            .map(|(mention, _)| mention)
+            .collect()
+    }
+
+    fn fill(&mut self, text: &str) -> Result<Filled, Unclear> {
+        self.filled += 1;
+        if self.filled > MOST_FILLED {
+            return Err(Unclear::TooMany);
+        }
+        let filled = lex::fill(text, self.escape, &|name| self.arguments.get(name).cloned());
+        filled.map_err(|refused| match refused {
+            Refused::Required(name) => self.unset(&name),
+            Refused::Form => Unclear::Unread,
         })
+    }
+
+    /// Why a variable has no value.
+    fn unset(&self, name: &str) -> Unclear {
+        if let Some(why) = self.unfilled.get(name) {
+            return Unclear::Because(name.to_owned(), Box::new(why.clone()));
+        }
+        if self.declared.contains(name) {
+            Unclear::Argument(name.to_owned())
+        } else {
+            Unclear::Undeclared(name.to_owned())
+        }
+    }
+
+    /// Where a variable stands for a value that Docker refuses.
+    fn refused_value(&self, written: &str) -> Option<Unclear> {
+        let name = self.unfilled_in(written)?;
+        (!self.arguments.contains_key(name)).then(|| self.unset(name))
+    }
+
+    /// Where a variable has a value that itself had a hole.
+    fn hole_in_value(&self, written: &str) -> Option<Unclear> {
+        Some(self.unset(self.unfilled_in(written)?))
+    }
+
+    fn unfilled_in(&self, written: &str) -> Option<&str> {
+        let mut names = self.unfilled.iter().filter(|(name, _)| {
+            written.match_indices(name.as_str()).any(|(at, _)| {
+                let (before, after) = (&written[..at], &written[at + name.len()..]);
+                (before.ends_with('$') || before.ends_with("${"))
+                    && !after.starts_with(|c: char| c == '_' || c.is_alphanumeric())
+            })
+        });
+        names.next().map(|(name, _)| name.as_str())
     }
 }
 
@@ -236,40 +393,25 @@ fn keyword(instruction: &str) -> (String, &str) {
     (instruction[..end].to_ascii_uppercase(), &instruction[end..])
 }
 
-/// Splits at white space outside of quotation marks and braces, which stay.
-fn words(text: &str, escape: char) -> Vec<&str> {
-    let mut words = Vec::new();
-    let (mut start, mut quote, mut braces) = (None, None, 0_usize);
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        if character.is_whitespace() && quote.is_none() && braces == 0 {
-            words.extend(start.take().map(|start| &text[start..at]));
-            continue;
-        }
-        start.get_or_insert(at);
-        match character {
-            c if c == escape && quote != Some('\'') => {
-                characters.next();
-            }
-            '"' | '\'' if quote == Some(character) => quote = None,
-            '"' | '\'' if quote.is_none() => quote = Some(character),
-            '{' if quote.is_none() && text[..at].ends_with('$') => braces += 1,
-            '}' if quote.is_none() => braces = braces.saturating_sub(1),
-            _ => {}
-        }
-    }
-    words.extend(start.map(|start| &text[start..]));
-    words
+/// Whether the arguments are a JSON list of texts, in which there are no heredocs.
+fn is_list(arguments: &str) -> bool {
+    arguments.trim_start().starts_with('[') && serde_json::from_str::<Vec<String>>(arguments.trim()).is_ok()
 }
 
-/// The line that ends a heredoc, and whether tabs before it are dropped: `<<EOF`, `<<-EOF`, `3<<'EOF'`.
+/// The line that ends a heredoc, and whether tabs before it are dropped: `<<EOF`, `<<-EOF`, `3<<'EOF'`, `<< \EOF`.
 fn heredoc(word: &str) -> Option<(String, bool)> {
     let rest = word
         .trim_start_matches(|c: char| c.is_ascii_digit())
         .strip_prefix("<<")?;
     let (name, trims) = rest.strip_prefix('-').map_or((rest, false), |rest| (rest, true));
-    let name: String = name.chars().filter(|c| !matches!(c, '"' | '\'')).collect();
-    (!name.is_empty() && !name.contains('<')).then_some((name, trims))
+    let name = name.trim_start();
+    if name.is_empty() || name.contains('<') {
+        return None;
+    }
+    match &lex::words(name)[..] {
+        [name] => Some((name.clone(), trims)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

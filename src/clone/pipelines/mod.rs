@@ -1,17 +1,21 @@
 //! Looks over `bitbucket-pipelines.yml` for images of steps and services that Pipelines will not be able to pull. A pipe
 //! cannot help these: Pipelines pulls them before the pipe runs.
 
-use super::yaml::{self, BadYaml};
-use super::{PassedOver, Place, walk};
-use crate::names::{Host, split_host, wrong_host};
+mod structure;
+
+pub use structure::{Contents, Image, Line, contents};
+
+use super::files::Unread;
+use super::yaml::BadYaml;
+use super::{PassedOver, Place, meant, walk};
+use crate::names::{BadReference, Host, Namespace, Reference, split_host, wrong_host};
 use crate::text::Quoted;
-use serde_yaml::Value;
 use std::path::{Path, PathBuf};
 
 /// The file that Pipelines reads, in the clone's top folder.
 pub const FILE: &str = "bitbucket-pipelines.yml";
-/// What is no part of a pipeline's own structure: a pipe's variables and the like may have an `image` that is none.
-const OPAQUE: [&str; 4] = ["script", "after-script", "variables", "caches"];
+/// Most findings that are told.
+const MOST_FINDINGS: usize = 500;
 
 /// An `image` that will not work as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +33,12 @@ pub struct Finding {
 pub enum Problem {
     /// Its host is none that serves Bitbucket's packages; with what that host is.
     WrongHost(&'static str),
+    /// It is no name that can be pulled; with why, and the right name.
+    Name(String, String),
     /// It signs in as recipes for access tokens have it, with this username.
     AccessToken(String),
+    /// It signs in with a username that is for Git.
+    GitUsername,
     /// It signs in with this variable of the credential built into Pipelines, which a step has only once it runs.
     BuiltIn(&'static str),
     /// It has no username or no password.
@@ -44,6 +52,11 @@ impl Finding {
         let image = Quoted::new(&self.image);
         match &self.problem {
             Problem::WrongHost(what) => format!("`image: {image}` is not in Bitbucket's container registry: {what}"),
+            Problem::Name(why, _) => format!("`image: {image}` cannot be pulled: {why}"),
+            Problem::GitUsername => format!(
+                "`image: {image}` signs in as `{GIT_USERNAME}`, which is for Git; the container registry takes the e-mail \
+                 address of the API token's owner"
+            ),
             Problem::AccessToken(username) => format!(
                 "`image: {image}` signs in as `{}`, but no access token works in the container registry",
                 Quoted::new(username)
@@ -58,8 +71,9 @@ impl Finding {
     /// What to write instead, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> String {
-        let image = match self.image.split_once('/') {
-            Some((_, path)) if matches!(self.problem, Problem::WrongHost(_)) => format!("{}/{path}", Host::BITBUCKET),
+        let image = match (&self.problem, self.image.split_once('/')) {
+            (Problem::WrongHost(_), Some((_, path))) => format!("{}/{path}", Host::BITBUCKET),
+            (Problem::Name(_, right), _) => right.clone(),
             _ => self.image.clone(),
         };
         format!(
@@ -83,12 +97,11 @@ pub fn look_over(clone: &Path, registry: &Host) -> Result<Vec<Finding>, PassedOv
         },
         problem,
     };
-    let path = clone.join(FILE);
-    match walk::read(&path) {
-        Some(text) => findings(Path::new(FILE), &text, registry)
+    match walk::read(&clone.join(FILE)) {
+        Ok(text) => findings(Path::new(FILE), &text, registry)
             .map_err(|bad| unread(bad.line, Quoted::new(&bad.to_string()).to_string())),
-        None if path.exists() => Err(unread(None, "it cannot be read, or is longer than 1 MiB".to_owned())),
-        None => Ok(Vec::new()),
+        Err(Unread::Absent) => Ok(Vec::new()),
+        Err(why) => Err(unread(None, why.to_string())),
     }
 }
 
@@ -98,97 +111,103 @@ pub fn look_over(clone: &Path, registry: &Host) -> Result<Vec<Finding>, PassedOv
 /// # Errors
 /// [`BadYaml`] with the line.
 pub fn findings(file: &Path, text: &str, registry: &Host) -> Result<Vec<Finding>, BadYaml> {
-    let documents = yaml::documents(text)?;
-    let mut images = Vec::new();
-    for document in &documents {
-        collect(document, &mut images);
-    }
-    let names: Vec<&str> = images.iter().map(|image| image.name).collect();
-    let lines = yaml::lines(text, &["image", "name"], &names);
-    let mut findings = Vec::new();
-    for (image, line) in images.iter().zip(lines) {
-        for problem in image.problems(registry) {
-            let finding = Finding {
-                place: Place {
-                    file: file.to_owned(),
-                    line,
-                },
-                image: image.name.to_owned(),
-                problem,
-            };
-            // An anchor's image is met wherever it is used.
-            if !findings.contains(&finding) {
-                findings.push(finding);
-            }
+    let contents = contents(text)?;
+    let mut findings: Vec<Finding> = Vec::new();
+    for image in &contents.images {
+        let Some(problem) = problem(image, registry) else {
+            continue;
+        };
+        let finding = Finding {
+            place: Place {
+                file: file.to_owned(),
+                line: Some(image.line),
+            },
+            image: image.name.clone(),
+            problem,
+        };
+        // An anchor's image is met wherever it is used.
+        if findings.len() < MOST_FINDINGS && !findings.contains(&finding) {
+            findings.push(finding);
         }
     }
+    findings.sort_by(|one, other| one.place.cmp(&other.place));
     Ok(findings)
 }
 
-/// The value of an `image`.
-#[derive(Debug)]
-struct Image<'a> {
-    name: &'a str,
-    username: Option<&'a str>,
-    password: Option<&'a str>,
+/// What Git's own documentation gives as username for API tokens.
+const GIT_USERNAME: &str = "x-bitbucket-api-token-auth";
+
+/// The first thing to put right; what comes after it may be right then.
+fn problem(image: &Image, registry: &Host) -> Option<Problem> {
+    name_problem(&image.name, registry).or_else(|| {
+        let host = split_host(&image.name).0.and_then(|host| Host::parse(host).ok());
+        (host.as_ref() == Some(registry)).then(|| sign_in_problem(image))?
+    })
 }
 
-/// Every `image` in the order of the document, in whatever it is nested.
-fn collect<'a>(value: &'a Value, images: &mut Vec<Image<'a>>) {
-    match yaml::untagged(value) {
-        Value::Sequence(items) => items.iter().for_each(|item| collect(item, images)),
-        Value::Mapping(entries) => {
-            for (key, value) in entries {
-                let key = key.as_str().unwrap_or_default();
-                match Image::of(value).filter(|_| key == "image") {
-                    Some(image) => images.push(image),
-                    None if OPAQUE.contains(&key) => {}
-                    None => collect(value, images),
-                }
-            }
-        }
-        _ => {}
+fn name_problem(name: &str, registry: &Host) -> Option<Problem> {
+    if let Some(odd) = meant::odd(name, registry) {
+        return Some(Problem::Name(odd.problem, odd.right));
+    }
+    let (host, path) = split_host(name);
+    let host = Host::parse(host?).ok()?;
+    if let Some(what) = wrong_host(&host) {
+        return Some(Problem::WrongHost(what));
+    }
+    if host != *registry {
+        return None;
+    }
+    let package = path.split([':', '@']).next().unwrap_or(path);
+    if package.contains('$') {
+        return None;
+    }
+    if !package.contains('/') && !package.is_empty() {
+        let why = format!("`{}` has no workspace before it", Quoted::new(package));
+        return Some(Problem::Name(why, format!("{registry}/$BITBUCKET_WORKSPACE/{path}")));
+    }
+    // Only what is not a variable can be judged.
+    if name.contains('$') {
+        return None;
+    }
+    let namespace = Namespace {
+        registry: registry.clone(),
+        workspace: None,
+    };
+    match Reference::parse(name, &namespace) {
+        Err(bad @ BadReference::Uppercase { .. }) => Some(Problem::Name(bad.to_string(), name.to_ascii_lowercase())),
+        Err(bad) => Some(Problem::Name(
+            bad.to_string(),
+            format!("{registry}/$BITBUCKET_WORKSPACE/package:tag"),
+        )),
+        Ok(_) => None,
     }
 }
 
-impl<'a> Image<'a> {
-    fn of(value: &'a Value) -> Option<Self> {
-        let text = |key| yaml::entry(value, key).and_then(Value::as_str).map(str::trim);
-        let name = yaml::untagged(value).as_str().map(str::trim).or_else(|| text("name"))?;
-        Some(Self {
-            name,
-            username: text("username"),
-            password: text("password"),
-        })
+fn sign_in_problem(image: &Image) -> Option<Problem> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let (Some(username), Some(password)) = (given(&image.username), given(&image.password)) else {
+        return Some(Problem::NoCredential);
+    };
+    let lower = username.to_ascii_lowercase();
+    if lower == "x-token-auth" || lower.ends_with("bots.bitbucket.org") {
+        return Some(Problem::AccessToken(username));
     }
+    if lower == GIT_USERNAME {
+        return Some(Problem::GitUsername);
+    }
+    ["BITBUCKET_PACKAGES_USERNAME", "BITBUCKET_PACKAGES_TOKEN"]
+        .into_iter()
+        .find(|variable| uses(&username, variable) || uses(&password, variable))
+        .map(Problem::BuiltIn)
+}
 
-    fn problems(&self, registry: &Host) -> Vec<Problem> {
-        let host = split_host(self.name).0.and_then(|host| Host::parse(host).ok());
-        let wrong = host.as_ref().and_then(wrong_host);
-        if wrong.is_none() && host.as_ref() != Some(registry) {
-            return Vec::new();
-        }
-        let mut problems: Vec<Problem> = wrong.map(Problem::WrongHost).into_iter().collect();
-        problems.extend(self.sign_in());
-        problems
-    }
-
-    fn sign_in(&self) -> Option<Problem> {
-        let (Some(username), Some(password)) = (
-            self.username.filter(|username| !username.is_empty()),
-            self.password.filter(|password| !password.is_empty()),
-        ) else {
-            return Some(Problem::NoCredential);
-        };
-        let lower = username.to_ascii_lowercase();
-        if lower == "x-token-auth" || lower.ends_with("bots.bitbucket.org") {
-            return Some(Problem::AccessToken(username.to_owned()));
-        }
-        ["BITBUCKET_PACKAGES_USERNAME", "BITBUCKET_PACKAGES_TOKEN"]
-            .into_iter()
-            .find(|variable| username.contains(variable) || password.contains(variable))
-            .map(Problem::BuiltIn)
-    }
+/// Whether a text has `$VARIABLE` or `${VARIABLE}` in it; not one with a longer name.
+fn uses(text: &str, variable: &str) -> bool {
+    text.match_indices(variable).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + variable.len()..]);
+        let is_whole = !after.starts_with(|c: char| c == '_' || c.is_ascii_alphanumeric());
+        is_whole && (before.ends_with('$') || before.trim_end().ends_with("${") || before.trim_end().ends_with("${{"))
+    })
 }
 
 #[cfg(test)]

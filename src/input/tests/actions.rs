@@ -215,7 +215,7 @@ fn pull_without_images_takes_those_that_the_clone_names() {
             ["crg.apkg.io/shop/base:1", "crg.apkg.io/shop/tools:latest"]
         );
         let discovered = pull.discovered.unwrap();
-        assert_eq!(texts(&discovered.images[1].1), ["Dockerfile:3"]);
+        assert_eq!(texts(&discovered.images[1].places), ["Dockerfile:3"]);
     }
     let named = bad(&[("BITBUCKET_CLONE_DIR", folder), ("TO", "oci:images:1")]);
     assert_eq!(

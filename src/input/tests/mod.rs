@@ -33,7 +33,7 @@ fn check_in(folder: &Path, pairs: &[(&str, &str)]) -> Checked {
     let check = Check::begin(&variables, folder);
     let discovered = check
         .search()
-        .map(|(clone, namespace)| crate::clone::images(clone, namespace));
+        .map(|(clone, namespace)| crate::clone::images(clone, namespace, None));
     check.finish(discovered)
 }
 

@@ -1,0 +1,595 @@
+//! Puts a project together out of its files, and says which images it pulls and what it builds.
+
+use super::super::dockerfile;
+use super::super::files::{Files, Unread, join};
+use super::super::yaml::{self, BadYaml, Node};
+use super::super::{Mention, Place, Unclear};
+use super::environment::{BadLine, Environment};
+use super::service::{Build, Context, Service, Written};
+use super::{MAIN, OVERRIDES};
+use crate::files::shown;
+use crate::text::Quoted;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Deepest chain of services that extend each other, and of files that include each other.
+const DEEPEST: usize = 16;
+/// Most services that are put together, for all projects of the clone.
+const MOST_SERVICES: usize = if cfg!(test) { 2000 } else { 20_000 };
+/// Most files that are read into projects; one counts each time that another includes it. Fewer in tests, which are not optimized.
+const MOST_LOADS: usize = if cfg!(test) { 200 } else { 1000 };
+/// How the name of an image begins where another context of a build is meant to be one.
+const IMAGE: &str = "docker-image://";
+
+/// What compose files say.
+#[derive(Debug, Default)]
+pub(in super::super) struct Found {
+    pub(in super::super) mentions: Vec<(Rc<Path>, Mention)>,
+    /// What each Dockerfile is built with, by its path in the clone; one that no service builds is not here.
+    pub(in super::super) builds: BTreeMap<PathBuf, Vec<dockerfile::Build>>,
+    /// Dockerfiles that are written in compose files.
+    pub(in super::super) inline: Vec<Inline>,
+    pub(in super::super) notes: Vec<Note>,
+}
+
+/// A Dockerfile in a compose file.
+#[derive(Debug)]
+pub(in super::super) struct Inline {
+    pub(in super::super) file: Rc<Path>,
+    /// The line before its first, or its only one.
+    pub(in super::super) line: usize,
+    pub(in super::super) is_block: bool,
+    pub(in super::super) text: String,
+    pub(in super::super) build: dockerfile::Build,
+}
+
+/// Something that could not be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Note {
+    pub(in super::super) place: Place,
+    pub(in super::super) problem: String,
+}
+
+/// Reads the projects of these compose files, which lie in the clone. `builder` is the platform that images are built on.
+pub(in super::super) fn projects(files: &mut Files<'_>, paths: &[PathBuf], builder: &str) -> Found {
+    let mut folders: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
+    for path in paths {
+        folders
+            .entry(path.parent().unwrap_or(Path::new("")))
+            .or_default()
+            .push(path);
+    }
+    let mut loader = Loader {
+        files,
+        builder,
+        services: MOST_SERVICES,
+        loads: MOST_LOADS,
+        included: BTreeSet::new(),
+        projects: Vec::new(),
+        told: HashSet::new(),
+        found: Found::default(),
+    };
+    for (folder, paths) in folders {
+        loader.folder(folder, &paths);
+    }
+    for Project { main, all, names } in std::mem::take(&mut loader.projects) {
+        // What another project includes is a part of that.
+        if !loader.included.contains(&main) {
+            loader.project(&all, names.as_ref());
+        }
+    }
+    loader.found
+}
+
+/// The services of a project or of a layer of it, in their order.
+type Services = Vec<(String, Service)>;
+
+/// Files that are put together.
+struct Project {
+    /// The file that it is read for.
+    main: PathBuf,
+    all: Services,
+    /// The services that this file says something of; `None` for all.
+    names: Option<HashSet<String>>,
+}
+
+struct Loader<'a, 'f> {
+    files: &'a mut Files<'f>,
+    builder: &'a str,
+    /// How many may still be put together.
+    services: usize,
+    /// How many files may still be read into projects.
+    loads: usize,
+    /// Files that another one includes.
+    included: BTreeSet<PathBuf>,
+    projects: Vec<Project>,
+    told: HashSet<(Place, String)>,
+    found: Found,
+}
+
+impl Loader<'_, '_> {
+    /// The projects of one folder: the one that `docker compose` takes by itself; and each other file over that.
+    fn folder(&mut self, folder: &Path, paths: &[&Path]) {
+        let environment = self.environment(folder, &[]);
+        let named = |names: &[&str]| {
+            let mut names = names.iter().map(|name| folder.join(name));
+            names.find(|path| paths.contains(&path.as_path()))
+        };
+        let main: Vec<PathBuf> = if let Some(list) = environment.get("COMPOSE_FILE") {
+            let separator = environment.get("COMPOSE_PATH_SEPARATOR");
+            let named = list.split(separator.as_deref().unwrap_or(":")).take(DEEPEST);
+            named.filter_map(|name| join(folder, name.trim())).collect()
+        } else {
+            let main = named(&MAIN);
+            let over = main.as_ref().and_then(|_| named(&OVERRIDES));
+            main.into_iter().chain(over).collect()
+        };
+        let mut base = Vec::new();
+        for path in &main {
+            let layer = self.file(path, folder, &environment, &mut Vec::new());
+            base = over(layer, base);
+        }
+        if let Some(main) = main.first() {
+            self.projects.push(Project {
+                main: main.clone(),
+                all: base.clone(),
+                names: None,
+            });
+        }
+        for path in paths {
+            self.services = self.services.saturating_sub(base.len());
+            if main.iter().any(|main| main == path) || self.included.contains(*path) {
+                continue;
+            }
+            if self.services == 0 {
+                self.note(
+                    path,
+                    None,
+                    format!("it is not read, since there are more than {MOST_SERVICES} services before it"),
+                );
+                continue;
+            }
+            let layer = self.file(path, folder, &environment, &mut Vec::new());
+            // Another file of a name that `docker compose` looks for is one of its own.
+            let is_main = path
+                .file_name()
+                .is_some_and(|name| MAIN.iter().any(|main| name == *main));
+            let below: Services = if is_main { Vec::new() } else { base.clone() };
+            let names: HashSet<String> = layer.iter().map(|(name, _)| name.clone()).collect();
+            self.projects.push(Project {
+                main: path.to_path_buf(),
+                all: over(layer, below),
+                names: Some(names),
+            });
+        }
+    }
+
+    /// The variables of `.env`, or of the files named in its place.
+    fn environment(&mut self, folder: &Path, named: &[PathBuf]) -> Environment {
+        let mut environment = Environment::default();
+        self.read_environment(&mut environment, folder, named);
+        environment
+    }
+
+    fn read_environment(&mut self, environment: &mut Environment, folder: &Path, named: &[PathBuf]) {
+        let own = [folder.join(".env")];
+        let paths = if named.is_empty() { &own[..] } else { named };
+        for path in paths {
+            match self.files.text(path) {
+                Ok(text) => {
+                    if let Err(BadLine(line)) = environment.read(&text) {
+                        self.note(path, Some(line), "`docker compose` cannot read this line".to_owned());
+                    }
+                }
+                Err(Unread::Absent | Unread::NoFile) if named.is_empty() => {}
+                Err(why) => self.note(path, None, why.to_string()),
+            }
+        }
+    }
+
+    /// The services of a file with what they extend, and of those that it includes.
+    fn file(&mut self, path: &Path, folder: &Path, environment: &Environment, above: &mut Vec<PathBuf>) -> Services {
+        self.loads = self.loads.saturating_sub(1);
+        if self.loads == 0 || !self.files.budget.has_time() {
+            self.note(
+                path,
+                None,
+                "it is not read, since too many compose files are named before it".to_owned(),
+            );
+            return Vec::new();
+        }
+        let text = match self.files.text(path) {
+            Ok(text) => text,
+            Err(why) => {
+                self.note(path, None, why.to_string());
+                return Vec::new();
+            }
+        };
+        let Some(documents) = self.documents(path, &text) else {
+            return Vec::new();
+        };
+        let mut environment = environment.clone();
+        let name = documents
+            .iter()
+            .find_map(|document| document.some("name")?.scalar().map(str::to_owned));
+        if let Some(name) = name.and_then(|name| super::interpolate::fill(&name, &|name| environment.get(name)).ok()) {
+            environment.suggest("COMPOSE_PROJECT_NAME", name.text);
+        }
+        let file: Rc<Path> = path.into();
+        let mut services = Vec::new();
+        above.push(path.to_owned());
+        for document in &documents {
+            let context = Context {
+                file: Rc::clone(&file),
+                text: &text,
+                environment: &environment,
+                folder: folder.to_owned(),
+            };
+            let included = document
+                .some("include")
+                .map(|list| self.include(&context, list, above))
+                .unwrap_or_default();
+            let mut layer = Vec::new();
+            for entry in document
+                .some("services")
+                .map(|services| services.entries())
+                .unwrap_or_default()
+            {
+                if self.services == 0 || !self.files.budget.has_time() {
+                    self.note(
+                        path,
+                        Some(entry.value.line),
+                        format!("there are more than {MOST_SERVICES} services"),
+                    );
+                    break;
+                }
+                let mut chain = vec![(path.to_owned(), entry.key.clone())];
+                let service = self.service(&context, &documents, &entry.value, &mut chain);
+                layer.push((entry.key.clone(), service));
+            }
+            services = over(over(layer, included), services);
+        }
+        above.pop();
+        services
+    }
+
+    fn documents(&mut self, path: &Path, text: &str) -> Option<Vec<Rc<Node>>> {
+        match yaml::documents(text) {
+            Ok(read) => {
+                for line in read.bad_merges {
+                    let problem = "the merge key `<<` needs a mapping, or a list of mappings".to_owned();
+                    self.note(path, Some(line), problem);
+                }
+                Some(read.documents)
+            }
+            Err(bad) => {
+                let BadYaml { line, .. } = bad;
+                self.note(path, line, Quoted::new(&bad.to_string()).to_string());
+                None
+            }
+        }
+    }
+
+    /// The services of the files that `include` names. Their own `.env` gives what the including project leaves open.
+    fn include(&mut self, context: &Context<'_>, list: &Node, above: &mut Vec<PathBuf>) -> Services {
+        let mut services = Vec::new();
+        for item in list.items() {
+            let paths: Vec<Written> = match item.some("path") {
+                Some(paths) => texts(context, paths),
+                None => context.written(item).into_iter().collect(),
+            };
+            let project = item
+                .some("project_directory")
+                .and_then(|folder| context.written(folder));
+            let files = item
+                .some("env_file")
+                .map(|files| texts(context, files))
+                .unwrap_or_default();
+            let mut layers: Services = Vec::new();
+            let mut folder = project.and_then(|folder| join(&context.folder, folder.text()?));
+            let mut environment = context.environment.clone();
+            let named: Vec<PathBuf> = files
+                .iter()
+                .filter_map(|file| join(&context.folder, file.text()?))
+                .collect();
+            for (number, written) in paths.iter().enumerate() {
+                if self.loads == 0 {
+                    return services;
+                }
+                let Some(path) = self.named(written, &context.folder, "it includes") else {
+                    continue;
+                };
+                if above.len() > DEEPEST || above.contains(&path) {
+                    let problem = format!("it includes `{}`, which includes it", shown(&path));
+                    self.note(&written.file, Some(written.line), problem);
+                    continue;
+                }
+                if number == 0 || folder.is_none() {
+                    let own = folder.get_or_insert_with(|| path.parent().unwrap_or(Path::new("")).to_owned());
+                    // `env_file: /dev/null` is how one says that there is none.
+                    if files.is_empty() || !named.is_empty() {
+                        let own = own.clone();
+                        self.read_environment(&mut environment, &own, &named);
+                    }
+                }
+                let folder = folder.clone().unwrap_or_default();
+                self.included.insert(path.clone());
+                let layer = self.file(&path, &folder, &environment, above);
+                layers = over(layer, layers);
+            }
+            services = over(layers, services);
+        }
+        services
+    }
+
+    /// The path that a file names; told where that is not one of the clone, or not there.
+    fn named(&mut self, written: &Written, folder: &Path, does: &str) -> Option<PathBuf> {
+        let text = written.text().filter(|text| !text.is_empty());
+        let Some(text) = text else {
+            let problem = format!("{does} `{}`, which is not known", Quoted::new(&written.raw));
+            self.note(&written.file, Some(written.line), problem);
+            return None;
+        };
+        let path = join(folder, text);
+        let read = path.as_ref().map_or(Err(Unread::Outside), |path| self.files.text(path));
+        if let Err(why) = read {
+            let problem = format!("{does} `{}`: {why}", Quoted::new(text));
+            self.note(&written.file, Some(written.line), problem);
+            return None;
+        }
+        path
+    }
+
+    /// A service with what it extends below it.
+    fn service(
+        &mut self,
+        context: &Context<'_>,
+        documents: &[Rc<Node>],
+        node: &Node,
+        chain: &mut Vec<(PathBuf, String)>,
+    ) -> Service {
+        self.services = self.services.saturating_sub(1);
+        let own = context.service(node);
+        let Some(extends) = node.some("extends") else {
+            return own;
+        };
+        let name = extends.some("service").unwrap_or(extends);
+        let Some(name) = context.written(name) else { return own };
+        let wanted = name.text().unwrap_or_default().to_owned();
+        let below = match extends.some("file").and_then(|file| context.written(file)) {
+            None => self.extended(context, documents, &name, &wanted, chain),
+            Some(file) => {
+                let Some(path) = self.named(&file, &context.folder, "it extends a service of") else {
+                    return own;
+                };
+                let Ok(text) = self.files.text(&path) else { return own };
+                let Some(documents) = self.documents(&path, &text) else {
+                    return own;
+                };
+                let other = Context {
+                    file: path.as_path().into(),
+                    text: &text,
+                    environment: context.environment,
+                    folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+                };
+                self.extended(&other, &documents, &name, &wanted, chain)
+            }
+        };
+        match below {
+            Some(below) => own.over(below),
+            None => own,
+        }
+    }
+
+    fn extended(
+        &mut self,
+        context: &Context<'_>,
+        documents: &[Rc<Node>],
+        name: &Written,
+        wanted: &str,
+        chain: &mut Vec<(PathBuf, String)>,
+    ) -> Option<Service> {
+        let shown_name = Quoted::new(wanted).to_string();
+        let found = documents
+            .iter()
+            .rev()
+            .find_map(|document| document.some("services")?.get(wanted));
+        let Some(node) = found else {
+            let problem = format!(
+                "it extends `{shown_name}`, and `{}` has no such service",
+                shown(&context.file)
+            );
+            self.note(&name.file, Some(name.line), problem);
+            return None;
+        };
+        let link = (context.file.to_path_buf(), wanted.to_owned());
+        if chain.contains(&link) {
+            let problem = format!("it extends `{shown_name}`, which extends it");
+            self.note(&name.file, Some(name.line), problem);
+            return None;
+        }
+        if chain.len() > DEEPEST || self.services == 0 {
+            let problem =
+                format!("it extends `{shown_name}`, which is not followed: too many services extend each other");
+            self.note(&name.file, Some(name.line), problem);
+            return None;
+        }
+        chain.push(link);
+        let service = self.service(context, documents, node, chain);
+        chain.pop();
+        Some(service)
+    }
+
+    /// The images and builds of the services of these names.
+    fn project(&mut self, all: &Services, names: Option<&HashSet<String>>) {
+        // What one service builds, another finds in the daemon: `isServiceImageToBuild` of docker/compose.
+        let built: HashSet<String> = all
+            .iter()
+            .filter(|(_, service)| service.build.get().is_some())
+            .filter_map(|(_, service)| Some(with_tag(service.image.get()?.text()?)))
+            .collect();
+        let wanted = all
+            .iter()
+            .filter(|(name, _)| names.is_none_or(|names| names.contains(name)));
+        for (_, service) in wanted {
+            let platform = service
+                .platform
+                .get()
+                .and_then(Written::sure)
+                .filter(|platform| !platform.is_empty());
+            for (_, image) in service.volumes.get().into_iter().flatten() {
+                if let Some(image) = image {
+                    self.mention(image, None, platform, false);
+                }
+            }
+            if let Some(build) = service.build.get() {
+                self.build(build, platform);
+                continue;
+            }
+            let Some(image) = service.image.get() else { continue };
+            let is_built = image.text().is_some_and(|image| built.contains(&with_tag(image)));
+            let policy = service.pull_policy.get().and_then(Written::text);
+            if !is_built && !matches!(policy, Some("never" | "build")) {
+                self.mention(image, None, platform, false);
+            }
+        }
+    }
+
+    fn build(&mut self, build: &Build, platform: Option<&str>) {
+        let mut with = dockerfile::Build {
+            builder: self.builder.to_owned(),
+            target: build
+                .platforms
+                .iter()
+                .find_map(Written::sure)
+                .or(platform)
+                .map(str::to_owned),
+            ..dockerfile::Build::default()
+        };
+        for (name, value) in &build.arguments {
+            if let Some(value) = value {
+                with.arguments.insert(name.clone(), value.clone());
+            }
+        }
+        for (name, context) in &build.contexts {
+            with.contexts.insert(name.clone());
+            if let Some(image) = context.text().and_then(|text| text.strip_prefix(IMAGE)) {
+                let image = image.to_owned();
+                self.mention(context, Some(&image), with.target.as_deref(), false);
+            }
+        }
+        for source in &build.cache_from {
+            if let Some(image) = source.text().and_then(cache) {
+                let image = image.to_owned();
+                self.mention(source, Some(&image), None, true);
+            }
+        }
+        if let Some(inline) = &build.inline {
+            if let Some(text) = inline.filled.as_ref().ok().map(|filled| filled.text.clone()) {
+                self.found.inline.push(Inline {
+                    file: Rc::clone(&inline.file),
+                    line: inline.line,
+                    is_block: inline.is_block,
+                    text,
+                    build: with,
+                });
+            }
+            return;
+        }
+        let context = build.context.as_ref().map_or(Some("."), Written::sure);
+        let file = build.dockerfile.as_ref().map_or(Some("Dockerfile"), Written::sure);
+        // A context elsewhere is nothing of this clone.
+        if let (Some(context), Some(file)) = (context, file)
+            && let Some(folder) = join(&build.folder, context)
+            && let Some(path) = join(&folder, file)
+        {
+            let builds = self.found.builds.entry(path).or_default();
+            if !builds.contains(&with) && builds.len() < DEEPEST {
+                builds.push(with);
+            }
+        }
+    }
+
+    /// An image that a value names; `part` where that is only a part of it.
+    fn mention(&mut self, value: &Written, part: Option<&str>, platform: Option<&str>, is_optional: bool) {
+        let mention = match &value.filled {
+            Err(why) => Mention::Unclear {
+                written: value.raw.clone(),
+                line: Some(value.line),
+                why: why.clone(),
+            },
+            Ok(filled) => Mention::Image {
+                image: part.unwrap_or(filled.text.trim()).to_owned(),
+                written: value.raw.clone(),
+                line: Some(value.line),
+                platform: platform.map(str::to_owned),
+                hole: filled.hole.clone().map(Unclear::Variable),
+                is_optional,
+            },
+        };
+        self.found.mentions.push((Rc::clone(&value.file), mention));
+    }
+
+    fn note(&mut self, file: &Path, line: Option<usize>, problem: String) {
+        let place = Place {
+            file: file.to_owned(),
+            line,
+        };
+        if self.told.insert((place.clone(), problem.clone())) {
+            self.found.notes.push(Note { place, problem });
+        }
+    }
+}
+
+/// The upper layer over the one below, service by service.
+fn over(upper: Services, below: Services) -> Services {
+    if below.is_empty() {
+        return upper;
+    }
+    let places: HashMap<String, usize> = below
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| (name.clone(), at))
+        .collect();
+    let mut merged = below;
+    for (name, service) in upper {
+        match places.get(&name) {
+            Some(at) => {
+                let below = std::mem::take(&mut merged[*at].1);
+                merged[*at].1 = service.over(below);
+            }
+            None => merged.push((name, service)),
+        }
+    }
+    merged
+}
+
+/// One text or a list of them.
+fn texts(context: &Context<'_>, node: &Node) -> Vec<Written> {
+    let items = node.items().iter().filter_map(|item| {
+        // An `env_file` may also be `{path: …, required: …}`.
+        context.written(item.some("path").unwrap_or(item))
+    });
+    context.written(node).into_iter().chain(items).collect()
+}
+
+/// An image's name with the tag that it has without one.
+fn with_tag(image: &str) -> String {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    if name.contains(':') || name.contains('@') {
+        image.to_owned()
+    } else {
+        format!("{image}:latest")
+    }
+}
+
+/// The image of a source of cache: `type=registry,ref=…`, or its name alone.
+fn cache(source: &str) -> Option<&str> {
+    if !source.contains('=') {
+        return Some(source);
+    }
+    let mut parts = source.split(',').map(str::trim);
+    parts.clone().find(|part| *part == "type=registry")?;
+    parts.find_map(|part| part.strip_prefix("ref="))
+}

@@ -1,0 +1,242 @@
+//! The parts of `bitbucket-pipelines.yml` that others judge, each with its line: images of steps and services, and the lines of
+//! scripts. Names that the file chooses itself, of services and pipelines, are never taken for its keys.
+
+use super::super::yaml::{self, BadYaml, Node};
+use std::collections::HashSet;
+use std::rc::Rc;
+
+/// Pipelines by name, tag or branch; `default` has none.
+const NAMED: [&str; 5] = ["branches", "tags", "bookmarks", "custom", "pull-requests"];
+/// Keys whose values are no part of a pipeline's own structure: what is called `image` there is none.
+const OPAQUE: [&str; 9] = [
+    "variables",
+    "caches",
+    "artifacts",
+    "clone",
+    "options",
+    "condition",
+    "output-variables",
+    "labels",
+    "services",
+];
+/// Most images, and most lines of scripts: an anchor's are met wherever it is used.
+const MOST: usize = 20_000;
+
+/// What a file holds, each place once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The values of `image`.
+    pub images: Vec<Image>,
+    /// The lines of `script` and `after-script`.
+    pub script: Vec<Line>,
+}
+
+/// The value of an `image`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Image {
+    /// Its name as it is written.
+    pub name: String,
+    /// From 1.
+    pub line: usize,
+    /// What it signs in with.
+    pub username: Option<String>,
+    /// What it signs in with.
+    pub password: Option<String>,
+}
+
+/// A line that a shell gets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Line {
+    /// From 1; of a text that is folded or quoted, where it begins.
+    pub line: usize,
+    /// Without the white space around it.
+    pub text: String,
+}
+
+/// Reads the text of a file.
+///
+/// # Errors
+/// [`BadYaml`] with the line.
+pub fn contents(text: &str) -> Result<Contents, BadYaml> {
+    let mut visit = Visit {
+        text,
+        contents: Contents::default(),
+        images: HashSet::new(),
+        lines: HashSet::new(),
+        seen: HashSet::new(),
+    };
+    for document in &yaml::documents(text)?.documents {
+        visit.root(document);
+    }
+    Ok(visit.contents)
+}
+
+struct Visit<'a> {
+    text: &'a str,
+    contents: Contents,
+    images: HashSet<Image>,
+    lines: HashSet<Line>,
+    /// Items of scripts, by line and column.
+    seen: HashSet<(usize, usize)>,
+}
+
+impl Visit<'_> {
+    fn root(&mut self, document: &Node) {
+        for entry in document.entries() {
+            match entry.key.as_str() {
+                "pipelines" => self.pipelines(&entry.value),
+                "definitions" => self.definitions(&entry.value),
+                _ => self.entry(&entry.key, &entry.value),
+            }
+        }
+    }
+
+    fn pipelines(&mut self, pipelines: &Node) {
+        for entry in pipelines.entries() {
+            if NAMED.contains(&entry.key.as_str()) {
+                self.named(&entry.value);
+            } else {
+                self.part(&entry.value);
+            }
+        }
+    }
+
+    fn definitions(&mut self, definitions: &Node) {
+        for entry in definitions.entries() {
+            match entry.key.as_str() {
+                "services" | "pipelines" => self.named(&entry.value),
+                "caches" => {}
+                _ => self.entry(&entry.key, &entry.value),
+            }
+        }
+    }
+
+    /// A mapping whose keys are names.
+    fn named(&mut self, named: &Node) {
+        for entry in named.entries() {
+            self.part(&entry.value);
+        }
+    }
+
+    /// Something whose keys are the file format's, or a list of such.
+    fn part(&mut self, part: &Node) {
+        for item in part.items() {
+            self.part(item);
+        }
+        for entry in part.entries() {
+            self.entry(&entry.key, &entry.value);
+        }
+    }
+
+    fn entry(&mut self, key: &str, value: &Rc<Node>) {
+        match key {
+            "image" => match image(value) {
+                Some(image) => {
+                    if self.images.len() < MOST && self.images.insert(image.clone()) {
+                        self.contents.images.push(image);
+                    }
+                }
+                None => self.part(value),
+            },
+            "script" | "after-script" => self.script(value),
+            _ if OPAQUE.contains(&key) => {}
+            _ => self.part(value),
+        }
+    }
+
+    fn script(&mut self, script: &Rc<Node>) {
+        let own = std::slice::from_ref(script);
+        let items = if script.items().is_empty() { own } else { script.items() };
+        for item in items {
+            let Some(text) = item.scalar() else { continue };
+            if !self.seen.insert((item.line, item.column)) {
+                continue;
+            }
+            let is_block = yaml::is_block(self.text, item);
+            for (at, text) in text.lines().enumerate() {
+                let line = item.line + if is_block { at + 1 } else { 0 };
+                let line = Line {
+                    line,
+                    text: text.trim().to_owned(),
+                };
+                if !line.text.is_empty() && self.lines.len() < MOST && self.lines.insert(line.clone()) {
+                    self.contents.script.push(line);
+                }
+            }
+        }
+    }
+}
+
+fn image(value: &Node) -> Option<Image> {
+    let named = value.get("name").filter(|_| value.text().is_none());
+    let (name, line) = match named {
+        Some(name) => (name.text()?, name.line),
+        None => (value.text()?, value.line),
+    };
+    let text = |key: &str| {
+        value
+            .get(key)
+            .and_then(|value| value.text())
+            .map(|text| text.trim().to_owned())
+    };
+    Some(Image {
+        name: name.trim().to_owned(),
+        line,
+        username: text("username"),
+        password: text("password"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_scripts_are_visited_with_their_places() {
+        let text = "\
+definitions:
+  scripts:
+    - script: &login
+        - docker login crg.apkg.io
+  steps:
+    - step: &build
+        script:
+          - make
+          - pipe: a/b:1
+            variables: {script: [no]}
+          - |
+            one
+
+              two
+          - >-
+            folded
+            text
+        after-script: single
+pipelines:
+  default:
+    - step: *build
+    - step: {script: *login}
+  custom:
+    script:
+      - step: {script: [last]}
+";
+        let found: Vec<String> = contents(text)
+            .unwrap()
+            .script
+            .iter()
+            .map(|line| format!("{} {}", line.line, line.text))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "4 docker login crg.apkg.io",
+                "8 make",
+                "12 one",
+                "14 two",
+                "15 folded text",
+                "18 single",
+                "25 last",
+            ]
+        );
+    }
+}

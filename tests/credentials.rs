@@ -242,7 +242,7 @@ fn a_variable_forges_no_line() {
         .run()
         .fails(2);
     let last = outcome.last_line();
-    assert_eq!(last, "✖ no action: nothing was changed (exit status 2: variables)");
+    assert_eq!(last, "✖ crg-pipe: nothing was changed (exit status 2: variables)");
     assert!(
         !outcome.plain().lines().any(|line| line.starts_with('✔')),
         "{}",
@@ -260,18 +260,23 @@ fn a_fault_of_the_registry_says_nothing_of_a_credential() {
         .var("ACTION", "pull")
         .var("IMAGES", "api:1")
         .var("TO", &to)
-        .var("SOURCE", "")
-        .var("TAGS", "")
+        .unset("SOURCE")
+        .unset("TAGS")
         .run()
         .succeeds();
     // A read, both sides of a copy, the look at a target: what the API token may do is not tried.
     for (action, source) in [("retag", "api:1"), ("copy", "api:1"), ("push", to.as_str())] {
         emulator.script(on("GET", "/manifests/").signed_in(), 9, Answer::new(500));
+        let (name, value) = if action == "retag" {
+            ("TAGS", "2")
+        } else {
+            ("TARGET", "api:2")
+        };
         both(&emulator)
+            .unset("TAGS")
             .var("ACTION", action)
             .var("SOURCE", source)
-            .var("TARGET", if action == "retag" { "" } else { "api:2" })
-            .var("TAGS", if action == "retag" { "2" } else { "" })
+            .var(name, value)
             .run()
             .fails(6)
             .says("500")

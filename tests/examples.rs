@@ -230,6 +230,7 @@ fn pipe_yml_names_this_version_and_hands_over_the_credentials() {
         ("ATLASSIAN_API_TOKEN", "$ATLASSIAN_API_TOKEN"),
         ("BITBUCKET_PACKAGES_USERNAME", "$BITBUCKET_PACKAGES_USERNAME"),
         ("BITBUCKET_PACKAGES_TOKEN", "$BITBUCKET_PACKAGES_TOKEN"),
+        ("TOKEN_EXPIRES_ON", "$TOKEN_EXPIRES_ON"),
     ];
     assert_eq!(defaults, credentials);
 }

@@ -238,6 +238,17 @@ impl Check<'_> {
             Some(ActionName::Login) => Action::Login(self.login()?),
             Some(ActionName::Check) => Action::Check(self.checkup(discovered)),
             None => {
+                let forgotten = self.variables.without_action();
+                if !forgotten.is_empty() {
+                    return Err(self.mistake(Mistake::unshown(
+                        "ACTION",
+                        format!(
+                            "it is not set, and `pull`, the default, does not use `{}`",
+                            forgotten.join("`, `")
+                        ),
+                        "write `ACTION: push`, `ACTION: retag` or `ACTION: copy`",
+                    )));
+                }
                 let written = self.variables.scalars.action.as_deref().unwrap_or_default();
                 let names = ActionName::ALL.map(|name| format!("`{name}`")).join(", ");
                 return Err(self.mistake(Mistake::new(

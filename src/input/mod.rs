@@ -173,7 +173,8 @@ impl<'a> Check<'a> {
         let step = Step::of(variables, working_folder);
         let mut check = Self {
             variables,
-            action: ActionName::of(variables.scalars.action.as_deref()),
+            action: ActionName::of(variables.scalars.action.as_deref())
+                .filter(|_| variables.without_action().is_empty()),
             namespace: Namespace {
                 // Anything that parses: a mistake ends the run before a host is asked.
                 registry: Host::bitbucket(),
@@ -241,7 +242,9 @@ impl<'a> Check<'a> {
 
     /// Notes a mistake, and gives it back for who cannot go on.
     fn mistake(&mut self, mistake: Mistake) -> Mistake {
-        if !self.mistakes.contains(&mistake) {
+        // What arrived empty is told once, and not as missing too.
+        let is_told = mistake.value.is_none() && self.variables.empty.contains(&mistake.variable.as_str());
+        if !is_told && !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake.clone());
         }
         mistake

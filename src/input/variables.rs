@@ -29,6 +29,16 @@ const CONTEXT: [&str; 11] = [
     "NO_COLOR",
 ];
 
+/// Those that may arrive empty: `pipe.yml` hands them over whether or not the step has them, or nothing depends on them.
+const MAY_BE_EMPTY: [&str; 6] = [
+    "ATLASSIAN_ACCOUNT_EMAIL",
+    "ATLASSIAN_API_TOKEN",
+    "BITBUCKET_PACKAGES_USERNAME",
+    "BITBUCKET_PACKAGES_TOKEN",
+    "TOKEN_EXPIRES_ON",
+    "DEBUG",
+];
+
 /// Names that users of other pipes and tools write, with the one of ours that they mean.
 const OTHER_NAMES: [(&str, &str); 17] = [
     ("TAG", "TAGS"),
@@ -66,6 +76,8 @@ pub struct Variables {
     pub mistakes: Vec<Mistake>,
     /// Names of ours that are set.
     pub set: Vec<&'static str>,
+    /// Names of ours that were written and arrived empty, though they may not.
+    pub empty: Vec<&'static str>,
     /// Names that look like one of ours, with that one.
     pub near_misses: Vec<(String, &'static str)>,
     /// Passwords in the addresses of proxies, as they stand there.
@@ -79,10 +91,18 @@ impl Variables {
     pub fn read(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut texts = BTreeMap::new();
         let mut mistakes = Vec::new();
+        let mut empty = Vec::new();
         for (name, value) in environment {
             let Some(name) = name.to_str() else { continue };
             match value.into_string() {
-                Ok(value) if value.is_empty() => {}
+                Ok(value) if value.trim().is_empty() => {
+                    // What a user writes and arrives empty was meant to hold something.
+                    let ours = NAMES.into_iter().map(|(ours, _)| ours).find(|ours| *ours == name);
+                    if let Some(ours) = ours.filter(|ours| !MAY_BE_EMPTY.contains(ours)) {
+                        mistakes.push(is_empty(ours, "leave the line out for the default"));
+                        empty.push(ours);
+                    }
+                }
                 Ok(value) => {
                     texts.insert(name.to_owned(), value);
                 }
@@ -130,6 +150,7 @@ impl Variables {
                 .into_iter()
                 .filter(|name| texts.contains_key(*name) || texts.contains_key(&format!("{name}_COUNT")))
                 .collect(),
+            empty,
             near_misses: texts
                 .keys()
                 .filter_map(|name| Some((name.clone(), near_miss(name)?)))
@@ -146,6 +167,16 @@ impl Variables {
         NAMES
             .into_iter()
             .filter(move |(name, actions)| self.set.contains(name) && !actions.contains(&action))
+    }
+
+    /// What only other actions than `pull` use, where `ACTION` was not written: nobody who sets it means the default.
+    #[must_use]
+    pub fn without_action(&self) -> Vec<&'static str> {
+        let written = |name: &&str| self.set.contains(name) || self.empty.contains(name);
+        if written(&"ACTION") {
+            return Vec::new();
+        }
+        ["SOURCE", "TARGET", "TAGS"].into_iter().filter(written).collect()
     }
 
     /// Has every secret of the variables hidden in what is printed from now on, in the forms in which it travels.
@@ -192,17 +223,23 @@ fn is_ours(name: &str) -> bool {
     }) || CONTEXT.contains(&name)
 }
 
+/// The mistake of a value that arrived empty: the shell of the step fills in nothing for a variable that it does not have.
+fn is_empty(name: &str, otherwise: &str) -> Mistake {
+    Mistake::unshown(
+        name,
+        "it is empty: the variable in its value is not set in this step",
+        format!("set that variable, or {otherwise}"),
+    )
+}
+
 /// Puts a list together from `X_COUNT` and `X_0` …, or from one string split at white space and commas.
 fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake>) -> Vec<String> {
-    let split = |text: &String| {
-        text.split(|c: char| c.is_whitespace() || c == ',')
-            .filter(|item| !item.is_empty())
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
     let counted = format!("{name}_COUNT");
     let Some(count) = texts.get(&counted) else {
-        return texts.get(name).map(split).unwrap_or_default();
+        return texts
+            .get(name)
+            .map(|text| items(name, Some(text), "an item", mistakes))
+            .unwrap_or_default();
     };
     if let Some(text) = texts.get(name) {
         mistakes.push(Mistake::new(
@@ -213,9 +250,19 @@ fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake
         ));
     }
     match count.trim().parse::<usize>() {
+        Ok(0) => {
+            mistakes.push(is_empty(name, "leave the list out for the default"));
+            Vec::new()
+        }
         Ok(count) if count <= LONGEST_LIST => (0..count)
-            .filter_map(|at| texts.get(&format!("{name}_{at}")))
-            .flat_map(split)
+            .flat_map(|at| {
+                items(
+                    name,
+                    texts.get(&format!("{name}_{at}")),
+                    &format!("item {}", at + 1),
+                    mistakes,
+                )
+            })
             .collect(),
         _ => {
             mistakes.push(Mistake::new(
@@ -227,6 +274,20 @@ fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake
             Vec::new()
         }
     }
+}
+
+/// The items of one text, between commas and white space. A piece between commas that holds nothing is a mistake.
+fn items(name: &str, text: Option<&String>, place: &str, mistakes: &mut Vec<Mistake>) -> Vec<String> {
+    let pieces: Vec<&str> = text.map_or_else(Vec::new, |text| text.split(',').collect());
+    if pieces.is_empty() || pieces.iter().any(|piece| piece.trim().is_empty()) {
+        mistakes.push(Mistake::unshown(
+            name,
+            format!("{place} is empty: the variable in it is not set in this step"),
+            "set that variable, or leave the item out",
+        ));
+    }
+    let items = pieces.into_iter().flat_map(str::split_whitespace);
+    items.map(str::to_owned).collect()
 }
 
 /// The variable of ours that a name which is not ours probably means.
@@ -272,11 +333,9 @@ mod tests {
                 vec!["1.10", "latest"],
             ),
             (
-                vec![("TAGS_COUNT", "2"), ("TAGS_0", ""), ("TAGS_1", "a b")],
-                vec!["a", "b"],
+                vec![("TAGS_COUNT", "2"), ("TAGS_0", "c"), ("TAGS_1", "a b")],
+                vec!["c", "a", "b"],
             ),
-            (vec![("TAGS_COUNT", "0")], vec![]),
-            (vec![("TAGS", "")], vec![]),
             (vec![], vec![]),
         ] {
             let variables = read(&pairs);
@@ -306,6 +365,39 @@ mod tests {
             assert_eq!(mistakes[0].variable, variable);
             assert!(mistakes[0].problem.contains(problem), "{mistakes:?}");
         }
+    }
+
+    /// An unset `$NAME` arrives as nothing: with the default in its place, a step would do something else and end well.
+    #[test]
+    fn what_arrives_empty_is_a_mistake() {
+        for (pairs, variable, problem) in [
+            (vec![("TAGS", "")], "TAGS", "it is empty"),
+            (vec![("TAGS", "  ")], "TAGS", "it is empty"),
+            (vec![("TAGS", "1.4,")], "TAGS", "an item is empty"),
+            (vec![("TAGS", "1.4, ,latest")], "TAGS", "an item is empty"),
+            (vec![("TAGS_COUNT", "0")], "TAGS", "it is empty"),
+            (
+                vec![("TAGS_COUNT", "2"), ("TAGS_0", ""), ("TAGS_1", "a")],
+                "TAGS",
+                "item 1 is empty",
+            ),
+            (
+                vec![("IMAGES_COUNT", "2"), ("IMAGES_0", "a"), ("IMAGES_1", " ")],
+                "IMAGES",
+                "item 2 is empty",
+            ),
+        ] {
+            let mistakes = read(&pairs).mistakes;
+            assert_eq!(mistakes.len(), 1, "{pairs:?}: {mistakes:?}");
+            assert_eq!(mistakes[0].variable, variable);
+            assert!(mistakes[0].problem.contains(problem), "{mistakes:?}");
+        }
+        for (name, _) in NAMES {
+            let found = read(&[(name, "")]);
+            let may = MAY_BE_EMPTY.contains(&name);
+            assert_eq!(found.mistakes.is_empty(), may, "{name}: {:?}", found.mistakes);
+        }
+        assert_eq!(read(&[("BITBUCKET_TAG", ""), ("DOCKER_HOST", "")]).mistakes, []);
     }
 
     #[cfg(unix)]

@@ -31,7 +31,7 @@ impl Ending {
     pub fn new(checked: &Checked, begun: Instant, colour: bool) -> Self {
         let insights = checked.insights.clone();
         Self {
-            action: checked.action.map_or("no action", |action| action.as_str()),
+            action: checked.action.map_or("crg-pipe", |action| action.as_str()),
             outputs: checked.outputs.clone(),
             insights: insights.map(|commit| Insights::new(commit, begun)),
             colour,

@@ -130,6 +130,36 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "`…`: it is empty: the variable in its value is not set in this step<br>\
+              `…`: item … is empty: the variable in it is not set in this step",
+        status: 2,
+        runs: || {
+            let emulator = shop();
+            let empty = [("TAGS", ""), ("SOURCE", " "), ("ON_EXISTING", ""), ("REPORT", "")];
+            let mut runs: Vec<Run> = empty
+                .map(|(name, value)| {
+                    retag(&emulator)
+                        .built_in()
+                        .var(name, value)
+                        .run()
+                        .no_connection()
+                        .into()
+                })
+                .into();
+            let list = retag(&emulator).built_in().unset("TAGS").list("TAGS", &["2", ""]);
+            runs.push(list.run().no_connection().into());
+            runs
+        },
+    },
+    Case {
+        see: "`ACTION`: it is not set, and `pull`, the default, does not use …",
+        status: 2,
+        runs: || {
+            let emulator = shop();
+            vec![retag(&emulator).built_in().unset("ACTION").run().no_connection().into()]
+        },
+    },
+    Case {
         see: "`…`: it is the name of a variable that was not filled in<br>\
               `…` is `…`: it is the name of a variable that was not filled in",
         status: 2,

@@ -208,25 +208,13 @@ fn pull_without_images_takes_those_that_the_clone_names() {
     let dockerfile = "FROM crg.apkg.io/shop/base:1\nFROM node:20\nFROM crg.apkg.io/shop/tools\n";
     std::fs::write(clone.path().join("Dockerfile"), dockerfile).unwrap();
     let folder = clone.path().to_str().unwrap();
-<<<<<<< HEAD
-    for images in ["", " , "] {
-        let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder), ("IMAGES", images)]);
-        assert_eq!(
-            texts(&pull.images),
-            ["crg.apkg.io/shop/base:1", "crg.apkg.io/shop/tools:latest"]
-        );
-        let discovered = pull.discovered.unwrap();
-        assert_eq!(texts(&discovered.images[1].places), ["Dockerfile:3"]);
-    }
-=======
     let pull = pulled(&[("BITBUCKET_CLONE_DIR", folder)]);
     assert_eq!(
         texts(&pull.images),
         ["crg.apkg.io/shop/base:1", "crg.apkg.io/shop/tools:latest"]
     );
     let discovered = pull.discovered.unwrap();
-    assert_eq!(texts(&discovered.images[1].1), ["Dockerfile:3"]);
->>>>>>> 96454f7 (Variables: what arrives empty is a mistake, and so is a forgotten ACTION)
+    assert_eq!(texts(&discovered.images[1].places), ["Dockerfile:3"]);
     let named = bad(&[("BITBUCKET_CLONE_DIR", folder), ("TO", "oci:images:1")]);
     assert_eq!(
         named,

@@ -10,7 +10,12 @@ use std::path::Path;
 
 pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
     let credential = run.session.sign_in().await?;
-    let written = docker_config::write(&login.folder, run.session.registry(), &credential)?;
+    let written = docker_config::write(
+        &login.folder,
+        run.session.registry(),
+        &credential,
+        run.step.clone_folder.as_deref(),
+    )?;
     for note in &written.notes {
         tracing::warn!("{note}");
     }

@@ -2,6 +2,10 @@
 //! it, the deepest first, the last rule of each before the others. Whoever walks asks for each folder on the way, so that
 //! nothing in an ignored folder is ever asked for.
 
+use super::walk;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
 /// The rules of one `.gitignore`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Rules {
@@ -70,6 +74,27 @@ impl Rules {
         }
         None
     }
+}
+
+/// Whether the `.gitignore` files of a clone ignore a path in it, or a folder above it.
+pub(crate) fn ignores(clone: &Path, path: &Path) -> bool {
+    let mut levels: Vec<(PathBuf, Rules)> = Vec::new();
+    let mut above = PathBuf::new();
+    let parts: Vec<_> = path.components().collect();
+    for (at, part) in parts.iter().enumerate() {
+        let text = walk::read_bytes(&clone.join(&above).join(".gitignore")).unwrap_or_default();
+        levels.push((above.clone(), Rules::parse(&text)));
+        above.push(part);
+        let is_folder = at + 1 < parts.len();
+        let said = levels.iter().rev().find_map(|(folder, rules)| {
+            let below = above.strip_prefix(folder).unwrap_or(&above);
+            rules.ignores(below.as_os_str().as_bytes(), is_folder, &mut |_| true)
+        });
+        if said == Some(true) {
+            return true;
+        }
+    }
+    false
 }
 
 impl Rule {

@@ -7,7 +7,7 @@ pub mod compose;
 mod discovery;
 pub mod dockerfile;
 mod files;
-mod gitignore;
+pub(crate) mod gitignore;
 pub(crate) mod ignore;
 mod meant;
 pub mod pipelines;

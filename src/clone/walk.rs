@@ -140,7 +140,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Unread> {
     Ok(String::from_utf8_lossy(&read_bytes(path)?).into_owned())
 }
 
-fn read_bytes(path: &Path) -> Result<Vec<u8>, Unread> {
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Unread> {
     let refused = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Unread::Absent,
         kind => Unread::Refused(kind.to_string()),

@@ -1,6 +1,7 @@
 //! The file on disk: found, read, and replaced as a whole.
 
 use super::{ConfigError, Note, merge};
+use crate::clone::gitignore;
 use crate::credential::Credential;
 use crate::files::{Denied, Output, OutputError, read_up_to, write_atomically};
 use crate::names::Host;
@@ -29,9 +30,16 @@ pub struct Written {
 /// The file is 0600 from the first moment on. The folder is 0755: the file guards itself, and a folder that only the
 /// pipe's user may enter would break `git status` and `docker build .` of a step that runs as another user.
 ///
+/// `clone` is where what is not ignored gets into a commit.
+///
 /// # Errors
 /// [`ConfigError`]; a file that is there is then as it was.
-pub fn write(output: &Output, registry: &Host, credential: &Credential) -> Result<Written, ConfigError> {
+pub fn write(
+    output: &Output,
+    registry: &Host,
+    credential: &Credential,
+    clone: Option<&Path>,
+) -> Result<Written, ConfigError> {
     output.check_inside().map_err(ConfigError::Output)?;
     let folder = output.path();
     if fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink()) {
@@ -46,12 +54,50 @@ pub fn write(output: &Output, registry: &Host, credential: &Credential) -> Resul
         fault,
     })?;
     let folder_made = make(output)?;
+    let unprotected = !folder_made && !is_ignored(clone, &file);
+    let protected = unprotected && ignore(output)?;
     write_atomically(&output.at(&file), merged.text.expose().as_bytes(), 0o600).map_err(ConfigError::Output)?;
+    let mut notes = merged.notes;
+    let was_there = existing.is_some();
+    if unprotected && (!protected || was_there) {
+        notes.push(Note::NotIgnored {
+            file: file.clone(),
+            was_there,
+        });
+    }
     Ok(Written {
         file,
         folder_made,
-        notes: merged.notes,
+        notes,
     })
+}
+
+/// Whether git would leave the file out of a commit; one outside of the clone is in none.
+fn is_ignored(clone: Option<&Path>, file: &Path) -> bool {
+    let canonical = |path: &Path| fs::canonicalize(path).ok();
+    let (Some(clone), Some(folder), Some(name)) = (
+        clone.and_then(canonical),
+        file.parent().and_then(canonical),
+        file.file_name(),
+    ) else {
+        return true;
+    };
+    match folder.strip_prefix(&clone) {
+        Ok(below) => gitignore::ignores(&clone, &below.join(name)),
+        Err(_) => true,
+    }
+}
+
+/// Gives a folder that is Docker's by its name, and has none, a `.gitignore` for the file. Others are left alone: they may
+/// be the clone itself.
+fn ignore(output: &Output) -> Result<bool, ConfigError> {
+    let folder = output.path();
+    let is_dockers = folder.file_name().is_some_and(|name| name == ".docker");
+    if !is_dockers || fs::symlink_metadata(folder.join(".gitignore")).is_ok() {
+        return Ok(false);
+    }
+    write_atomically(&output.join(".gitignore"), b"/config.json\n", 0o644).map_err(ConfigError::Output)?;
+    Ok(true)
 }
 
 /// Where the bytes go: a link inside of the folder is followed, as Docker does; one that leads out is refused, since what
@@ -130,6 +176,7 @@ mod tests {
             &folder.to_owned().into(),
             &Host::parse("crg.apkg.io").unwrap(),
             &credential(),
+            None,
         )
     }
 
@@ -164,6 +211,61 @@ mod tests {
         assert_eq!(mode(&written.file), 0o600);
         assert!(fs::read_to_string(&written.file).unwrap().contains("psFormat"));
         assert_eq!(fs::read_dir(clone.path()).unwrap().count(), 1);
+    }
+
+    /// What is in the clone before, whether `.docker/.gitignore` has a rule after, and what is told of the file.
+    #[test]
+    fn a_folder_that_is_there_is_kept_out_of_commits() {
+        let note = |was_there| {
+            vec![Note::NotIgnored {
+                file: PathBuf::from("/.docker/config.json"),
+                was_there,
+            }]
+        };
+        for (files, ignores, notes) in [
+            (&[(".docker/daemon.json", "{}")][..], true, vec![]),
+            (&[(".docker/config.json", "{}")], true, note(true)),
+            (
+                &[(".docker/.gitignore", "*\n"), (".docker/config.json", "{}")],
+                true,
+                vec![],
+            ),
+            (&[(".docker/.gitignore", "x\n")], false, note(false)),
+            (&[(".docker/x", ""), (".gitignore", ".docker\n")], false, vec![]),
+            (
+                &[(".docker/x", ""), (".gitignore", "config.json\n!.docker/config.json\n")],
+                true,
+                vec![],
+            ),
+        ] {
+            let clone = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                let path = clone.path().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            let folder = clone.path().join(".docker");
+            let registry = Host::parse("crg.apkg.io").unwrap();
+            let written = write(&folder.clone().into(), &registry, &credential(), Some(clone.path())).unwrap();
+            let told: Vec<Note> = written
+                .notes
+                .into_iter()
+                .map(|note| match note {
+                    Note::NotIgnored { was_there, .. } => Note::NotIgnored {
+                        file: PathBuf::from("/.docker/config.json"),
+                        was_there,
+                    },
+                    other => other,
+                })
+                .collect();
+            assert_eq!(told, notes, "{files:?}");
+            let rules = fs::read_to_string(folder.join(".gitignore")).unwrap_or_default();
+            assert_eq!(
+                rules.contains('*') || rules.contains("/config.json"),
+                ignores,
+                "{files:?}: {rules}"
+            );
+        }
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 pub mod build_contexts;
 mod file;
+pub(crate) mod keys;
 
 pub use file::{Written, write};
 
 use crate::credential::Credential;
 use crate::files::{Denied, OutputError, shell_word, shown};
 use crate::names::Host;
-use crate::text::Secret;
+use crate::text::{Quoted, Secret};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize as _;
@@ -43,7 +44,36 @@ pub enum Note {
         /// The program's name after `docker-credential-`.
         store: String,
     },
+    /// `auths` has entries for parts of this registry, which other clients than Docker take first.
+    PartsGoFirst {
+        /// The registry.
+        registry: String,
+        /// The first of them.
+        part: String,
+    },
+    /// The file sets more than credentials, and it stays set.
+    Kept {
+        /// The keys.
+        keys: Vec<&'static str>,
+    },
+    /// Git would take the file into a commit.
+    NotIgnored {
+        /// The file.
+        file: PathBuf,
+        /// Whether it was there before, and so may be in the repository.
+        was_there: bool,
+    },
 }
+
+/// Keys that decide what Docker runs, and what it talks to.
+const TELLING: [&str; 6] = [
+    "cliPluginsExtraDirs",
+    "plugins",
+    "aliases",
+    "proxies",
+    "currentContext",
+    "HttpHeaders",
+];
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +88,28 @@ impl fmt::Display for Note {
                 "`config.json` has `docker-credential-{store}` as `credsStore`, which would have hidden this credential: \
                  `credHelpers` now excepts `{registry}` with an empty name, which Docker understands and podman, skopeo and \
                  buildah do not"
+            ),
+            Self::PartsGoFirst { registry, part } => write!(
+                f,
+                "`auths` of `config.json` also has `{}`: skopeo, podman and buildah take that for the images below it, before \
+                 the credential of `{registry}`",
+                Quoted::new(part)
+            ),
+            Self::Kept { keys } => write!(
+                f,
+                "`config.json` was there and sets `{}`, which stays as it is: look whether Docker should follow that with this \
+                 credential",
+                keys.join("`, `")
+            ),
+            Self::NotIgnored { file, was_there: true } => write!(
+                f,
+                "`{}` was there before and now holds the credential: if it is in the repository, do not commit it again",
+                shown(file)
+            ),
+            Self::NotIgnored { file, .. } => write!(
+                f,
+                "`{}` holds the credential, and no `.gitignore` names it: add it to one, so that it is never committed",
+                shown(file)
             ),
         }
     }
@@ -78,6 +130,15 @@ pub fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Credential) 
     let mut config = parse(existing.unwrap_or_default())?;
     let key = key(registry);
     let mut notes = Vec::new();
+    let is_set = |name: &&str| {
+        config
+            .iter()
+            .any(|(key, value)| keys::same(name, key) && !is_empty(value))
+    };
+    let telling: Vec<&'static str> = TELLING.into_iter().filter(is_set).collect();
+    if !telling.is_empty() {
+        notes.push(Note::Kept { keys: telling });
+    }
 
     let store = match config.get("credsStore") {
         None | Some(Value::Null) => "",
@@ -116,11 +177,16 @@ pub fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Credential) 
             return Err(wrong("auths", "an object of objects"));
         };
         // Docker prefers a token to `auth`, and other clients a user name and password beside it.
-        for other in ["identitytoken", "registrytoken", "username", "password"] {
-            entry.shift_remove(other);
-        }
+        let others = ["identitytoken", "registrytoken", "username", "password", "auth"];
+        entry.retain(|key, _| key == "auth" || !others.iter().any(|other| keys::same(other, key)));
         let auth = STANDARD.encode(format!("{}:{}", credential.username, credential.token.expose()));
         entry.insert("auth".to_owned(), auth.into());
+        if let Some(part) = auths.keys().find(|other| is_part(other, key)) {
+            notes.push(Note::PartsGoFirst {
+                registry: key.to_owned(),
+                part: part.clone(),
+            });
+        }
     }
     Ok(Merged {
         text: Secret::new(print(&config)),
@@ -145,12 +211,29 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
         return Ok(Map::new());
     }
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(config)) => Ok(config),
-        Ok(_) => Err(Fault::NoObject),
+        Ok(entries) => keys::united(entries),
+        Err(error) if error.is_data() => Err(Fault::NoObject),
         Err(error) => Err(Fault::NoJson {
             line: error.line(),
             column: error.column(),
         }),
+    }
+}
+
+/// Whether a key of `auths` is that of a workspace or repository of the registry, as containers-auth.json(5) has them; what
+/// older versions of Docker wrote behind a host is none.
+fn is_part(key: &str, registry: &str) -> bool {
+    let part = key.strip_prefix(registry).and_then(|rest| rest.strip_prefix('/'));
+    part.is_some_and(|part| !matches!(part.trim_end_matches('/'), "" | "v1" | "v2"))
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() || text == "default",
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        _ => false,
     }
 }
 

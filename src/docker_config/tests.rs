@@ -91,6 +91,79 @@ fn helpers_that_would_hide_the_credential_make_way() {
 }
 
 #[test]
+fn keys_in_any_case_are_docker_s() {
+    let ours = r#""crg.apkg.io":{"auth":"bWU6cHc="}"#;
+    for (existing, expected, notes) in [
+        (
+            r#"{"credsstore":"desktop"}"#,
+            format!(r#"{{"credsStore":"desktop","credHelpers":{{"crg.apkg.io":""}},"auths":{{{ours}}}}}"#),
+            1,
+        ),
+        (
+            r#"{"CredHelpers":{"crg.apkg.io":"pass"}}"#,
+            format!(r#"{{"credHelpers":{{}},"auths":{{{ours}}}}}"#),
+            1,
+        ),
+        (
+            r#"{"AUTHS":{"crg.apkg.io":{"IdentityToken":"i","Auth":"old","Email":"e"}}}"#,
+            r#"{"auths":{"crg.apkg.io":{"Email":"e","auth":"bWU6cHc="}}}"#.to_owned(),
+            0,
+        ),
+        (
+            r#"{"Auths":{"a":{}},"auths":{"b":{}}}"#,
+            format!(r#"{{"auths":{{"a":{{}},"b":{{}},{ours}}}}}"#),
+            0,
+        ),
+        (
+            r#"{"credsStore":"","CREDSSTORE":"pass"}"#,
+            format!(r#"{{"credsStore":"pass","credHelpers":{{"crg.apkg.io":""}},"auths":{{{ours}}}}}"#),
+            1,
+        ),
+    ] {
+        let merged = merged(existing).unwrap();
+        assert_eq!(without_space(&merged), expected, "{existing}");
+        assert_eq!(merged.notes.len(), notes, "{existing}");
+    }
+}
+
+#[test]
+fn what_else_the_file_decides_is_told() {
+    for (existing, told) in [
+        (
+            r#"{"auths":{"crg.apkg.io/shop":{"auth":"x"}}}"#,
+            Some("has `crg.apkg.io/shop`: skopeo, podman and buildah take that"),
+        ),
+        (
+            r#"{"auths":{"crg.apkg.io/shop/api":{}}}"#,
+            Some("`crg.apkg.io/shop/api`"),
+        ),
+        (
+            r#"{"auths":{"crg.apkg.io/v1/":{},"https://crg.apkg.io/shop":{},"crg.apkg.io.x/shop":{}}}"#,
+            None,
+        ),
+        (
+            r#"{"cliPluginsExtraDirs":["/x"],"proxies":{"default":{}},"CurrentContext":"x"}"#,
+            Some("sets `cliPluginsExtraDirs`, `proxies`, `currentContext`, which stays"),
+        ),
+        (
+            r#"{"currentContext":"default","proxies":{},"psFormat":"x","aliases":null}"#,
+            None,
+        ),
+    ] {
+        let notes: Vec<String> = merged(existing)
+            .unwrap()
+            .notes
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        match told {
+            Some(told) => assert!(notes.len() == 1 && notes[0].contains(told), "{existing}: {notes:?}"),
+            None => assert!(notes.is_empty(), "{existing}: {notes:?}"),
+        }
+    }
+}
+
+#[test]
 fn what_docker_would_not_read_is_never_replaced() {
     for (existing, fact) in [
         ("\u{feff}{}", "byte order mark"),
@@ -103,6 +176,8 @@ fn what_docker_would_not_read_is_never_replaced() {
         (r#"{"auths":{"crg.apkg.io":"x"}}"#, "`auths`"),
         (r#"{"credHelpers":"x"}"#, "`credHelpers`"),
         (r#"{"credsStore":{}}"#, "`credsStore`"),
+        (r#"{"CREDSSTORE":{}}"#, "`credsStore`"),
+        (r#"{"Auths":[]}"#, "`auths`"),
     ] {
         let error = merged(existing).expect_err(existing);
         assert!(error.to_string().contains(fact), "{existing}: {error}");

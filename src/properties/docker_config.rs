@@ -2,6 +2,7 @@
 
 use super::fits_in_the_log;
 use crate::credential::{Credential, Source};
+use crate::docker_config::keys::{Entries, same};
 use crate::docker_config::{Note, merge};
 use crate::names::Host;
 use crate::text::Secret;
@@ -44,10 +45,13 @@ pub fn docker_config(bytes: &[u8]) {
 
         let after = object(merged.text.expose().as_bytes());
         assert_eq!(after["auths"][key]["auth"], Value::String(auth.clone()));
-        let before = if bytes.trim_ascii().is_empty() {
-            Map::new()
+        let Entries(before) = if bytes.trim_ascii().is_empty() {
+            Entries(Vec::new())
         } else {
-            object(bytes)
+            let Ok(before) = serde_json::from_slice(bytes) else {
+                panic!("what was merged is no JSON object");
+            };
+            before
         };
         let helper = after.get("credHelpers").and_then(|helpers| helpers.get(key));
         let has_store = after
@@ -55,9 +59,20 @@ pub fn docker_config(bytes: &[u8]) {
             .and_then(Value::as_str)
             .is_some_and(|store| !store.is_empty());
         assert_eq!(helper, has_store.then_some(&Value::String(String::new())));
-        stays(&before, &after, &["auths", "credHelpers"]);
-        for list in ["auths", "credHelpers"] {
-            if let (Some(Value::Object(before)), Some(Value::Object(after))) = (before.get(list), after.get(list)) {
+        let lists = ["auths", "credHelpers"];
+        let named = ["auths", "credHelpers", "credsStore"];
+        let others = before
+            .iter()
+            .filter(|(key, _)| !named.iter().any(|name| same(name, key)));
+        stays(&others.cloned().collect(), &after, &named);
+        for list in lists {
+            let written: Vec<&Value> = before
+                .iter()
+                .filter(|(key, _)| same(list, key))
+                .map(|(_, value)| value)
+                .collect();
+            // Of several, the later goes before, entry by entry.
+            if let ([Value::Object(before)], Some(Value::Object(after))) = (&written[..], after.get(list)) {
                 stays(before, after, &[key]);
             }
         }

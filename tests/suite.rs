@@ -42,6 +42,7 @@ mod login;
 mod mirror;
 mod offline;
 mod panics;
+mod parties;
 mod progress;
 mod proof;
 mod pull;

@@ -171,6 +171,7 @@ fn graph(layout: &Arc<Layout>, root: crate::registry::Manifest) -> Result<Graph,
     let (runtime, session) = RUNTIME.get_or_init(|| {
         let network = Network::new(Settings {
             extra_roots: Vec::new(),
+            proxy: None,
             timeout: Duration::from_secs(1),
             retries: 0,
         });

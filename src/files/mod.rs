@@ -10,9 +10,9 @@ pub use output::Output;
 pub(crate) use part::Part;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What to do about a full disk.
@@ -42,13 +42,21 @@ pub fn write_atomically(output: &Output, bytes: &[u8], mode: u32) -> Result<(), 
     Ok(())
 }
 
-/// The bytes of a file that has no reason to be longer than `longest`.
+/// Of `open(2)`, on every architecture that the pipe is built for.
+const O_NONBLOCK: i32 = 0o4000;
+
+/// The bytes of a file that has no reason to be longer than `longest`. Nothing is waited for: a pipe that nobody writes to
+/// and a terminal have no end.
 ///
 /// # Errors
-/// Any of reading; [`ErrorKind::FileTooLarge`] where there are more.
+/// Any of reading; [`ErrorKind::FileTooLarge`] where there are more; what is not a file.
 pub fn read_up_to(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        return Err(io::Error::other("it is a pipe, not a file"));
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(longest + 1).read_to_end(&mut bytes)?;
+    file.take(longest + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > longest {
         return Err(ErrorKind::FileTooLarge.into());
     }

@@ -205,6 +205,7 @@ impl<'a> Check<'a> {
         let outputs = self.outputs();
         let network = registry::Settings {
             extra_roots: self.roots(),
+            proxy: self.proxy(),
             timeout: Duration::from_secs(self.number("TIMEOUT", scalars.timeout.as_deref(), 60, 1..=3600)),
             retries: u32::try_from(self.number("RETRIES", scalars.retries.as_deref(), 4, 0..=20)).unwrap_or(4),
         };

@@ -6,6 +6,9 @@ use crate::files::read_up_to;
 use crate::mistake::Mistake;
 use crate::names::Host;
 use crate::names::platform::Platform;
+use crate::registry::{BadProxy, Proxy, tls_settings};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::io::ErrorKind;
 use time::Date;
 
@@ -128,7 +131,30 @@ impl Check<'_> {
         }
     }
 
-    pub(super) fn roots(&mut self) -> Vec<reqwest::Certificate> {
+    /// The proxy that the environment names, whatever its name's letters, and who is asked without it.
+    pub(super) fn proxy(&mut self) -> Option<Proxy> {
+        let (name, written) = self.variables.proxy.as_ref()?;
+        let exempt = self.variables.no_proxy.as_deref().unwrap_or_default();
+        match Proxy::parse(written.expose(), exempt) {
+            Ok(proxy) => Some(proxy),
+            // Not shown: it may hold a password. Not passed over: who names a proxy does not want to go without.
+            Err(bad) => {
+                let problem = match bad {
+                    BadProxy::NotAnAddress => "it is not the address of a proxy",
+                    BadProxy::Kind => "it names a proxy of a kind that is not supported",
+                };
+                self.mistake(Mistake::unshown(
+                    *name,
+                    problem,
+                    "write `http://host:port`; a user name and a password go before the host, as in \
+                     `http://user:password@host:port`, with `%2F` for `/` and `%40` for `@`",
+                ));
+                None
+            }
+        }
+    }
+
+    pub(super) fn roots(&mut self) -> Vec<CertificateDer<'static>> {
         let Some(written) = &self.variables.scalars.ca_certificate else {
             return Vec::new();
         };
@@ -155,14 +181,10 @@ impl Check<'_> {
                 }
             }
         };
-        let usable = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|roots| {
-            !roots.is_empty()
-                && reqwest::Client::builder()
-                    .no_proxy()
-                    .tls_certs_only(roots.iter().cloned())
-                    .build()
-                    .is_ok()
-        });
+        let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let usable = roots
+            .ok()
+            .filter(|roots| !roots.is_empty() && tls_settings(roots).is_ok());
         if let Some(roots) = usable {
             return roots;
         }

@@ -39,6 +39,11 @@ const MAY_BE_EMPTY: [&str; 6] = [
     "DEBUG",
 ];
 
+/// Which proxy is asked for a connection by TLS, the first that is set. curl's and Go's clients read both cases.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+/// Who is asked without it.
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
 /// Names that users of other pipes and tools write, with the one of ours that they mean.
 const OTHER_NAMES: [(&str, &str); 17] = [
     ("TAG", "TAGS"),
@@ -80,6 +85,10 @@ pub struct Variables {
     pub empty: Vec<&'static str>,
     /// Names that look like one of ours, with that one.
     pub near_misses: Vec<(String, &'static str)>,
+    /// The proxy for requests by TLS, with the name of the variable.
+    pub proxy: Option<(&'static str, Secret)>,
+    /// Who is asked without it.
+    pub no_proxy: Option<String>,
     /// Passwords in the addresses of proxies, as they stand there.
     pub proxy_passwords: Vec<Secret>,
 }
@@ -106,7 +115,7 @@ impl Variables {
                 Ok(value) => {
                     texts.insert(name.to_owned(), value);
                 }
-                Err(_) if is_ours(name) => {
+                Err(_) if is_ours(name) || PROXIES.contains(&name) => {
                     mistakes.push(Mistake::unshown(
                         name,
                         "it holds bytes that are no UTF-8",
@@ -155,6 +164,11 @@ impl Variables {
                 .keys()
                 .filter_map(|name| Some((name.clone(), near_miss(name)?)))
                 .collect(),
+            proxy: PROXIES.iter().find_map(|name| {
+                let value = texts.get(*name).filter(|value| !value.trim().is_empty())?;
+                Some((*name, Secret::new(value)))
+            }),
+            no_proxy: NO_PROXY.iter().find_map(|name| texts.get(*name).cloned()),
             proxy_passwords: texts
                 .iter()
                 .filter_map(|(name, value)| proxy_password(name, value))

@@ -4,12 +4,13 @@
 
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
+use super::party::Part;
 use super::payload::Payload;
 use super::trust::Purpose;
 use super::{Registry, Remote};
 use crate::names::{Digest, Repository};
 use bytes::Bytes;
-use reqwest::header::{CONTENT_RANGE, LOCATION, RANGE};
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, LOCATION, RANGE};
 use reqwest::{Method, Response, Url};
 
 /// What became of a mount.
@@ -50,6 +51,8 @@ pub struct BlobRead {
     pub size: Option<u64>,
     /// So many bytes come before the one that was asked for.
     surplus: u64,
+    /// What was looked at already.
+    first: Option<Bytes>,
     registry: Registry,
     during: String,
 }
@@ -61,8 +64,14 @@ impl BlobRead {
     /// The connection broke, or nothing came for `TIMEOUT`.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            let chunk = self.registry.0.network.chunk(&mut self.response).await;
-            let chunk = chunk.map_err(|problem| self.registry.error(self.during.clone(), problem, 1))?;
+            let chunk = match self.first.take() {
+                Some(first) => Ok(Some(first)),
+                None => self.registry.0.network.chunk(&mut self.response).await,
+            };
+            let chunk = chunk.map_err(|problem| {
+                let party = self.registry.party(self.response.url(), Part::Blob);
+                self.registry.error(self.during.clone(), problem.at(party), 1)
+            })?;
             let Some(mut bytes) = chunk else { return Ok(None) };
             let over = self.surplus.min(bytes.len() as u64);
             self.surplus -= over;
@@ -111,10 +120,23 @@ impl Remote {
         };
         let response = match self.registry.open(ask(range)).await {
             // Either it gives no parts, or the blob is shorter than was said: the whole tells.
-            Err(error) if range.is_some() && matches!(error.problem, Problem::Refused { status: 416, .. }) => {
+            Err(error) if range.is_some() && error.problem.status() == Some(416) => {
                 self.registry.open(ask(None)).await?
             }
             opened => opened?,
+        };
+        let mut response = response;
+        // A filter answers any question with its page, and 200.
+        let first = if is_html(response.headers()) {
+            let party = self.registry.party(response.url(), Part::Blob);
+            let fail = |problem: Problem| self.registry.error(during.clone(), problem.at(party.clone()), 1);
+            let first = self.registry.0.network.chunk(&mut response).await.map_err(fail)?;
+            if first.as_deref().is_some_and(is_page) {
+                return Err(fail(Problem::WebPage));
+            }
+            first
+        } else {
+            None
         };
         let (begins, size) = match response.status().as_u16() {
             206 => range_of(&response),
@@ -128,6 +150,7 @@ impl Remote {
                 surplus: start - begins,
                 registry: self.registry.clone(),
                 during,
+                first,
             }),
             _ => Err(self.registry.error(
                 during,
@@ -333,6 +356,17 @@ fn stored(range: &str) -> Option<u64> {
     let last = range.strip_prefix("bytes=").unwrap_or(range).strip_prefix("0-")?;
     let last: u64 = last.parse().ok()?;
     (last > 0).then(|| last.saturating_add(1))
+}
+
+/// Whether an answer calls itself a web page. A layer may be one: its bytes tell.
+pub(super) fn is_html(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
+/// Whether bytes begin as a web page does.
+pub(super) fn is_page(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"<")
 }
 
 /// First byte and whole size of `Content-Range: bytes 5-9/10`, as far as they are there.

@@ -3,53 +3,88 @@
 use super::address::is_loopback;
 use super::error::Problem;
 use super::network::Settings;
-use crate::text::{Quoted, USER_AGENT};
-use reqwest::{Certificate, Client, Url};
+use super::proxy::Proxy;
+use super::tls;
+use crate::text::USER_AGENT;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Url};
+use rustls::ClientConfig;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
 
 /// Made when needed.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
+    tls: OnceLock<ClientConfig>,
     /// For loopback, which no proxy can reach (Go's clients make the same exception).
+    loopback: OnceLock<Client>,
+    /// For all that no proxy serves.
     direct: OnceLock<Client>,
-    /// For all else: with the proxy that the environment names, if any.
     proxied: OnceLock<Client>,
 }
 
 impl Clients {
-    /// The one that a URL is asked by.
+    /// The one that a URL is asked by, and its proxy.
     ///
     /// # Errors
     /// It could not be made.
-    pub(super) fn of(&self, url: &Url, settings: &Settings) -> Result<&Client, Problem> {
-        let is_direct = is_loopback(url);
-        let cell = if is_direct { &self.direct } else { &self.proxied };
+    pub(super) fn of<'a>(&self, url: &Url, settings: &'a Settings) -> Result<(&Client, Option<&'a Proxy>), Problem> {
+        let is_loopback = is_loopback(url);
+        let proxy = settings
+            .proxy
+            .as_ref()
+            .filter(|proxy| !is_loopback && proxy.serves(url));
+        let cell = match (is_loopback, proxy) {
+            (true, _) => &self.loopback,
+            (false, None) => &self.direct,
+            (false, Some(_)) => &self.proxied,
+        };
         if let Some(client) = cell.get() {
-            return Ok(client);
+            return Ok((client, proxy));
         }
-        let built = build(settings, is_direct);
-        let client = built.map_err(|error| Problem::Protocol(Quoted::new(&error.to_string()).as_str().to_owned()))?;
-        Ok(cell.get_or_init(|| client))
+        let client = self.build(settings, is_loopback, proxy)?;
+        Ok((cell.get_or_init(|| client), proxy))
+    }
+
+    fn build(&self, settings: &Settings, is_loopback: bool, proxy: Option<&Proxy>) -> Result<Client, Problem> {
+        let unmade = |error: &dyn std::fmt::Display| Problem::Protocol(format!("no HTTP client can be made: {error}"));
+        let tls = if let Some(tls) = self.tls.get() {
+            tls
+        } else {
+            let made = tls::settings(&settings.extra_roots).map_err(|error| unmade(&error))?;
+            self.tls.get_or_init(|| made)
+        };
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .tls_backend_preconfigured(tls.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(settings.timeout)
+            // What a server's side does not take or acknowledge; the kernel holds megabytes that nobody else watches.
+            .tcp_user_timeout(settings.timeout)
+            .pool_max_idle_per_host(32)
+            .tcp_nodelay(true)
+            // Which proxy serves whom is decided here.
+            .no_proxy();
+        if is_loopback {
+            builder = builder.dns_resolver(Loopback);
+        }
+        if let Some(proxy) = proxy {
+            let proxy = reqwest::Proxy::all(proxy.url().clone()).map_err(|error| unmade(&error))?;
+            builder = builder.proxy(proxy);
+        }
+        builder.build().map_err(|error| unmade(&error))
     }
 }
 
-fn build(settings: &Settings, is_direct: bool) -> Result<Client, reqwest::Error> {
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-        .iter()
-        .map(|root| Certificate::from_der(root));
-    let mut certificates = roots.collect::<Result<Vec<_>, _>>()?;
-    certificates.extend(settings.extra_roots.iter().cloned());
-    let mut builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .tls_certs_only(certificates)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(settings.timeout)
-        // What a server's side does not take or acknowledge; the kernel holds megabytes that nobody else watches.
-        .tcp_user_timeout(settings.timeout)
-        .pool_max_idle_per_host(32)
-        .tcp_nodelay(true);
-    if is_direct {
-        builder = builder.no_proxy();
+/// Names that mean this machine lead to it, whatever a name server says (RFC 6761, 6.3).
+struct Loopback;
+
+impl Resolve for Loopback {
+    fn resolve(&self, _: Name) -> Resolving {
+        let own = [
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+        ];
+        Box::pin(std::future::ready(Ok(Box::new(own.into_iter()) as Addrs)))
     }
-    builder.build()
 }

@@ -1,9 +1,11 @@
 //! What can go wrong between us and a registry, typed: the fact only. What it means for the user's run is said in `crate::explain::refusal`.
 
+use super::party::Party;
+use super::reach::Reach;
 use super::retry::LONGEST_ASKED;
 use super::scope::Granted;
 use crate::names::{Digest, Host};
-use crate::text::Quoted;
+use crate::text::{PAGE, Quoted};
 use serde::Deserialize;
 use std::fmt;
 use std::time::Duration;
@@ -27,7 +29,7 @@ impl Error {
     /// Whether the registry has given an answer that another try does not change.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
-        matches!(self.problem, Problem::Refused { .. }) && !self.problem.may_pass()
+        self.problem.status().is_some() && !self.problem.may_pass()
     }
 
     /// Whether the repository answered that it has no such manifest.
@@ -78,13 +80,17 @@ pub enum Problem {
         /// What the token that was sent had been granted.
         granted: Granted,
     },
-    /// The token server answered with a refusal.
+    /// The token server refused the sign-in, or could not see to it now.
     SignIn {
-        /// HTTP status.
+        /// HTTP status: 400, 401, 403, 429 or 5xx.
         status: u16,
         /// The server's own text.
         words: Quoted,
+        /// Whether a credential was sent.
+        signed: bool,
     },
+    /// It was not the registry itself: what another answers is its verdict on neither image nor credential.
+    At(Party, Box<Problem>),
     /// The registry named a realm that may not have the credential.
     UntrustedRealm {
         /// The realm.
@@ -109,6 +115,8 @@ pub enum Problem {
         /// Its whole name.
         image: String,
     },
+    /// A web page came in the place of what was asked for.
+    WebPage,
     /// The answer makes no sense.
     Protocol(String),
     /// The bytes are not those of the digest.
@@ -129,51 +137,39 @@ impl Problem {
     /// Whether another try can help.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        match self {
+        match self.cause() {
             Self::Unreachable(reach) => reach.may_pass(),
             Self::Refused { status, .. } | Self::SignIn { status, .. } => super::retry::may_pass(*status),
             _ => false,
         }
     }
-}
 
-/// Why no answer came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
-    /// The host name is not known.
-    Name,
-    /// Nothing listens there.
-    ConnectionRefused,
-    /// The certificate is of no CA that is trusted.
-    UnknownIssuer,
-    /// The certificate is wrong in another way.
-    Certificate(String),
-    /// TLS failed before there was a certificate: mostly, the server does not speak it.
-    Tls(String),
-    /// Too long without a byte.
-    Timeout,
-    /// The connection broke.
-    Broken(String),
-}
-
-impl Reach {
-    /// Whether another try can help: a wrong certificate stays wrong.
+    /// What happened, whoever it happened to.
     #[must_use]
-    pub const fn may_pass(&self) -> bool {
-        !matches!(self, Self::UnknownIssuer | Self::Certificate(_) | Self::Tls(_))
-    }
-}
-
-impl fmt::Display for Reach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub const fn cause(&self) -> &Self {
         match self {
-            Self::Name => f.write_str("its name could not be resolved"),
-            Self::ConnectionRefused => f.write_str("the connection was refused"),
-            Self::UnknownIssuer => f.write_str("its certificate is signed by an authority that is not trusted here"),
-            Self::Certificate(what) => write!(f, "its certificate is not valid: {what}"),
-            Self::Tls(what) => write!(f, "TLS failed: {what}"),
-            Self::Timeout => f.write_str("it was silent for too long"),
-            Self::Broken(what) => write!(f, "the connection broke: {what}"),
+            Self::At(_, problem) => problem.cause(),
+            _ => self,
+        }
+    }
+
+    /// The status of a refusal by the registry or by its storage: what a token server or a proxy answers is another matter.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::At(Party::Storage(_) | Party::Other(_), problem) => problem.status(),
+            _ => None,
+        }
+    }
+
+    /// The same of another party than the registry, if it is one; who failed first stays who failed.
+    pub(super) fn at(self, party: Option<Party>) -> Self {
+        match (party, self) {
+            (Some(party), problem) if !matches!(problem, Self::At(..) | Self::SignIn { .. }) => {
+                Self::At(party, Box::new(problem))
+            }
+            (_, problem) => problem,
         }
     }
 }
@@ -251,11 +247,13 @@ struct Entry {
 pub fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
     let text = String::from_utf8_lossy(bytes);
     let Ok(body) = serde_json::from_slice::<Body>(bytes) else {
-        let page = text.trim_start().starts_with('<');
+        let page = text
+            .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
+            .starts_with('<');
         return (
             None,
             if page {
-                Quoted::new("a web page instead of an answer")
+                xml(&text).unwrap_or_else(|| Quoted::new(PAGE))
             } else {
                 Quoted::new(&text)
             },
@@ -288,6 +286,36 @@ pub fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
     (None, Quoted::new(&said.unwrap_or_else(|| text.into_owned())))
 }
 
+/// What a storage says of an error in XML, as S3, Google and Azure write it: code and message.
+fn xml(text: &str) -> Option<Quoted> {
+    let of = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        let (found, _) = rest.split_once(&format!("</{name}>"))?;
+        let found = found
+            .strip_prefix("<![CDATA[")
+            .and_then(|data| data.strip_suffix("]]>"))
+            .unwrap_or(found);
+        let plain = [
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&quot;", "\""),
+            ("&apos;", "'"),
+            ("&#39;", "'"),
+            ("&amp;", "&"),
+        ]
+        .iter()
+        .fold(found.to_owned(), |text, (escape, character)| {
+            text.replace(escape, character)
+        });
+        (!plain.trim().is_empty()).then_some(plain)
+    };
+    let said = match (of("Code"), of("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (code, message) => message.or(code)?,
+    };
+    Some(Quoted::new(&said))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -298,58 +326,8 @@ impl fmt::Display for Error {
             asked,
         } = self;
         match problem {
-            Problem::Unreachable(reach @ (Reach::UnknownIssuer | Reach::Certificate(_) | Reach::Tls(_))) => {
-                write!(f, "no secure connection to `{host}` while {during}: {reach}")?;
-            }
-            Problem::Unreachable(reach) => write!(f, "`{host}` did not answer while {during}: {reach}")?,
-            Problem::Refused {
-                status, code, words, ..
-            } => {
-                write!(f, "`{host}` refused {during}: {status}")?;
-                if let Some(code) = code {
-                    write!(f, " {code}")?;
-                }
-                if !words.is_empty() {
-                    write!(f, ", “{words}”")?;
-                }
-            }
-            Problem::SignIn { status, words } => {
-                let what = if *status < 500 && *status != 429 {
-                    "did not accept the credential"
-                } else {
-                    "could not look at the credential"
-                };
-                write!(f, "`{host}` {what} while {during}: {status}")?;
-                if !words.is_empty() {
-                    write!(f, ", “{words}”")?;
-                }
-            }
-            Problem::UntrustedRealm { realm, why } => {
-                write!(
-                    f,
-                    "`{host}` wants the credential sent to `{realm}`, which gets none: {why}"
-                )?;
-            }
-            Problem::Redirect { to, why } => write!(
-                f,
-                "`{host}` redirected {during} to `{to}`, which is not followed: {why}"
-            )?,
-            Problem::Unproven { status } => write!(
-                f,
-                "`{host}` answered {during} with {status}, which does not say that it was done"
-            )?,
-            Problem::Schema1 { image } => write!(
-                f,
-                "`{image}` is an image of Docker's schema 1, which has no stable digest"
-            )?,
-            Problem::Protocol(what) => write!(f, "`{host}` gave an answer that makes no sense while {during}: {what}")?,
-            Problem::WrongDigest { expected, found } => {
-                write!(
-                    f,
-                    "`{host}` sent other bytes than asked for while {during}: expected {expected}, got {found}"
-                )?;
-            }
-            Problem::TooLarge { limit } => write!(f, "`{host}` sent more than {limit} bytes while {during}")?,
+            Problem::At(party, problem) => tell(f, &party.of(host), during, problem)?,
+            problem => tell(f, &format_args!("`{host}`"), during, problem)?,
         }
         if *tries > 1 {
             write!(f, " (tried {tries} times)")?;
@@ -362,6 +340,72 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What happened, in a sentence about who it happened to.
+fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, problem: &Problem) -> fmt::Result {
+    let said = |f: &mut fmt::Formatter<'_>, words: &Quoted| {
+        if words.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ", “{words}”")
+        }
+    };
+    match problem {
+        Problem::Unreachable(reach) if reach.is_insecure() => {
+            // A comma that ends the name of a party belongs to its sentence.
+            let who = who.to_string();
+            write!(
+                f,
+                "no secure connection to {} while {during}: {reach}",
+                who.trim_end_matches(',')
+            )
+        }
+        Problem::Unreachable(reach) => write!(f, "{who} did not answer while {during}: {reach}"),
+        Problem::Refused {
+            status, code, words, ..
+        } => {
+            write!(f, "{who} refused {during}: {status}")?;
+            if let Some(code) = code {
+                write!(f, " {code}")?;
+            }
+            said(f, words)
+        }
+        Problem::SignIn { status, words, signed } => {
+            let passes = *status >= 500 || *status == 429;
+            let what = match (passes, signed) {
+                (false, true) => "did not accept the credential",
+                (true, true) => "could not look at the credential",
+                (false, false) => "gave no token without a credential",
+                (true, false) => "could not give a token",
+            };
+            write!(f, "{who} {what} while {during}: {status}")?;
+            said(f, words)
+        }
+        Problem::UntrustedRealm { realm, why } => {
+            write!(
+                f,
+                "{who} wants the credential sent to `{realm}`, which gets none: {why}"
+            )
+        }
+        Problem::Redirect { to, why } => write!(f, "{who} redirected {during} to `{to}`, which is not followed: {why}"),
+        Problem::Unproven { status } => write!(
+            f,
+            "{who} answered {during} with {status}, which does not say that it was done"
+        ),
+        Problem::Schema1 { image } => write!(
+            f,
+            "`{image}` is an image of Docker's schema 1, which has no stable digest"
+        ),
+        Problem::WebPage => write!(f, "{who} sent a web page in the place of an answer while {during}"),
+        Problem::Protocol(what) => write!(f, "{who} gave an answer that makes no sense while {during}: {what}"),
+        Problem::WrongDigest { expected, found } => write!(
+            f,
+            "{who} sent other bytes than asked for while {during}: expected {expected}, got {found}"
+        ),
+        Problem::TooLarge { limit } => write!(f, "{who} sent more than {limit} bytes while {during}"),
+        Problem::At(_, problem) => tell(f, who, during, problem),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -465,7 +509,24 @@ mod tests {
                 "Token is invalid",
             ),
             ("Too Many Requests (HAP429)", None, "Too Many Requests (HAP429)"),
-            ("<html><body>502</body></html>", None, "a web page instead of an answer"),
+            ("<html><body>502</body></html>", None, PAGE),
+            ("<!DOCTYPE html><Code></Code>", None, PAGE),
+            (
+                "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message><Expires>x</Expires></Error>",
+                None,
+                "AccessDenied: Request has expired",
+            ),
+            (
+                "\u{feff}<?xml version=\"1.0\"?><Error><Code>AuthenticationFailed</Code><Message>Server failed.\nRequestId:1</Message></Error>",
+                None,
+                "AuthenticationFailed: Server failed.; RequestId:1",
+            ),
+            (
+                "<Error><Message>a &lt;b&gt; &amp;amp; c</Message></Error>",
+                None,
+                "a <b> &amp; c",
+            ),
+            ("<Error><Code>NoSuchKey</Code>", None, "NoSuchKey"),
             ("", None, ""),
             ("[1]", None, "[1]"),
         ] {

@@ -14,26 +14,34 @@ mod exchange;
 mod lists;
 pub mod manifest;
 mod network;
+mod party;
 mod payload;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod proxy;
+mod reach;
 mod redirect;
 mod remote;
 mod rest;
 pub mod retry;
 pub mod scope;
+mod tls;
 mod token;
 mod trust;
 
 pub use blob::{BlobRead, Mount, Resumed, Upload};
-pub use error::{Code, Error, Problem, Reach};
+pub use error::{Code, Error, Problem};
 pub use exchange::SignIn;
 pub use lists::fallback_tag;
 pub use manifest::Manifest;
 pub use network::{Network, Settings};
+pub use party::Party;
 pub use payload::Payload;
+pub use proxy::{BadProxy, Proxy};
+pub use reach::{Certificate, Handshake, Reach};
 pub use remote::{Head, Negative, Remote, Written};
 pub use scope::{Access, Granted, Scopes};
+pub use tls::settings as tls_settings;
 pub(crate) use token::{basic, bearer};
 
 use crate::credential::Credential;

@@ -3,9 +3,12 @@
 use super::address::shown;
 use super::challenge::Challenge;
 use super::client::Clients;
-use super::error::{Problem, Reach};
+use super::error::Problem;
 use super::exchange::Failed;
+use super::party::{Part, Party};
 use super::payload::{LONGEST_STORING, Payload, Watch};
+use super::proxy::Proxy;
+use super::reach::Reach;
 use super::redirect::redirect_target;
 use super::rest::Resting;
 use super::retry::{self, Policy};
@@ -15,7 +18,8 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
 };
-use reqwest::{Certificate, Method, Response, Url};
+use reqwest::{Method, Response, Url};
+use rustls::pki_types::CertificateDer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -29,7 +33,9 @@ const LARGEST_REFUSAL: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `CA_CERTIFICATE`: roots beside the public ones.
-    pub extra_roots: Vec<Certificate>,
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// `HTTPS_PROXY` and `NO_PROXY`.
+    pub proxy: Option<Proxy>,
     /// `TIMEOUT`: without a byte for so long, a request is given up.
     pub timeout: Duration,
     /// `RETRIES`.
@@ -80,6 +86,8 @@ pub(super) struct Outgoing {
     pub(super) url: Url,
     /// The registry that it is for, be it to another host.
     pub(super) registry: Host,
+    /// What is asked for.
+    pub(super) part: Part,
     pub(super) accept: Option<&'static str>,
     pub(super) content_type: Option<String>,
     /// First byte, and the one after the last.
@@ -95,6 +103,13 @@ pub(super) struct Incoming {
     pub(super) response: Response,
     /// Whether it is of the origin that was asked, not of one that it redirected to.
     pub(super) same_origin: bool,
+}
+
+impl Outgoing {
+    /// Whose a URL is that this request leads to.
+    pub(super) fn party(&self, url: &Url) -> Option<Party> {
+        Party::at(url, self.part, &self.registry)
+    }
 }
 
 impl Network {
@@ -147,7 +162,8 @@ impl Network {
         for _ in 0..=MOST_REDIRECTS {
             let authorization = authorization.filter(|_| same_origin);
             let response = self.send_to(&url, outgoing, authorization).await?;
-            let Some(target) = redirect_target(&response)? else {
+            let target = redirect_target(&response).map_err(|problem| problem.at(outgoing.party(&url)))?;
+            let Some(target) = target else {
                 return Ok(Incoming { response, same_origin });
             };
             let purpose = Purpose::Redirect(&outgoing.method, response.status());
@@ -182,6 +198,7 @@ impl Network {
             method: Method::GET,
             url: url.clone(),
             registry: Host::bitbucket(),
+            part: Part::Other,
             accept: Some("application/json"),
             content_type: None,
             range: None,
@@ -204,10 +221,8 @@ impl Network {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Problem> {
         self.resting.over(url).await;
-        let mut request = self
-            .clients
-            .of(url, &self.settings)?
-            .request(outgoing.method.clone(), url.clone());
+        let (client, proxy) = self.clients.of(url, &self.settings)?;
+        let mut request = client.request(outgoing.method.clone(), url.clone());
         if let Some(accept) = outgoing.accept {
             request = request.header(ACCEPT, accept);
         }
@@ -231,7 +246,8 @@ impl Network {
         } else {
             self.settings.timeout
         };
-        let answer = within(limit, request.send()).await;
+        let answer = within(limit, request.send(), proxy).await;
+        let answer = answer.map_err(|problem| problem.at(outgoing.party(url)));
         self.tell(&answer, outgoing, url, start);
         answer
     }
@@ -249,10 +265,8 @@ impl Network {
     ) -> Result<Response, Problem> {
         let url = &outgoing.url;
         self.resting.over(url).await;
-        let mut request = self
-            .clients
-            .of(url, &self.settings)?
-            .request(outgoing.method.clone(), url.clone());
+        let (client, proxy) = self.clients.of(url, &self.settings)?;
+        let mut request = client.request(outgoing.method.clone(), url.clone());
         if let Some(content_type) = &outgoing.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
@@ -271,9 +285,10 @@ impl Network {
         let request = request.body(reqwest::Body::wrap_stream(watch.over(payload.stream)));
         let start = Instant::now();
         let answer = tokio::select! {
-            answer = request.send() => answer.map_err(|error| unanswered(&error)),
+            answer = request.send() => answer.map_err(|error| unanswered(&error, proxy)),
             () = watch.stalled(self.settings.timeout) => Err(Problem::Unreachable(Reach::Timeout)),
         };
+        let answer = answer.map_err(|problem| problem.at(outgoing.party(url)));
         self.tell(&answer, outgoing, url, start);
         answer
     }
@@ -288,10 +303,11 @@ impl Network {
                 tracing::debug!("{method} {shown} → {status} ({milliseconds} ms)");
                 self.resting.note(url, status, asked_pause(response.headers()));
             }
-            Err(Problem::Unreachable(reach)) => {
-                tracing::debug!("{method} {shown} → no answer: {reach} ({milliseconds} ms)");
+            Err(problem) => {
+                if let Problem::Unreachable(reach) = problem.cause() {
+                    tracing::debug!("{method} {shown} → no answer: {reach} ({milliseconds} ms)");
+                }
             }
-            Err(_) => {}
         }
     }
 
@@ -318,7 +334,7 @@ impl Network {
     /// # Errors
     /// It breaks off or stands still.
     pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Problem> {
-        within(self.settings.timeout, response.chunk()).await
+        within(self.settings.timeout, response.chunk(), None).await
     }
 
     /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
@@ -340,15 +356,20 @@ impl Network {
 
 /// Waits for a server. Not left to the client: its read timeout goes on while nobody reads, so that a registry would seem
 /// silent while another is busy (reqwest 0.13).
-async fn within<T>(limit: Duration, waits: impl Future<Output = reqwest::Result<T>>) -> Result<T, Problem> {
+async fn within<T>(
+    limit: Duration,
+    waits: impl Future<Output = reqwest::Result<T>>,
+    proxy: Option<&Proxy>,
+) -> Result<T, Problem> {
     match tokio::time::timeout(limit, waits).await {
-        Ok(waited) => waited.map_err(|error| unanswered(&error)),
+        Ok(waited) => waited.map_err(|error| unanswered(&error, proxy)),
         Err(_) => Err(Problem::Unreachable(Reach::Timeout)),
     }
 }
 
-fn unanswered(error: &reqwest::Error) -> Problem {
-    Problem::Unreachable(retry::reach(error))
+fn unanswered(error: &reqwest::Error, proxy: Option<&Proxy>) -> Problem {
+    let proxy = proxy.filter(|_| retry::is_at_proxy(error));
+    Problem::Unreachable(retry::reach(error)).at(proxy.map(|proxy| Party::Proxy(proxy.server())))
 }
 
 /// The server's wish for the next try.

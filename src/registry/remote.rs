@@ -1,9 +1,11 @@
 //! One repository of a registry as one credential sees it: the handle by which all else reads and writes it.
 
 use super::Registry;
+use super::blob::{is_html, is_page};
 use super::error::{Error, Problem};
 use super::exchange::{Ask, LARGEST_ANSWER};
 use super::manifest::{self, Manifest, NotAManifest};
+use super::party::Part;
 use super::scope::{Granted, Scopes};
 use crate::credential::{Credential, Source};
 use crate::names::{Digest, Repository, Selector};
@@ -195,7 +197,13 @@ impl Remote {
             .registry
             .exchange(Ask::get(path, &self.scopes, manifest::LARGEST, during.clone()))
             .await?;
-        check(digest, &answer.body).map_err(|problem| self.registry.error(during, problem, 1))?;
+        let whole = if is_html(&answer.headers) && is_page(&answer.body) {
+            Err(Problem::WebPage)
+        } else {
+            check(digest, &answer.body)
+        };
+        let party = self.registry.party(&answer.url, Part::Blob);
+        whole.map_err(|problem| self.registry.error(during, problem.at(party), 1))?;
         Ok(answer.body)
     }
 

@@ -1,6 +1,8 @@
 //! When to try again and how long to wait: decided without I/O.
 
-use super::error::{Problem, Reach};
+use super::error::Problem;
+use super::reach::Reach;
+use super::tls;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, SystemTime};
 
@@ -135,6 +137,22 @@ pub fn chance() -> f64 {
     f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
+/// How the HTTP client begins what it says of a proxy (hyper-util 0.1).
+const TUNNEL: &str = "tunnel error: ";
+
+/// Whether a request failed at the proxy, or on the way to it.
+#[must_use]
+pub(super) fn is_at_proxy(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().starts_with(TUNNEL) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Why a request got no answer, from the chain of causes that the HTTP client gives.
 #[must_use]
 pub fn reach(error: &reqwest::Error) -> Reach {
@@ -142,11 +160,11 @@ pub fn reach(error: &reqwest::Error) -> Reach {
     let mut last = error.to_string();
     while let Some(cause) = source {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return tls_reach(tls);
+            return tls::reach(tls);
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             if let Some(tls) = tls_within(io) {
-                return tls_reach(tls);
+                return tls::reach(tls);
             }
             match io.kind() {
                 std::io::ErrorKind::ConnectionRefused => return Reach::ConnectionRefused,
@@ -157,6 +175,12 @@ pub fn reach(error: &reqwest::Error) -> Reach {
         last = cause.to_string();
         if last.contains("failed to lookup address") || last.contains("dns error") {
             return Reach::Name;
+        }
+        match last.strip_prefix(TUNNEL) {
+            Some("proxy authorization required") => return Reach::ProxyAuthorization,
+            // Any answer but 200 to CONNECT, whose words the HTTP client does not tell.
+            Some("unsuccessful") => return Reach::NoTunnel,
+            _ => {}
         }
         source = cause.source();
     }
@@ -175,22 +199,11 @@ fn tls_within(io: &std::io::Error) -> Option<&rustls::Error> {
         .or_else(|| tls_within(inner.downcast_ref::<std::io::Error>()?))
 }
 
-fn tls_reach(error: &rustls::Error) -> Reach {
-    match error {
-        // A bad signature is that of another authority of the same name.
-        rustls::Error::InvalidCertificate(
-            rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
-        ) => Reach::UnknownIssuer,
-        rustls::Error::InvalidCertificate(what) => {
-            Reach::Certificate(crate::text::Quoted::new(&what.to_string()).as_str().to_owned())
-        }
-        other => Reach::Tls(crate::text::Quoted::new(&other.to_string()).as_str().to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::party::Party;
+    use crate::registry::reach::{Certificate, Handshake};
     use crate::registry::scope::Granted;
     use crate::text::Quoted;
 
@@ -218,6 +231,7 @@ mod tests {
                 Problem::SignIn {
                     status: 503,
                     words: Quoted::default(),
+                    signed: true,
                 },
                 true,
             ),
@@ -225,6 +239,7 @@ mod tests {
                 Problem::SignIn {
                     status: 401,
                     words: Quoted::default(),
+                    signed: true,
                 },
                 false,
             ),
@@ -232,8 +247,15 @@ mod tests {
             (Problem::Unreachable(Reach::Name), true),
             (Problem::Unreachable(Reach::Timeout), true),
             (Problem::Unreachable(Reach::UnknownIssuer), false),
-            (Problem::Unreachable(Reach::Certificate("expired".to_owned())), false),
-            (Problem::Unreachable(Reach::Tls("bad".to_owned())), false),
+            (
+                Problem::Unreachable(Reach::Certificate(Certificate::Expired(None))),
+                false,
+            ),
+            (Problem::Unreachable(Reach::Tls(Handshake::NoTls)), false),
+            (Problem::Unreachable(Reach::NoTunnel), true),
+            (Problem::Unreachable(Reach::ProxyAuthorization), false),
+            (refused(503).at(Some(Party::Storage(Quoted::new("s3.example")))), true),
+            (refused(403).at(Some(Party::Storage(Quoted::new("s3.example")))), false),
             (Problem::TooLarge { limit: 1 }, false),
         ] {
             assert_eq!(policy.pause(&problem, 1, None, 0.5).is_some(), again, "{problem:?}");

@@ -4,6 +4,7 @@
 
 use super::error::{Problem, read_body};
 use super::network::{Network, Outgoing, asked_pause};
+use super::party::{Part, Party};
 use super::scope::{Granted, Scopes};
 use crate::credential::Credential;
 use crate::names::Host;
@@ -15,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -139,11 +141,15 @@ fn header(text: &str) -> Result<HeaderValue, Problem> {
     Ok(value)
 }
 
+/// Each of any type: what is not as it should be is as if it were not there.
 #[derive(Deserialize)]
 struct Answer {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
+    #[serde(default)]
+    token: Value,
+    #[serde(default)]
+    access_token: Value,
+    #[serde(default)]
+    expires_in: Value,
 }
 
 async fn request(
@@ -167,6 +173,7 @@ async fn request(
         method: Method::GET,
         url,
         registry: realm.registry.clone(),
+        part: Part::Token,
         accept: None,
         content_type: None,
         range: None,
@@ -179,45 +186,59 @@ async fn request(
         .await
         .map_err(|problem| (problem, None))?;
     let response = incoming.response;
+    let party = Party::at(response.url(), Part::Token, realm.registry);
+    let fail = |problem: Problem| (problem.at(party.clone()), None);
     if !response.status().is_success() {
         let status = response.status().as_u16();
         let pause = asked_pause(response.headers());
-        let (_, words) = read_body(&network.read_refusal(response).await);
-        return Err((Problem::SignIn { status, words }, pause));
+        let (code, words) = read_body(&network.read_refusal(response).await);
+        // Only the realm itself says anything of the credential, and only with these.
+        let problem = match status {
+            400 | 401 | 403 | 429 | 500.. if incoming.same_origin => {
+                let signed = credential.is_some();
+                Problem::SignIn { status, words, signed }
+            }
+            _ => {
+                let granted = Granted::Unknown;
+                let refused = Problem::Refused {
+                    status,
+                    code,
+                    words,
+                    granted,
+                };
+                refused.at(party)
+            }
+        };
+        return Err((problem, pause));
     }
-    let body = network
-        .read(response, LARGEST)
-        .await
-        .map_err(|problem| (problem, None))?;
+    let body = network.read(response, LARGEST).await.map_err(fail)?;
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
-        (
-            Problem::Protocol(format!(
-                "the token server's answer is no token ({})",
-                Quoted::new(&error.to_string())
-            )),
-            None,
-        )
+        let why = Quoted::new(&error.to_string());
+        fail(Problem::Protocol(format!("what came is not a token ({why})")))
     })?;
-    let Some(token) = answer.token.or(answer.access_token).filter(|token| !token.is_empty()) else {
-        return Err((
-            Problem::Protocol("the token server's answer holds no token".to_owned()),
-            None,
-        ));
+    let named = [&answer.token, &answer.access_token]
+        .into_iter()
+        .filter_map(Value::as_str);
+    let Some(token) = named.map(str::trim).find(|token| !token.is_empty()) else {
+        return Err(fail(Problem::Protocol("what came holds no token".to_owned())));
     };
-    let granted = Granted::of_token(&token, scopes);
+    let granted = Granted::of_token(token, scopes);
     let bearer = Secret::new(token);
     hide_bearer(&bearer);
     Ok(Token {
         granted,
         bearer,
-        until: asked + validity(answer.expires_in),
+        until: asked + validity(&answer.expires_in),
     })
 }
 
 /// How long a token is used that says it lasts so many seconds: a second at least, or none would ever serve, and a day at
 /// most.
-fn validity(expires_in: Option<u64>) -> Duration {
-    let seconds = expires_in.filter(|seconds| *seconds > 0).unwrap_or(USUAL_SECONDS);
+fn validity(expires_in: &Value) -> Duration {
+    // A cast of what is too large gives the largest, and of what is negative or no number 0.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let seconds = expires_in.as_f64().map(|seconds| seconds as u64);
+    let seconds = seconds.filter(|seconds| *seconds > 0).unwrap_or(USUAL_SECONDS);
     Duration::from_secs(seconds.min(86_400))
         .saturating_sub(MARGIN)
         .max(Duration::from_secs(1))
@@ -226,19 +247,26 @@ fn validity(expires_in: Option<u64>) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_token_is_used_until_shortly_before_its_end() {
         for (expires_in, used) in [
-            (Some(300), 295),
-            (Some(7), 2),
-            (Some(1), 1),
+            (json!(300), 295),
+            (json!(7), 2),
+            (json!(1), 1),
+            (json!(300.9), 295),
+            (json!(u64::MAX), 86_395),
+            (json!(1e300), 86_395),
             // What these mean nobody says.
-            (None, 55),
-            (Some(0), 55),
-            (Some(u64::MAX), 86_395),
+            (Value::Null, 55),
+            (json!(0), 55),
+            (json!(0.5), 55),
+            (json!(-5), 55),
+            (json!("300"), 55),
+            (json!([300]), 55),
         ] {
-            assert_eq!(validity(expires_in), Duration::from_secs(used), "{expires_in:?}");
+            assert_eq!(validity(&expires_in), Duration::from_secs(used), "{expires_in:?}");
         }
     }
 }

@@ -228,7 +228,7 @@ impl Session {
             Ok(Head::Untold | Head::Missing) => Ok(None),
             // No answer, a wrong password, "not now": a GET meets the same. Any other answer to a HEAD may be to the HEAD alone,
             // and has no words.
-            Err(error) => match error.problem {
+            Err(error) => match error.problem.cause() {
                 Problem::Unreachable(_) | Problem::SignIn { .. } | Problem::Refused { status: 429.., .. } => {
                     Err(self.explain(&error, &remote, false))
                 }

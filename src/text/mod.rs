@@ -13,5 +13,8 @@ pub use quoted::Quoted;
 pub use redaction::{hide, hide_bearer, hide_pair, redact};
 pub use secret::Secret;
 
+/// What stands for a web page, which has no words for a log.
+pub const PAGE: &str = "a web page instead of an answer";
+
 /// How the pipe names itself to every server that it asks.
 pub const USER_AGENT: &str = concat!("crg-pipe/", env!("CARGO_PKG_VERSION"));

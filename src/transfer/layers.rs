@@ -12,7 +12,7 @@ use crate::explain::failure::Failure;
 use crate::names::{Digest, Hasher};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::Tries;
-use crate::registry::{self, Manifest, Payload, Problem, Remote, Resumed, Upload};
+use crate::registry::{self, Manifest, Payload, Remote, Resumed, Upload};
 use crate::transfer::Origin;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
@@ -290,7 +290,7 @@ impl Mover<'_> {
         let session = appended.map_err(Broken::Target)?;
         let closed = to.close_upload(&digest, &session).await;
         closed.map_err(|error| {
-            let is_gone = matches!(error.problem, Problem::Refused { status: 404 | 416, .. });
+            let is_gone = matches!(error.problem.status(), Some(404 | 416));
             if is_gone || is_spoilt(&error, upload) {
                 return Broken::Target(error);
             }

@@ -8,7 +8,7 @@ use crate::explain::failure::{Failure, Kind};
 use crate::names::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
-use crate::registry::{self, Payload, Problem, Remote, Resumed, Upload};
+use crate::registry::{self, Payload, Remote, Resumed, Upload};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};
@@ -30,20 +30,12 @@ pub(super) enum Broken {
 /// Whether another try of an upload can help. A session that a registry has lost (404) is opened anew, as is one whose
 /// token expired while the bytes were on their way (401).
 pub(super) fn may_pass(error: &registry::Error, upload: &Upload) -> bool {
-    error.problem.may_pass()
-        || matches!(
-            error.problem,
-            Problem::Refused {
-                status: 401 | 404 | 416,
-                ..
-            }
-        )
-        || is_spoilt(error, upload)
+    error.problem.may_pass() || matches!(error.problem.status(), Some(401 | 404 | 416)) || is_spoilt(error, upload)
 }
 
 /// Whether a session that went on where it broke off turned out to hold something else: it is not asked for again.
 pub(super) fn is_spoilt(error: &registry::Error, upload: &Upload) -> bool {
-    upload.stored > 0 && matches!(error.problem, Problem::Refused { status: 400, .. })
+    upload.stored > 0 && error.problem.status() == Some(400)
 }
 
 /// Asks the target, and says where it goes on. It can have at most so many bytes; the blob's digest is not always known.
@@ -58,7 +50,7 @@ pub(super) async fn left(
         return Ok(Resumed::Gone);
     }
     // A session that does not take what comes after what it says it has never will.
-    let refused_at = matches!(error.problem, Problem::Refused { status: 416, .. }).then_some(upload.stored);
+    let refused_at = (error.problem.status() == Some(416)).then_some(upload.stored);
     let resumed = to.resume(digest, upload).await?;
     Ok(match resumed {
         Resumed::Session(session) if session.stored <= most && refused_at != Some(session.stored) => {

@@ -67,6 +67,79 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "`…`, where `…` keeps its blobs, did not answer while …: …",
+        status: 6,
+        runs: || {
+            vec![blob(
+                &shop(),
+                Answer::new(307).header("Location", "http://127.0.0.1:9/x"),
+            )]
+        },
+    },
+    Case {
+        see: "`…`, where `…` keeps its blobs, refused …: …",
+        status: 1,
+        runs: || {
+            let storage = Emulator::start(Setup::shop().named("127.0.0.1"));
+            let denied = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
+            storage.script(on("GET", "/x"), 100, Answer::new(403).body(denied));
+            let there = format!("{}/x", storage.origin());
+            vec![blob(&shop(), Answer::new(307).header("Location", &there))]
+        },
+    },
+    Case {
+        see: "`…`, the token server of `…`, did not answer while …: …",
+        status: 6,
+        runs: || {
+            let emulator = shop();
+            emulator.settings(|settings| settings.realm = Some("http://127.0.0.1:9/token".to_owned()));
+            vec![retag(&emulator).built_in().run().into()]
+        },
+    },
+    Case {
+        see: "the token server of `…` refused …: …<br>the token server of `…` gave an answer that makes no sense while …",
+        status: 1,
+        runs: || {
+            let answers = [Answer::new(404), Answer::new(200).body("{}")];
+            answers
+                .map(|answer| {
+                    let emulator = shop();
+                    emulator.script(on("GET", "/token"), 1, answer);
+                    retag(&emulator).built_in().run().into()
+                })
+                .into()
+        },
+    },
+    Case {
+        see: "the proxy `…` on the way to `…` did not answer while …: …",
+        status: 6,
+        runs: || {
+            let proxies = ["http://127.0.0.1:9".to_owned(), shop().proxy()];
+            proxies
+                .map(|proxy| {
+                    let pipe = Pipe::new().workspace("shop").built_in().var("HTTPS_PROXY", &proxy);
+                    let pipe = pipe.var("IMAGES", "api:1").var("TO", "oci:images");
+                    pipe.var("RETRIES", "0").run().into()
+                })
+                .into()
+        },
+    },
+    Case {
+        see: "`…` sent a web page in the place of an answer while …<br>… refused …, “a web page instead of an answer”",
+        status: 1,
+        runs: || {
+            let page = |status| {
+                Answer::new(status)
+                    .header("Content-Type", "text/html")
+                    .body("<html>Blocked by your network</html>")
+            };
+            let storage = Emulator::start(Setup::shop().named("127.0.0.1"));
+            storage.script(on("GET", "/x"), 100, page(403));
+            let there = Answer::new(307).header("Location", &format!("{}/x", storage.origin()));
+            vec![blob(&shop(), page(200)), blob(&shop(), there)]
+        },
+    },
+    Case {
         see: "`…` wants the credential sent to `…`, which gets none: …",
         status: 1,
         runs: || {
@@ -110,6 +183,12 @@ pub(super) const CASES: &[Case] = &[
         runs: || vec![read(&shop(), Answer::new(200).body(vec![b' '; 5 << 20]))],
     },
 ];
+
+/// A `pull` in which the registry answers each request for a blob so.
+fn blob(emulator: &Emulator, answer: Answer) -> Run {
+    emulator.script(on("GET", "/blobs/").signed_in(), 100, answer);
+    pull(emulator, "api:1").built_in().run().into()
+}
 
 /// A `pull` in which the registry answers the request for the manifest so.
 fn read(emulator: &Emulator, answer: Answer) -> Run {

@@ -1,7 +1,7 @@
 //! A private certificate authority and server certificates, made at run time: no key is ever committed.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::ServerConfig;
@@ -57,23 +57,7 @@ impl Authority {
         params
             .distinguished_name
             .push(DnType::CommonName, "crg-pipe tests server");
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        ServerIdentity {
-            certificate_pem: certificate.pem(),
-            key_pem: key.serialize_pem(),
-            config: Arc::new(config),
-        }
+        ServerIdentity::new(&params.signed_by(&key, &self.issuer).unwrap(), &key)
     }
 }
 
@@ -86,4 +70,65 @@ pub struct ServerIdentity {
     pub key_pem: String,
     /// Both for rustls.
     pub config: Arc<ServerConfig>,
+}
+
+/// How a server's own certificate differs from the one of `openssl req -x509`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// Not at all: it calls itself an authority.
+    Usual,
+    /// It calls itself none.
+    NoAuthority,
+    /// It has expired.
+    Expired,
+    /// It is for another name.
+    OtherName,
+    /// It has a common name alone.
+    NoNames,
+    /// It is for clients.
+    ForClients,
+}
+
+impl ServerIdentity {
+    fn new(certificate: &Certificate, key: &KeyPair) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self {
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+            config: Arc::new(config),
+        }
+    }
+
+    /// A certificate for `localhost` that vouches for itself.
+    pub fn self_signed(own: Own) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let names = match own {
+            Own::OtherName => vec!["registry.example.org".to_owned()],
+            Own::NoNames => Vec::new(),
+            _ => vec!["localhost".to_owned()],
+        };
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "localhost");
+        params.is_ca = match own {
+            Own::NoAuthority | Own::ForClients => IsCa::ExplicitNoCa,
+            _ => IsCa::Ca(BasicConstraints::Unconstrained),
+        };
+        if own == Own::Expired {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 2);
+        }
+        if own == Own::ForClients {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        }
+        Self::new(&params.self_signed(&key).unwrap(), &key)
+    }
 }

@@ -4,8 +4,8 @@ use super::{Asked, Standing};
 use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_with_role};
 use crate::credential::kind::Integrity;
 use crate::credential::{Credential, Source};
-use crate::names::{Host, Repository, Tag};
-use crate::registry::{Error, Granted, Reach};
+use crate::names::{Repository, Tag};
+use crate::registry::Granted;
 use crate::text::Quoted;
 
 /// Where Atlassian says what is out of order.
@@ -143,7 +143,7 @@ pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Ve
     ]
 }
 
-fn no_credential(asked: &Asked<'_>) -> String {
+pub(super) fn no_credential(asked: &Asked<'_>) -> String {
     if asked.standing == Standing::NotAsked {
         return format!(
             "`{}` asks nobody to sign in, neither for this nor at `/v2/`, so no credential was sent; ask those who run it",
@@ -246,30 +246,6 @@ fn way_to_package(asked: &Asked<'_>) -> String {
     }
     lines.push(format!("Read {PACKAGES_PAGE}"));
     lines.join("\n")
-}
-
-/// No answer came.
-pub(super) fn unreachable(reach: &Reach, error: &Error, asked: &Asked<'_>) -> String {
-    let host = &error.host;
-    match reach {
-        Reach::UnknownIssuer => "if a company's own authority signed it, give its certificate in `CA_CERTIFICATE` \
-                                 (PEM text or a file)"
-            .to_owned(),
-        Reach::Certificate(_) => format!("the owner of `{host}` must renew or mend its certificate; nothing was sent"),
-        Reach::Tls(_) => format!("is `{host}` the right host and port, and does it speak TLS?"),
-        Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => {
-            format!("check `REGISTRY`, which is `{host}`")
-        }
-        Reach::Name => format!("check the host name `{host}`, and that the step has a network"),
-        Reach::ConnectionRefused | Reach::Timeout | Reach::Broken(_) => {
-            let hint = "run the step again later; if it goes through a proxy, check `HTTPS_PROXY`";
-            if host.is_atlassian() {
-                format!("{hint}; see {STATUS_PAGE}")
-            } else {
-                hint.to_owned()
-            }
-        }
-    }
 }
 
 /// 5xx.

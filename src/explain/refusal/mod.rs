@@ -5,6 +5,7 @@
 
 mod diagnosed;
 mod hint;
+mod reach;
 
 pub use diagnosed::diagnosed;
 pub use hint::immutable;
@@ -16,7 +17,7 @@ use crate::explain::failure::{Failure, Kind};
 use crate::input::Step;
 use crate::names::{Digest, Host, Repository, Tag};
 use crate::registry::{Code, Error, Granted, Problem, Scopes};
-use crate::text::Quoted;
+use crate::text::{PAGE, Quoted};
 use strsim::osa_distance;
 
 /// What stands before the name of the credential at the end of a fact.
@@ -106,11 +107,21 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
             code,
             granted,
             words,
-        } => refused(fact, (*status, code.as_ref()), granted, words, asked),
+        } => {
+            let failure = refused(fact, (*status, code.as_ref()), granted, words, asked);
+            if words.as_str() == PAGE {
+                with_line(failure, &reach::in_place(error.host.as_str()))
+            } else {
+                failure
+            }
+        }
+        Problem::At(party, problem) => reach::elsewhere(party, problem, fact, error),
+        Problem::WebPage => Failure::new(Kind::Other, fact, reach::in_place(error.host.as_str())),
         Problem::SignIn { status: 500.., .. } => Failure::new(Kind::Unreachable, fact, hint::server_fault(asked)),
         Problem::SignIn { status: 429, .. } => Failure::new(Kind::Refused, fact, hint::LIMITED),
+        Problem::SignIn { signed: false, .. } => Failure::new(Kind::Credential, fact, hint::no_credential(asked)),
         Problem::SignIn { .. } => not_accepted(&signed(&fact, asked.credential), asked),
-        Problem::Unreachable(reach) => Failure::new(Kind::Unreachable, fact, hint::unreachable(reach, error, asked)),
+        Problem::Unreachable(reach) => Failure::new(Kind::Unreachable, fact, reach::of_registry(reach, error, asked)),
         Problem::UntrustedRealm { .. } => Failure::new(
             Kind::Other,
             fact,
@@ -139,12 +150,28 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
     }
 }
 
+/// A failure with one more line of advice.
+fn with_line(failure: Failure, line: &str) -> Failure {
+    let hint = failure
+        .hint
+        .map_or_else(|| line.to_owned(), |hint| format!("{hint}\n{line}"));
+    Failure {
+        hint: Some(hint),
+        ..failure
+    }
+}
+
 /// The failure of what is read because a manifest names it: if that is not there, no name was misspelt.
 #[must_use]
 pub fn explain_part(error: &Error, asked: &Asked<'_>) -> Failure {
     let failure = explain(error, asked);
     match &error.problem {
-        Problem::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
+        Problem::Refused {
+            status: 404,
+            code,
+            words,
+            ..
+        } if *code != Some(Code::NameUnknown) && words.as_str() != PAGE => Failure {
             hint: Some(hint::DAMAGED.to_owned()),
             ..failure
         },

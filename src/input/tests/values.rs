@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::files::Output;
+use std::process::Command;
 
 #[test]
 fn numbers_have_ranges() {
@@ -179,6 +180,9 @@ fn certificates_come_as_text_or_file() {
     }
     let relative = check_in(folder.path(), &[("IMAGES", "a"), ("CA_CERTIFICATE", "ca.pem")]);
     assert_eq!(relative.request.unwrap().network.extra_roots.len(), 2);
+    // Nobody writes to it.
+    let pipe = folder.path().join("pipe").display().to_string();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let no_certificate = "it holds no certificate in PEM form; write the PEM text or the path of a PEM file";
     for (value, told) in [
         (
@@ -201,6 +205,10 @@ fn certificates_come_as_text_or_file() {
             "/dev/zero",
             "`CA_CERTIFICATE` is `/dev/zero`: the file cannot be read (it is longer than any list of certificates)"
                 .to_owned(),
+        ),
+        (
+            pipe.as_str(),
+            format!("`CA_CERTIFICATE` is `{pipe}`: the file cannot be read (it is a pipe, not a file)"),
         ),
     ] {
         let mistakes = bad(&[("IMAGES", "a"), ("CA_CERTIFICATE", value)]);

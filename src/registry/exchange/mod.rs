@@ -6,6 +6,7 @@ use super::address::shown;
 use super::challenge::Challenge;
 use super::error::{self, Error, Problem};
 use super::network::{Incoming, Outgoing, asked_pause};
+use super::party::{Part, Party};
 use super::payload::Payload;
 use super::scope::{Granted, Scopes};
 use super::token::Token;
@@ -116,7 +117,7 @@ impl Registry {
                 response.headers().clone(),
             );
             let body = self.0.network.read(response, ask.limit).await;
-            let body = body.map_err(|problem| (problem, None))?;
+            let body = body.map_err(|problem| (problem.at(self.party(&url, ask.part())), None))?;
             Ok(Answer {
                 status,
                 url,
@@ -191,6 +192,11 @@ impl Registry {
         }
     }
 
+    /// Whose a URL is that a request led to.
+    pub(super) fn party(&self, url: &Url, part: Part) -> Option<Party> {
+        Party::at(url, part, &self.0.host)
+    }
+
     /// An answer or a typed refusal.
     async fn settle(&self, ask: &Ask<'_>, incoming: Incoming, token: Option<Token>) -> Result<Response, Failed> {
         let Incoming { response, same_origin } = incoming;
@@ -208,20 +214,19 @@ impl Registry {
                     status: status.as_u16(),
                 }
             };
-            return Err((problem, None));
+            return Err((problem.at(self.party(response.url(), ask.part())), None));
         }
         let pause = asked_pause(response.headers());
+        let party = self.party(response.url(), ask.part());
         let (code, words) = error::read_body(&self.0.network.read_refusal(response).await);
         let granted = token.map_or(Granted::Unknown, |token| token.granted);
-        Err((
-            Problem::Refused {
-                status: status.as_u16(),
-                code,
-                words,
-                granted,
-            },
-            pause,
-        ))
+        let refused = Problem::Refused {
+            status: status.as_u16(),
+            code,
+            words,
+            granted,
+        };
+        Err((refused.at(party), pause))
     }
 }
 
@@ -251,6 +256,15 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// What it asks for.
+    fn part(&self) -> Part {
+        match &self.target {
+            Target::Address(_, Purpose::Upload) => Part::Blob,
+            Target::Path(path) if path.contains("/blobs/") => Part::Blob,
+            Target::Path(_) | Target::Address(..) => Part::Other,
+        }
+    }
+
     /// The request, and whether it is the registry's own, which the credential goes to: an upload session may lie on another
     /// host.
     fn outgoing(&self, scheme: &str, host: &Host) -> Result<(Outgoing, bool), Problem> {
@@ -272,6 +286,7 @@ impl<'a> Ask<'a> {
             method: self.method.clone(),
             url,
             registry: host.clone(),
+            part: self.part(),
             accept: self.accept,
             content_type: self.content_type.clone(),
             range: self.range,

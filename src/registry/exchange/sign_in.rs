@@ -130,7 +130,7 @@ impl Registry {
         }
         let first = self.first_attempt(ask).await;
         if let Err((problem, asked)) = &first
-            && (problem.may_pass() || matches!(problem, Problem::Unreachable(_)))
+            && (problem.may_pass() || matches!(problem.cause(), Problem::Unreachable(_)))
         {
             *failed = Some((Instant::now(), (problem.clone(), *asked)));
         }

@@ -70,6 +70,7 @@ fn registry(port: u16) -> Registry {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let network = Network::new(Settings {
         extra_roots: Vec::new(),
+        proxy: None,
         timeout: Duration::from_secs(1),
         retries: 0,
     });

@@ -30,7 +30,6 @@ pub use settings::{Combined, Settings, SignIn, TokenForm};
 pub use setup::Setup;
 
 use super::image::Image;
-use super::pki::Authority;
 use bytes::Bytes;
 use fault::Script;
 use journal::Journal;
@@ -93,7 +92,7 @@ impl Emulator {
 
     /// The authority that a client of the registry or the API must trust, as PEM.
     pub fn authority_pem(&self) -> Option<String> {
-        self.server.authority.map(Authority::pem)
+        self.server.trusted_pem.clone()
     }
 
     /// The port of the registry's socket.
@@ -125,6 +124,11 @@ impl Emulator {
     /// Changes accounts and packages in the middle of a test.
     pub fn accounts<R>(&self, change: impl FnOnce(&mut Accounts) -> R) -> R {
         change(&mut self.shared.state().accounts)
+    }
+
+    /// The token that was given out last.
+    pub fn last_token(&self) -> Option<String> {
+        self.shared.state().issued.last().map(str::to_owned)
     }
 
     /// Makes every token issued so far expired, as if its lifetime had passed.

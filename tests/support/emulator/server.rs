@@ -30,7 +30,7 @@ use tokio_rustls::server::TlsStream;
 pub(super) struct Server {
     pub registry: SocketAddr,
     pub proxy: SocketAddr,
-    pub authority: Option<&'static Authority>,
+    pub trusted_pem: Option<String>,
     pub api_proxy: Option<IpAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -56,15 +56,18 @@ impl Server {
     pub(super) fn start(setup: Setup) -> Emulator {
         let listeners = bind(&setup.addresses);
         let registry = listeners[0].local_addr().unwrap();
-        let scheme = if setup.registry_tls.is_some() { "https" } else { "http" };
+        let is_tls = setup.registry_tls.is_some() || setup.identity.is_some();
+        let scheme = if is_tls { "https" } else { "http" };
         let origin = if setup.default_port {
             format!("{scheme}://{}", setup.name)
         } else {
             format!("{scheme}://{}:{}", setup.name, registry.port())
         };
-        let tls = setup
-            .registry_tls
-            .map(|authority| authority.server(&[&setup.name]).config);
+        let own_pem = setup.identity.as_ref().map(|identity| identity.certificate_pem.clone());
+        let tls = match (setup.identity, setup.registry_tls) {
+            (Some(identity), _) => Some(identity.config),
+            (None, authority) => authority.map(|authority| authority.server(&[&setup.name]).config),
+        };
         let speaks = Speaks::Http(Service::Registry, tls);
         let mut all: Vec<Opens> = listeners
             .into_iter()
@@ -102,7 +105,7 @@ impl Server {
         let server = Self {
             registry,
             proxy,
-            authority: setup.registry_tls.or(setup.api_tls),
+            trusted_pem: own_pem.or(setup.registry_tls.or(setup.api_tls).map(Authority::pem)),
             api_proxy: setup.api_proxy,
             stop: Some(stop),
             thread: Some(spawn(all, shared.clone(), stopped)),

@@ -1,6 +1,6 @@
 //! How an emulator starts: sockets, names, certificates, accounts, settings.
 
-use super::super::pki::Authority;
+use super::super::pki::{Authority, ServerIdentity};
 use super::accounts::{AccessTokenKind, Accounts, Role, User, api_token};
 use super::reports;
 use super::settings::Settings;
@@ -15,6 +15,7 @@ pub struct Setup {
     pub(super) name: String,
     pub(super) default_port: bool,
     pub(super) registry_tls: Option<&'static Authority>,
+    pub(super) identity: Option<ServerIdentity>,
     pub(super) api_tls: Option<&'static Authority>,
     pub(super) api_proxy: Option<IpAddr>,
     pub(super) settings: Settings,
@@ -43,6 +44,7 @@ impl Setup {
             name: "localhost".to_owned(),
             default_port: false,
             registry_tls: None,
+            identity: None,
             api_tls: None,
             api_proxy: None,
             settings: Settings::default(),
@@ -97,6 +99,13 @@ impl Setup {
     #[must_use]
     pub fn tls(mut self, authority: &'static Authority) -> Self {
         self.registry_tls = Some(authority);
+        self
+    }
+
+    /// The registry speaks TLS with this certificate.
+    #[must_use]
+    pub fn identity(mut self, identity: ServerIdentity) -> Self {
+        self.identity = Some(identity);
         self
     }
 

@@ -67,11 +67,16 @@ pub(super) enum Right {
 pub(super) struct Issued {
     grants: HashMap<String, Grant>,
     count: usize,
+    last: Option<String>,
 }
 
 impl Issued {
     pub(super) fn expire_all(&mut self) {
         self.grants.clear();
+    }
+
+    pub(super) fn last(&self) -> Option<&str> {
+        self.last.as_deref()
     }
 
     pub(super) fn is_valid(&self, token: &str) -> bool {
@@ -178,6 +183,7 @@ fn issue(state: &mut State, identity: &Identity, asked: Vec<Scope>) -> Answer {
         expires: Instant::now() + Duration::from_secs(lifetime),
     };
     state.issued.grants.insert(token.clone(), grant);
+    state.issued.last = Some(token.clone());
     let mut body = json!({ "token": token, "access_token": token });
     if state.settings.tells_lifetime {
         body["expires_in"] = json!(lifetime);

@@ -1,12 +1,13 @@
 //! Refusal → kind and text, as tables: every problem, every credential, read and write.
 
+mod parties;
 mod rights;
 mod tags;
 mod texts;
 
 use super::*;
 use crate::credential::advice::PACKAGES_PAGE;
-use crate::registry::{self, Reach};
+use crate::registry::{self, Certificate, Handshake, Party, Reach};
 use crate::text::Secret;
 use std::path::PathBuf;
 
@@ -92,6 +93,7 @@ fn sign_in(status: u16) -> Problem {
     Problem::SignIn {
         status,
         words: Quoted::new("said so"),
+        signed: true,
     }
 }
 
@@ -103,6 +105,14 @@ fn granted(actions: &str) -> Granted {
     let scopes = Scopes::of(&World::new("shop/base").repository, crate::registry::Access::PullPush);
     Granted::of_token(&format!("e30.{payload}.x"), &scopes)
 }
+
+/// Everyone who may fail in a registry's place.
+const PARTIES: [fn() -> Party; 4] = [
+    || Party::TokenServer(Quoted::new("auth.example")),
+    || Party::Storage(Quoted::new("s3.example")),
+    || Party::Other(Quoted::new("cdn.example")),
+    || Party::Proxy(Quoted::new("proxy.example:3128")),
+];
 
 /// One problem of each variant and each status or code that is told apart.
 fn every_problem() -> Vec<Problem> {
@@ -132,13 +142,31 @@ fn every_problem() -> Vec<Problem> {
         Reach::Name,
         Reach::ConnectionRefused,
         Reach::UnknownIssuer,
-        Reach::Tls("handshake".to_owned()),
+        Reach::Tls(Handshake::NoTls),
+        Reach::Certificate(Certificate::Expired(None)),
+        Reach::NoTunnel,
+        Reach::ProxyAuthorization,
         Reach::Timeout,
         Reach::Broken("reset".to_owned()),
     ] {
         problems.push(Problem::Unreachable(reach));
     }
-    for status in [400, 401, 403, 404, 429, 500, 503] {
+    for party in PARTIES {
+        for problem in [
+            Problem::Unreachable(Reach::Name),
+            Problem::Unreachable(Reach::UnknownIssuer),
+            Problem::WebPage,
+            Problem::TooLarge { limit: 4 },
+            Problem::Protocol("no token".to_owned()),
+            refused(403, None),
+            refused(404, None),
+            refused(429, None),
+            refused(503, None),
+        ] {
+            problems.push(Problem::At(party(), Box::new(problem)));
+        }
+    }
+    for status in [400, 401, 403, 429, 500, 503] {
         problems.push(sign_in(status));
     }
     for status in [400, 401, 403, 404, 405, 409, 413, 429, 500, 503] {
@@ -197,7 +225,6 @@ fn every_refusal_has_its_kind() {
         (sign_in(400), Credential, Credential),
         (sign_in(401), Credential, Credential),
         (sign_in(403), Credential, Credential),
-        (sign_in(404), Credential, Credential),
         (sign_in(429), Refused, Refused),
         (sign_in(500), Unreachable, Unreachable),
         (refused(401, None), Credential, Credential),

@@ -7,6 +7,7 @@
 mod address;
 pub mod any_case;
 pub mod blob;
+pub mod body;
 mod challenge;
 mod client;
 pub mod error;
@@ -30,7 +31,8 @@ mod token;
 mod trust;
 
 pub use blob::{BlobRead, Mount, Resumed, Upload};
-pub use error::{Code, Error, Problem};
+pub use body::Code;
+pub use error::{Error, Problem};
 pub use exchange::SignIn;
 pub use lists::fallback_tag;
 pub use manifest::Manifest;

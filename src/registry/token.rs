@@ -2,7 +2,8 @@
 //!
 //! "Docker Registry v2 authentication": GET on the realm with `service` and `scope`, Basic where there is a credential.
 
-use super::error::{Problem, read_body};
+use super::body::read_body;
+use super::error::Problem;
 use super::network::{Network, Outgoing, asked_pause};
 use super::party::{Part, Party};
 use super::scope::{Granted, Scopes};

@@ -3,8 +3,9 @@
 mod sign_in;
 
 use super::address::shown;
+use super::body::read_body;
 use super::challenge::Challenge;
-use super::error::{self, Error, Problem};
+use super::error::{Error, Problem};
 use super::network::{Incoming, Outgoing, asked_pause};
 use super::party::{Part, Party};
 use super::payload::Payload;
@@ -218,7 +219,7 @@ impl Registry {
         }
         let pause = asked_pause(response.headers());
         let party = self.party(response.url(), ask.part());
-        let (code, words) = error::read_body(&self.0.network.read_refusal(response).await);
+        let (code, words) = read_body(&self.0.network.read_refusal(response).await);
         let granted = token.map_or(Granted::Unknown, |token| token.granted);
         let refused = Problem::Refused {
             status: status.as_u16(),

@@ -10,7 +10,7 @@ pub use body::{Ended, annotations, report};
 use crate::clone::pipelines;
 use crate::input::Commit;
 use crate::names::Host;
-use crate::registry::{Reach, error::read_body, retry};
+use crate::registry::{Reach, body::read_body, retry};
 use crate::text::USER_AGENT;
 use reqwest::{Client, Method};
 use serde_json::Value;

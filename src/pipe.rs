@@ -1,10 +1,10 @@
 //! The pipe from environment to exit status: the stages in order.
 
 use crate::action::{Done, GIVING_BACK_AT_THE_END, Run, StopSignals};
-use crate::clone;
+use crate::clone::{self, Discovered};
 use crate::explain::failure::{Failure, Failures};
 use crate::input::variables::Variables;
-use crate::input::{Action, Check, Request};
+use crate::input::{Action, Check, Request, Search};
 use crate::mistake::Mistake;
 use crate::names::Host;
 use crate::registry::Network;
@@ -28,16 +28,21 @@ pub async fn run(
     let variables = Variables::read(environment);
     variables.hide_secrets();
     let check = Check::begin(&variables, working_folder);
-    let discovered = check
-        .search()
-        .map(|(clone, namespace)| clone::images(clone, namespace, None));
-    let checked = check.finish(discovered);
+    let looked = match check.search() {
+        Some(search) => look_through(search, &mut signals).await.map(Some),
+        None => Ok(None),
+    };
+    let stopped = looked.as_ref().err().copied();
+    let checked = check.finish(looked.unwrap_or_default());
 
     // From here on there is something to tell.
     console::start(checked.debug, colour);
     tracing::debug!("crg-pipe {}", env!("CARGO_PKG_VERSION"));
     warnings::of_names(&variables, checked.action);
     let mut ending = Ending::new(&checked, begun, colour);
+    if let Some(signal) = stopped {
+        return ending.stop(&Done::default(), signal);
+    }
     let request = match checked
         .request
         .map_err(Failures::from)
@@ -78,6 +83,16 @@ pub async fn run(
     match result {
         Ok(summary) => ending.succeed(&summary),
         Err(failures) => ending.fail(&done, &failures),
+    }
+}
+
+/// Looks through the clone, beside the loop that hears a signal: a repository may hold much.
+async fn look_through(search: Search, signals: &mut StopSignals) -> Result<Discovered, (&'static str, u8)> {
+    let looking =
+        tokio::task::spawn_blocking(move || clone::images(&search.clone, &search.namespace, search.platform.as_ref()));
+    tokio::select! {
+        looked = looking => Ok(looked.unwrap_or_default()),
+        signal = signals.arrive() => Err(signal),
     }
 }
 

@@ -8,6 +8,9 @@ use crate::files::{shell_word, shown};
 use crate::input::Login;
 use std::path::Path;
 
+/// Most Dockerfiles that are warned of.
+const MOST_CONTEXTS: usize = 20;
+
 pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
     let credential = run.session.sign_in().await?;
     let written = docker_config::write(
@@ -25,7 +28,7 @@ pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
              `CREDENTIAL: api-token` writes the API token instead"
         );
     }
-    warn_of_contexts(run, login.folder.path());
+    warn_of_contexts(run, login.folder.path()).await;
     tracing::info!(
         "add this line after the pipe: `- export DOCKER_CONFIG={}`",
         seen_by_step(run, login.folder.path())
@@ -50,9 +53,16 @@ fn in_clone<'a>(run: &Run, path: &'a Path) -> Option<&'a Path> {
     path.strip_prefix(run.step.clone_folder.as_ref()?).ok()
 }
 
-fn warn_of_contexts(run: &Run, folder: &Path) {
+async fn warn_of_contexts(run: &Run, folder: &Path) {
     let Some(clone) = &run.step.clone_folder else { return };
-    for exposing in build_contexts::exposing(clone, folder) {
+    let (in_clone, of_folder) = (clone.clone(), folder.to_owned());
+    // Beside the loop that hears a signal: a repository may hold much.
+    let looking = tokio::task::spawn_blocking(move || build_contexts::exposing(&in_clone, &of_folder));
+    let exposing = looking.await.unwrap_or_default();
+    if let Some(more @ 1..) = exposing.len().checked_sub(MOST_CONTEXTS) {
+        tracing::warn!("{more} Dockerfiles more than are named below would take the credential into an image");
+    }
+    for exposing in exposing.into_iter().take(MOST_CONTEXTS) {
         let is_clone = exposing.context.as_os_str().is_empty();
         let context = if is_clone { Path::new(".") } else { &exposing.context };
         let below = folder.strip_prefix(clone.join(&exposing.context)).unwrap_or(folder);

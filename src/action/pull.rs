@@ -10,7 +10,7 @@ use super::{Run, all};
 use crate::action::plan::{NoPlatform, Pulled, pulled};
 use crate::engine::{Engine, LocalImage};
 use crate::explain::failure::{Failure, Failures, Kind};
-use crate::input::{Destination, Pull};
+use crate::input::{Destination, Pull, WantedImage};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
 use crate::registry::manifest::{Content, Descriptor};
@@ -29,10 +29,18 @@ const MOST_NAMES: usize = 6;
 /// How long the daemon pulls before it is worth a request to know how much it is.
 const BEFORE_ASKING: Duration = Duration::from_secs(5);
 
+/// An image that is in its registry.
+pub(super) struct Found {
+    pub(super) number: usize,
+    pub(super) wanted: WantedImage,
+    pub(super) remote: Remote,
+    pub(super) manifest: Manifest,
+}
+
 /// An image that is there to be pulled.
 struct Planned {
     number: usize,
-    image: Reference,
+    wanted: WantedImage,
     remote: Remote,
     digest: Digest,
     layers: Layers,
@@ -51,7 +59,8 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
         discovery::announce(discovered);
     }
     let start = Instant::now();
-    let found = find(run, &pull.images);
+    let wanted = pull.wanted();
+    let found = find(run, &wanted);
     let daemon = match &pull.to {
         Destination::Daemon(daemon) => daemon,
         Destination::Archive(to) => return save::run(run, pull, to, found.await?).await,
@@ -64,14 +73,14 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
         (Ok(_), Err(images)) => return Err(images),
         (Err(engine), Err(images)) => return Err(images.and(engine)),
     };
-    let planned = plan(run, pull, &engine, found).await?;
+    let planned = plan(run, &engine, found).await?;
     let what = match planned.as_slice() {
-        [only] => format!("`{}`", named(&only.image)),
+        [only] => format!("`{}`", named(&only.wanted.image)),
         several => count(several.len(), "image"),
     };
     let unknown: Vec<Unknown<'_>> = planned.iter().map(|_| run.progress.unknown()).collect();
     let moved = stream::iter(planned.into_iter().zip(unknown))
-        .map(|(planned, unknown)| bring(run, &engine, planned, unknown, pull.platform.as_ref()))
+        .map(|(planned, unknown)| bring(run, &engine, planned, unknown))
         .buffered(run.concurrency)
         .collect::<Vec<_>>();
     let brought = all(during(run, &what, moved).await)?;
@@ -120,35 +129,48 @@ fn named(image: &Reference) -> String {
 }
 
 /// Finds every image in its registry, several at a time.
-async fn find(run: &Run, images: &[Reference]) -> Result<Vec<(usize, Reference, Remote, Manifest)>, Failures> {
-    let reads = images.iter().enumerate().map(|(number, image)| async move {
-        let (remote, manifest) = run.session.read(image, Access::Pull).await?;
-        Ok::<_, Failure>((number, image.clone(), remote, manifest))
+async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, Failures> {
+    let reads = wanted.iter().enumerate().map(|(number, wanted)| async move {
+        match run.session.read(&wanted.image, Access::Pull).await {
+            Ok((remote, manifest)) => Ok(Some(Found {
+                number,
+                wanted: wanted.clone(),
+                remote,
+                manifest,
+            })),
+            Err(failure) if wanted.is_optional && failure.kind == Kind::NotFound => {
+                tracing::warn!("{failure}; a build only takes longer without it");
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
     });
-    all(stream::iter(reads).buffered(run.concurrency).collect().await)
+    let found: Vec<Option<Found>> = all(stream::iter(reads).buffered(run.concurrency).collect().await)?;
+    Ok(found.into_iter().flatten().collect())
 }
 
-async fn plan(
-    run: &Run,
-    pull: &Pull,
-    engine: &Engine,
-    found: Vec<(usize, Reference, Remote, Manifest)>,
-) -> Result<Vec<Planned>, Failures> {
-    let wanted = pull.platform.as_ref();
-    let plans = found.into_iter().map(|(number, image, remote, manifest)| async move {
-        let digest = digest_to_pull(run, engine, &image, &remote, &manifest, wanted).await?;
+async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Planned>, Failures> {
+    let plans = found.into_iter().map(|found| async move {
+        let Found {
+            number,
+            wanted,
+            remote,
+            manifest,
+        } = found;
+        let platform = wanted.platform.as_ref();
+        let digest = digest_to_pull(run, engine, &wanted.image, &remote, &manifest, platform).await?;
         run.met(&manifest, None);
         let layers = match manifest.content() {
             Ok(Content::Image { layers, .. }) => Layers::Known(layers),
             Ok(Content::Index(entries)) => {
-                let entry = manifest::entry_for(&entries, wanted.unwrap_or(engine.platform()));
+                let entry = manifest::entry_for(&entries, platform.unwrap_or(engine.platform()));
                 entry.map_or(Layers::Unknown, |entry| Layers::Of(entry.digest.clone()))
             }
             Ok(Content::Other(_)) | Err(_) => Layers::Unknown,
         };
         Ok::<_, Failure>(Planned {
             number,
-            image,
+            wanted,
             remote,
             digest,
             layers,
@@ -193,26 +215,29 @@ async fn digest_to_pull(
 }
 
 /// Has the daemon pull one image by its digest, then sets the tag.
-async fn bring(
-    run: &Run,
-    engine: &Engine,
-    planned: Planned,
-    unknown: Unknown<'_>,
-    wanted: Option<&Platform>,
-) -> Result<Brought, Failure> {
+async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_>) -> Result<Brought, Failure> {
     let Planned {
         number,
-        image,
+        wanted,
         remote,
         digest,
         layers,
     } = planned;
+    let WantedImage {
+        image,
+        platform,
+        is_tagged,
+        ..
+    } = wanted;
     let start = Instant::now();
     let by_digest = format!("{}@{digest}", image.repository);
     let name = named(&image);
     let mut told = Told::of(run, &name);
     let fits = |local: &LocalImage| {
-        local.is(&image.repository, &digest) && wanted.is_none_or(|wanted| local.platform.satisfies(wanted))
+        local.is(&image.repository, &digest)
+            && platform
+                .as_ref()
+                .is_none_or(|platform| local.platform.satisfies(platform))
     };
     let result = async {
         let there = engine.inspect(&by_digest).await?.filter(&fits);
@@ -248,7 +273,7 @@ async fn bring(
         let untagged = image
             .tag
             .as_ref()
-            .filter(|tag| !local.is_tagged(&image.repository, tag));
+            .filter(|tag| is_tagged && !local.is_tagged(&image.repository, tag));
         if let Some(tag) = untagged {
             engine.tag(&local.id, &image.repository, tag).await?;
         }
@@ -262,7 +287,7 @@ async fn bring(
         Err(_) => Outcome::Failed,
     };
     let page = run.journal.page(number, &remote);
-    let tag = image.tag.as_ref();
+    let tag = image.tag.as_ref().filter(|_| is_tagged);
     page.note((0, tag), outcome, Some(&digest), told.moved, start.elapsed());
     let (outcome, newly_tagged) = result?;
     match (outcome, newly_tagged) {

@@ -3,14 +3,14 @@
 use super::heartbeat::during;
 use super::journal::Outcome;
 use super::one_platform::root;
-use super::{Run, all};
+use super::{Run, all, pull};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer};
 use crate::explain::failure::{Failure, Failures};
 use crate::input::Pull;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, split};
+use crate::registry::Remote;
 use crate::registry::manifest::Descriptor;
-use crate::registry::{Manifest, Remote};
 use crate::text::bytes;
 use crate::text::count;
 use crate::transfer::download::Wanted;
@@ -28,17 +28,21 @@ struct Found {
     graph: Graph,
 }
 
-pub(super) async fn run(
-    run: &Run,
-    pull: &Pull,
-    to: &Location,
-    found: Vec<(usize, Reference, Remote, Manifest)>,
-) -> Result<String, Failures> {
+pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::Found>) -> Result<String, Failures> {
     let start = Instant::now();
-    let wanted = wanted_platform(pull, to);
-    let graphs = found.into_iter().map(|(_, image, remote, manifest)| async {
+    // An archive has one image under a name.
+    let found = found.into_iter().filter(|found| found.wanted.is_tagged);
+    let graphs = found.map(|found| async {
+        let pull::Found {
+            wanted,
+            remote,
+            manifest,
+            ..
+        } = found;
+        let platform = wanted_platform(pull, wanted.platform, to);
+        let image = wanted.image;
         let origin = Origin::Registry(remote.clone());
-        let root = root(run, &image.to_string(), &origin, manifest, wanted.as_ref()).await?;
+        let root = root(run, &image.to_string(), &origin, manifest, platform.as_ref()).await?;
         let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
         run.met(&graph.root, Some(graph.size()));
         Ok::<_, Failure>(Found { image, remote, graph })
@@ -61,12 +65,15 @@ pub(super) async fn run(
     ))
 }
 
-/// A `docker-archive:` holds one platform an image: the machine's own if none is named.
-fn wanted_platform(pull: &Pull, to: &Location) -> Option<Platform> {
+/// A `docker-archive:` holds one platform an image: the one that the clone's files take it for, else the machine's own if none
+/// is named. Others hold all, unless `PLATFORM` says that one is enough.
+fn wanted_platform(pull: &Pull, platform: Option<Platform>, to: &Location) -> Option<Platform> {
     let own = || Platform::new(std::env::consts::OS, std::env::consts::ARCH, None);
-    pull.platform
-        .clone()
-        .or_else(|| (to.transport == Transport::DockerArchive).then(own))
+    match (to.transport, &pull.platform) {
+        (Transport::DockerArchive, _) => Some(platform.unwrap_or_else(own)),
+        (_, Some(_)) => platform,
+        (_, None) => None,
+    }
 }
 
 /// What was fetched.

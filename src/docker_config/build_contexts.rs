@@ -29,9 +29,11 @@ pub fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
     if !folder.starts_with(&clone) {
         return Vec::new();
     }
-    let mut found: Vec<Exposing> = walk(&clone, &Budget::new(), dockerfile::is_name)
+    let budget = Budget::new();
+    let mut found: Vec<Exposing> = walk(&clone, &budget, dockerfile::is_name)
         .files
         .into_iter()
+        .take_while(|_| budget.has_time())
         .filter_map(|dockerfile| {
             let dockerfile = clone.join(dockerfile);
             let own = dockerfile.parent().unwrap_or(&clone);

@@ -227,6 +227,53 @@ impl Action {
     }
 }
 
+/// An image to pull.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedImage {
+    /// Its name.
+    pub image: Reference,
+    /// Which platform, if not the daemon's, or all.
+    pub platform: Option<Platform>,
+    /// Whether its tag is to be set: of several platforms of one tag, a daemon keeps one under it.
+    pub is_tagged: bool,
+    /// Whether nothing fails without it.
+    pub is_optional: bool,
+}
+
+impl Pull {
+    /// The images, each once for each platform: the one that a file of the clone takes goes before `PLATFORM`.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<WantedImage> {
+        let Some(discovered) = &self.discovered else {
+            let images = self.images.iter().map(|image| WantedImage {
+                image: image.clone(),
+                platform: self.platform.clone(),
+                is_tagged: true,
+                is_optional: false,
+            });
+            return images.collect();
+        };
+        let mut wanted: Vec<WantedImage> = Vec::new();
+        for found in &discovered.images {
+            let is_own = found.platform.is_none();
+            let others = wanted.iter_mut().filter(|other| other.image == found.image);
+            let mut is_tagged = true;
+            for other in others {
+                // The daemon's own platform has the tag, else the first.
+                other.is_tagged &= !is_own;
+                is_tagged &= is_own;
+            }
+            wanted.push(WantedImage {
+                image: found.image.clone(),
+                platform: found.platform.clone().or_else(|| self.platform.clone()),
+                is_tagged,
+                is_optional: found.is_optional,
+            });
+        }
+        wanted
+    }
+}
+
 impl Check<'_> {
     /// What the action asks. `discovered` is what the clone names, where it was looked through.
     pub(super) fn action(&mut self, discovered: Option<Discovered>) -> Read<Action> {

@@ -13,7 +13,7 @@ mod selection;
 mod values;
 pub mod variables;
 
-pub use actions::{Action, ActionName, Login, NAMES, Pull, Retag};
+pub use actions::{Action, ActionName, Login, NAMES, Pull, Retag, WantedImage};
 pub use checkup::Checkup;
 pub use copy::{Copy, Item};
 pub(crate) use discovery::nothing;
@@ -25,6 +25,7 @@ use crate::clone::Discovered;
 use crate::credential::{Chosen, choose};
 use crate::input::variables::Variables;
 use crate::mistake::{Mistake, Mistakes};
+use crate::names::platform::Platform;
 use crate::names::{Host, Namespace};
 use crate::registry;
 use std::path::{Path, PathBuf};
@@ -166,6 +167,17 @@ pub struct Check<'a> {
     mistakes: Vec<Mistake>,
 }
 
+/// What is looked for in the clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// The clone, or the working folder.
+    pub clone: PathBuf,
+    /// What names mean.
+    pub namespace: Namespace,
+    /// `PLATFORM`: what is built for.
+    pub platform: Option<Platform>,
+}
+
 impl<'a> Check<'a> {
     /// Begins with what names mean. `working_folder` is where relative paths start.
     #[must_use]
@@ -189,12 +201,19 @@ impl<'a> Check<'a> {
         check
     }
 
-    /// The clone, if images are to be looked for in it, and what their names mean.
+    /// What to look for in the clone, if images are to be looked for in it.
     #[must_use]
-    pub fn search(&self) -> Option<(&Path, &Namespace)> {
+    pub fn search(&self) -> Option<Search> {
         let searches =
             matches!(self.action, Some(ActionName::Pull | ActionName::Check)) && self.variables.images.is_empty();
-        searches.then(|| (self.step.clone_or_working_folder(), &self.namespace))
+        // A mistake in it is told elsewhere; `check` does not use it.
+        let platform = self.variables.scalars.platform.as_deref();
+        let platform = platform.filter(|_| self.action == Some(ActionName::Pull));
+        searches.then(|| Search {
+            clone: self.step.clone_or_working_folder().to_owned(),
+            namespace: self.namespace.clone(),
+            platform: platform.and_then(|platform| Platform::parse(platform.trim()).ok()),
+        })
     }
 
     /// All the rest, with what [`Check::search`] led to.

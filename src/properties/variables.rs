@@ -1,7 +1,6 @@
 //! Environments, whatever is in them.
 
 use super::fits_in_the_log;
-use crate::clone;
 use crate::credential::Chosen;
 use crate::input::variables::Variables;
 use crate::input::{Action, Check, Checked, Outputs, Request};
@@ -44,7 +43,7 @@ pub fn variables(bytes: &[u8], folder: &Path) {
     let check = Check::begin(&variables, folder);
     let discovered = check
         .search()
-        .map(|(clone, namespace)| clone::images(clone, namespace, None));
+        .map(|search| crate::clone::images(&search.clone, &search.namespace, search.platform.as_ref()));
     let Checked { outputs, request, .. } = check.finish(discovered);
     match request {
         Err(mistakes) => {

@@ -133,13 +133,12 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Fo
     match found {
         Ok(found) => {
             let credential = by(found.source);
-            let named_in = named_in.map_or_else(String::new, |places| format!("; named in {places}"));
             let detail = format!(
-                "{}; {}; may be pulled {credential}{named_in}",
+                "{}; {}; may be pulled {credential}",
                 found.digest.short(),
                 words(&found.shape)
             );
-            Row::new("image", image.to_string(), Mark::Good, detail)
+            Row::new("image", image.to_string(), Mark::Good, detail).with_places(named_in)
         }
         Err(failure) => {
             let detail = match failure.kind {
@@ -149,13 +148,7 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Fo
                 Kind::Unreachable => "could not be asked for",
                 Kind::Variables | Kind::Other => "cannot be used",
             };
-            let named_in = named_in.map_or_else(String::new, |places| format!("; named in {places}"));
-            Row::failed(
-                "image",
-                image.to_string(),
-                format!("{detail}{named_in}"),
-                failure.clone(),
-            )
+            Row::failed("image", image.to_string(), detail, failure.clone()).with_places(named_in)
         }
     }
 }

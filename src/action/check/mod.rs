@@ -273,6 +273,10 @@ fn rows(run: &Run, checkup: &Checkup, answer: Option<&Answer>, seen: &Seen<'_>, 
     let mut looks = seen.looks.iter().peekable();
     while let Some(Look::Image { image, tried, .. }) = looks.next_if(|look| matches!(look, Look::Image { .. })) {
         rows.push(match tried {
+            Tried::Done(Err(failure)) if failure.kind == failure::Kind::NotFound && is_optional(checkup, image) => {
+                let detail = "is not there; a build only takes longer without it";
+                Row::new("image", image.to_string(), Mark::Warning, detail).with_places(places(checkup, image))
+            }
             Tried::Done(found) => image::row(image, places(checkup, image), found),
             Tried::Not(why) => Row::new("image", image.to_string(), Mark::Information, *why),
         });
@@ -314,6 +318,13 @@ fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
     };
     let detail = format!("answers in {took}; {answers}");
     Row::new("registry", registry.to_string(), Mark::Good, detail)
+}
+
+/// Whether the clone names an image only as one that makes a build faster.
+fn is_optional(checkup: &Checkup, image: &Reference) -> bool {
+    let images = checkup.discovered.iter().flat_map(|discovered| &discovered.images);
+    let mut named = images.filter(|found| found.image == *image).peekable();
+    named.peek().is_some() && named.all(|found| found.is_optional)
 }
 
 /// Where the clone names an image.

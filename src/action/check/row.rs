@@ -54,6 +54,8 @@ pub(super) struct Row {
     pub(super) detail: String,
     /// Of a failed row, what is said below the table.
     pub(super) failure: Option<Failure>,
+    /// Where the subject is named, to go behind what is said of it.
+    pub(super) named_in: String,
     /// What else is said below the table, with what to do about it.
     pub(super) warnings: Vec<(String, Option<String>)>,
 }
@@ -67,6 +69,7 @@ impl Row {
             mark,
             detail: detail.into(),
             failure: None,
+            named_in: String::new(),
             warnings: Vec::new(),
         }
     }
@@ -84,6 +87,15 @@ impl Row {
         }
     }
 
+    /// The same with where the clone names the subject.
+    pub(super) fn with_places(mut self, places: Option<String>) -> Self {
+        if let Some(places) = places {
+            self.named_in = format!("; named in {places}");
+            self.detail.push_str(&self.named_in);
+        }
+        self
+    }
+
     /// The same with more to say below the table.
     pub(super) fn with_warnings(self, warnings: Vec<(String, Option<String>)>) -> Self {
         Self { warnings, ..self }
@@ -97,7 +109,10 @@ impl Row {
             name: self.name,
             subject: self.subject.clone(),
             outcome: self.mark.word(),
-            detail: failure.map_or_else(|| self.detail.clone(), |failure| failure.message.clone()),
+            detail: failure.map_or_else(
+                || self.detail.clone(),
+                |failure| format!("{}{}", failure.message, self.named_in),
+            ),
             hint: failure
                 .and_then(|failure| failure.hint.clone())
                 .or_else(|| warning.and_then(|(_, hint)| hint.clone())),
@@ -194,6 +209,10 @@ mod tests {
     #[test]
     fn the_report_has_the_whole_message() {
         let failure = Failure::new(Kind::NotFound, "`x` is not there", "look again");
+        let named =
+            Row::failed("image", "x", "not there", failure.clone()).with_places(Some("Dockerfile:1".to_owned()));
+        assert_eq!(named.detail, "not there; named in Dockerfile:1");
+        assert_eq!(named.fact().detail, "`x` is not there; named in Dockerfile:1");
         let fact = Row::failed("image", "x", "not there", failure).fact();
         assert_eq!((fact.outcome, fact.detail.as_str()), ("failed", "`x` is not there"));
         assert_eq!(fact.hint.as_deref(), Some("look again"));

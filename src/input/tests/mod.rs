@@ -35,7 +35,7 @@ fn check_in(folder: &Path, pairs: &[(&str, &str)]) -> Checked {
     let check = Check::begin(&variables, folder);
     let discovered = check
         .search()
-        .map(|(clone, namespace)| crate::clone::images(clone, namespace, None));
+        .map(|search| crate::clone::images(&search.clone, &search.namespace, search.platform.as_ref()));
     check.finish(discovered)
 }
 

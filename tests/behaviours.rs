@@ -2,6 +2,7 @@
 //! action as a cell, with the exit status, the requests that it takes, and what is said.
 
 mod green;
+mod lists;
 mod looks;
 mod rights;
 

@@ -126,10 +126,10 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
         let tags = match &item.source {
             Selection::One(image) => return Ok(vec![(image.clone(), item.target.clone(), item.tags.clone())]),
             Selection::Matching(repository, pattern) => {
-                let tags = run.session.tags(repository).await?;
-                let mut fitting: Vec<Tag> = tags.into_iter().filter(|tag| pattern.fits(tag)).collect();
+                let mut fitting = run.session.tags(repository, |tag| pattern.fits(tag)).await?;
                 // Not every registry lists them in order, and all steps of a group must count alike.
                 fitting.sort_unstable();
+                fitting.dedup();
                 if fitting.is_empty() {
                     let message = format!("no tag of `{repository}` fits `{}`", pattern.as_str());
                     return Err(Failure::new(

@@ -60,7 +60,7 @@ impl Error {
     /// Whether the answer sounds like success and proves nothing.
     #[must_use]
     pub const fn is_unproven(&self) -> bool {
-        matches!(self.problem, Problem::Unproven { .. })
+        matches!(self.problem.cause(), Problem::Unproven { .. })
     }
 }
 
@@ -109,6 +109,11 @@ pub enum Problem {
     Unproven {
         /// HTTP status.
         status: u16,
+    },
+    /// A list that is longer than any is.
+    TooMany {
+        /// How much of it was read.
+        what: String,
     },
     /// An image of Docker's schema 1.
     Schema1 {
@@ -250,6 +255,7 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
             f,
             "{who} answered {during} with {status}, which does not say that it was done"
         ),
+        Problem::TooMany { what } => write!(f, "{who} gave more than {what} while {during}"),
         Problem::Schema1 { image } => write!(
             f,
             "`{image}` is an image of Docker's schema 1, which has no stable digest"

@@ -34,7 +34,7 @@ pub use blob::{BlobRead, Mount, Resumed, Upload};
 pub use body::Code;
 pub use error::{Error, Problem};
 pub use exchange::SignIn;
-pub use lists::fallback_tag;
+pub use lists::{Referrer, fallback_tag};
 pub use manifest::Manifest;
 pub use network::{Network, Settings};
 pub use party::Party;

@@ -25,6 +25,12 @@ impl Session {
         refusal::explain_part(error, &self.asked(remote, false))
     }
 
+    /// The failure that an error is of reading what was listed as referring to an image.
+    #[must_use]
+    pub fn explain_referrer(&self, error: &Error, remote: &Remote) -> Failure {
+        refusal::explain_referrer(error, &self.asked(remote, false))
+    }
+
     /// The failure that an error of the Docker daemon is, which may be a registry's refusal that it relays.
     pub async fn explain_relayed(&self, error: engine::Error, remote: &Remote, write: bool) -> Failure {
         let granted = remote.granted().await;

@@ -264,15 +264,15 @@ impl Session {
         Ok(None)
     }
 
-    /// The tags of a repository, all of them, with the first credential that it lets in.
+    /// The tags of a repository, all of them that fit, with the first credential that it lets in.
     ///
     /// # Errors
     /// Why none was, or why the tags cannot be listed.
-    pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, Failure> {
+    pub async fn tags(&self, repository: &Repository, fits: impl Fn(&Tag) -> bool) -> Result<Vec<Tag>, Failure> {
         let scopes = Scopes::of(repository, registry::Access::Pull);
         let mut refusals = Vec::new();
         for remote in self.candidates(repository, &scopes) {
-            match remote.all_tags().await {
+            match remote.all_tags(&fits).await {
                 Ok(tags) => return Ok(tags),
                 Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &remote, false)),
                 Err(error) => return Err(self.explain(&error, &remote, false)),

@@ -8,10 +8,9 @@ use super::origin::Origin;
 use super::{Destination, Mover};
 use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::manifest::{Content, Descriptor};
-use crate::registry::{Manifest, Remote, fallback_tag};
+use crate::registry::manifest::Content;
+use crate::registry::{Manifest, Referrer, Remote, fallback_tag};
 use bytes::Bytes;
-use serde_json::{Value, json};
 use std::collections::HashSet;
 
 /// What refers to what refers to an image is followed so far: a signature of an SBOM is two.
@@ -24,8 +23,8 @@ const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
 /// What belongs to an image, as its source has it.
 #[derive(Debug, Default)]
 pub struct Referrers {
-    /// Each subject that is referred to, with digests and descriptors of what refers to it.
-    listed: Vec<(Digest, Vec<(Digest, Value)>)>,
+    /// Each subject that is referred to, with what refers to it.
+    listed: Vec<(Digest, Vec<Referrer>)>,
     /// Cosign's tags, and what they point to.
     pub tags: Vec<(Tag, Manifest)>,
 }
@@ -47,11 +46,12 @@ impl Mover<'_> {
         let mut subjects = self.subjects(root, from).await?;
         let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
         let mut found = Referrers::default();
+        let mut by_tag = false;
         for _ in 0..DEEPEST {
             let mut next = Vec::new();
             for subject in subjects {
-                let listed = self.listed(&subject, from).await?;
-                next.extend(listed.iter().map(|(digest, _)| digest.clone()));
+                let listed = self.listed(&subject, from, &mut by_tag).await?;
+                next.extend(listed.iter().map(|referrer| referrer.digest.clone()));
                 for ending in COSIGN {
                     let Ok(tag) = Tag::parse(&format!("{}.{ending}", fallback_tag(&subject))) else {
                         continue;
@@ -108,20 +108,9 @@ impl Mover<'_> {
     }
 
     /// What refers to one digest, each once.
-    async fn listed(&self, subject: &Digest, from: &Remote) -> Result<Vec<(Digest, Value)>, Failure> {
-        let entries = from.referrers(subject).await;
-        let entries = entries.map_err(|error| self.session.explain(&error, from, false))?;
-        let mut listed: Vec<(Digest, Value)> = Vec::new();
-        for entry in entries {
-            let digest = entry.get("digest").and_then(Value::as_str);
-            let Some(digest) = digest.and_then(|text| Digest::parse(text).ok()) else {
-                continue;
-            };
-            if !listed.iter().any(|(known, _)| *known == digest) {
-                listed.push((digest, entry));
-            }
-        }
-        Ok(listed)
+    async fn listed(&self, subject: &Digest, from: &Remote, by_tag: &mut bool) -> Result<Vec<Referrer>, Failure> {
+        let listed = from.referrers(subject, by_tag).await;
+        listed.map_err(|error| self.session.explain(&error, from, false))
     }
 
     /// Brings what refers to an image to where that has gone, and lists it under the fallback tag where the target does not
@@ -132,28 +121,34 @@ impl Mover<'_> {
     pub async fn bring_referrers(&self, found: &Referrers, from: &Remote, to: &Destination) -> Result<(), Failure> {
         for (subject, listed) in &found.listed {
             let mut unknown = Vec::new();
-            for (digest, entry) in listed {
-                if !self.whole(digest, from, to).await? {
-                    unknown.push(entry.clone());
+            for referrer in listed {
+                if !self.whole(&referrer.digest, subject, from, to).await? {
+                    unknown.push(referrer);
                 }
             }
             if !unknown.is_empty() {
-                self.list_by_tag(subject, unknown, to).await?;
+                self.list_by_tag(subject, &unknown, to).await?;
             }
         }
         Ok(())
     }
 
     /// Copies one manifest with all below it; whether the target lists it among its subject's referrers by itself.
-    async fn whole(&self, digest: &Digest, from: &Remote, to: &Destination) -> Result<bool, Failure> {
+    async fn whole(&self, digest: &Digest, subject: &Digest, from: &Remote, to: &Destination) -> Result<bool, Failure> {
         let origin = Origin::Registry(from.clone());
-        let entry = Descriptor {
-            media_type: String::new(),
-            digest: digest.clone(),
-            size: 0,
-            platform: None,
-        };
-        let root = origin.manifest(&entry, self.session).await?;
+        let read = from.manifest(&Selector::Digest(digest.clone())).await;
+        let root = read.map_err(|error| self.session.explain_referrer(&error, from))?;
+        // What refers to another image would be attached to that one, in a registry that nobody asked to change.
+        if root.subject().ok().flatten().as_ref() != Some(subject) {
+            return Err(Failure::new(
+                Kind::Other,
+                format!(
+                    "`{}` lists {digest} as referring to {subject}, which it does not name as its `subject`",
+                    from.repository()
+                ),
+                "nothing of it was kept; the list is wrong, or means harm: leave `REFERRERS` out, or have the list mended",
+            ));
+        }
         let graph = Graph::of(&origin, root, self.session, self.concurrency).await?;
         self.bring(&graph, &origin, to).await?;
         let selector = Selector::Digest(digest.clone());
@@ -163,24 +158,36 @@ impl Mover<'_> {
             .subject_is_known)
     }
 
-    /// Adds entries to the index under the fallback tag; what stands there stays.
-    async fn list_by_tag(&self, subject: &Digest, entries: Vec<Value>, to: &Destination) -> Result<(), Failure> {
+    /// Adds descriptors to the index under the fallback tag; what stands there stays.
+    async fn list_by_tag(&self, subject: &Digest, referrers: &[&Referrer], to: &Destination) -> Result<(), Failure> {
         let remote = &to.remote;
         let explain = |error| self.session.explain(&error, remote, true);
-        let mut listed = remote.referrers_by_tag(subject).await.map_err(explain)?;
-        let before = listed.len();
-        for entry in entries {
-            if !listed.iter().any(|known| known.get("digest") == entry.get("digest")) {
-                listed.push(entry);
-            }
-        }
-        if listed.len() == before {
+        let listed = remote
+            .referrers_by_tag(subject)
+            .await
+            .map_err(explain)?
+            .unwrap_or_default();
+        let new: Vec<&Referrer> = referrers
+            .iter()
+            .copied()
+            .filter(|new| !listed.iter().any(|known| known.digest == new.digest))
+            .collect();
+        if new.is_empty() {
             return Ok(());
         }
         let media_type = "application/vnd.oci.image.index.v1+json";
-        let index = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": listed });
+        let entries: Vec<&str> = listed
+            .iter()
+            .chain(new)
+            .map(|referrer| referrer.descriptor.get())
+            .collect();
+        // The descriptors as they were listed: with all their annotations.
+        let index = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[{}]}}"#,
+            entries.join(",")
+        );
         let (Ok(manifest), Ok(tag)) = (
-            Manifest::new(Bytes::from(index.to_string()), Some(media_type)),
+            Manifest::new(Bytes::from(index), Some(media_type)),
             Tag::parse(&fallback_tag(subject)),
         ) else {
             // An index that we wrote is one, and so is its tag; if not, nothing was lost but the list.

@@ -20,6 +20,13 @@ pub(super) const LIMITED: &str = "the registry limits how much may be asked of i
 pub(super) const DAMAGED: &str = "the image is damaged in the registry: it names this as a part of itself, and the registry does not have it; \
                        have it built and pushed again";
 
+/// The advice where what refers to an image is listed, and gone.
+pub(super) const MISSING_REFERRER: &str = "the image is whole; the registry lists a signature, an SBOM or an attestation of it that it does not \
+                       have: attach it to the image anew, or leave `REFERRERS` out";
+
+/// The advice where a list does not end.
+pub(super) const TOO_MANY: &str = "no list needs that; the registry is at fault, or means harm";
+
 /// The advice for an image of Docker's schema 1.
 pub(super) const SCHEMA_1: &str = "push it again with a current Docker; registries no longer serve this form";
 

@@ -133,6 +133,7 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
             fact,
             "nothing was sent there; ask those who run the registry",
         ),
+        Problem::TooMany { .. } => Failure::new(Kind::Other, fact, hint::TOO_MANY),
         Problem::Schema1 { .. } => Failure::new(Kind::Other, fact, hint::SCHEMA_1),
         Problem::Protocol(_) | Problem::Unproven { .. } => Failure::new(
             Kind::Other,
@@ -173,6 +174,20 @@ pub fn explain_part(error: &Error, asked: &Asked<'_>) -> Failure {
             ..
         } if *code != Some(Code::NameUnknown) && words.as_str() != PAGE => Failure {
             hint: Some(hint::DAMAGED.to_owned()),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
+/// The failure of what is read because it was listed as referring to an image.
+#[must_use]
+pub fn explain_referrer(error: &Error, asked: &Asked<'_>) -> Failure {
+    let failure = explain(error, asked);
+    match &error.problem {
+        Problem::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
+            message: format!("a referrer is missing: {}", failure.message),
+            hint: Some(hint::MISSING_REFERRER.to_owned()),
             ..failure
         },
         _ => failure,

@@ -68,20 +68,20 @@ impl Shape {
     }
 }
 
-/// A manifest as it stands there, as far as it is looked at.
+/// A manifest as it stands there, as far as it is looked at; its descriptors as `D`.
 #[derive(Deserialize)]
-pub(super) struct Document {
+pub(super) struct Document<D> {
     #[serde(rename = "schemaVersion")]
     schema_version: Option<u64>,
     #[serde(rename = "mediaType")]
     pub(super) media_type: Option<String>,
-    pub(super) manifests: Option<Vec<RawDescriptor>>,
-    pub(super) config: Option<RawDescriptor>,
-    pub(super) layers: Option<Vec<RawDescriptor>>,
-    pub(super) blobs: Option<Vec<RawDescriptor>>,
+    pub(super) manifests: Option<Vec<D>>,
+    pub(super) config: Option<D>,
+    pub(super) layers: Option<Vec<D>>,
+    pub(super) blobs: Option<Vec<D>>,
     #[serde(rename = "fsLayers")]
     fs_layers: Option<IgnoredAny>,
-    pub(super) subject: Option<RawDescriptor>,
+    pub(super) subject: Option<D>,
 }
 
 #[derive(Deserialize)]
@@ -106,12 +106,12 @@ pub(super) struct PlatformFields {
 
 pub(super) type RawPlatform = Spelled<PlatformFields>;
 
-impl Document {
+impl<'de, D: Deserialize<'de>> Document<D> {
     /// Reads a document.
     ///
     /// # Errors
     /// What the JSON lacks.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(super) fn read(bytes: &'de [u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice::<Spelled<Self>>(bytes).map(|Spelled(document)| document)
     }
 
@@ -151,6 +151,14 @@ impl Document {
         }
     }
 
+    /// Whether it can be a list of referrers: an OCI index, and nothing besides. One of none may have `null` for its entries.
+    pub(super) fn is_oci_index(&self) -> bool {
+        let is_more =
+            self.config.is_some() || self.layers.is_some() || self.blobs.is_some() || self.fs_layers.is_some();
+        let own = self.media_type.as_deref();
+        self.schema_version == Some(2) && !is_more && own.is_none_or(|own| own == Shape::Index.usual_type())
+    }
+
     /// The media type, by what it came with and what it says itself: a known type of a manifest comes before any other, and
     /// the document's own before what is none.
     ///
@@ -185,7 +193,7 @@ trait Keys {
     const KEYS: &'static [&'static str];
 }
 
-impl Keys for Document {
+impl<D> Keys for Document<D> {
     const KEYS: &'static [&'static str] = &[
         "schemaVersion",
         "mediaType",

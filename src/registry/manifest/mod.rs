@@ -11,6 +11,7 @@ use crate::names::platform::Platform;
 use crate::text::Quoted;
 use bytes::Bytes;
 use document::{Document, PlatformFields, RawDescriptor, Shape, Spelled};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 
@@ -88,7 +89,7 @@ impl Manifest {
     /// # Errors
     /// They are no manifest, or one that may be read in more than one way.
     pub fn new(bytes: Bytes, content_type: Option<&str>) -> Result<Self, NotAManifest> {
-        let document = Document::read(&bytes)
+        let document = Document::<RawDescriptor>::read(&bytes)
             .map_err(|error| NotAManifest::Other(format!("the manifest is no JSON of its form ({})", said(&error))))?;
         let shape = document.shape().map_err(NotAManifest::Other)?;
         if shape == Shape::Schema1 {
@@ -136,7 +137,7 @@ impl Manifest {
         Ok(subject.map(|subject| subject.digest))
     }
 
-    fn document(&self) -> Result<Document, String> {
+    fn document(&self) -> Result<Document<RawDescriptor>, String> {
         Document::read(&self.bytes).map_err(|error| said(&error))
     }
 }
@@ -150,7 +151,21 @@ impl PlatformFields {
     }
 }
 
+/// Whether a document can be a list of referrers: an OCI index, and nothing besides.
+pub(super) fn is_index(bytes: &[u8]) -> bool {
+    Document::<IgnoredAny>::read(bytes).is_ok_and(|document| document.is_oci_index())
+}
+
 impl Descriptor {
+    /// Reads one that stands alone.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let raw: RawDescriptor = serde_json::from_str(text).map_err(|error| said(&error))?;
+        Self::checked(raw)
+    }
+
     /// Whether it points to an index.
     #[must_use]
     pub fn is_index(&self) -> bool {

@@ -349,7 +349,10 @@ fn blob(state: &State, package: &str, digest: &str, asked: &Asked) -> Answer {
 }
 
 fn tags(state: &State, package: &str, asked: &Asked) -> Answer {
-    let after = asked.query("last").unwrap_or_default();
+    let after = asked
+        .query("last")
+        .filter(|_| state.settings.heeds_last)
+        .unwrap_or_default();
     let all = state.storage.tags(package);
     let rest: Vec<&String> = all.iter().filter(|tag| tag.as_str() > after).collect();
     let limit = state.settings.page_limit;
@@ -361,8 +364,13 @@ fn tags(state: &State, package: &str, asked: &Asked) -> Answer {
     let answer = Answer::new(200).json(&json!({ "name": package, "tags": page }));
     match page.last() {
         Some(last) if page.len() < rest.len() => {
-            let next = format!("</v2/{package}/tags/list?last={last}&n={size}>; rel=\"next\"");
-            answer.header("Link", &next)
+            let next = format!("/v2/{package}/tags/list?last={last}&n={size}");
+            let links = state
+                .settings
+                .page_links
+                .iter()
+                .map(|link| link.replace("{next}", &next));
+            links.fold(answer, |answer, link| answer.header("Link", &link))
         }
         _ => answer,
     }

@@ -80,6 +80,10 @@ pub struct Settings {
     pub referrers: bool,
     /// At most so many tags on a page.
     pub page_limit: usize,
+    /// How the next page of tags is linked to; none where it is empty. `{next}` becomes the address.
+    pub page_links: Vec<String>,
+    /// Whether `last` of a list of tags is heeded.
+    pub heeds_last: bool,
     /// Whether `Location` of uploads is absolute.
     pub absolute_locations: bool,
     /// Whether `POST …/uploads/?digest=` takes the blob at once.
@@ -130,6 +134,8 @@ impl Default for Settings {
             makes_packages: false,
             referrers: false,
             page_limit: 100,
+            page_links: vec!["<{next}>; rel=\"next\"".to_owned()],
+            heeds_last: true,
             absolute_locations: true,
             single_post: false,
             mounts: true,

@@ -39,109 +39,91 @@ fn copy_all(tags: usize, change: impl FnOnce(&mut Settings)) -> (i32, usize, usi
     )
 }
 
+/// A way to page, and how many lists it takes.
+#[derive(Clone, Copy)]
+struct Paging {
+    what: &'static str,
+    tags: usize,
+    /// How the next page is linked to.
+    links: &'static [&'static str],
+    /// At most so many tags on a page.
+    limit: usize,
+    heeds_last: bool,
+    lists: usize,
+}
+
+const LINKED: &[&str] = &["<{next}>; rel=\"next\""];
+/// More than a page is asked to hold.
+const NO_LIMIT: usize = 10_000;
+
+const fn paging(what: &'static str, tags: usize, links: &'static [&'static str], limit: usize, lists: usize) -> Paging {
+    Paging {
+        what,
+        tags,
+        links,
+        limit,
+        heeds_last: true,
+        lists,
+    }
+}
+
+const fn deaf(paging: Paging) -> Paging {
+    Paging {
+        heeds_last: false,
+        ..paging
+    }
+}
+
+const PAGINGS: [Paging; 13] = [
+    paging("linked", 250, LINKED, 100, 3),
+    paging("linked, the last page is full", 200, LINKED, 100, 2),
+    paging(
+        "linked among others",
+        250,
+        &["</v2/>; rel=\"first\", <{next}>; title=\"a, b\"; rel=\"last next\", </x>; rel=prev"],
+        100,
+        3,
+    ),
+    paging(
+        "linked by the second header",
+        250,
+        &["</v2/>; rel=first", "<{next}>; rel=next"],
+        100,
+        3,
+    ),
+    paging("linked in other letters", 250, &["<{next}> ; REL = Next"], 100, 3),
+    paging("linked with a comma", 250, &["<{next}&x=a,b;c>; rel=next"], 100, 3),
+    paging("not linked, `n` is heeded", 1502, &[], NO_LIMIT, 2),
+    paging("not linked, the last page is full", 1000, &[], NO_LIMIT, 2),
+    paging("not linked, fewer than asked for", 250, &[], 100, 4),
+    deaf(paging("not linked, `last` is not heeded", 1502, &[], NO_LIMIT, 3)),
+    deaf(paging(
+        "not linked, `last` is not heeded, and that was all",
+        1000,
+        &[],
+        NO_LIMIT,
+        4,
+    )),
+    deaf(paging("not linked, neither `n` nor `last` is heeded", 60, &[], 60, 1)),
+    paging("few", 52, LINKED, 100, 1),
+];
+
 #[test]
 fn all_tags_are_found_however_a_registry_pages() {
-    fn links(settings: &mut Settings, links: &[&str]) {
-        settings.page_links = links.iter().map(|&link| link.to_owned()).collect();
-    }
-    // What there is, how it is paged, how many lists are read.
-    let rows: [(&str, usize, fn(&mut Settings), usize); 13] = [
-        ("linked", 250, |_| (), 3),
-        ("a last page that is full", 200, |_| (), 2),
-        (
-            "not linked, `n` is heeded",
-            1502,
-            |settings| {
-                settings.page_limit = 10_000;
-                links(settings, &[]);
-            },
-            2,
-        ),
-        (
-            "not linked, and the last page is full",
-            1000,
-            |settings| {
-                settings.page_limit = 10_000;
-                links(settings, &[]);
-            },
-            2,
-        ),
-        (
-            "not linked, fewer than asked for",
-            250,
-            |settings| links(settings, &[]),
-            4,
-        ),
-        (
-            "not linked, `last` is not heeded",
-            1502,
-            |settings| {
-                settings.page_limit = 10_000;
-                settings.heeds_last = false;
-                links(settings, &[]);
-            },
-            3,
-        ),
-        (
-            "not linked, `last` is not heeded, and that was all",
-            1000,
-            |settings| {
-                settings.page_limit = 10_000;
-                settings.heeds_last = false;
-                links(settings, &[]);
-            },
-            4,
-        ),
-        (
-            "not linked, neither `n` nor `last` is heeded",
-            60,
-            |settings| {
-                settings.page_limit = 60;
-                settings.heeds_last = false;
-                links(settings, &[]);
-            },
-            1,
-        ),
-        (
-            "linked among others",
-            250,
-            |settings| {
-                links(
-                    settings,
-                    &["</v2/>; rel=\"first\", <{next}>; title=\"a, b\"; rel=\"last next\", </x>; rel=prev"],
-                );
-            },
-            3,
-        ),
-        (
-            "linked by the second header",
-            250,
-            |settings| {
-                links(settings, &["</v2/>; rel=\"first\"", "<{next}>; rel=next"]);
-            },
-            3,
-        ),
-        (
-            "linked in other letters",
-            250,
-            |settings| links(settings, &["<{next}> ; REL = Next"]),
-            3,
-        ),
-        (
-            "linked with a comma",
-            250,
-            |settings| links(settings, &["<{next}&x=a,b;c>; rel=next"]),
-            3,
-        ),
-        ("few tags", 52, |_| (), 1),
-    ];
     let mut wrong = Vec::new();
-    for (what, tags, change, lists) in rows {
-        let (status, copied, read, said) = copy_all(tags, change);
-        let fitting = (0..tags).filter(|number| number % 100 == 49).count();
-        if (status, copied, read) != (0, fitting, lists) {
+    for paging in PAGINGS {
+        let (status, copied, lists, said) = copy_all(paging.tags, |settings| {
+            settings.page_links = paging.links.iter().map(|&link| link.to_owned()).collect();
+            settings.page_limit = paging.limit;
+            settings.heeds_last = paging.heeds_last;
+        });
+        let fitting = (0..paging.tags).filter(|number| number % 100 == 49).count();
+        if (status, copied, lists) != (0, fitting, paging.lists) {
+            let Paging {
+                what, lists: expected, ..
+            } = paging;
             wrong.push(format!(
-                "{what}: status {status}, {copied} of {fitting} tags, {read} lists (expected {lists})\n{said}"
+                "{what}: status {status}, {copied} of {fitting} tags, {lists} lists (expected {expected})\n{said}"
             ));
         }
     }
@@ -479,7 +461,7 @@ fn a_list_without_an_end_ends_with_an_error() {
         .says("gave more than 1000 manifests while listing what refers to");
     // Nothing of what was listed was copied before it was counted.
     assert!(
-        signed.target.requests().iter().all(|line| !line.starts_with("P")),
+        signed.target.requests().iter().all(|line| !line.starts_with('P')),
         "{:#?}",
         signed.target.requests()
     );

@@ -321,3 +321,61 @@ fn the_table_in_the_readme_is_a_real_one() {
     let shown = page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next());
     assert_eq!(same(&outcome.plain()), same(shown.expect("a block of text")));
 }
+
+/// What scripts do by hand is told with the line that replaces it, and fails nothing.
+#[test]
+fn lines_of_scripts_that_the_pipe_replaces_are_rows() {
+    let emulator = started(Setup::shop());
+    let host = emulator.host().to_owned();
+    let pipelines = format!(
+        "pipelines:\n  default:\n    - step:\n        script:\n          - REG={host}\n          - docker login $REG -u a -p $T\n          \
+         - docker pull $REG/shop/base:1\n          - docker tag api {host}/shop/api:2\n          - docker push {host}/shop/api:2\n          \
+         - docker pull node:20\n          - crane tag {host}/shop/api:1 latest\n"
+    );
+    let outcome = check(&emulator)
+        .api_token()
+        .var("IMAGES", "base:1")
+        .file("bitbucket-pipelines.yml", pipelines)
+        .run()
+        .succeeds();
+    let rows: Vec<String> = table(&outcome)
+        .into_iter()
+        .filter(|row| row.starts_with("– script "))
+        .collect();
+    let pipe = concat!(
+        "- {pipe: 'crgpipe/crg-pipe:",
+        env!("CARGO_PKG_VERSION"),
+        "', variables: "
+    );
+    let expected = [
+        ("6", "`docker login`: leave it out", "{ACTION: 'login'}}"),
+        ("7", "`docker pull` by hand", "{IMAGES: 'base:1'}}"),
+        (
+            "8",
+            "`docker tag`: leave it out",
+            "{ACTION: 'push', SOURCE: 'api', TARGET: 'api:2'}}",
+        ),
+        (
+            "9",
+            "`docker push` by hand",
+            &format!("{{ACTION: 'push', SOURCE: '{host}/shop/api:2'}}}}"),
+        ),
+        (
+            "11",
+            "`crane tag` by hand",
+            "{ACTION: 'retag', SOURCE: 'api:1', TAGS: 'latest'}}",
+        ),
+    ];
+    assert_eq!(rows.len(), expected.len(), "{rows:#?}");
+    for (row, (line, what, yaml)) in rows.iter().zip(expected) {
+        let begin = format!("– script bitbucket-pipelines.yml:{line} {what}");
+        assert!(
+            row.starts_with(&begin) && row.contains(pipe) && row.contains(yaml),
+            "{row}"
+        );
+    }
+    let report: serde_json::Value = serde_json::from_str(&outcome.file("report.json").unwrap()).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let scripts = checks.iter().filter(|check| check["name"] == "script");
+    assert_eq!(scripts.filter(|check| check["outcome"] == "information").count(), 5);
+}

@@ -95,7 +95,8 @@ impl Record {
 /// One row of `check`, as the report has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fact {
-    /// What kind of fact: `credential`, `scopes`, `expiry`, `registry`, `image`, `target` or `pipelines`.
+    /// What kind of fact: `credential`, `scopes`, `expiry`, `registry`, `image`, `target`, `pipelines` or
+    /// `script`.
     pub name: &'static str,
     /// What it is about.
     pub subject: String,

@@ -11,6 +11,7 @@ pub(crate) mod gitignore;
 pub(crate) mod ignore;
 mod meant;
 pub mod pipelines;
+pub(crate) mod scripts;
 pub(crate) mod walk;
 mod yaml;
 

@@ -3,9 +3,11 @@
 
 use super::super::discovery::MOST_PASSED_OVER;
 use super::row::{Mark, Row};
-use crate::clone::pipelines::{FILE, Finding, Problem};
-use crate::clone::{Discovered, PassedOver};
+use crate::clone::pipelines::{FILE, Finding, LookedOver, Problem};
+use crate::clone::scripts::{ByHand, Instead};
+use crate::clone::{Discovered, PassedOver, Place};
 use crate::explain::failure::{Failure, Kind};
+use crate::text::Quoted;
 
 /// Of images that are looked for in Dockerfiles and compose files: what may name more of them. `nothing` is what to say
 /// where there is none.
@@ -47,7 +49,7 @@ pub(super) fn discovery(discovered: &Discovered, nothing: &str) -> Vec<Row> {
 }
 
 /// `bitbucket-pipelines.yml`: `None` if there is no such file.
-pub(super) fn pipelines(looked_over: Option<Result<Vec<Finding>, PassedOver>>) -> Vec<Row> {
+pub(super) fn pipelines(looked_over: Option<Result<LookedOver, PassedOver>>) -> Vec<Row> {
     match looked_over {
         None => vec![Row::new(
             "pipelines",
@@ -58,12 +60,42 @@ pub(super) fn pipelines(looked_over: Option<Result<Vec<Finding>, PassedOver>>) -
         Some(Err(PassedOver { place, problem })) => {
             vec![Row::new("pipelines", place.to_string(), Mark::Warning, problem)]
         }
-        Some(Ok(findings)) if findings.is_empty() => {
-            let detail = "no `image` of a step or service that cannot be pulled";
-            vec![Row::new("pipelines", FILE, Mark::Good, detail)]
+        Some(Ok(LookedOver { findings, by_hand })) => {
+            let mut rows: Vec<Row> = findings.iter().map(finding).collect();
+            if rows.is_empty() {
+                let detail = "no `image` of a step or service that cannot be pulled";
+                rows.push(Row::new("pipelines", FILE, Mark::Good, detail));
+            }
+            rows.extend(by_hand.iter().map(|(place, by_hand)| line_of_script(place, by_hand)));
+            rows
         }
-        Some(Ok(findings)) => findings.iter().map(finding).collect(),
     }
+}
+
+/// A line that works, and that the pipe could do: information, never a failure.
+fn line_of_script(place: &Place, by_hand: &ByHand) -> Row {
+    let command = by_hand.command;
+    let detail = match &by_hand.instead {
+        Instead::Pipe(entry) => format!("`{command}` by hand; the pipe does it: `{}`", entry.yaml()),
+        Instead::Before(entry) => format!(
+            "`{command}` pulls an image that needs a credential; put this line before it: `{}`",
+            entry.yaml()
+        ),
+        Instead::SignsIn(entry) => format!(
+            "`{command}`: leave it out, the pipe signs in by itself; if a later line needs Docker to sign in: `{}`",
+            entry.yaml()
+        ),
+        Instead::Renames(entry) => format!(
+            "`{command}`: leave it out, with the `docker push` after it; the pipe does both: `{}`",
+            entry.yaml()
+        ),
+    };
+    Row::new(
+        "script",
+        place.to_string(),
+        Mark::Information,
+        Quoted::new(&detail).to_string(),
+    )
 }
 
 /// What cannot work fails the run. A credential may also come from elsewhere than the file tells, so the rest is to be
@@ -135,13 +167,16 @@ mod tests {
             (Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"), Mark::Warning, None),
             (Problem::NoCredential, Mark::Warning, None),
         ] {
-            let rows = pipelines(Some(Ok(vec![found(problem)])));
+            let rows = pipelines(Some(Ok(LookedOver {
+                findings: vec![found(problem)],
+                ..LookedOver::default()
+            })));
             assert_eq!(marks(&rows), [("bitbucket-pipelines.yml:7", mark)]);
             assert_eq!(rows[0].failure.as_ref().map(|failure| failure.kind), kind);
             let hint = rows[0].fact().hint.expect("what to write instead");
             assert!(hint.contains("username: $ATLASSIAN_ACCOUNT_EMAIL") && hint.contains("a pipe cannot help here"));
         }
-        assert_eq!(marks(&pipelines(Some(Ok(vec![])))), [(FILE, Mark::Good)]);
+        assert_eq!(marks(&pipelines(Some(Ok(LookedOver::default())))), [(FILE, Mark::Good)]);
         assert_eq!(marks(&pipelines(None)), [(FILE, Mark::Information)]);
         let unread = PassedOver {
             place: place(FILE, 3),

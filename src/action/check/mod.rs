@@ -294,7 +294,7 @@ fn rows(run: &Run, checkup: &Checkup, answer: Option<&Answer>, seen: &Seen<'_>, 
     }
     let is_there = clone.join(pipelines::FILE).exists();
     rows.extend(files::pipelines(
-        is_there.then(|| pipelines::look_over(clone, registry)),
+        is_there.then(|| pipelines::look_over(clone, registry, run.step.workspace.as_deref())),
     ));
     rows
 }

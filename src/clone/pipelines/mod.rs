@@ -6,6 +6,7 @@ mod structure;
 pub use structure::{Contents, Image, Line, contents};
 
 use super::files::Unread;
+use super::scripts::{ByHand, Script};
 use super::yaml::BadYaml;
 use super::{PassedOver, Place, meant, walk};
 use crate::names::{BadReference, Host, Namespace, Reference, split_host, wrong_host};
@@ -85,11 +86,20 @@ impl Finding {
     }
 }
 
-/// What `bitbucket-pipelines.yml` of the clone says; nothing if there is none.
+/// What was found in a `bitbucket-pipelines.yml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LookedOver {
+    /// Images that will not work.
+    pub findings: Vec<Finding>,
+    /// Commands of scripts that the pipe can do.
+    pub(crate) by_hand: Vec<(Place, ByHand)>,
+}
+
+/// What `bitbucket-pipelines.yml` of the clone says; nothing if there is none. `workspace` is whose pipelines these are.
 ///
 /// # Errors
 /// Where and why it cannot be read.
-pub fn look_over(clone: &Path, registry: &Host) -> Result<Vec<Finding>, PassedOver> {
+pub fn look_over(clone: &Path, registry: &Host, workspace: Option<&str>) -> Result<LookedOver, PassedOver> {
     let unread = |line, problem| PassedOver {
         place: Place {
             file: PathBuf::from(FILE),
@@ -98,9 +108,14 @@ pub fn look_over(clone: &Path, registry: &Host) -> Result<Vec<Finding>, PassedOv
         problem,
     };
     match walk::read(&clone.join(FILE)) {
-        Ok(text) => findings(Path::new(FILE), &text, registry)
-            .map_err(|bad| unread(bad.line, Quoted::new(&bad.to_string()).to_string())),
-        Err(Unread::Absent) => Ok(Vec::new()),
+        Ok(text) => match contents(&text) {
+            Ok(contents) => Ok(LookedOver {
+                findings: of_images(Path::new(FILE), &contents.images, registry),
+                by_hand: by_hand(Path::new(FILE), &contents.script, registry, workspace),
+            }),
+            Err(bad) => Err(unread(bad.line, Quoted::new(&bad.to_string()).to_string())),
+        },
+        Err(Unread::Absent) => Ok(LookedOver::default()),
         Err(why) => Err(unread(None, why.to_string())),
     }
 }
@@ -111,9 +126,12 @@ pub fn look_over(clone: &Path, registry: &Host) -> Result<Vec<Finding>, PassedOv
 /// # Errors
 /// [`BadYaml`] with the line.
 pub fn findings(file: &Path, text: &str, registry: &Host) -> Result<Vec<Finding>, BadYaml> {
-    let contents = contents(text)?;
+    Ok(of_images(file, &contents(text)?.images, registry))
+}
+
+fn of_images(file: &Path, images: &[Image], registry: &Host) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    for image in &contents.images {
+    for image in images {
         let Some(problem) = problem(image, registry) else {
             continue;
         };
@@ -131,7 +149,33 @@ pub fn findings(file: &Path, text: &str, registry: &Host) -> Result<Vec<Finding>
         }
     }
     findings.sort_by(|one, other| one.place.cmp(&other.place));
-    Ok(findings)
+    findings
+}
+
+/// The commands in lines of scripts that the pipe can do. A line that ends with a backslash goes on in the next one.
+fn by_hand(file: &Path, lines: &[Line], registry: &Host, workspace: Option<&str>) -> Vec<(Place, ByHand)> {
+    let mut script = Script::new(registry, workspace);
+    let mut found = Vec::new();
+    let mut begun: Option<(usize, String)> = None;
+    for line in lines {
+        let (at, text) = match begun.take() {
+            Some((at, text)) => (at, format!("{text}\n{}", line.text)),
+            None => (line.line, line.text.clone()),
+        };
+        if text.ends_with('\\') {
+            begun = Some((at, text));
+            continue;
+        }
+        let places = script.by_hand(&text).into_iter().map(|by_hand| {
+            let place = Place {
+                file: file.to_owned(),
+                line: Some(at + by_hand.line),
+            };
+            (place, by_hand)
+        });
+        found.extend(places.take(MOST_FINDINGS.saturating_sub(found.len())));
+    }
+    found
 }
 
 /// What Git's own documentation gives as username for API tokens.

@@ -157,7 +157,7 @@ fn messages_say_what_to_write() {
 #[test]
 fn the_clones_file_is_looked_over() {
     let clone = tempfile::tempdir().unwrap();
-    let look = || look_over(clone.path(), &Host::bitbucket());
+    let look = || look_over(clone.path(), &Host::bitbucket(), None).map(|found| found.findings);
     assert_eq!(look(), Ok(Vec::new()));
     std::fs::write(clone.path().join(FILE), "image: crg.apkg.io/shop/base:1\n").unwrap();
     assert_eq!(look().unwrap()[0].place.to_string(), "bitbucket-pipelines.yml:1");
@@ -175,4 +175,36 @@ proptest! {
         let _ = findings(Path::new(FILE), &text, &Host::bitbucket());
         let _ = findings(Path::new(FILE), &format!("image: crg.apkg.io/{image}\n"), &Host::bitbucket());
     }
+}
+
+#[test]
+fn commands_of_scripts_have_their_lines() {
+    let text = "\
+pipelines:
+  default:
+    - step:
+        script:
+          - export REG=crg.apkg.io
+          - docker login $REG
+          - |
+            docker build -t $REG/shop/api:1 .
+            docker push \\
+              $REG/shop/api:1
+          - pipe: crgpipe/crg-pipe:0.1.0
+";
+    let clone = tempfile::tempdir().unwrap();
+    std::fs::write(clone.path().join(FILE), text).unwrap();
+    let found = look_over(clone.path(), &Host::bitbucket(), Some("shop")).unwrap();
+    let found: Vec<(String, &str)> = found
+        .by_hand
+        .iter()
+        .map(|(place, by_hand)| (place.to_string(), by_hand.command))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("bitbucket-pipelines.yml:6".to_owned(), "docker login"),
+            ("bitbucket-pipelines.yml:9".to_owned(), "docker push"),
+        ]
+    );
 }

@@ -135,8 +135,8 @@ impl Insights {
         let Some(clone) = &self.commit.clone_folder else {
             return Vec::new();
         };
-        match pipelines::look_over(clone, registry) {
-            Ok(findings) => annotations(&findings),
+        match pipelines::look_over(clone, registry, None) {
+            Ok(looked_over) => annotations(&looked_over.findings),
             Err(unread) => {
                 tracing::info!("{unread}");
                 Vec::new()

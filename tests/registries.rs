@@ -260,3 +260,32 @@ fn passwords_over_plain_http_on_loopback() {
         .says("404 MANIFEST_UNKNOWN")
         .says("tags that are there: `");
 }
+
+/// What `make cross` runs for other machines: each action that moves or names an image without a daemon, over TLS.
+#[test]
+fn every_action_without_a_daemon() {
+    let version = Pipe::called_with(&["--version"]).run().succeeds();
+    assert_eq!(version.last_line(), concat!("crg-pipe ", env!("CARGO_PKG_VERSION")));
+
+    let registry = Distribution::setup().htpasswd(EMAIL).tls(Authority::shared()).start();
+    let host = registry.host();
+    let skopeo = writer(&registry, Distribution::PASSWORD);
+    let image = Image::multi("registries without a daemon");
+    skopeo.push(&image, &format!("{host}/shop/base:1")).succeeds();
+    let folder = tempfile::tempdir().unwrap();
+    let layout = format!("oci:{}", folder.path().join("images").display());
+    let run = |action, variables: &[(&str, &str)]| {
+        let start = by_password(pipe(&registry, action)).patience(120);
+        let set = |pipe: Pipe<'static>, &(name, value): &(&str, &str)| pipe.var(name, value);
+        variables.iter().fold(start, set).run().succeeds()
+    };
+    run("check", &[("IMAGES", "base:1")]);
+    run("retag", &[("SOURCE", "base:1"), ("TAGS", "2")]);
+    run("pull", &[("IMAGES", "base:2"), ("TO", &layout)]);
+    run("copy", &[("SOURCE", "base:2"), ("TARGET", "copied:3")]);
+    run("push", &[("SOURCE", &format!("{layout}:2")), ("TARGET", "pushed:4")]);
+    for name in ["base:2", "copied:3", "pushed:4"] {
+        let read = skopeo.raw(&format!("{host}/shop/{name}")).succeeds();
+        assert_eq!(read.as_bytes(), image.bytes(), "{name}");
+    }
+}

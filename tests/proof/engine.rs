@@ -83,19 +83,20 @@ fn refusals_reach_the_user(engine: &'static Engine) {
     let [missing, fixed, api, base] = ["nothing:1", "base:v1", "api:1", "base:2"].map(name);
     let archive = image.docker_archive(&[&missing, &fixed, &api, &base]);
     docker.engine.docker_reading(&["load"], &archive).succeeds();
-    // containerd passes on the status alone.
-    let says = |words: &'static str, status: &'static str| match engine.kind() {
+    let relays_words = engine.relays_words();
+    let says = |words: &'static str, status: &'static str| if relays_words { words } else { status };
+    let pulling = |words: &'static str, status: &'static str| match engine.kind() {
         Kind::Containerd => status,
         _ => words,
     };
     let unknown = says("nothing does not exist in this workspace", "404 Not Found");
     docker.fails_with(&["push", &missing], unknown);
-    docker.fails_with(&["pull", &missing], says(unknown, "not found"));
-    docker.fails_with(&["pull", &name("api:none")], says("manifest unknown", "not found"));
+    docker.fails_with(&["pull", &missing], pulling(unknown, "not found"));
+    docker.fails_with(&["pull", &name("api:none")], pulling("manifest unknown", "not found"));
     docker.fails_with(&["push", &fixed], says("is immutable", "400 Bad Request"));
     let reader = Client::signed_in(engine, &emulator, "reader@example.com", &api_token("reader"));
     reader.fails_with(&["push", &base], says("denied", "403 Forbidden"));
-    reader.fails_with(&["pull", &api], says("denied", "403 Forbidden"));
+    reader.fails_with(&["pull", &api], pulling("denied", "403 Forbidden"));
     let wrong = ["login", "--username", Setup::EMAIL, "--password-stdin", emulator.host()];
     let wrong = docker.engine.docker_reading(&docker.with(&wrong), b"wrong");
     wrong.fails_with("unauthorized");

@@ -205,7 +205,7 @@ fn a_refusal_that_the_daemon_relays_has_the_same_advice(engine: &Engine) {
         .says("the registry refused access: pushing `")
         .says("the daemon's words: ")
         .says(if engine.relays_words() {
-            "denied: not for you"
+            "not for you"
         } else {
             ": 403 Forbidden"
         })

@@ -44,7 +44,18 @@ impl<'a> Pipe<'a> {
     /// A fresh clone folder, which is the working folder too and `BITBUCKET_CLONE_DIR`. The only other variables are
     /// a proxy that refuses, so that no test reaches a network beyond this machine.
     pub fn new() -> Self {
-        Self::of(&[env!("CARGO_BIN_EXE_crg-pipe")])
+        Self::called_with(&[])
+    }
+
+    /// The same with arguments for the binary.
+    pub fn called_with(arguments: &[&str]) -> Self {
+        let program = program();
+        let words: Vec<&str> = program
+            .iter()
+            .map(String::as_str)
+            .chain(arguments.iter().copied())
+            .collect();
+        Self::of(&words)
     }
 
     /// Another program with its arguments in place of the binary: for a proof of this runner, or a wrapped binary.
@@ -275,6 +286,14 @@ impl<'a> Pipe<'a> {
             files,
             pipe: self,
         }
+    }
+}
+
+/// The binary that Cargo has built for the tests, or the words of `CRG_PIPE`: one of another machine, with its emulator.
+fn program() -> Vec<String> {
+    match std::env::var("CRG_PIPE") {
+        Ok(words) => words.split_whitespace().map(str::to_owned).collect(),
+        Err(_) => vec![env!("CARGO_BIN_EXE_crg-pipe").to_owned()],
     }
 }
 

@@ -87,19 +87,26 @@ impl Engine {
         }
     }
 
+    fn version(&self) -> String {
+        let version = self.docker(&["version", "--format", "{{.Server.Version}}"]);
+        version.succeeds().trim().to_owned()
+    }
+
     /// Which engine it is, of which version, for a page.
     pub fn described(&self) -> String {
-        let version = self.docker(&["version", "--format", "{{.Server.Version}}"]).succeeds();
+        let version = self.version();
         match self.kind {
-            Kind::Classic => format!("Docker Engine {}", version.trim()),
-            Kind::Containerd => format!("Docker Engine {} with the image store of containerd", version.trim()),
-            Kind::Podman => format!("podman {}", version.trim()),
+            Kind::Classic => format!("Docker Engine {version}"),
+            Kind::Containerd => format!("Docker Engine {version} with the image store of containerd"),
+            Kind::Podman => format!("podman {version}"),
         }
     }
 
-    /// Whether what a registry says of a refusal reaches who asked: containerd's store had its status alone before Docker 29.
+    /// Whether what a registry says of a refusal reaches who asked: containerd's store passed on the status alone before
+    /// Docker 28.
     pub fn relays_words(&self) -> bool {
         self.kind != Kind::Containerd
+            || self.version().split('.').next().and_then(|major| major.parse().ok()) >= Some(28)
     }
 
     /// Runs until it answers.

@@ -6,6 +6,8 @@ use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::{Pipe, Running};
 use crate::support::skopeo::write_layout;
 
+on_docker!(bytes_count_while_the_daemon_moves_them);
+
 /// Bytes of the layer: more than two kernels hold of what a registry no longer takes.
 const LAYER: usize = 24 << 20;
 /// So many of them come through.
@@ -65,17 +67,11 @@ fn bytes_count_while_they_move_in_every_action() {
     let archive = image.docker_archive(&["web:progress"]);
     let layout = tempfile::tempdir().unwrap();
     write_layout(layout.path(), &image);
-    Engine::classic().docker_reading(&["load"], &archive).succeeds();
     let whole = Emulator::start(Setup::shop());
     whole.put_image("shop/base", "1", &image);
 
-    let targets: Vec<Emulator> = (0..4).map(|_| stalling()).collect();
-    // The daemon has the layers of the other one.
-    let unknown = ImageBuilder::new("progress of a pull")
-        .docker()
-        .layers(1, LAYER)
-        .build();
-    let sources = [sending(&image), sending(&unknown)];
+    let targets: Vec<Emulator> = (0..3).map(|_| stalling()).collect();
+    let source = sending(&image);
     let from = format!("{}/shop/base:1", whole.host());
     let copy = pipe(&targets[0], "copy", &from)
         .var("SOURCE_USERNAME", Setup::EMAIL)
@@ -88,27 +84,46 @@ fn bytes_count_while_they_move_in_every_action() {
         .file("image.tar", &archive)
         .var("TARGET", "web:1")
         .start();
-    let from_daemon = pipe(&targets[3], "push", "web:progress")
-        .engine(Engine::classic())
-        .start();
-    let pull = |source| {
-        Pipe::new()
-            .workspace("shop")
-            .registry(source)
-            .api_token()
-            .var("IMAGES", "base:1")
-    };
-    let to_file = pull(&sources[0]).var("TO", "oci-archive:image.tar").start();
-    let to_daemon = pull(&sources[1]).engine(Engine::classic()).start();
+    let to_file = pull(&source).var("TO", "oci-archive:image.tar").start();
 
-    for (name, running, knows_total) in [
+    assert_told([
         ("copy", copy, true),
         ("push of a layout", whole_layers, true),
         ("push of plain layers", plain_layers, false),
-        ("push from the daemon", from_daemon, false),
         ("pull to a file", to_file, true),
+    ]);
+}
+
+fn bytes_count_while_the_daemon_moves_them(engine: &Engine) {
+    let image = ImageBuilder::new("progress").docker().layers(1, LAYER).build();
+    let archive = image.docker_archive(&["web:progress"]);
+    engine.docker_reading(&["load"], &archive).succeeds();
+    let target = stalling();
+    let from_daemon = pipe(&target, "push", "web:progress").engine(engine).start();
+    // Its layers the daemon has not.
+    let unknown = ImageBuilder::new("progress of a pull")
+        .docker()
+        .layers(1, LAYER)
+        .build();
+    let source = sending(&unknown);
+    let to_daemon = pull(&source).engine(engine).start();
+    assert_told([
+        ("push from the daemon", from_daemon, false),
         ("pull to the daemon", to_daemon, true),
-    ] {
+    ]);
+}
+
+fn pull(source: &Emulator) -> Pipe<'_> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(source)
+        .api_token()
+        .var("IMAGES", "base:1")
+}
+
+/// Each says what has moved, and the total where the pipe knows it.
+fn assert_told<'a>(runs: impl IntoIterator<Item = (&'static str, Running<'a>, bool)>) {
+    for (name, running, knows_total) in runs {
         let (moved, total) = so_far(running);
         let most = total.unwrap_or(26.0);
         // A daemon tells less than it has.

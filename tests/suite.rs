@@ -4,11 +4,13 @@
 
 /// A test of a function that takes an engine, for each of these: `function::engine` is its name.
 macro_rules! tests {
-    ($test:ident: $($engine:ident)+) => {
+    ($test:ident: $($engine:ident = $kind:ident),+) => {
         mod $test {
+            use crate::support::engine::{Engine, Kind};
+
             $(#[test]
             fn $engine() {
-                super::$test(crate::support::engine::Engine::$engine());
+                super::$test(Engine::shared(Kind::$kind));
             })+
         }
     };
@@ -16,12 +18,12 @@ macro_rules! tests {
 
 /// Tests of functions that take an engine, for both image stores of Docker.
 macro_rules! on_docker {
-    ($($test:ident),+ $(,)?) => { $(tests!($test: classic containerd);)+ };
+    ($($test:ident),+ $(,)?) => { $(tests!($test: classic = Classic, containerd = Containerd);)+ };
 }
 
 /// The same for podman too, which has no network for a step's containers.
 macro_rules! on_each_engine {
-    ($($test:ident),+ $(,)?) => { $(tests!($test: classic containerd podman);)+ };
+    ($($test:ident),+ $(,)?) => { $(tests!($test: classic = Classic, containerd = Containerd, podman = Podman);)+ };
 }
 
 mod archives;

@@ -2,7 +2,7 @@
 //! order gives of several.
 
 use crate::support::emulator::{Answer, Emulator, Setup, on};
-use crate::support::engine::Engine;
+use crate::support::engine::{Engine, Kind};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
@@ -13,7 +13,7 @@ use crate::support::skopeo::write_layout;
 enum By {
     Retag,
     /// `push`: the daemon sets one tag, the pipe the others.
-    Daemon,
+    Daemon(Kind),
     /// `push` of a manifest that the layout has.
     Layout,
     /// `push` of layers that are compressed on the way.
@@ -24,9 +24,11 @@ enum By {
     Stream,
 }
 
-const ALL: [By; 6] = [
+const ALL: [By; 8] = [
     By::Retag,
-    By::Daemon,
+    By::Daemon(Kind::Classic),
+    By::Daemon(Kind::Containerd),
+    By::Daemon(Kind::Podman),
     By::Layout,
     By::PlainLayers,
     By::Mount,
@@ -90,7 +92,7 @@ fn wrong() -> Answer {
 
 fn rows() -> Vec<Row> {
     // The daemon tries an upload that a fault ends again for over a minute; and what it pushes it checks itself.
-    let ours = |by| by != By::Daemon;
+    let ours = |by| !matches!(by, By::Daemon(_));
     vec![
         Row {
             name: "two are immutable",
@@ -209,10 +211,11 @@ fn run(by: By, row: &Row) {
             registry.put_image("shop/base", "1", &image);
             pipe.var("ACTION", "retag").var("SOURCE", "base:1")
         }
-        By::Daemon => {
+        By::Daemon(kind) => {
+            let engine = Engine::shared(kind);
             let archive = image.docker_archive(&["web:tagging"]);
-            Engine::classic().docker_reading(&["load"], &archive).succeeds();
-            let pipe = pipe.engine(Engine::classic()).var("ACTION", "push");
+            engine.docker_reading(&["load"], &archive).succeeds();
+            let pipe = pipe.engine(engine).var("ACTION", "push");
             pipe.var("SOURCE", "web:tagging")
         }
         By::Layout => {

@@ -7,7 +7,7 @@ use crate::support::image::Image;
 use crate::support::pki::Authority;
 
 // The store of containerd tries nothing again.
-tests!(a_layer_that_the_daemon_tries_again_is_told: classic);
+tests!(a_layer_that_the_daemon_tries_again_is_told: classic = Classic);
 on_each_engine!(
     a_pushed_tag_is_told_also_where_the_next_step_fails,
     a_missing_package_is_told_before_the_daemon_pushes,

@@ -43,21 +43,16 @@ impl Engine {
     /// images: each uses names of its own.
     ///
     /// [`Authority::shared`]: super::pki::Authority::shared
-    pub fn classic() -> &'static Self {
-        static SHARED: OnceLock<Engine> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(Kind::Classic))
-    }
-
-    /// The same with the image store of containerd.
-    pub fn containerd() -> &'static Self {
-        static SHARED: OnceLock<Engine> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(Kind::Containerd))
-    }
-
-    /// The same of podman.
-    pub fn podman() -> &'static Self {
-        static SHARED: OnceLock<Engine> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(Kind::Podman))
+    pub fn shared(kind: Kind) -> &'static Self {
+        static CLASSIC: OnceLock<Engine> = OnceLock::new();
+        static CONTAINERD: OnceLock<Engine> = OnceLock::new();
+        static PODMAN: OnceLock<Engine> = OnceLock::new();
+        let shared = match kind {
+            Kind::Classic => &CLASSIC,
+            Kind::Containerd => &CONTAINERD,
+            Kind::Podman => &PODMAN,
+        };
+        shared.get_or_init(|| Self::start(kind))
     }
 
     /// An engine of one's own.

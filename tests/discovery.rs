@@ -1,9 +1,12 @@
 //! `pull` without `IMAGES`: the images that the clone's own files name.
 
+mod peers;
+
 use crate::support::emulator::{Emulator, Setup};
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 use crate::support::skopeo::Skopeo;
+use std::time::Duration;
 
 fn pipe(emulator: &Emulator) -> Pipe<'_> {
     Pipe::new()
@@ -70,4 +73,77 @@ fn nothing_found_says_where_it_looked() {
         .no_connection()
         .says("was found in `Dockerfile`, `api/docker-compose.yml` (looked at in `")
         .says("passed over: Dockerfile:2: `$BASE`: `ARG BASE` has no default before the first `FROM`; write `IMAGES: ");
+}
+
+#[test]
+fn the_platform_that_a_file_takes_is_the_one_pulled() {
+    let emulator = Emulator::start(Setup::shop());
+    let host = emulator.host();
+    emulator.put_image("shop/base", "1", &Image::multi("discovery-platform"));
+    emulator.put_image("shop/api", "1", &Image::multi("discovery-api"));
+    let outcome = pipe(&emulator)
+        .file(
+            "Dockerfile",
+            format!("FROM --platform=linux/arm64 {host}/shop/base:1\n"),
+        )
+        .file(
+            "compose.yml",
+            format!("services: {{a: {{image: {host}/shop/api:1, platform: linux/arm64}}}}\n"),
+        )
+        .var("TO", "docker-archive:images.tar")
+        .run()
+        .succeeds()
+        .says(&format!(
+            "found `{host}/shop/base:1` in Dockerfile:1, for `linux/arm64`"
+        ));
+    for name in ["base", "api"] {
+        let archive = outcome.clone_folder().join("images.tar");
+        let reference = format!("docker-archive:{}:{host}/shop/{name}:1", archive.display());
+        let config = Skopeo::new().run(&["inspect", "--config", &reference]).succeeds();
+        assert!(config.contains("arm64"), "{config}");
+    }
+}
+
+#[test]
+fn a_source_of_cache_that_is_not_there_stops_nothing() {
+    let emulator = Emulator::start(Setup::shop());
+    let host = emulator.host();
+    emulator.put_image("shop/base", "1", &Image::small("discovery-cache"));
+    let compose = format!(
+        "services:\n  a:\n    build:\n      context: .\n      cache_from: ['{host}/shop/base:cache']\n  b: {{image: '{host}/shop/base:1'}}\n"
+    );
+    pipe(&emulator)
+        .file("compose.yml", &compose)
+        .run()
+        .succeeds()
+        .says("WARNING: `")
+        .says("a build only takes longer without it")
+        .says("1 image in ");
+    let outcome = pipe(&emulator)
+        .file("compose.yml", compose.replace("base:1", "base:none"))
+        .unset("TO")
+        .var("ACTION", "check")
+        .var("REPORT", "report.json")
+        .run()
+        .fails(4)
+        .says("is not there; a build only takes longer without it; named in compose.yml:5");
+    let report = std::fs::read_to_string(outcome.clone_folder().join("report.json")).unwrap();
+    assert!(report.contains("; named in compose.yml:6\""), "{report}");
+}
+
+/// Seconds of comparing rules with names, in a test's binary; a bound ends them, but a signal is heard before.
+#[test]
+fn a_signal_ends_the_looking() {
+    let emulator = Emulator::start(Setup::shop());
+    let mut pipe = pipe(&emulator).file(".gitignore", "*a*b*c*d*e*f*g*h*i*j*k*l\n".repeat(40_000));
+    for number in 0..40 {
+        pipe = pipe.file(&format!("{}{number}/x", "y".repeat(100)), "");
+    }
+    let running = pipe.start();
+    std::thread::sleep(Duration::from_millis(1500));
+    running
+        .signal("TERM")
+        .wait()
+        .fails(143)
+        .says("stopped by SIGTERM, nothing was changed");
 }

@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build image demo test faults fuzz bench lint advisories size tools reproducible sbom provenance release-check
+.PHONY: build image demo test cross faults fuzz bench lint advisories size tools reproducible sbom provenance release-check
 
 # dockerd and docker-registry live in folders that a plain user's PATH may lack.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -37,9 +37,22 @@ demo:
 ifneq ($(shell id -u),0)
 test: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
 endif
+# `make test ENGINE=/path/to/dockerd` runs the same tests on another Docker, with either image store.
 test: tools
 	$(MAKE) build TARGET=$(HOST)
 	cargo test --locked --no-fail-fast
+
+# The binary for a machine that this one is not, and what it does against a real registry, under an emulator of its processor.
+CROSS := aarch64-unknown-linux-gnu
+ifneq ($(shell id -u),0)
+cross: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
+endif
+cross: tools
+	.ci/tools cross
+	.ci/cross $(CROSS)
+	@ls -l target/$(CROSS)/release/crg-pipe
+	CRG_PIPE="$(if $(findstring aarch64,$(CROSS)),$(CURDIR)/.tools/cross/usr/bin/qemu-aarch64) $(CURDIR)/target/$(CROSS)/release/crg-pipe" \
+	  cargo test --locked --test suite -- --exact registries::every_action_without_a_daemon
 
 # The fuzz targets one after the other; what they learn stays in fuzz/corpus. `make fuzz FUZZ=archive FUZZ_SECONDS=60` runs one.
 FUZZ ?= $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))

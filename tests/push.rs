@@ -99,9 +99,9 @@ fn target_and_tag_follow_from_the_name_in_the_daemon(engine: &Engine) {
     assert_eq!(report["images"][0]["digest"], digest);
     assert_eq!(report["images"][0]["outcome"], "pushed");
     assert_eq!(report["images"][0]["credential"], "built-in");
-    // podman tells no amounts.
+    // podman tells no amounts, and the store of containerd none of so small a layer.
     let bytes = report["images"][0]["bytes"].as_u64().unwrap();
-    assert!(bytes > 0 || engine.kind() == Kind::Podman, "{report}");
+    assert!(bytes > 0 || engine.kind() != Kind::Classic, "{report}");
     let last = outcome.last_line();
     assert!(last.starts_with("✔ push: `api:push-defaults` → `"), "{last}");
     assert!(

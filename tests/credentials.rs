@@ -3,23 +3,10 @@
 use crate::support::emulator::{AccessTokenKind, Answer, Emulator, Setup, User, access_token, api_token, on};
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
+use crate::support::shop::{retag, stocked};
 
 fn shop() -> Emulator {
-    let emulator =
-        Emulator::start(Setup::shop().access_token(&access_token("ci"), AccessTokenKind::Repository, &["repository"]));
-    emulator.put_image("shop/base", "1", &Image::small("base"));
-    emulator.put_image("shop/api", "1", &Image::small("api"));
-    emulator
-}
-
-fn pipe(emulator: &Emulator) -> Pipe<'_> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .var("ACTION", "retag")
-        .var("SOURCE", "api:1")
-        .var("TAGS", "2")
-        .var("RETRIES", "0")
+    stocked(Setup::shop().access_token(&access_token("ci"), AccessTokenKind::Repository, &["repository"]))
 }
 
 #[test]
@@ -43,7 +30,7 @@ fn tokens_that_cannot_work_open_no_connection() {
         ("ada@example.com", "npm_abcdefghijklmnopqrstuvwxyz0123456789", "npm"),
         ("AWS", "eyJwYXlsb2FkIjoiYWJjZGVmZ2hpamtsbW5vcCJ9", "Amazon ECR"),
     ] {
-        let outcome = pipe(&emulator)
+        let outcome = retag(&emulator)
             .var("ATLASSIAN_ACCOUNT_EMAIL", username)
             .var("ATLASSIAN_API_TOKEN", token)
             .run()
@@ -59,7 +46,7 @@ fn tokens_that_cannot_work_open_no_connection() {
 fn the_built_in_credential_is_offered_where_it_is_there_and_then_serves() {
     let emulator = shop();
     let with_both = || {
-        pipe(&emulator)
+        retag(&emulator)
             .built_in()
             .var("ATLASSIAN_ACCOUNT_EMAIL", "x-token-auth")
             .var("ATLASSIAN_API_TOKEN", &access_token("ci"))
@@ -71,7 +58,7 @@ fn the_built_in_credential_is_offered_where_it_is_there_and_then_serves() {
 #[test]
 fn an_allowed_access_token_is_tried_and_the_registrys_own_refusal_told() {
     let emulator = shop();
-    pipe(&emulator)
+    retag(&emulator)
         .var("ATLASSIAN_ACCOUNT_EMAIL", "ada@example.com")
         .var("ATLASSIAN_API_TOKEN", &access_token("ci"))
         .var("ALLOW_UNSUPPORTED_TOKEN", "true")
@@ -79,7 +66,7 @@ fn an_allowed_access_token_is_tried_and_the_registrys_own_refusal_told() {
         .fails(3)
         .says("WARNING: ")
         .says("401, “unauthorized”");
-    pipe(&emulator)
+    retag(&emulator)
         .var("ATLASSIAN_ACCOUNT_EMAIL", "ada@example.com")
         .var("ATLASSIAN_API_TOKEN", "ghp_abcdefghijklmnopqrstuvwxyz0123456789")
         .var("ALLOW_UNSUPPORTED_TOKEN", "true")
@@ -91,7 +78,7 @@ fn an_allowed_access_token_is_tried_and_the_registrys_own_refusal_told() {
 #[test]
 fn no_credential_at_all_says_which_lines_to_add() {
     let emulator = shop();
-    pipe(&emulator)
+    retag(&emulator)
         .env("BITBUCKET_PIPE_STORAGE_DIR", "/storage")
         .run()
         .fails(3)
@@ -117,14 +104,14 @@ fn a_strange_registry_gets_no_credential_unless_asked_for() {
 #[test]
 fn wrong_email_and_unknown_tokens_are_explained_by_the_refusal() {
     let emulator = shop();
-    pipe(&emulator)
+    retag(&emulator)
         .var("ATLASSIAN_ACCOUNT_EMAIL", "ada-username")
         .var("ATLASSIAN_API_TOKEN", &Setup::api_token())
         .run()
         .fails(3)
         .says("WARNING: ")
         .says("is not the email of the Atlassian account");
-    pipe(&emulator)
+    retag(&emulator)
         .built_in()
         .var("SOURCE", "base:1")
         .run()
@@ -160,20 +147,20 @@ fn all_mistakes_are_told_at_once() {
 #[test]
 fn a_token_about_to_expire_is_warned_of() {
     let emulator = shop();
-    pipe(&emulator)
+    retag(&emulator)
         .api_token()
         .var("TOKEN_EXPIRES_ON", "2020-01-01")
         .run()
         .succeeds()
         .says("WARNING: ")
         .says("2020-01-01");
-    pipe(&emulator)
+    retag(&emulator)
         .api_token()
         .var("TOKEN_EXPIRES_ON", "2999-01-01")
         .run()
         .succeeds()
         .never_says("WARNING");
-    pipe(&emulator)
+    retag(&emulator)
         .api_token()
         .var("TOKEN_EXPIRES_ON", "soon")
         .run()
@@ -184,7 +171,7 @@ fn a_token_about_to_expire_is_warned_of() {
 #[test]
 fn debug_shows_requests_and_no_secret() {
     let emulator = shop();
-    pipe(&emulator)
+    retag(&emulator)
         .built_in()
         .api_token()
         .var("DEBUG", "true")
@@ -254,7 +241,7 @@ fn a_variable_forges_no_line() {
 fn a_fault_of_the_registry_says_nothing_of_a_credential() {
     let layout = tempfile::tempdir().unwrap();
     let to = format!("oci:{}", layout.path().join("api").display());
-    let both = |emulator| pipe(emulator).built_in().api_token();
+    let both = |emulator| retag(emulator).built_in().api_token();
     let emulator = shop();
     both(&emulator)
         .var("ACTION", "pull")

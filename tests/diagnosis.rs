@@ -7,6 +7,7 @@ use crate::support::emulator::{
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
+use crate::support::shop::{self, stocked};
 
 const READ: &str = "read:package:bitbucket";
 const WRITE: &str = "write:package:bitbucket";
@@ -14,14 +15,7 @@ const GUESSES: &str = "one of these is the cause:";
 
 /// The workspace `shop` with this person, and `api.bitbucket.org` behind the proxy.
 fn shop(user: User) -> Emulator {
-    started(Setup::shop().user(user))
-}
-
-fn started(setup: Setup) -> Emulator {
-    let emulator = Emulator::start(setup.api(Authority::shared()));
-    emulator.put_image("shop/api", "1", &Image::small("api"));
-    emulator.put_image("shop/base", "1", &Image::small("base"));
-    emulator
+    stocked(Setup::shop().user(user).api(Authority::shared()))
 }
 
 fn ada(scopes: &[&str], role: Role) -> User {
@@ -31,26 +25,15 @@ fn ada(scopes: &[&str], role: Role) -> User {
 }
 
 fn retag(emulator: &Emulator) -> Pipe<'_> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .var("ACTION", "retag")
-        .var("SOURCE", "api:1")
-        .var("TAGS", "2")
-        .var("RETRIES", "0")
-        .var("DEBUG", "true")
-        .var("REPORT", "report.json")
+    told(shop::retag(emulator))
 }
 
 fn pull(emulator: &Emulator) -> Pipe<'_> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .var("IMAGES", "api:1")
-        .var("TO", "oci:images")
-        .var("RETRIES", "0")
-        .var("DEBUG", "true")
-        .var("REPORT", "report.json")
+    told(shop::pull(emulator, "api:1"))
+}
+
+fn told(pipe: Pipe<'_>) -> Pipe<'_> {
+    pipe.var("DEBUG", "true").var("REPORT", "report.json")
 }
 
 #[test]
@@ -221,7 +204,11 @@ fn an_allowed_access_token_is_named_by_its_kind() {
         (AccessTokenKind::Project, "a project access token"),
         (AccessTokenKind::Workspace, "a workspace access token"),
     ] {
-        let emulator = started(Setup::shop().access_token(&access_token("ci"), kind, &["repository:write"]));
+        let emulator = stocked(
+            Setup::shop()
+                .access_token(&access_token("ci"), kind, &["repository:write"])
+                .api(Authority::shared()),
+        );
         retag(&emulator)
             .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
             .var("ATLASSIAN_API_TOKEN", &access_token("ci"))
@@ -313,7 +300,11 @@ fn only_a_refused_api_token_is_asked_about_and_once_in_a_run() {
 fn the_token_of_another_registry_goes_only_there() {
     let authority = Authority::shared();
     let setup = Setup::shop().user(ada(&[], Role::None));
-    let emulator = started(setup.behind_proxy("registry.example.org", authority));
+    let emulator = stocked(
+        setup
+            .behind_proxy("registry.example.org", authority)
+            .api(Authority::shared()),
+    );
     retag(&emulator)
         .api_token()
         .var("CREDENTIAL", "api-token")
@@ -322,7 +313,7 @@ fn the_token_of_another_registry_goes_only_there() {
         .api_calls(0)
         .says(GUESSES);
     let other = Emulator::start(Setup::shop());
-    let target = started(Setup::shop());
+    let target = stocked(Setup::shop().api(Authority::shared()));
     Pipe::new()
         .workspace("shop")
         .registry(&target)

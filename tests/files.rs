@@ -1,9 +1,9 @@
 //! Files for the step where the step's folders are another user's, as in Pipelines: what the pipe says then, and that
 //! it says so before anything is done.
 
-use crate::support::emulator::{Emulator, Setup};
-use crate::support::image::Image;
+use crate::support::emulator::Emulator;
 use crate::support::pipe::Pipe;
+use crate::support::shop::shop;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
@@ -34,12 +34,6 @@ fn open<'a>(pipe: Pipe<'a>, below: &str, mode: u32) -> Pipe<'a> {
     let path = pipe.clone_folder().join(below);
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     pipe
-}
-
-fn shop() -> Emulator {
-    let emulator = Emulator::start(Setup::shop());
-    emulator.put_image("shop/base", "1", &Image::small("files"));
-    emulator
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::support::image::Image;
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
+use crate::support::shop;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -12,20 +13,9 @@ use serde_json::json;
 /// What would be a line of ours, and what would hide one.
 const FORGED: &str = "no\n\u{1b}[32m✔ pull: 1 image\u{1b}[0m\r\u{1b}[2K\u{7}\u{202e}INFO: done\u{2028}x";
 
-fn shop() -> Emulator {
-    let emulator = Emulator::start(Setup::shop());
-    emulator.put_image("shop/base", "1", &Image::small("hostile"));
-    emulator
-}
-
 fn pull(emulator: &Emulator) -> Pipe<'_> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
+    shop::pull(emulator, "base:1")
         .api_token()
-        .var("IMAGES", "base:1")
-        .var("TO", "oci:out")
-        .var("RETRIES", "0")
         .var("DEBUG", "true")
         .var("REPORT", "report.json")
 }
@@ -85,7 +75,7 @@ fn words_of_others_forge_no_line() {
             ),
         ),
     ] {
-        let emulator = shop();
+        let emulator = shop::shop();
         emulator.script(on(method, path).signed_in(), 100, answer.clone());
         let unsigned = matches!(answer.status, 401 | 307);
         if unsigned {
@@ -99,10 +89,10 @@ fn words_of_others_forge_no_line() {
 
 #[test]
 fn names_in_an_image_forge_no_line() {
-    let emulator = shop();
+    let emulator = shop::shop();
     let layer = json!({
         "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar",
-        "digest": Image::small("hostile").digest(),
+        "digest": Image::small("base").digest(),
         "size": 12,
         "urls": [FORGED],
         "annotations": { "org.opencontainers.image.title": FORGED },
@@ -129,7 +119,7 @@ fn a_credential_that_is_sent_back_is_hidden_wherever_its_text_is_cut() {
     let basic = STANDARD.encode(format!("{}:{}", Setup::EMAIL, Setup::api_token()));
     for before in [0, 200, 300, 340, 370, 385, 395, 399] {
         let padding = "x".repeat(before);
-        let emulator = shop();
+        let emulator = shop::shop();
         for echo in [&basic, &Setup::api_token()] {
             let message = format!("{padding}{echo} is not welcome");
             emulator.script(
@@ -145,7 +135,7 @@ fn a_credential_that_is_sent_back_is_hidden_wherever_its_text_is_cut() {
 #[test]
 fn a_token_of_the_realm_that_is_sent_back_is_hidden() {
     for before in [0, 380] {
-        let emulator = shop();
+        let emulator = shop::shop();
         let token = "a-bearer-token-that-nobody-else-may-see-0123456789";
         emulator.script(
             on("GET", "/token"),
@@ -165,7 +155,7 @@ fn a_token_of_the_realm_that_is_sent_back_is_hidden() {
 #[test]
 fn a_proxys_password_is_a_secret_too() {
     let emulator = Emulator::start(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared()));
-    emulator.put_image("shop/base", "1", &Image::small("hostile"));
+    emulator.put_image("shop/base", "1", &Image::small("base"));
     let (written, password) = ("open%2Fsesame%40proxy%2077", "open/sesame@proxy 77");
     let there = emulator.proxy().replace("http://", &format!("http://robot:{written}@"));
     let run = |proxy: &str| {
@@ -205,7 +195,7 @@ fn a_proxy_that_wants_a_password_is_named() {
 #[test]
 fn a_host_of_no_proxy_is_not_asked_of_the_proxy() {
     let emulator = Emulator::start(Setup::shop().behind_proxy("registry.invalid", Authority::shared()));
-    emulator.put_image("shop/base", "1", &Image::small("hostile"));
+    emulator.put_image("shop/base", "1", &Image::small("base"));
     let run = |exempt: &str| {
         let pipe = pull(&emulator).var("CREDENTIAL", "api-token").var("NO_PROXY", exempt);
         pipe.var("IMAGES", "registry.invalid/shop/base:1").run()
@@ -222,8 +212,8 @@ fn a_host_of_no_proxy_is_not_asked_of_the_proxy() {
 #[test]
 fn another_host_gets_no_credential_by_redirect_nor_by_its_own_challenge() {
     for status in [301, 302, 303, 307, 308] {
-        let (emulator, other) = (shop(), shop());
-        let base = Image::small("hostile");
+        let (emulator, other) = (shop::shop(), shop::shop());
+        let base = Image::small("base");
         let blob = base.blobs()[1].digest();
         let there = format!("{}/v2/shop/base/blobs/{blob}", other.origin());
         let redirect = Answer::new(status).header("Location", &there);
@@ -243,7 +233,7 @@ fn another_host_gets_no_credential_by_redirect_nor_by_its_own_challenge() {
         );
     }
     // A manifest is never fetched from elsewhere with the credential either.
-    let (emulator, other) = (shop(), shop());
+    let (emulator, other) = (shop::shop(), shop::shop());
     let there = format!("{}/v2/shop/base/manifests/1", other.origin());
     emulator.script(
         on("GET", "/manifests/1").signed_in(),
@@ -256,7 +246,7 @@ fn another_host_gets_no_credential_by_redirect_nor_by_its_own_challenge() {
 
 #[test]
 fn a_realm_that_may_not_have_the_credential_is_told_and_not_asked() {
-    let emulator = shop();
+    let emulator = shop::shop();
     for realm in [
         "http://example.com/token",
         "https://10.0.0.1/token",
@@ -294,7 +284,7 @@ fn no_address_leads_into_the_network_of_the_step() {
     ] {
         for (path, status, header, value) in named {
             let emulator = Emulator::start(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared()));
-            emulator.put_image("shop/base", "1", &Image::small("hostile"));
+            emulator.put_image("shop/base", "1", &Image::small("base"));
             let to = format!("https://{place}/secret/path?token=secret#sig=secret");
             let answer = Answer::new(status).header(header, &value.replace("ADDRESS", &to));
             emulator.script(on("GET", path), 1, answer);

@@ -5,6 +5,7 @@ use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
+use crate::support::shop::shop;
 use crate::support::skopeo::Skopeo;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,12 +25,6 @@ fn login(emulator: &Emulator) -> Pipe<'_> {
         .registry(emulator)
         .var("ACTION", "login")
         .var("RETRIES", "0")
-}
-
-fn shop(seed: &str) -> Emulator {
-    let emulator = Emulator::start(Setup::shop());
-    emulator.put_image("shop/base", "1", &Image::small(seed));
-    emulator
 }
 
 fn config(outcome: &Outcome<'_>, path: &str) -> Value {
@@ -116,7 +111,7 @@ fn docker_and_skopeo_sign_in_with_the_file(engine: &Engine) {
 
 #[test]
 fn a_file_that_is_there_keeps_what_is_not_ours() {
-    let emulator = shop("login merged");
+    let emulator = shop();
     let host = emulator.host();
     let before = json!({
         "proxies": { "default": { "httpProxy": "http://proxy:3128" } },
@@ -148,7 +143,7 @@ fn a_file_that_is_there_keeps_what_is_not_ours() {
 }
 
 fn credential_helpers_do_not_hide_the_credential(engine: &Engine) {
-    let emulator = shop("login helpers");
+    let emulator = shop();
     let host = emulator.host();
     for (existing, note) in [
         (json!({ "credsStore": "desktop" }), "`credsStore`"),
@@ -175,7 +170,7 @@ fn credential_helpers_do_not_hide_the_credential(engine: &Engine) {
 
 #[test]
 fn a_wrong_credential_writes_nothing() {
-    let emulator = shop("login wrong");
+    let emulator = shop();
     let outcome = login(&emulator)
         .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
         .var("ATLASSIAN_API_TOKEN", &api_token("nobody"))
@@ -200,7 +195,7 @@ fn a_wrong_credential_writes_nothing() {
 
 #[test]
 fn auto_takes_the_first_credential_that_is_accepted_and_says_which() {
-    let emulator = shop("login auto");
+    let emulator = shop();
     login(&emulator)
         .built_in()
         .api_token()
@@ -236,7 +231,7 @@ fn auto_takes_the_first_credential_that_is_accepted_and_says_which() {
 
 #[test]
 fn a_file_that_docker_would_not_read_is_never_replaced() {
-    let emulator = shop("login broken");
+    let emulator = shop();
     for (content, fact) in [
         (
             "{\"auths\": {",
@@ -267,7 +262,7 @@ fn a_file_that_docker_would_not_read_is_never_replaced() {
 
 #[test]
 fn a_build_context_that_holds_the_folder_is_told() {
-    let emulator = shop("login contexts");
+    let emulator = shop();
     run_beside_a_dockerfile(login(&emulator))
         .says("`docker build` of `Dockerfile` with the context `.` would take the credential into the image")
         .says("add the line `.docker` to `.dockerignore`");
@@ -287,7 +282,7 @@ fn a_build_context_that_holds_the_folder_is_told() {
 
 #[test]
 fn a_folder_that_the_step_would_never_see_is_a_mistake() {
-    let emulator = shop("login outside");
+    let emulator = shop();
     for folder in ["/root/.docker", "../.docker"] {
         login(&emulator)
             .api_token()

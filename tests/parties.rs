@@ -6,6 +6,7 @@ use crate::support::image::Image;
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
 use crate::support::pki::{Authority, Own, ServerIdentity};
+use crate::support::shop;
 
 fn filled(setup: Setup) -> Emulator {
     let emulator = Emulator::start(setup);
@@ -14,14 +15,7 @@ fn filled(setup: Setup) -> Emulator {
 }
 
 fn pull(emulator: &Emulator) -> Pipe<'_> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .api_token()
-        .var("IMAGES", "base:1")
-        .var("TO", "oci:out")
-        .var("RETRIES", "0")
-        .var("TIMEOUT", "2")
+    shop::pull(emulator, "base:1").api_token().var("TIMEOUT", "2")
 }
 
 /// The registry, or its host, or the credential are not what is wrong.

@@ -10,10 +10,9 @@ mod on_the_way;
 
 use crate::support::emulator::{Emulator, Setup, User};
 use crate::support::engine::Engine;
-use crate::support::image::Image;
 use crate::support::outcome::Outcome;
-use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
+use crate::support::shop::{pull, retag, stocked};
 use std::path::Path;
 
 on_each_engine!(what_the_daemon_relays_is_explained);
@@ -159,46 +158,20 @@ fn what_check_alone_finds_is_explained() {
 
 /// The workspace `shop` with `api.bitbucket.org` behind the proxy.
 fn shop() -> Emulator {
-    started(Setup::shop().api(Authority::shared()))
+    stocked(Setup::shop().api(Authority::shared()))
 }
 
 /// The same with this person in place of the one there is.
 fn shop_of(user: User) -> Emulator {
-    started(Setup::shop().user(user).api(Authority::shared()))
+    stocked(Setup::shop().user(user).api(Authority::shared()))
 }
 
 /// The same where Bitbucket's API gives no answer.
 fn silent_of(user: User) -> Emulator {
-    started(Setup::shop().user(user))
-}
-
-fn started(setup: Setup) -> Emulator {
-    let emulator = Emulator::start(setup);
-    emulator.put_image("shop/api", "1", &Image::small("api"));
-    emulator.put_image("shop/base", "1", &Image::small("base"));
-    emulator
+    stocked(Setup::shop().user(user))
 }
 
 /// The person of [`Setup::shop`] without scopes and roles.
 fn ada() -> User {
     User::new(Setup::EMAIL, &Setup::api_token())
-}
-
-fn retag(emulator: &Emulator) -> Pipe<'_> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .var("ACTION", "retag")
-        .var("SOURCE", "api:1")
-        .var("TAGS", "2")
-        .var("RETRIES", "0")
-}
-
-fn pull<'a>(emulator: &'a Emulator, image: &str) -> Pipe<'a> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .var("IMAGES", image)
-        .var("TO", "oci:images")
-        .var("RETRIES", "0")
 }

@@ -3,22 +3,10 @@
 use crate::support::emulator::{Answer, Emulator, Role, Setup, SignIn, TokenForm, User, api_token};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::Pipe;
-
-fn start(setup: Setup) -> Emulator {
-    let emulator = Emulator::start(setup);
-    emulator.put_image("shop/base", "1", &Image::small("base"));
-    emulator.put_image("shop/api", "1", &Image::small("api"));
-    emulator
-}
+use crate::support::shop::{self, stocked};
 
 fn retag<'a>(emulator: &'a Emulator, source: &str, tags: &str) -> Pipe<'a> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .var("ACTION", "retag")
-        .var("SOURCE", source)
-        .var("TAGS", tags)
-        .var("RETRIES", "0")
+    shop::retag(emulator).var("SOURCE", source).var("TAGS", tags)
 }
 
 /// A person who may only read.
@@ -37,7 +25,7 @@ fn shop_with_reader() -> Setup {
 
 #[test]
 fn one_tag_costs_three_requests_and_one_token() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     retag(&emulator, "base:1", "1.4.2")
         .api_token()
         .run()
@@ -55,7 +43,7 @@ fn one_tag_costs_three_requests_and_one_token() {
 #[test]
 fn basic_and_opaque_tokens_cost_no_more() {
     for change in [SignIn::Basic, SignIn::Bearer] {
-        let emulator = start(Setup::shop().with(|settings| {
+        let emulator = stocked(Setup::shop().with(|settings| {
             settings.sign_in = change;
             settings.token_form = TokenForm::Opaque;
             settings.tells_lifetime = false;
@@ -75,7 +63,7 @@ fn basic_and_opaque_tokens_cost_no_more() {
 
 #[test]
 fn an_index_keeps_its_bytes_and_its_platforms() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     for (tag, image) in [
         ("multi", Image::multi("multi")),
         (
@@ -97,7 +85,7 @@ fn an_index_keeps_its_bytes_and_its_platforms() {
 
 #[test]
 fn a_source_by_digest_needs_no_tag() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     let digest = emulator.tag("shop/base", "1").unwrap();
     retag(&emulator, &format!("base@{digest}"), "stable")
         .api_token()
@@ -108,7 +96,7 @@ fn a_source_by_digest_needs_no_tag() {
 
 #[test]
 fn auto_takes_the_built_in_credential_for_its_own_repository_and_the_api_token_for_others() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     let own = retag(&emulator, "api:1", "2")
         .built_in()
         .api_token()
@@ -129,14 +117,14 @@ fn auto_takes_the_built_in_credential_for_its_own_repository_and_the_api_token_f
 #[test]
 fn an_expired_personal_token_does_not_matter_for_the_repositorys_own_package() {
     let ada = User::new(Setup::EMAIL, &Setup::api_token()).package_scopes().expired();
-    let emulator = start(Setup::shop().user(ada));
+    let emulator = stocked(Setup::shop().user(ada));
     retag(&emulator, "api:1", "2").built_in().api_token().run().succeeds();
 }
 
 #[test]
 fn a_refused_write_is_never_tried_with_a_persons_token() {
     // An opaque token proves no right beforehand, so the write itself is refused.
-    let emulator = start(Setup::shop().with(|settings| settings.token_form = TokenForm::Opaque));
+    let emulator = stocked(Setup::shop().with(|settings| settings.token_form = TokenForm::Opaque));
     emulator.script(
         crate::support::emulator::on("PUT", "/manifests/").signed_in(),
         1,
@@ -159,7 +147,7 @@ fn a_refused_write_is_never_tried_with_a_persons_token() {
 
 #[test]
 fn both_refusals_are_told_where_both_credentials_are_turned_away() {
-    let emulator = start(Setup::shop().package("shop/secret", "shop/vault"));
+    let emulator = stocked(Setup::shop().package("shop/secret", "shop/vault"));
     emulator.put_image("shop/secret", "1", &Image::small("secret"));
     retag(&emulator, "secret:1", "2")
         .built_in()
@@ -172,7 +160,7 @@ fn both_refusals_are_told_where_both_credentials_are_turned_away() {
 
 #[test]
 fn on_existing_looks_before_it_writes() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     emulator.put_image("shop/base", "old", &Image::small("old"));
     let (old, new) = (emulator.tag("shop/base", "old"), emulator.tag("shop/base", "1"));
     retag(&emulator, "base:1", "old fresh")
@@ -224,7 +212,7 @@ fn on_existing_looks_before_it_writes() {
 
 #[test]
 fn an_immutable_tag_with_the_same_digest_is_success() {
-    let emulator = start(
+    let emulator = stocked(
         Setup::shop()
             .immutable("^1$")
             .with(|settings| settings.immutable_takes_same = false),
@@ -251,7 +239,7 @@ fn an_immutable_tag_is_explained_whatever_the_status() {
         (409, "TAG_INVALID"),
         (412, "TAG_INVALID"),
     ] {
-        let emulator = start(Setup::shop().immutable("^v").with(|settings| {
+        let emulator = stocked(Setup::shop().immutable("^v").with(|settings| {
             settings.immutable = Answer::error(status, code, "cannot be overwritten");
         }));
         emulator.put_image("shop/base", "v1", &Image::small("v1"));
@@ -269,7 +257,7 @@ fn an_immutable_tag_is_explained_whatever_the_status() {
 
 #[test]
 fn what_the_token_was_granted_ends_the_run_before_the_write() {
-    let emulator = start(shop_with_reader());
+    let emulator = stocked(shop_with_reader());
     let (email, token) = reader();
     retag(&emulator, "base:1", "2")
         .var("ATLASSIAN_ACCOUNT_EMAIL", email)
@@ -284,7 +272,7 @@ fn what_the_token_was_granted_ends_the_run_before_the_write() {
 
 #[test]
 fn a_missing_tag_is_told_with_the_nearest_ones() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     for tag in ["1.4.1", "1.4.2", "2.0.0", "latest"] {
         emulator.put_image("shop/base", tag, &Image::small(tag));
     }
@@ -298,7 +286,7 @@ fn a_missing_tag_is_told_with_the_nearest_ones() {
 
 #[test]
 fn a_missing_package_is_told_with_who_makes_it() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     retag(&emulator, "nothing:1", "x")
         .api_token()
         .run()
@@ -312,7 +300,7 @@ fn a_missing_package_is_told_with_who_makes_it() {
 
 #[test]
 fn a_token_that_expires_on_the_way_is_renewed() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     emulator.script(
         crate::support::emulator::on("PUT", "/manifests/").signed_in(),
         1,
@@ -333,7 +321,7 @@ fn a_token_that_expires_on_the_way_is_renewed() {
 
 #[test]
 fn what_passes_is_tried_again() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     for (method, path) in [("GET", "/manifests/1"), ("PUT", "/manifests/2"), ("GET", "/token")] {
         let busy = Answer::error(503, "UNAVAILABLE", "busy").header("Retry-After", "0");
         emulator.script(crate::support::emulator::on(method, path).signed_in(), 1, busy);
@@ -345,7 +333,7 @@ fn what_passes_is_tried_again() {
         .succeeds()
         .says("WARNING: ")
         .says("trying again in");
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     emulator.script(
         crate::support::emulator::on("PUT", "/manifests/2"),
         9,
@@ -362,7 +350,7 @@ fn what_passes_is_tried_again() {
 
 #[test]
 fn outputs_tell_later_lines_of_the_step() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     let digest = emulator.tag("shop/base", "1").unwrap();
     let outcome = retag(&emulator, "base:1", "1.4.2 latest")
         .api_token()
@@ -387,7 +375,7 @@ fn outputs_tell_later_lines_of_the_step() {
 
 #[test]
 fn the_report_is_written_on_failure_too() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     let outcome = retag(&emulator, "base:none", "x")
         .api_token()
         .var("REPORT", "out.json")
@@ -408,7 +396,7 @@ fn the_report_is_written_on_failure_too() {
 
 #[test]
 fn an_output_that_cannot_be_written_ends_the_run_before_anything_is_done() {
-    let emulator = start(Setup::shop());
+    let emulator = stocked(Setup::shop());
     retag(&emulator, "base:1", "2")
         .api_token()
         .var("OUTPUT_ENV", "no/such/folder/crg.env")

@@ -1,6 +1,6 @@
 //! What the registry refuses, and what Bitbucket says of a token that was refused.
 
-use super::{Case, ada, pull, retag, shop, shop_of, silent_of, started};
+use super::{Case, ada, pull, retag, shop, shop_of, silent_of, stocked};
 use crate::support::distribution::Distribution;
 use crate::support::emulator::{
     AccessTokenKind, Answer, Emulator, Fault, Role, Setup, TokenForm, User, access_token, api_token, on,
@@ -123,7 +123,7 @@ pub(super) const CASES: &[Case] = &[
         runs: || {
             let token = access_token("ci");
             let setup = Setup::shop().access_token(&token, AccessTokenKind::Repository, &["repository"]);
-            let emulator = started(setup.api(Authority::shared()));
+            let emulator = stocked(setup.api(Authority::shared()));
             let allowed = retag(&emulator).var("ALLOW_UNSUPPORTED_TOKEN", "true");
             let allowed = allowed.var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL);
             vec![allowed.var("ATLASSIAN_API_TOKEN", &token).run().into()]
@@ -396,7 +396,7 @@ fn signing_in(answer: &Answer) -> super::Run {
 
 /// A `retag` that would move a tag, which the registry answers so.
 fn immutable(answer: Answer) -> super::Run {
-    let emulator = started(Setup::shop());
+    let emulator = stocked(Setup::shop());
     emulator.put_image("shop/api", "2", &Image::small("other"));
     emulator.script(on("PUT", "/manifests/2").signed_in(), 1, answer);
     retag(&emulator).built_in().run().into()

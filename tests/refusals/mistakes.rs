@@ -1,7 +1,7 @@
 //! The twelve mistakes that users report most: what they see, how the run ends, how long it takes, and how many requests
 //! leave the process.
 
-use super::{ada, pull, retag, shop, shop_of, started};
+use super::{ada, pull, retag, shop, shop_of, stocked};
 use crate::support::emulator::{AccessTokenKind, Role, Service, Setup, access_token};
 use crate::support::image::Image;
 use crate::support::outcome::Outcome;
@@ -106,7 +106,7 @@ fn twelve_mistakes() {
         ),
         Met::new(
             "package was never created",
-            retag(&started(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared())))
+            retag(&stocked(Setup::shop().behind_proxy("crg.apkg.io", Authority::shared())))
                 .built_in()
                 .file("new.tar", Image::small("new").docker_archive(&["new:1"]))
                 .var("ACTION", "push")
@@ -155,7 +155,7 @@ fn twelve_mistakes() {
 fn access_token_as(mistake: &'static str, username: &str) -> Met {
     let token = access_token("ci");
     let setup = Setup::shop().access_token(&token, AccessTokenKind::Repository, &["repository:write"]);
-    let emulator = started(setup.api(Authority::shared()));
+    let emulator = stocked(setup.api(Authority::shared()));
     let outcome = retag(&emulator)
         .var("ATLASSIAN_ACCOUNT_EMAIL", username)
         .var("ATLASSIAN_API_TOKEN", &token)
@@ -166,7 +166,7 @@ fn access_token_as(mistake: &'static str, username: &str) -> Met {
 }
 
 fn immutable_tag() -> Met {
-    let emulator = started(Setup::shop().immutable("^v").api(Authority::shared()));
+    let emulator = stocked(Setup::shop().immutable("^v").api(Authority::shared()));
     emulator.put_image("shop/api", "v2", &Image::small("other"));
     let outcome = retag(&emulator).built_in().var("TAGS", "v2").run();
     let says = [

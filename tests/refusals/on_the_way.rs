@@ -1,6 +1,6 @@
 //! What goes wrong between the pipe and the registry, and answers that are not taken.
 
-use super::{Case, Run, pull, retag, shop, started};
+use super::{Case, Run, pull, retag, shop, stocked};
 use crate::support::emulator::{Answer, Emulator, Fault, Setup, on};
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
         see: "no secure connection to `…` while …: its certificate is signed by an authority that is not trusted here",
         status: 6,
         runs: || {
-            let emulator = started(Setup::shop().tls(Authority::shared()));
+            let emulator = stocked(Setup::shop().tls(Authority::shared()));
             vec![retag(&emulator).built_in().unset("CA_CERTIFICATE").run().into()]
         },
     },
@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
         runs: || {
             // Its certificate is for other addresses than the one that it is reached by.
             let other = Ipv4Addr::new(127, 0, 0, 2);
-            let emulator = started(Setup::shop().listen(other.into()).tls(Authority::shared()));
+            let emulator = stocked(Setup::shop().listen(other.into()).tls(Authority::shared()));
             let address = format!("{other}:{}", emulator.port());
             vec![retag(&emulator).built_in().var("REGISTRY", &address).run().into()]
         },
@@ -62,7 +62,7 @@ pub(super) const CASES: &[Case] = &[
         see: "no secure connection to `…` while …: TLS failed: …",
         status: 6,
         runs: || {
-            let emulator = started(Setup::shop().named("registry.example.org"));
+            let emulator = stocked(Setup::shop().named("registry.example.org"));
             vec![retag(&emulator).built_in().var("CREDENTIAL", "built-in").run().into()]
         },
     },

@@ -34,6 +34,7 @@ pub mod pipe;
 pub mod pipelines;
 pub mod pki;
 pub mod recorder;
+pub mod shop;
 pub mod skopeo;
 pub mod supervised;
 pub mod token_server;

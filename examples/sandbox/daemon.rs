@@ -36,10 +36,10 @@ impl Daemon {
                 .map_err(|error| NoDaemon(error.to_string()))?;
             let nothing = Digest::of(b"no image at all");
             let asked = engine
-                .pull(&repository, &nothing, &RegistryAuth::anonymous(), |_| {})
+                .pull(&repository, &nothing, &[], &RegistryAuth::anonymous(), |_| {})
                 .await;
             match asked {
-                Err(Error::Registry { .. }) => Ok(Self {
+                Err(Error::Registry { .. } | Error::NotResolved { .. }) => Ok(Self {
                     address,
                     version: engine.version().to_owned(),
                 }),

@@ -188,7 +188,7 @@ impl Page<'_> {
         Self { goes_along, ..self }
     }
 
-    /// Notes what became of the image, or of one of its tags.
+    /// Notes what became of the image, or of one of its tags; in place of what was noted of it before.
     pub(super) fn note(
         &self,
         (place, tag): (Place, Option<&Tag>),
@@ -208,6 +208,8 @@ impl Page<'_> {
             outcome,
             credential: self.credential,
         };
-        self.journal.0.borrow_mut().push((place, record));
+        let mut records = self.journal.0.borrow_mut();
+        records.retain(|(at, known)| (*at, known.image) != (place, record.image));
+        records.push((place, record));
     }
 }

@@ -7,27 +7,22 @@ use super::journal::Outcome;
 use super::one_platform::missing;
 use super::save;
 use super::{Run, all};
-use crate::action::plan::{NoPlatform, Pulled, pulled};
-use crate::engine::{Engine, LocalImage};
+use crate::action::plan::{NoImage, NotPulled, Parts, Pulled, is_image, pulled};
+use crate::engine::{self, Engine, LocalImage, Refusal};
 use crate::explain::failure::{Failure, Failures, Kind};
 use crate::input::{Destination, Pull, WantedImage};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
-use crate::registry::manifest::{Content, Descriptor};
-use crate::registry::{Access, Manifest, Remote, manifest};
+use crate::registry::manifest::{Content, Descriptor, config_platform};
+use crate::registry::{Access, Manifest, Negative, Remote};
 use crate::text::bytes;
 use crate::text::count;
 use crate::transfer::progress::Unknown;
 use futures_util::stream::{self, StreamExt as _};
-use std::convert::Infallible;
-use std::future::pending;
 use std::time::{Duration, Instant};
 
 /// Most images that the last line names.
 const MOST_NAMES: usize = 6;
-
-/// How long the daemon pulls before it is worth a request to know how much it is.
-const BEFORE_ASKING: Duration = Duration::from_secs(5);
 
 /// An image that is in its registry.
 pub(super) struct Found {
@@ -42,16 +37,7 @@ struct Planned {
     number: usize,
     wanted: WantedImage,
     remote: Remote,
-    digest: Digest,
-    layers: Layers,
-}
-
-/// What a daemon has to bring for an image.
-enum Layers {
-    Known(Vec<Descriptor>),
-    /// Those of this manifest.
-    Of(Digest),
-    Unknown,
+    pulled: Pulled,
 }
 
 pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
@@ -158,35 +144,27 @@ async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Plann
             manifest,
         } = found;
         let platform = wanted.platform.as_ref();
-        let digest = digest_to_pull(run, engine, &wanted.image, &remote, &manifest, platform).await?;
+        let pulled = choose(run, engine, &wanted.image, &remote, &manifest, platform).await?;
         run.met(&manifest, None);
-        let layers = match manifest.content() {
-            Ok(Content::Image { layers, .. }) => Layers::Known(layers),
-            Ok(Content::Index(entries)) => {
-                let entry = manifest::entry_for(&entries, platform.unwrap_or(engine.platform()));
-                entry.map_or(Layers::Unknown, |entry| Layers::Of(entry.digest.clone()))
-            }
-            Ok(Content::Other(_)) | Err(_) => Layers::Unknown,
-        };
         Ok::<_, Failure>(Planned {
             number,
             wanted,
             remote,
-            digest,
-            layers,
+            pulled,
         })
     });
     all(stream::iter(plans).buffered(run.concurrency).collect().await)
 }
 
-async fn digest_to_pull(
+/// What the daemon is to pull for an image.
+async fn choose(
     run: &Run,
     engine: &Engine,
     image: &Reference,
     remote: &Remote,
     manifest: &Manifest,
     wanted: Option<&Platform>,
-) -> Result<Digest, Failure> {
+) -> Result<Pulled, Failure> {
     let content = manifest.content().map_err(|what| {
         Failure::new(
             Kind::Other,
@@ -194,24 +172,22 @@ async fn digest_to_pull(
             "it is no container image; check the name",
         )
     })?;
-    match pulled(manifest, &content, wanted, engine.platform()) {
-        Ok(Pulled::Manifest(digest)) => Ok(digest),
-        Ok(Pulled::IfConfig { manifest, config }) => {
-            let config = remote.small_blob(&config).await;
-            let config = config.map_err(|error| run.session.explain_part(&error, remote))?;
-            match (manifest::config_platform(&config), wanted) {
-                (Some(has), Some(wanted)) if !has.satisfies(wanted) => {
-                    Err(missing(&image.to_string(), wanted, &[has.to_string()]))
-                }
-                _ => Ok(manifest),
-            }
+    let pulled = match pulled(manifest, &content, wanted, engine.platform()) {
+        Ok(pulled) => pulled,
+        Err(NotPulled::NoImage(what)) => return Err(no_image(image, &what)),
+        Err(NotPulled::NoPlatform { available }) => {
+            let wanted = wanted.unwrap_or(engine.platform());
+            return Err(missing(&image.to_string(), wanted, &available));
         }
-        Err(NoPlatform { available }) => Err(missing(
-            &image.to_string(),
-            wanted.unwrap_or(engine.platform()),
-            &available,
-        )),
+    };
+    if let (Some(config), Some(wanted)) = (&pulled.config, wanted) {
+        let config = remote.small_blob(config).await;
+        let config = config.map_err(|error| run.session.explain_part(&error, remote))?;
+        if let Some(has) = config_platform(&config).filter(|has| !has.satisfies(wanted)) {
+            return Err(missing(&image.to_string(), wanted, &[has.to_string()]));
+        }
     }
+    Ok(pulled)
 }
 
 /// Has the daemon pull one image by its digest, then sets the tag.
@@ -220,24 +196,17 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_
         number,
         wanted,
         remote,
-        digest,
-        layers,
+        pulled,
     } = planned;
-    let WantedImage {
-        image,
-        platform,
-        is_tagged,
-        ..
-    } = wanted;
+    let WantedImage { image, is_tagged, .. } = wanted;
     let start = Instant::now();
+    let digest = &pulled.digest;
     let by_digest = format!("{}@{digest}", image.repository);
     let name = named(&image);
     let mut told = Told::of(run, &name);
     let fits = |local: &LocalImage| {
-        local.is(&image.repository, &digest)
-            && platform
-                .as_ref()
-                .is_none_or(|platform| local.platform.satisfies(platform))
+        let platform = pulled.platform.as_ref();
+        local.is(&image.repository, digest) && platform.is_none_or(|platform| local.serves(platform))
     };
     let result = async {
         let there = engine.inspect(&by_digest).await?.filter(&fits);
@@ -249,26 +218,29 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_
         let local = if let Some(local) = there {
             local
         } else {
+            let layers = layers(run, &image, &remote, &pulled.parts).await?;
             tracing::info!(
                 "pulling `{name}` ({}) with {}",
                 digest.short(),
                 remote.credential_in_words()
             );
             let auth = auth(&remote);
-            let pull = retried(run, &name, async || {
-                engine
-                    .pull(&image.repository, &digest, &auth, |progress| told.take(progress))
-                    .await
-            });
-            let pulled = tokio::select! {
-                pulled = pull => pulled,
-                never = expect(run, &remote, layers, unknown) => match never {},
-            };
-            if let Err(error) = pulled {
+            let expected = run.progress.expect_layers(&layers);
+            if !layers.is_empty() {
+                drop(unknown);
+            }
+            let transfer = retried(run, &name, async || {
+                let take = |progress: &engine::Progress| told.take(progress);
+                engine.pull(&image.repository, digest, &layers, &auth, take).await
+            })
+            .await;
+            drop(expected);
+            if let Err(error) = transfer {
+                let error = asked_again(error, &remote, digest).await;
                 return Err(run.session.explain_relayed(error, &remote, false).await);
             }
             let pulled = engine.inspect(&by_digest).await?.filter(&fits);
-            pulled.ok_or_else(|| unproven(&image, &digest))?
+            pulled.ok_or_else(|| unproven(&image, digest))?
         };
         let untagged = image
             .tag
@@ -288,52 +260,65 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_
     };
     let page = run.journal.page(number, &remote);
     let tag = image.tag.as_ref().filter(|_| is_tagged);
-    page.note((0, tag), outcome, Some(&digest), told.moved, start.elapsed());
+    page.note((0, tag), outcome, Some(digest), told.moved, start.elapsed());
     let (outcome, newly_tagged) = result?;
+    let short = digest.short();
     match (outcome, newly_tagged) {
-        (Outcome::Present, false) => tracing::info!("`{name}` is there already ({})", digest.short()),
-        (Outcome::Present, true) => tracing::info!(
-            "`{name}` is there already ({}); the tag now points to it",
-            digest.short()
-        ),
+        (Outcome::Present, false) => tracing::info!("`{name}` is there already ({short})"),
+        (Outcome::Present, true) => tracing::info!("`{name}` is there already ({short}); the tag now points to it"),
         _ => tracing::info!(
-            "pulled `{name}` ({}, {:.1} s)",
+            "pulled `{name}` ({short}, {}, {:.1} s)",
             bytes(told.moved),
             start.elapsed().as_secs_f64()
         ),
     }
     Ok(Brought {
         image,
-        digest,
+        digest: digest.clone(),
         outcome,
         bytes: told.moved,
     })
 }
 
-/// Tells how much is to move, as soon as that is known. It never ends, for who waits for something else beside it.
-async fn expect(run: &Run, remote: &Remote, layers: Layers, unknown: Unknown<'_>) -> Infallible {
-    let layers = match layers {
-        Layers::Known(layers) => Some(layers),
-        Layers::Of(manifest) => {
-            tokio::time::sleep(BEFORE_ASKING).await;
-            match remote
-                .manifest(&Selector::Digest(manifest))
-                .await
-                .map(|manifest| manifest.content())
-            {
-                Ok(Ok(Content::Image { layers, .. })) => Some(layers),
-                _ => None,
-            }
+/// The layers that the daemon is to bring. Of an index those of its manifest are read here: the daemon tells the bytes of few,
+/// and what is no image it may take all the same.
+async fn layers(run: &Run, image: &Reference, remote: &Remote, parts: &Parts) -> Result<Vec<Descriptor>, Failure> {
+    let entry = match parts {
+        Parts::Layers(layers) => return Ok(layers.clone()),
+        Parts::Of(entry) => entry,
+    };
+    let manifest = remote.manifest(&Selector::Digest(entry.clone())).await;
+    let manifest = manifest.map_err(|error| run.session.explain_part(&error, remote))?;
+    match manifest.content() {
+        Ok(Content::Image { config, layers }) => {
+            is_image(&config, &layers).map_err(|what| no_image(image, &what))?;
+            Ok(layers)
         }
-        Layers::Unknown => None,
+        // An index of indexes is the daemon's to take or to refuse.
+        Ok(Content::Index(_) | Content::Other(_)) | Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// What the daemon did not find, the registry is asked for once more: it may be gone.
+async fn asked_again(error: engine::Error, remote: &Remote, digest: &Digest) -> engine::Error {
+    let engine::Error::NotResolved { asked, words } = error else {
+        return error;
     };
-    let Some(layers) = layers else {
-        let _unknown = unknown;
-        return pending().await;
+    let selector = Selector::Digest(digest.clone());
+    let refusal = match remote.digest(&selector, Negative::Confirmed).await {
+        Ok(None) => Refusal::ManifestUnknown,
+        Err(error) if error.is_unknown_name() => Refusal::NameUnknown,
+        Ok(Some(_)) | Err(_) => return engine::Error::NotResolved { asked, words },
     };
-    let _expected = run.progress.expect_layers(&layers);
-    drop(unknown);
-    pending().await
+    engine::Error::Registry { asked, refusal, words }
+}
+
+fn no_image(image: &Reference, what: &NoImage) -> Failure {
+    Failure::new(
+        Kind::Other,
+        format!("`{image}` cannot be pulled into the Docker daemon: {what}"),
+        "check the name; charts, signatures and other artifacts are for tools of their own, and `ACTION: copy` moves them",
+    )
 }
 
 fn unproven(image: &Reference, digest: &Digest) -> Failure {

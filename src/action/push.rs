@@ -1,8 +1,8 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
-use super::daemon::{Told, auth, connect, retried};
+use super::daemon::{Told, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes};
 use super::heartbeat::during;
-use super::journal::Outcome;
+use super::journal::{Outcome, Place};
 use super::plan::is_same_image;
 use super::publish;
 use super::tagging::{Content, Planned, Step, Tagging, refuse, summary};
@@ -12,12 +12,13 @@ use crate::explain::bitbucket::Doubt;
 use crate::explain::failure::{Failure, Failures, Kind};
 use crate::explain::refusal::immutable;
 use crate::input::{Push, Source};
+use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::{Access, Manifest, Negative, Remote};
+use crate::registry::{Access, Manifest, Remote};
 use crate::text::Quoted;
 use crate::text::bytes;
 use futures_util::stream::{self, StreamExt as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use strsim::osa_distance;
 
 pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
@@ -27,13 +28,33 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
         Source::Archive(location) => return publish::run(run, push, location).await,
     };
     let engine = connect(run, daemon).await?;
-    let local = find(&engine, push, name).await?;
-    let is_same = async |manifest: &Manifest, _: &Remote| Ok(is_same_image(manifest, &push.target, &local));
+    let local = find(&engine, name).await?;
+    platforms::check(&engine, push, &local)?;
+    let chosen = match platforms::left_to_choose(&engine, push, &local) {
+        Some(wanted) => platforms::there(run, push, &local, wanted).await,
+        None => None,
+    };
+    let is_image = |manifest: &Manifest| match &chosen {
+        Some(chosen) => manifest.digest == chosen.digest,
+        None => is_same_image(
+            manifest,
+            &push.target,
+            &local,
+            push.platform.as_ref(),
+            engine.platform(),
+        ),
+    };
+    let is_same = async |manifest: &Manifest, _: &Remote| Ok(is_image(manifest));
     let (mut tagging, there) = plan(run, push, is_same).await?;
+    let source = Local {
+        engine: &engine,
+        push,
+        image: &local,
+    };
     let mut failed = Vec::new();
-    let brought = match there {
+    let brought = match there.or(chosen.clone()) {
         Some(there) => Ok((None, Some(there))),
-        None => bring(run, &engine, push, &local, &mut tagging, &mut failed).await,
+        None => bring(run, &source, &mut tagging, &mut failed, &is_image).await,
     };
     let (pushed, manifest) = match brought {
         Ok(brought) => brought,
@@ -54,14 +75,25 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
         || format!("`{repository}`"),
         |digest| format!("`{repository}` ({})", digest.short()),
     );
-    let amount = bytes(pushed.as_ref().map_or(0, |pushed| pushed.bytes));
+    // podman does not say what it moves.
+    let amount = match &pushed {
+        Some(Pushed { bytes: 0, .. }) => String::new(),
+        pushed => bytes(pushed.as_ref().map_or(0, |pushed| pushed.bytes)) + ", ",
+    };
     outcomes.extend(pushed.map(|pushed| (pushed.tag, Outcome::Pushed)));
     Ok(format!(
-        "`{}` → {name} {} ({amount}, {:.1} s)",
+        "`{}` → {name} {} ({amount}{:.1} s)",
         push.source,
         summary(&outcomes),
         start.elapsed().as_secs_f64()
     ))
+}
+
+/// An image of the daemon that is to be pushed.
+struct Local<'a> {
+    engine: &'a Engine,
+    push: &'a Push,
+    image: &'a LocalImage,
 }
 
 /// What the daemon has pushed.
@@ -69,24 +101,25 @@ struct Pushed {
     tag: Tag,
     digest: Digest,
     bytes: u64,
+    took: Duration,
+    /// The layers whose bytes are not among these: the daemon did not tell them.
+    of_unknown_size: Vec<String>,
 }
 
-async fn find(engine: &Engine, push: &Push, name: &str) -> Result<LocalImage, Failure> {
+impl Pushed {
+    fn note(&self, run: &Run, tagging: &Tagging, place: Place) {
+        let at = (place, Some(&self.tag));
+        let page = tagging.page(run);
+        page.note(at, Outcome::Pushed, Some(&self.digest), self.bytes, self.took);
+    }
+}
+
+async fn find(engine: &Engine, name: &str) -> Result<LocalImage, Failure> {
     let Some(local) = engine.inspect(name).await? else {
         let names = engine.list_names().await.unwrap_or_default();
         return Err(not_there(name, &names));
     };
-    match &push.platform {
-        Some(wanted) if !local.platform.satisfies(wanted) => Err(Failure::new(
-            Kind::NotFound,
-            format!(
-                "`{}` in the Docker daemon is for {}, not {wanted}",
-                push.source, local.platform
-            ),
-            "build it for that platform, or change `PLATFORM`",
-        )),
-        _ => Ok(local),
-    }
+    Ok(local)
 }
 
 fn not_there(wanted: &str, names: &[String]) -> Failure {
@@ -147,20 +180,32 @@ pub(super) async fn plan(
 /// other tags are to be set to it. Tags that the registry did not take are added to `failed`.
 async fn bring(
     run: &Run,
-    engine: &Engine,
-    push: &Push,
-    local: &LocalImage,
+    source: &Local<'_>,
     tagging: &mut Tagging,
     failed: &mut Vec<Failure>,
+    is_same: &impl Fn(&Manifest) -> bool,
 ) -> Result<(Option<Pushed>, Option<Manifest>), Failure> {
     while let Some(planned) = tagging.take() {
-        match send(run, engine, push, local, tagging, &planned).await {
-            Ok(pushed) => {
-                let manifest = if tagging.any(Step::Set) {
-                    Some(read_back(run, &tagging.target, &pushed.digest).await?)
-                } else {
+        match send(run, source, tagging, &planned, is_same).await {
+            Ok(mut pushed) => {
+                let target = &tagging.target;
+                let wanted = platforms::left_to_choose(source.engine, source.push, source.image);
+                let needed = wanted.is_some() || tagging.any(Step::Set);
+                let manifest = if needed {
+                    Some(read_back(run, target, &pushed.digest).await?)
+                } else if pushed.of_unknown_size.is_empty() {
                     None
+                } else {
+                    // Of no weight for the push itself.
+                    read_back(run, target, &pushed.digest).await.ok()
                 };
+                if let Some(manifest) = &manifest {
+                    pushed.bytes += sizes(manifest, &pushed.of_unknown_size);
+                    pushed.note(run, tagging, planned.place);
+                }
+                if let (Some(wanted), Some(whole)) = (wanted, &manifest) {
+                    return choose(run, tagging, &planned, pushed, whole, wanted).await;
+                }
                 return Ok((Some(pushed), manifest));
             }
             Err(Unsent::Tag(failure)) => failed.push(failure),
@@ -168,6 +213,30 @@ async fn bring(
         }
     }
     Ok((None, None))
+}
+
+/// Sets the tag to the platform that is wanted, where the daemon pushed others with it.
+async fn choose(
+    run: &Run,
+    tagging: &Tagging,
+    planned: &Planned,
+    pushed: Pushed,
+    whole: &Manifest,
+    wanted: &Platform,
+) -> Result<(Option<Pushed>, Option<Manifest>), Failure> {
+    let target = &tagging.target;
+    let Some(chosen) = platforms::entry(run, target, whole, wanted).await? else {
+        return Ok((Some(pushed), Some(whole.clone())));
+    };
+    let tag = &planned.tag;
+    let put = target.put_manifest(&Selector::Tag(tag.clone()), &chosen).await;
+    put.map_err(|error| run.session.explain(&error, target, true))?;
+    let pushed = Pushed {
+        digest: chosen.digest.clone(),
+        ..pushed
+    };
+    pushed.note(run, tagging, planned.place);
+    Ok((Some(pushed), Some(chosen)))
 }
 
 /// Why the daemon did not push.
@@ -182,18 +251,19 @@ enum Unsent {
 /// of it: what follows may fail, and the tag is then set all the same.
 async fn send(
     run: &Run,
-    engine: &Engine,
-    push: &Push,
-    local: &LocalImage,
+    source: &Local<'_>,
     tagging: &Tagging,
     planned: &Planned,
+    is_same: &impl Fn(&Manifest) -> bool,
 ) -> Result<Pushed, Unsent> {
     let start = Instant::now();
+    let Local { engine, push, image } = source;
     let (target, tag) = (&tagging.target, &planned.tag);
     let page = tagging.page(run);
     let at = (planned.place, Some(tag));
+    let before = planned.existing.as_ref();
     let name = format!("{}:{tag}", push.target);
-    if let Err(failure) = borrow_name(run, engine, push, local, target, tag).await {
+    if let Err(failure) = borrow_name(run, engine, push, image, target, tag).await {
         page.note(at, Outcome::Failed, None, 0, start.elapsed());
         return Err(Unsent::Image(failure));
     }
@@ -211,64 +281,72 @@ async fn send(
     // The daemon tells sizes as it begins layers, and those before compression.
     let unknown = run.progress.unknown();
     let auth = auth(target);
+    let platform = platforms::named(engine, push, image);
+    let mut tries = 0;
     let pushed = retried(run, &name, async || {
-        engine
-            .push(&push.target, tag, &auth, |progress| told.take(progress))
-            .await
+        tries += 1;
+        let take = |progress: &engine::Progress| told.take(progress);
+        engine.push(&push.target, tag, platform, &auth, take).await
     });
     let pushed = during(run, &format!("`{name}`"), pushed).await;
     drop(unknown);
-    let pushed = match pushed {
-        Ok(digest) => prove(run, target, tag, digest).await.map_err(Unpushed::Unproven),
-        Err(error) => Err(Unpushed::Refused(error)),
-    };
     let bytes = told.moved;
-    let outcome = pushed.as_ref().map_or(Outcome::Failed, |_| Outcome::Pushed);
-    page.note(at, outcome, pushed.as_ref().ok(), bytes, start.elapsed());
+    // Told before anything else may end the run.
+    let said = pushed.as_ref().ok();
+    let outcome = said.map_or(Outcome::Failed, |_| Outcome::Pushed);
+    let named = said.and_then(|said| said.digest.as_ref());
+    page.note(at, outcome, named, bytes, start.elapsed());
     run.give_back(run.timeout).await;
-    let error = match pushed {
-        Ok(digest) => {
-            run.met_local(&digest, &local.platform);
-            let tag = tag.clone();
-            return Ok(Pushed { tag, digest, bytes });
+    let shown = match pushed {
+        Ok(said) => {
+            if said.instead_of_index && !image.is_partial() {
+                tracing::warn!(
+                    "`{name}`: the Docker daemon has a part of the index, and pushed one manifest of it instead"
+                );
+            }
+            let shown = proven(run, target, tag, said.digest.as_ref(), before).await;
+            Ok((shown.map_err(Unsent::Image)?, said.of_unknown_size))
         }
-        Err(Unpushed::Unproven(failure)) => return Err(Unsent::Image(failure)),
-        Err(Unpushed::Refused(error)) => error,
+        Err(error) if tries > 1 || may_have_arrived(&error) => {
+            match arrived(run, target, tag, before, is_same).await {
+                // A try before may have set a tag that cannot be set twice.
+                Some(digest) if error.is_relayed() => {
+                    tracing::warn!("`{name}`: {}; the registry has the image all the same", error.message());
+                    Ok((digest, Vec::new()))
+                }
+                Some(digest) => {
+                    tracing::warn!("`{name}`: the registry has the image all the same");
+                    page.note(at, Outcome::Pushed, Some(&digest), bytes, start.elapsed());
+                    Err(error)
+                }
+                None => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let error = match shown {
+        Ok((digest, of_unknown_size)) => {
+            run.met_local(&digest, platform.unwrap_or(&image.platform));
+            let pushed = Pushed {
+                tag: tag.clone(),
+                digest,
+                bytes,
+                took: start.elapsed(),
+                of_unknown_size,
+            };
+            pushed.note(run, tagging, planned.place);
+            return Ok(pushed);
+        }
+        Err(error) => error,
     };
     // What the daemon tried again was a layer.
     let is_of_tag = is_of_tag(&error) && !told.has_retried;
-    let failure = refused(run, target, error, tag, planned.existing.as_ref()).await;
+    let failure = refused(run, target, error, tag, before).await;
     Err(if is_of_tag {
         Unsent::Tag(failure)
     } else {
         Unsent::Image(failure)
     })
-}
-
-/// Why a push of the daemon's does not count.
-enum Unpushed {
-    /// It was refused, or broke off.
-    Refused(engine::Error),
-    /// The daemon says that it is done, and the registry does not.
-    Unproven(Failure),
-}
-
-/// The digest that the daemon says it pushed, if the registry shows the tag with it: whatever answers every request with
-/// "fine" satisfies a daemon.
-async fn prove(run: &Run, remote: &Remote, tag: &Tag, digest: Digest) -> Result<Digest, Failure> {
-    let selector = Selector::Tag(tag.clone());
-    let name = format!("{}:{tag}", remote.repository());
-    let shows = match remote.digest(&selector, Negative::Confirmed).await {
-        Ok(Some(found)) if found == digest => return Ok(digest),
-        Ok(Some(found)) => format!("shows `{name}` as {found}"),
-        Ok(None) => format!("has no `{name}`"),
-        Err(error) => return Err(run.session.explain(&error, remote, false)),
-    };
-    Err(Failure::new(
-        Kind::Other,
-        format!("the Docker daemon says that it pushed {digest}, and the registry {shows}"),
-        "another step may have set the tag meanwhile; else run with `DEBUG: 'true'` to see each request",
-    ))
 }
 
 /// Gives the image the name that it is pushed by, which the end of the run takes back.
@@ -314,10 +392,10 @@ async fn refused(run: &Run, remote: &Remote, error: engine::Error, tag: &Tag, ex
     let may_be_immutable = match &error {
         Error::Registry { refusal, .. } => match refusal {
             Refusal::Immutable => true,
-            Refusal::Denied => existing.is_some(),
+            Refusal::Denied | Refusal::Other | Refusal::Unstated => existing.is_some(),
             _ => false,
         },
-        Error::Layer { .. } | Error::Daemon { .. } => existing.is_some(),
+        Error::Daemon { .. } => existing.is_some(),
         _ => false,
     };
     let says_so = matches!(

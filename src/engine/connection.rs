@@ -1,7 +1,9 @@
 //! One HTTP connection pool to the daemon: sends, reads within bounds, and says what a failure means.
 
 use super::address::Address;
+use super::classify::Asked;
 use super::error::{Cause, Error};
+use super::stream::Message;
 use crate::text::USER_AGENT;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Response, StatusCode};
@@ -23,6 +25,7 @@ pub(super) struct Connection {
     timeout: Duration,
 }
 
+/// The answer to a request that failed.
 #[derive(Deserialize)]
 struct Refused {
     message: String,
@@ -70,12 +73,24 @@ impl Connection {
         headers: HeaderMap,
         asked: &str,
     ) -> Result<Response, Error> {
+        self.send_patiently(method, path, headers, asked, self.timeout).await
+    }
+
+    /// The same for a head that comes only when the work is done.
+    pub(super) async fn send_patiently(
+        &self,
+        method: Method,
+        path: String,
+        headers: HeaderMap,
+        asked: &str,
+        patience: Duration,
+    ) -> Result<Response, Error> {
         let request = self
             .client
             .request(method.clone(), format!("{}{path}", self.address.base()))
             .headers(headers);
         let start = Instant::now();
-        let answer = tokio::time::timeout(self.timeout, request.send()).await;
+        let answer = tokio::time::timeout(patience, request.send()).await;
         let milliseconds = start.elapsed().as_millis();
         let said = match &answer {
             Ok(Ok(response)) => response.status().as_u16().to_string(),
@@ -85,7 +100,7 @@ impl Connection {
         match answer {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.transport(&error, asked)),
-            Err(_) => Err(stalled(asked, self.timeout)),
+            Err(_) => Err(stalled(asked, patience)),
         }
     }
 
@@ -93,16 +108,16 @@ impl Connection {
     pub(super) async fn get_json<T: serde::de::DeserializeOwned>(
         &self,
         path: String,
-        asked: &str,
-        name: &str,
+        asked: &Asked<'_>,
     ) -> Result<Option<T>, Error> {
-        let response = self.send(Method::GET, path, HeaderMap::new(), asked).await?;
+        let response = self.send(Method::GET, path, HeaderMap::new(), asked.what).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         if !response.status().is_success() {
-            return Err(self.refused(response, asked, name).await);
+            return Err(self.refused(response, asked).await);
         }
+        let asked = asked.what;
         let (body, whole) = self.read(response, LONGEST_ANSWER, asked).await?;
         if !whole {
             return Err(Error::Protocol {
@@ -131,7 +146,7 @@ impl Connection {
         Ok((body, true))
     }
 
-    pub(super) async fn chunk(
+    async fn chunk(
         &self,
         response: &mut Response,
         patience: Duration,
@@ -145,34 +160,36 @@ impl Connection {
     }
 
     /// What an answer other than 2xx means.
-    pub(super) async fn refused(&self, response: Response, asked: &str, name: &str) -> Error {
+    pub(super) async fn refused(&self, response: Response, asked: &Asked<'_>) -> Error {
         let status = response.status();
-        let body = match self.read(response, LONGEST_REFUSAL, asked).await {
+        let what = asked.what;
+        let body = match self.read(response, LONGEST_REFUSAL, what).await {
             Ok((body, _)) => body,
             Err(error) => return error,
         };
-        match serde_json::from_slice::<Refused>(&body) {
-            Ok(Refused { message }) => Error::said(asked, name, &message),
-            Err(_) if String::from_utf8_lossy(&body).contains("HTTP request to an HTTPS server") => Error::Protocol {
-                asked: asked.to_owned(),
-                problem: format!(
-                    "the Docker daemon at `{}` wants TLS, which this pipe does not speak to a daemon",
-                    self.address
-                ),
-            },
-            Err(_) => Error::Protocol {
-                asked: asked.to_owned(),
-                problem: format!(
-                    "what answers at `{}` with status {} is no Docker daemon",
-                    self.address,
-                    status.as_u16()
-                ),
-            },
+        if let Some(words) = words(&body) {
+            return Error::said(asked, &words, Some(status));
+        }
+        let problem = if String::from_utf8_lossy(&body).contains("HTTP request to an HTTPS server") {
+            format!(
+                "the Docker daemon at `{}` wants TLS, which this pipe does not speak to a daemon",
+                self.address
+            )
+        } else {
+            format!(
+                "what answers at `{}` with status {} is no Docker daemon",
+                self.address,
+                status.as_u16()
+            )
+        };
+        Error::Protocol {
+            asked: what.to_owned(),
+            problem,
         }
     }
 
     /// What a failed connection means. Only the kind of the error below is told: reqwest's text repeats the URL.
-    fn transport(&self, error: &reqwest::Error, asked: &str) -> Error {
+    pub(super) fn transport(&self, error: &reqwest::Error, asked: &str) -> Error {
         let mut kind = None;
         let mut no_name = false;
         let mut source = error.source();
@@ -210,10 +227,21 @@ impl Connection {
     }
 }
 
+/// What a daemon says of a request that failed: a message, or the last line of a stream, which podman from 5 on sends with
+/// a status.
+fn words(body: &[u8]) -> Option<String> {
+    if let Ok(Refused { message }) = serde_json::from_slice(body) {
+        return Some(message);
+    }
+    let mut lines = body.rsplit(|byte| *byte == b'\n').filter_map(Message::parse);
+    lines.next()?.failure().map(str::to_owned)
+}
+
 fn stalled(asked: &str, silence: Duration) -> Error {
     Error::Stalled {
         asked: asked.to_owned(),
         silence,
+        is_network: false,
     }
 }
 

@@ -33,10 +33,16 @@ pub enum Refusal {
     NameUnknown,
     /// There is no such manifest.
     ManifestUnknown,
+    /// There is a manifest, and no blob or manifest that it names.
+    PartUnknown,
     /// The tag is there and may not be moved.
     Immutable,
     /// A limit of requests was met.
     TooManyRequests,
+    /// A refusal of no kind of its own, such as 400 or 405.
+    Other,
+    /// The registry's words alone are relayed, neither its status nor its code: a fault of the registry may read so too.
+    Unstated,
 }
 
 /// Why the daemon did not do what it was asked.
@@ -56,17 +62,14 @@ pub enum Error {
         /// What was asked.
         asked: String,
     },
-    /// The daemon said nothing for too long.
+    /// The daemon said nothing for too long, or the same over and over.
     Stalled {
         /// What was asked.
         asked: String,
         /// How long nothing came.
         silence: Duration,
-    },
-    /// The daemon speaks no version of the API that this pipe speaks.
-    Version {
-        /// The lowest version that the daemon takes.
-        minimum: String,
+        /// Whether it is the network that was waited for: the daemon was amid bytes, or at their beginning.
+        is_network: bool,
     },
     /// The authorization plugin of the step's daemon forbids the call.
     Plugin {
@@ -118,6 +121,29 @@ pub enum Error {
         asked: String,
         /// What the daemon said.
         words: Quoted,
+        /// Whether the daemon is older than its support of zstd.
+        may_be_zstd: bool,
+    },
+    /// The daemon did not find what the pipe has just read.
+    NotResolved {
+        /// What was asked.
+        asked: String,
+        /// What the daemon said.
+        words: Quoted,
+    },
+    /// The daemon has a part of the image alone.
+    Incomplete {
+        /// What was asked.
+        asked: String,
+        /// What the daemon said.
+        words: Quoted,
+    },
+    /// What the daemon got is not what its digest names.
+    WrongBytes {
+        /// What was asked.
+        asked: String,
+        /// What the daemon said.
+        words: Quoted,
     },
     /// The daemon refused for a reason of its own.
     Daemon {
@@ -154,17 +180,14 @@ impl Error {
             Self::Broken { address, asked } => {
                 format!("the connection to the Docker daemon at `{address}` broke off: {asked}")
             }
-            Self::Stalled { asked, silence } => {
-                format!(
-                    "the Docker daemon said nothing for {} seconds: {asked}",
-                    silence.as_secs()
-                )
+            Self::Stalled {
+                asked,
+                silence,
+                is_network,
+            } => {
+                let what = if *is_network { "moved no byte" } else { "said nothing" };
+                format!("the Docker daemon {what} for {} seconds: {asked}", silence.as_secs())
             }
-            Self::Version { minimum } => format!(
-                "the Docker daemon asks for Engine API {minimum} or newer; this pipe speaks up to {}.{}",
-                super::NEWEST.0,
-                super::NEWEST.1
-            ),
             Self::Plugin { asked, words } => {
                 format!("the Docker daemon's authorization plugin forbids this: {asked}; the daemon's words: {words}")
             }
@@ -175,8 +198,10 @@ impl Error {
                     Refusal::Denied => "refused access",
                     Refusal::NameUnknown => "knows no such repository",
                     Refusal::ManifestUnknown => "has no such image",
+                    Refusal::PartUnknown => "does not have a part of the image",
                     Refusal::Immutable => "does not let the tag be overwritten",
                     Refusal::TooManyRequests => "got too many requests",
+                    Refusal::Other | Refusal::Unstated => "refused",
                 };
                 format!("the registry {what}: {asked}; the daemon's words: {words}")
             }
@@ -194,7 +219,16 @@ impl Error {
             Self::NoSpace { asked, words } => {
                 format!("the Docker daemon's disk is full: {asked}; the daemon's words: {words}")
             }
-            Self::Layer { asked, words } | Self::Daemon { asked, words } => {
+            Self::NotResolved { asked, words } => {
+                format!("the Docker daemon did not find what the registry has: {asked}; the daemon's words: {words}")
+            }
+            Self::Incomplete { asked, words } => {
+                format!("the Docker daemon has only a part of the image: {asked}; the daemon's words: {words}")
+            }
+            Self::WrongBytes { asked, words } => {
+                format!("the Docker daemon got other bytes than the image has: {asked}; the daemon's words: {words}")
+            }
+            Self::Layer { asked, words, .. } | Self::Daemon { asked, words } => {
                 format!("the Docker daemon refused: {asked}; its words: {words}")
             }
             Self::Protocol { asked, problem } => format!("{problem}: {asked}"),
@@ -227,10 +261,14 @@ impl Error {
                 }
             }),
             Self::Broken { .. } => Some(MEMORY.to_owned()),
+            Self::Stalled { is_network: true, .. } => Some(
+                "the registry, or the network between it and the daemon, stalls: raise `TIMEOUT` if it is slow; else run the \
+                 step again, and look at the log of the `docker` service"
+                    .to_owned(),
+            ),
             Self::Stalled { .. } => Some(format!(
                 "raise `TIMEOUT` if the network is slow; else look at the log of the `docker` service. {MEMORY}"
             )),
-            Self::Version { .. } => Some("use a newer version of this pipe".to_owned()),
             Self::Plugin { .. } => Some(
                 "on Pipelines' default runtime a plugin limits what a step may ask of its daemon; runtime v3 \
                  (`runtime: {cloud: {version: '3'}}` in the step) and self-hosted runners with an own `docker` service have \
@@ -242,6 +280,9 @@ impl Error {
             }
             Self::Registry { refusal, .. } => match refusal {
                 Refusal::TooManyRequests => Some("try again later, or run fewer steps at a time".to_owned()),
+                Refusal::Other | Refusal::Unstated => {
+                    Some("the registry's own words above are all that is known of the reason".to_owned())
+                }
                 // The credential's story is told by who chose it.
                 _ => None,
             },
@@ -260,6 +301,25 @@ impl Error {
             Self::NoSpace { .. } => {
                 Some("free space earlier in the step (`docker system prune -af`), or use a larger `size` of step".to_owned())
             }
+            Self::NotResolved { .. } => Some(
+                "this pipe read it from the registry just before: the daemon's connection to the registry broke off, or the \
+                 registry did not accept the token that the daemon got. Run the step again; if it stays so, a proxy or \
+                 firewall rule must serve the `docker` service too"
+                    .to_owned(),
+            ),
+            Self::Incomplete { .. } => Some(
+                "it is an image for several platforms, of which the daemon has some: pull it with `PLATFORM` and push that, or \
+                 use `ACTION: copy`, which needs no daemon and takes all platforms"
+                    .to_owned(),
+            ),
+            Self::WrongBytes { .. } => Some(
+                "the daemon threw them away; a proxy on the way or the registry's storage is at fault".to_owned(),
+            ),
+            Self::Layer { may_be_zstd: false, .. } => Some(
+                "the daemon has the layer and cannot unpack it: the image is damaged in the registry; have it built and \
+                 pushed again"
+                    .to_owned(),
+            ),
             // moby#41759: "add support for pulling zstd compressed layers", Docker 23.0.
             Self::Layer { .. } => Some(
                 "the daemon has the layer and cannot unpack it: before Docker 23 it knows no zstd; use a newer `docker` \
@@ -273,20 +333,30 @@ impl Error {
         }
     }
 
+    /// Whether the daemon said so itself: it has ended what it was asked for.
+    #[must_use]
+    pub const fn is_relayed(&self) -> bool {
+        matches!(
+            self,
+            Self::Registry { .. } | Self::RegistryUnreachable { .. } | Self::Daemon { .. }
+        )
+    }
+
     /// Whether the same request may do better in a while.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { cause, .. } => matches!(cause, Cause::Refused | Cause::TimedOut | Cause::Other),
-            Self::Registry { refusal, .. } => *refusal == Refusal::TooManyRequests,
+            Self::Registry { refusal, .. } => matches!(refusal, Refusal::TooManyRequests | Refusal::Unstated),
             Self::RegistryUnreachable { untrusted, .. } => !untrusted,
-            Self::Broken { .. } | Self::Stalled { .. } => true,
-            Self::Version { .. }
-            | Self::Plugin { .. }
+            Self::Broken { .. } | Self::Stalled { .. } | Self::NotResolved { .. } => true,
+            Self::Plugin { .. }
             | Self::NoSuchImage { .. }
             | Self::Platform { .. }
             | Self::NoSpace { .. }
             | Self::Layer { .. }
+            | Self::Incomplete { .. }
+            | Self::WrongBytes { .. }
             | Self::Daemon { .. }
             | Self::Protocol { .. } => false,
         }

@@ -9,37 +9,43 @@ mod classify;
 mod connection;
 mod error;
 mod local_image;
+mod progress;
 mod stream;
+mod transfer;
 
 pub use address::Address;
 pub use auth::RegistryAuth;
 pub use error::{Cause, Error, Refusal};
-pub use local_image::LocalImage;
-pub use stream::Progress;
+pub use local_image::{LocalImage, LocalManifest};
+pub use progress::{Progress, layer_name};
+pub use transfer::Pushed;
 
 use crate::names::platform::Platform;
-use crate::names::{Digest, Repository, Tag};
+use crate::names::{Repository, Tag};
 use crate::text::Quoted;
+use classify::{Asked, Of};
 use connection::{Connection, no_daemon};
-use local_image::{Inspected, familiar};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use local_image::{Inspected, known_as};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
+use std::fmt;
 use std::time::Duration;
-use stream::{Lines, Verdict};
+use transfer::Clock;
 
-/// Newest version of the API spoken: Docker 25's, which Pipelines' daemon is, and the oldest that Docker 29 takes.
-const NEWEST: (u32, u32) = (1, 44);
-/// Longest silence of a daemon that unpacks, compresses or waits for a registry to store a layer.
-const WORKING: Duration = Duration::from_secs(600);
+/// Newest version of the API that was tried: Docker 28's. Pipelines' daemon is Docker 25, with 1.44.
+const NEWEST: (u32, u32) = (1, 51);
+/// From here on the daemon tells which manifests of an index it has: Docker 28.
+const TELLS_MANIFESTS: (u32, u32) = (1, 48);
+/// From here on one platform of an image can be pushed: Docker 27.
+const PUSHES_ONE_PLATFORM: (u32, u32) = (1, 46);
 /// Most names that [`Engine::list_names`] returns.
 const MOST_NAMES: usize = 1000;
 /// What of a name has a meaning in a URL: an IPv6 address has them.
 const BRACKETS: &AsciiSet = &CONTROLS.add(b'[').add(b']');
-/// The same of a value in a query. Repositories are ASCII; of their characters only these have a meaning there.
-const VALUE: &AsciiSet = &BRACKETS.add(b':').add(b'/');
-const REGISTRY_AUTH: &str = "X-Registry-Auth";
+/// What is written as it is in a query.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How to speak to the daemon.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +60,18 @@ pub struct Settings {
 pub struct Engine {
     connection: Connection,
     api: (u32, u32),
+    make: Make,
     version: String,
     platform: Platform,
+    /// When a transfer of this run last moved.
+    clock: Clock,
+}
+
+/// Who made what answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Make {
+    Docker,
+    Podman,
 }
 
 /// What became of a name that was to be taken away.
@@ -81,6 +97,14 @@ struct Version {
     os: String,
     #[serde(default, rename = "Arch")]
     architecture: String,
+    #[serde(default, rename = "Components")]
+    components: Vec<Component>,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    #[serde(default, rename = "Name")]
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -91,41 +115,55 @@ struct Listed {
 }
 
 impl Engine {
-    /// Finds the daemon and settles on the version of the API: its own, but not newer than this pipe knows.
+    /// Finds the daemon and settles on the version of the API: its own, but not newer than was tried with this pipe, and not
+    /// older than the daemon takes.
     ///
     /// # Errors
-    /// [`Error::Unreachable`], [`Error::Version`], [`Error::Protocol`] if something else answers.
+    /// [`Error::Unreachable`], [`Error::Protocol`] if something else answers.
     pub async fn connect(address: Address, settings: Settings) -> Result<Self, Error> {
-        let asked = "looking for the daemon";
+        let asked = Asked {
+            what: "looking for the daemon",
+            name: "",
+            of: Of::Daemon,
+        };
         let connection = Connection::new(address, settings.timeout)?;
         let ping = connection
-            .send(Method::GET, "/_ping".to_owned(), HeaderMap::new(), asked)
+            .send(Method::GET, "/_ping".to_owned(), HeaderMap::new(), asked.what)
             .await?;
         if !ping.status().is_success() {
-            return Err(connection.refused(ping, asked, "").await);
+            return Err(connection.refused(ping, &asked).await);
         }
         let pinged = ping
             .headers()
             .get("Api-Version")
             .and_then(|value| parse_version(value.to_str().ok()?));
         let version: Version = connection
-            .get_json("/version".to_owned(), asked, "")
+            .get_json("/version".to_owned(), &asked)
             .await?
-            .ok_or_else(|| no_daemon(asked))?;
+            .ok_or_else(|| no_daemon(asked.what))?;
         let newest = pinged
             .or_else(|| parse_version(&version.newest))
-            .ok_or_else(|| no_daemon(asked))?;
-        if parse_version(&version.oldest).is_some_and(|minimum| minimum > NEWEST) {
-            return Err(Error::Version {
-                minimum: Quoted::new(&version.oldest).to_string(),
-            });
-        }
-        Ok(Self {
+            .ok_or_else(|| no_daemon(asked.what))?;
+        let oldest = parse_version(&version.oldest).filter(|oldest| *oldest <= newest);
+        let is_podman = version.components.iter().any(|part| part.name.contains("Podman"));
+        let engine = Self {
             connection,
-            api: newest.min(NEWEST),
+            api: newest.min(NEWEST).max(oldest.unwrap_or(newest.min(NEWEST))),
+            make: if is_podman { Make::Podman } else { Make::Docker },
             version: Quoted::new(&version.daemon).to_string(),
             platform: Platform::new(&version.os, &version.architecture, None),
-        })
+            clock: Clock::default(),
+        };
+        if engine.api > NEWEST {
+            tracing::info!(
+                "{engine} takes Engine API {}.{} at least, which is newer than was tried with this pipe ({}.{})",
+                engine.api.0,
+                engine.api.1,
+                NEWEST.0,
+                NEWEST.1
+            );
+        }
+        Ok(engine)
     }
 
     /// Where the daemon is.
@@ -146,20 +184,42 @@ impl Engine {
         &self.platform
     }
 
+    /// Whether the daemon tells which manifests of an index it has.
+    #[must_use]
+    pub fn tells_manifests(&self) -> bool {
+        self.api >= TELLS_MANIFESTS
+    }
+
+    /// Whether the daemon can be told which platform of an image to push.
+    #[must_use]
+    pub fn pushes_one_platform(&self) -> bool {
+        self.api >= PUSHES_ONE_PLATFORM
+    }
+
+    /// Docker took up zstd in 23.0 (moby#41759); podman always had it.
+    fn knows_zstd(&self) -> bool {
+        let major = self
+            .version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u32>().ok());
+        self.make == Make::Podman || major.is_none_or(|major| major >= 23)
+    }
+
     /// The image of a name, a name with digest, or an image ID; `None` if the daemon has none.
     ///
     /// # Errors
     /// As every call: see [`Error`].
     pub async fn inspect(&self, name: &str) -> Result<Option<LocalImage>, Error> {
-        let asked = format!("looking up `{}`", Quoted::new(name));
+        let what = format!("looking up `{}`", Quoted::new(name));
         let Some(path) = path_of(name) else {
             return Ok(None);
         };
-        let inspected: Option<Inspected> = match self
-            .connection
-            .get_json(self.path(&format!("/images/{path}/json")), &asked, name)
-            .await
-        {
+        let of = Of::Daemon;
+        let asked = Asked { what: &what, name, of };
+        let manifests = if self.tells_manifests() { "?manifests=1" } else { "" };
+        let path = self.path(&format!("/images/{path}/json{manifests}"));
+        let inspected: Option<Inspected> = match self.connection.get_json(path, &asked).await {
             Err(Error::NoSuchImage { .. }) => None,
             answer => answer?,
         };
@@ -171,40 +231,20 @@ impl Engine {
     /// # Errors
     /// As every call: see [`Error`].
     pub async fn list_names(&self) -> Result<Vec<String>, Error> {
-        let images: Option<Vec<Listed>> = self
-            .connection
-            .get_json(self.path("/images/json"), "listing images", "")
-            .await?;
+        let asked = Asked {
+            what: "listing images",
+            name: "",
+            of: Of::Daemon,
+        };
+        let images: Option<Vec<Listed>> = self.connection.get_json(self.path("/images/json"), &asked).await?;
         let names = images
             .unwrap_or_default()
             .into_iter()
             .flat_map(|image| image.repo_tags.unwrap_or_default());
         Ok(names
-            .filter(|name| !name.starts_with("<none>"))
+            .filter(|name| !name.starts_with("<none>") && !name.contains('@'))
             .take(MOST_NAMES)
             .collect())
-    }
-
-    /// Has the daemon pull `repository@digest`, without giving it a tag. `progress` is called after each of the
-    /// daemon's lines, which come several times a second.
-    ///
-    /// # Errors
-    /// As every call: see [`Error`]; the registry's refusals among them, and [`Error::Stalled`].
-    pub async fn pull(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        auth: &RegistryAuth,
-        progress: impl FnMut(&Progress),
-    ) -> Result<(), Error> {
-        let path = self.path(&format!(
-            "/images/create?fromImage={}&tag={digest}",
-            query(&repository.to_string())
-        ));
-        let asked = format!("pulling `{repository}@{digest}`");
-        self.transfer(path, auth, &asked, &repository.to_string(), progress)
-            .await?;
-        Ok(())
     }
 
     /// Gives an image that the daemon has the name `repository:tag`; an image that had it loses it.
@@ -221,13 +261,18 @@ impl Engine {
             "/images/{path}/tag?repo={}&tag={tag}",
             query(&repository.to_string())
         ));
-        let asked = format!("tagging `{}` as `{repository}:{tag}`", Quoted::new(source));
+        let what = format!("tagging `{}` as `{repository}:{tag}`", Quoted::new(source));
         let response = self
             .connection
-            .send(Method::POST, path, HeaderMap::new(), &asked)
+            .send(Method::POST, path, HeaderMap::new(), &what)
             .await?;
         if !response.status().is_success() {
-            return Err(self.connection.refused(response, &asked, source).await);
+            let asked = Asked {
+                what: &what,
+                name: source,
+                of: Of::Daemon,
+            };
+            return Err(self.connection.refused(response, &asked).await);
         }
         Ok(())
     }
@@ -243,108 +288,49 @@ impl Engine {
         let Some(image) = self.inspect(&name).await? else {
             return Ok(Untagged::Absent);
         };
-        let same = |known: &String, separator| {
-            known
-                .strip_prefix(&familiar(repository))
-                .is_some_and(|rest| rest.starts_with(separator))
+        let same = |known: &String| {
+            let rest = |own: String| known.strip_prefix(&own).is_some_and(|rest| rest.starts_with('@'));
+            known_as(repository).any(rest)
         };
-        if image.repo_tags.len() < 2 && image.repo_digests.iter().all(|known| same(known, '@')) {
+        if image.repo_tags.len() < 2 && image.repo_digests.iter().all(same) {
             return Ok(Untagged::KeptLast);
         }
-        let asked = format!("untagging `{name}`");
+        let what = format!("untagging `{name}`");
         let response = self
             .connection
             .send(
                 Method::DELETE,
                 self.path(&format!("/images/{name}?noprune=1")),
                 HeaderMap::new(),
-                &asked,
+                &what,
             )
             .await?;
         match response.status() {
             status if status.is_success() => Ok(Untagged::Gone),
             StatusCode::NOT_FOUND => Ok(Untagged::Absent),
-            _ => Err(self.connection.refused(response, &asked, &name).await),
+            _ => {
+                let asked = Asked {
+                    what: &what,
+                    name: &name,
+                    of: Of::Daemon,
+                };
+                Err(self.connection.refused(response, &asked).await)
+            }
         }
-    }
-
-    /// Has the daemon push `repository:tag` and returns the digest of the manifest that it pushed. `progress` is called
-    /// after each of the daemon's lines.
-    ///
-    /// # Errors
-    /// As every call: see [`Error`]; the registry's refusals among them, and [`Error::Stalled`].
-    pub async fn push(
-        &self,
-        repository: &Repository,
-        tag: &Tag,
-        auth: &RegistryAuth,
-        progress: impl FnMut(&Progress),
-    ) -> Result<Digest, Error> {
-        let path = self.path(&format!("/images/{repository}/push?tag={tag}"));
-        let asked = format!("pushing `{repository}:{tag}`");
-        let end = self
-            .transfer(path, auth, &asked, &format!("{repository}:{tag}"), progress)
-            .await?;
-        end.pushed().cloned().ok_or_else(|| Error::Protocol {
-            asked,
-            problem: "the Docker daemon ended a push without naming the manifest's digest".to_owned(),
-        })
     }
 
     fn path(&self, path: &str) -> String {
         format!("/v{}.{}{path}", self.api.0, self.api.1)
     }
+}
 
-    /// Starts a pull or push and follows the daemon's lines to their end.
-    async fn transfer(
-        &self,
-        path: String,
-        auth: &RegistryAuth,
-        asked: &str,
-        name: &str,
-        mut progress: impl FnMut(&Progress),
-    ) -> Result<Progress, Error> {
-        let mut headers = HeaderMap::new();
-        headers.insert(REGISTRY_AUTH, auth.header());
-        let mut response = self.connection.send(Method::POST, path, headers, asked).await?;
-        if !response.status().is_success() {
-            return Err(self.connection.refused(response, asked, name).await);
-        }
-        let garbled = |problem: &str| Error::Protocol {
-            asked: asked.to_owned(),
-            problem: problem.to_owned(),
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let make = match self.make {
+            Make::Docker => "Docker",
+            Make::Podman => "podman",
         };
-        let mut state = Progress::default();
-        let mut lines = Lines::default();
-        loop {
-            let patience = self.patience(&state);
-            let chunk = self.connection.chunk(&mut response, patience, asked).await?;
-            let ended = chunk.is_none();
-            let whole = match chunk {
-                Some(chunk) => lines
-                    .add(&chunk)
-                    .map_err(|_| garbled("the Docker daemon wrote a line without end"))?,
-                None => lines.finish().into_iter().collect(),
-            };
-            for line in whole {
-                match state.take(&line) {
-                    Verdict::On => progress(&state),
-                    Verdict::Failed(words) => return Err(Error::said(asked, name, &words)),
-                    Verdict::Garbled => return Err(garbled("the Docker daemon wrote a line that is no JSON")),
-                }
-            }
-            if ended {
-                return Ok(state);
-            }
-        }
-    }
-
-    fn patience(&self, progress: &Progress) -> Duration {
-        if progress.is_mid_transfer() {
-            self.connection.timeout()
-        } else {
-            self.connection.timeout().max(WORKING)
-        }
+        write!(f, "{make} {} at `{}`", self.version, self.address())
     }
 }
 

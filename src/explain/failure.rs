@@ -189,22 +189,29 @@ impl From<&UnusableCredential> for Failure {
 impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
         let kind = match &error {
-            engine::Error::NoSuchImage { .. } | engine::Error::Platform { .. } => Kind::NotFound,
+            engine::Error::NoSuchImage { .. } | engine::Error::Platform { .. } | engine::Error::Incomplete { .. } => {
+                Kind::NotFound
+            }
             engine::Error::Plugin { .. } => Kind::Refused,
             engine::Error::Registry { refusal, .. } => match refusal {
                 engine::Refusal::Unauthorized => Kind::Credential,
-                engine::Refusal::Denied | engine::Refusal::Immutable | engine::Refusal::TooManyRequests => {
-                    Kind::Refused
+                engine::Refusal::Denied
+                | engine::Refusal::Immutable
+                | engine::Refusal::TooManyRequests
+                | engine::Refusal::Other
+                | engine::Refusal::Unstated => Kind::Refused,
+                engine::Refusal::NameUnknown | engine::Refusal::ManifestUnknown | engine::Refusal::PartUnknown => {
+                    Kind::NotFound
                 }
-                engine::Refusal::NameUnknown | engine::Refusal::ManifestUnknown => Kind::NotFound,
             },
             engine::Error::Unreachable { .. }
             | engine::Error::RegistryUnreachable { .. }
             | engine::Error::Broken { .. }
-            | engine::Error::Stalled { .. }
-            | engine::Error::Version { .. } => Kind::Unreachable,
+            | engine::Error::NotResolved { .. }
+            | engine::Error::Stalled { .. } => Kind::Unreachable,
             engine::Error::NoSpace { .. }
             | engine::Error::Layer { .. }
+            | engine::Error::WrongBytes { .. }
             | engine::Error::Daemon { .. }
             | engine::Error::Protocol { .. } => Kind::Other,
         };

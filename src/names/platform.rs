@@ -66,6 +66,18 @@ impl Platform {
         }
     }
 
+    /// The operating system, as `linux`.
+    #[must_use]
+    pub fn os(&self) -> &str {
+        &self.os
+    }
+
+    /// The variant, as `v7`, where it says more than the architecture.
+    #[must_use]
+    pub fn variant(&self) -> Option<&str> {
+        self.variant.as_deref()
+    }
+
     /// The architecture, as `amd64`.
     #[must_use]
     pub fn architecture(&self) -> &str {

@@ -1,6 +1,7 @@
 //! How far the transfers of a run are: bytes as they cross the wire, in either direction, each once however often it is
 //! sent, and each layer once however many images share it. What is to move follows from manifests.
 
+use crate::engine::layer_name;
 use crate::registry::manifest::Descriptor;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _};
@@ -9,9 +10,6 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// How many letters of a digest name a layer in what a daemon says.
-const SHORT: usize = 12;
 
 /// What has moved in a run, and what is to move as far as that is known.
 #[derive(Debug, Default)]
@@ -88,11 +86,7 @@ impl Progress {
     /// Notes the layers of an image that a daemon pulls, until what this gives is dropped: then it has them.
     #[must_use]
     pub fn expect_layers(&self, layers: &[Descriptor]) -> Expected<'_> {
-        let name = |layer: &Descriptor| {
-            let hex = layer.digest.as_str().split_once(':').map_or("", |(_, hex)| hex);
-            hex.chars().take(SHORT).collect::<String>()
-        };
-        let names: Vec<String> = layers.iter().map(name).collect();
+        let names: Vec<String> = layers.iter().map(|layer| layer_name(&layer.digest)).collect();
         let mut known = self.layers.borrow_mut();
         for (name, layer) in names.iter().zip(layers) {
             known.entry(name.clone()).or_default().total = layer.size;

@@ -156,7 +156,9 @@ pub(super) const ON_ENGINES: &[OnEngine] = &[
         },
     },
     OnEngine {
-        see: "the registry does not let the tag be overwritten: pushing `…`; the daemon's words: …",
+        // containerd's image store does not pass on what the registry says.
+        see: "the registry does not let the tag be overwritten: pushing `…`; the daemon's words: …<br>\
+              the registry refused: pushing `…`; the daemon's words: …",
         status: 5,
         runs: |engine| {
             let emulator = shop();

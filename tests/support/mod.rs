@@ -35,6 +35,7 @@ pub mod pipelines;
 pub mod pki;
 pub mod recorder;
 pub mod shop;
+pub mod scripted_daemon;
 pub mod skopeo;
 pub mod supervised;
 pub mod token_server;

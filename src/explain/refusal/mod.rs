@@ -206,9 +206,12 @@ pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Fa
         engine::Refusal::Unauthorized => not_accepted(&message, asked),
         engine::Refusal::Denied => denied(&message, granted, asked),
         engine::Refusal::NameUnknown => Failure::new(Kind::NotFound, message, hint::no_package(asked)),
-        engine::Refusal::ManifestUnknown | engine::Refusal::Immutable | engine::Refusal::TooManyRequests => {
-            Failure::from(error)
-        }
+        engine::Refusal::PartUnknown => Failure::new(Kind::NotFound, message, hint::DAMAGED),
+        engine::Refusal::ManifestUnknown
+        | engine::Refusal::Immutable
+        | engine::Refusal::TooManyRequests
+        | engine::Refusal::Other
+        | engine::Refusal::Unstated => Failure::from(error),
     }
 }
 

@@ -1,5 +1,10 @@
 //! What `pull` and `push` share of the step's Docker daemon: finding it, what it tells of a transfer, tries.
 
+pub(super) mod platforms;
+mod proof;
+
+pub(super) use proof::{arrived, may_have_arrived, proven, sizes};
+
 use super::Run;
 use crate::engine::{self, Address, Engine, RegistryAuth, Settings};
 use crate::explain::failure::Failure;
@@ -8,12 +13,7 @@ use crate::registry::{Remote, retry};
 /// Finds the daemon.
 pub(super) async fn connect(run: &Run, address: &Address) -> Result<Engine, Failure> {
     let engine = Engine::connect(address.clone(), Settings { timeout: run.timeout }).await?;
-    tracing::debug!(
-        "Docker {} at `{}`, {}",
-        engine.version(),
-        engine.address(),
-        engine.platform()
-    );
+    tracing::debug!("{engine}, {}", engine.platform());
     Ok(engine)
 }
 

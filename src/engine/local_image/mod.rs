@@ -1,0 +1,203 @@
+//! An image as the daemon knows it.
+
+use crate::names::platform::Platform;
+use crate::names::{Digest, Repository, Tag};
+use serde::Deserialize;
+
+/// An image that the daemon has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalImage {
+    /// The image ID: the digest of its configuration; of its manifest or index where the daemon uses containerd's store.
+    pub id: String,
+    /// Its tagged names as the daemon has them (`name:tag`; Docker Hub's without host, but for podman).
+    pub repo_tags: Vec<String>,
+    /// Its names by manifest digest (`name@sha256:…`), for each repository that it was pulled from or pushed to.
+    pub repo_digests: Vec<String>,
+    /// What it runs on: of several platforms one that the daemon has.
+    pub platform: Platform,
+    /// The manifests of an index; none of what is no index, and where the daemon does not tell (before Docker 28).
+    pub manifests: Vec<LocalManifest>,
+}
+
+/// One image of an index. Attestations are not among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalManifest {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Whether the daemon has all of it.
+    pub is_there: bool,
+}
+
+impl LocalImage {
+    /// Whether the daemon knows this image as `repository@digest`, by a pull or a push.
+    #[must_use]
+    pub fn is(&self, repository: &Repository, digest: &Digest) -> bool {
+        known_as(repository).any(|name| self.repo_digests.contains(&format!("{name}@{digest}")))
+    }
+
+    /// Whether the daemon knows this image as `repository:tag`.
+    #[must_use]
+    pub fn is_tagged(&self, repository: &Repository, tag: &Tag) -> bool {
+        known_as(repository).any(|name| self.repo_tags.contains(&format!("{name}:{tag}")))
+    }
+
+    /// Whether the daemon has it for `wanted`.
+    #[must_use]
+    pub fn serves(&self, wanted: &Platform) -> bool {
+        self.platforms().iter().any(|platform| platform.satisfies(wanted))
+    }
+
+    /// The platforms that the daemon has of it.
+    #[must_use]
+    pub fn platforms(&self) -> Vec<&Platform> {
+        if self.manifests.is_empty() {
+            return vec![&self.platform];
+        }
+        self.there().map(|manifest| &manifest.platform).collect()
+    }
+
+    /// Whether it is an index of which the daemon lacks a platform.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.manifests.iter().any(|manifest| !manifest.is_there)
+    }
+
+    /// The manifest that a push publishes for a platform; for none, where the daemon has a part of an index, the one that the
+    /// daemon chooses: its own platform's, or the only one. `None` where it publishes the image as a whole.
+    #[must_use]
+    pub fn published(&self, wanted: Option<&Platform>, daemon: &Platform) -> Option<&LocalManifest> {
+        match wanted {
+            Some(wanted) => self.there().find(|manifest| manifest.platform.satisfies(wanted)),
+            None if !self.is_partial() => None,
+            None => {
+                let own = self.there().find(|manifest| manifest.platform.satisfies(daemon));
+                let mut there = self.there();
+                own.or_else(|| there.next().filter(|_| there.next().is_none()))
+            }
+        }
+    }
+
+    /// Whether the daemon's image store is containerd's: there the ID is what a registry knows the image by.
+    #[must_use]
+    pub fn is_of_containerd(&self) -> bool {
+        let names_id = |known: &String| known.rsplit_once('@').is_some_and(|(_, digest)| digest == self.id);
+        !self.manifests.is_empty() || self.repo_digests.iter().any(names_id)
+    }
+
+    fn there(&self) -> impl Iterator<Item = &LocalManifest> {
+        self.manifests.iter().filter(|manifest| manifest.is_there)
+    }
+}
+
+/// What the daemon answers (Engine API, "Inspect an image").
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Inspected {
+    id: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    repo_digests: Option<Vec<String>>,
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+    #[serde(default)]
+    descriptor: Option<Descriptor>,
+    #[serde(default)]
+    manifests: Option<Vec<Summary>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    #[serde(default)]
+    media_type: String,
+    #[serde(default)]
+    digest: String,
+    #[serde(default)]
+    platform: Option<Stated>,
+}
+
+#[derive(Deserialize)]
+struct Stated {
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+}
+
+/// Engine API 1.48, `ImageManifestSummary`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Summary {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    available: bool,
+    #[serde(default)]
+    descriptor: Descriptor,
+    #[serde(default)]
+    image_data: Option<ImageData>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageData {
+    #[serde(default)]
+    platform: Option<Stated>,
+}
+
+impl Summary {
+    fn image(self) -> Option<LocalManifest> {
+        let stated = self
+            .image_data
+            .and_then(|data| data.platform)
+            .or(self.descriptor.platform)?;
+        (self.kind == "image").then_some(())?;
+        Some(LocalManifest {
+            digest: Digest::parse(&self.descriptor.digest).ok()?,
+            platform: Platform::new(&stated.os, &stated.architecture, stated.variant.as_deref()),
+            is_there: self.available,
+        })
+    }
+}
+
+impl From<Inspected> for LocalImage {
+    fn from(inspected: Inspected) -> Self {
+        let mut repo_tags = inspected.repo_tags.unwrap_or_default();
+        // Docker 28 names the digests among the tags, in containerd's image store.
+        repo_tags.retain(|name| !name.contains('@'));
+        let is_index = inspected.descriptor.is_some_and(|descriptor| {
+            descriptor.media_type.contains("index") || descriptor.media_type.contains("list")
+        });
+        let manifests = inspected.manifests.filter(|_| is_index).unwrap_or_default();
+        Self {
+            id: inspected.id,
+            repo_tags,
+            repo_digests: inspected.repo_digests.unwrap_or_default(),
+            platform: Platform::new(&inspected.os, &inspected.architecture, inspected.variant.as_deref()),
+            manifests: manifests.into_iter().filter_map(Summary::image).collect(),
+        }
+    }
+}
+
+/// The names that a daemon may have for a repository: Docker leaves out the host and `library/` of Docker Hub's images,
+/// podman does not.
+pub(super) fn known_as(repository: &Repository) -> impl Iterator<Item = String> {
+    let familiar = (repository.host().as_str() == "docker.io").then(|| {
+        let path = repository.path();
+        let name = path.strip_prefix("library/").filter(|name| !name.contains('/'));
+        name.unwrap_or(path).to_owned()
+    });
+    familiar.into_iter().chain([repository.to_string()])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! What daemons answer of an image, and what follows from it.
+
+use super::*;
+use crate::names::Host;
+
+const SINGLE: &str = "sha256:20b0eaf2527c17eeaca9ea6937c7057c9676b6f24d37c414782bb76b487a8b21";
+
+fn parsed(json: &str) -> LocalImage {
+    serde_json::from_str::<Inspected>(json).unwrap().into()
+}
+
+fn digest(of: &str) -> Digest {
+    Digest::of(of.as_bytes())
+}
+
+fn platform(text: &str) -> Platform {
+    Platform::parse(text).unwrap()
+}
+
+/// An index of Docker 28 with containerd's image store: each platform with whether the daemon has it, and an attestation.
+fn index(parts: &[(&str, bool)]) -> LocalImage {
+    let of = |architecture: &str| digest(architecture).to_string();
+    let images = parts.iter().map(|(architecture, there)| {
+        format!(
+            r#"{{"ID":"x","Descriptor":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":422,
+            "platform":{{"architecture":"{architecture}","os":"linux"}}}},"Available":{there},"Kind":"image",
+            "ImageData":{{"Platform":{{"architecture":"{architecture}","os":"linux"}}}}}}"#,
+            of(architecture)
+        )
+    });
+    let attestation = format!(
+        r#"{{"ID":"x","Descriptor":{{"digest":"{}","platform":{{"architecture":"unknown","os":"unknown"}}}},"Available":false,
+        "Kind":"attestation","AttestationData":{{"For":"x"}}}}"#,
+        of("attestation")
+    );
+    let manifests: Vec<String> = images.chain([attestation]).collect();
+    parsed(&format!(
+        r#"{{"Id":"{}","RepoTags":["r/x:1"],"Os":"linux","Architecture":"amd64","Manifests":[{}],
+        "Descriptor":{{"mediaType":"application/vnd.oci.image.index.v1+json","digest":"sha256:9d","size":730}}}}"#,
+        of("index"),
+        manifests.join(",")
+    ))
+}
+
+#[test]
+fn an_image_is_known_by_the_daemons_own_name_for_it() {
+    let digest = digest("manifest");
+    let hub = |path| Repository::new(Host::parse("docker.io").unwrap(), path).unwrap();
+    let bitbucket = Repository::new(Host::parse("crg.apkg.io").unwrap(), "shop/base").unwrap();
+    for (repository, known) in [
+        (bitbucket, "crg.apkg.io/shop/base"),
+        (hub("library/node"), "node"),
+        (hub("bitnami/redis"), "bitnami/redis"),
+        // As podman spells them.
+        (hub("library/node"), "docker.io/library/node"),
+        (hub("bitnami/redis"), "docker.io/bitnami/redis"),
+    ] {
+        let image = parsed(&format!(
+            r#"{{"Id":"x","RepoTags":["{known}:1"],"RepoDigests":["{known}@{digest}"],"Os":"linux","Architecture":"amd64"}}"#
+        ));
+        assert!(image.is(&repository, &digest), "{known}");
+        let tagged = |tag| image.is_tagged(&repository, &Tag::parse(tag).unwrap());
+        assert!(tagged("1") && !tagged("2"), "{known}");
+        assert!(!image.is(&hub("library/other"), &digest), "{known}");
+    }
+}
+
+/// As 20.10, 26 and 28 answered of the same image, which was pulled by its digest.
+#[test]
+fn a_digest_is_no_tag() {
+    let repository = Repository::new(Host::parse("127.0.0.1:5000").unwrap(), "shop/single").unwrap();
+    for (tags, id, is_of_containerd) in [
+        ("[]", "sha256:b4cc97b4e2d3", false),
+        ("null", "sha256:b4cc97b4e2d3", false),
+        ("[]", SINGLE, true),
+        (
+            r#"["127.0.0.1:5000/shop/single@sha256:20b0eaf2527c17eeaca9ea6937c7057c9676b6f24d37c414782bb76b487a8b21"]"#,
+            SINGLE,
+            true,
+        ),
+    ] {
+        let image = parsed(&format!(
+            r#"{{"Id":"{id}","RepoTags":{tags},"RepoDigests":["127.0.0.1:5000/shop/single@{SINGLE}"]}}"#
+        ));
+        assert_eq!(image.repo_tags, <[String; 0]>::default(), "{tags}");
+        assert_eq!(image.is_of_containerd(), is_of_containerd, "{tags} {id}");
+        assert!(image.is(&repository, &Digest::parse(SINGLE).unwrap()), "{tags}");
+    }
+}
+
+#[test]
+fn what_is_published_follows_from_what_the_daemon_has() {
+    let amd64 = platform("linux/amd64");
+    for (parts, wanted, published, partial) in [
+        (&[("amd64", true), ("arm64", true)][..], None, None, false),
+        (
+            &[("amd64", true), ("arm64", true)],
+            Some("linux/arm64"),
+            Some("arm64"),
+            false,
+        ),
+        (
+            &[("amd64", true), ("arm64", true)],
+            Some("linux/arm64/v8"),
+            Some("arm64"),
+            false,
+        ),
+        (&[("amd64", true), ("arm64", true)], Some("linux/s390x"), None, false),
+        (&[("amd64", true), ("arm64", false)], None, Some("amd64"), true),
+        (&[("amd64", true), ("arm64", false)], Some("linux/arm64"), None, true),
+        (&[("amd64", false), ("arm64", true)], None, Some("arm64"), true),
+        (&[("amd64", false), ("arm64", true), ("s390x", true)], None, None, true),
+        (&[("amd64", false)], None, None, true),
+        // One platform beside its attestation, as a build makes it.
+        (&[("amd64", true)], None, None, false),
+        (&[("amd64", true)], Some("linux/amd64"), Some("amd64"), false),
+    ] {
+        let image = index(parts);
+        let wanted = wanted.map(platform);
+        let found = image.published(wanted.as_ref(), &amd64);
+        let found = found.map(|manifest| manifest.digest.clone());
+        assert_eq!(found, published.map(digest), "{parts:?} for {wanted:?}");
+        assert_eq!(image.is_partial(), partial, "{parts:?}");
+        assert!(image.is_of_containerd(), "{parts:?}");
+    }
+}
+
+#[test]
+fn an_image_serves_the_platforms_that_are_there() {
+    for (image, platforms) in [
+        (index(&[("amd64", true), ("arm64", true)]), "linux/amd64 linux/arm64"),
+        (index(&[("amd64", false), ("arm64", true)]), "linux/arm64"),
+        (index(&[("amd64", false)]), ""),
+        (
+            parsed(r#"{"Id":"x","Os":"linux","Architecture":"arm64","Variant":"v8"}"#),
+            "linux/arm64",
+        ),
+        // Not an index, though the daemon lists its one manifest.
+        (
+            parsed(
+                r#"{"Id":"x","Os":"linux","Architecture":"amd64","Descriptor":{"mediaType":"application/vnd.oci.image.manifest.v1+json"},
+                "Manifests":[{"Kind":"image","Available":true}]}"#,
+            ),
+            "linux/amd64",
+        ),
+    ] {
+        let found: Vec<String> = image.platforms().iter().map(ToString::to_string).collect();
+        assert_eq!(found.join(" "), platforms);
+        for wanted in ["linux/amd64", "linux/arm64", "linux/s390x"] {
+            assert_eq!(
+                image.serves(&platform(wanted)),
+                platforms.contains(wanted),
+                "{wanted} of {platforms}"
+            );
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Images and their names.
+
+use super::*;
+
+#[tokio::test]
+async fn images_are_looked_up_by_checked_names() {
+    let image = r#"{"Id":"sha256:1","RepoTags":["crg.apkg.io/shop/base:1"],"RepoDigests":null,"Os":"linux","Architecture":"arm64","Variant":"v8"}"#;
+    let daemon = Daemon::start(vec![
+        ("GET /v1.44/images/app:1/json ", Answer::Json(200, image.to_owned())),
+        (
+            "GET /v1.44/images/none/json ",
+            Answer::Json(404, r#"{"message":"no such image: none"}"#.to_owned()),
+        ),
+        (
+            "GET /v1.44/images/json ",
+            Answer::Json(
+                200,
+                r#"[{"RepoTags":["a:1","<none>:<none>"]},{"RepoTags":null},{"RepoTags":["b:2","b@sha256:1"]}]"#
+                    .to_owned(),
+            ),
+        ),
+    ])
+    .await;
+    let engine = daemon.connect().await.unwrap();
+    let found = engine.inspect("app:1").await.unwrap().unwrap();
+    assert_eq!(
+        (found.id.as_str(), found.platform.to_string().as_str()),
+        ("sha256:1", "linux/arm64")
+    );
+    assert_eq!(engine.inspect("none").await, Ok(None));
+    assert_eq!(engine.list_names().await.unwrap(), ["a:1", "b:2"]);
+    let asked = daemon.asked().len();
+    for odd in [
+        "",
+        "../containers/json?x",
+        "a/../b",
+        "a b",
+        "a?b",
+        "a%2fb",
+        "a//b",
+        "a\u{e4}",
+    ] {
+        assert_eq!(engine.inspect(odd).await, Ok(None), "{odd}");
+    }
+    assert_eq!(daemon.asked().len(), asked, "odd names never reach the daemon");
+}
+
+#[tokio::test]
+async fn names_are_given_and_taken_but_never_an_images_last() {
+    let image = |tags: &str, digests: &str| {
+        Answer::Json(
+            200,
+            format!(r#"{{"Id":"sha256:1","RepoTags":[{tags}],"RepoDigests":[{digests}]}}"#),
+        )
+    };
+    let name = r#""crg.apkg.io/shop/base:1""#;
+    let own = format!(r#""crg.apkg.io/shop/base@{DIGEST}""#);
+    let other = format!(r#""crg.apkg.io/shop/base-2@{DIGEST}""#);
+    for (looked_up, outcome) in [
+        (image(&format!(r#"{name},"app:1""#), ""), Untagged::Gone),
+        (image(name, &other), Untagged::Gone),
+        (image(name, ""), Untagged::KeptLast),
+        (image(name, &own), Untagged::KeptLast),
+        // Docker 28 names the digests among the tags, in containerd's image store; the last tag takes its own with it.
+        (image(&format!("{name},{own}"), &own), Untagged::KeptLast),
+        (
+            image(&format!("{name},{other}"), &format!("{own},{other}")),
+            Untagged::Gone,
+        ),
+        (Answer::Json(404, "{}".to_owned()), Untagged::Absent),
+    ] {
+        let daemon = Daemon::start(vec![
+            ("GET /v1.44/images/crg.apkg.io/shop/base:1/json ", looked_up),
+            (
+                "DELETE /v1.44/images/crg.apkg.io/shop/base:1?noprune=1 ",
+                Answer::Json(200, "[]".to_owned()),
+            ),
+        ])
+        .await;
+        let engine = daemon.connect().await.unwrap();
+        assert_eq!(engine.untag(&base(), &tag("1")).await, Ok(outcome));
+        assert_eq!(daemon.asked().len(), if outcome == Untagged::Gone { 2 } else { 1 });
+    }
+    let daemon = Daemon::start(vec![
+        (
+            "POST /v1.44/images/app:1/tag?repo=crg.apkg.io%2Fshop%2Fbase&tag=1 ",
+            Answer::Json(201, String::new()),
+        ),
+        (
+            "POST /v1.44/images/none/tag",
+            Answer::Json(404, r#"{"message":"No such image: none:latest"}"#.to_owned()),
+        ),
+    ])
+    .await;
+    let engine = daemon.connect().await.unwrap();
+    assert_eq!(engine.tag("app:1", &base(), &tag("1")).await, Ok(()));
+    let error = engine.tag("none", &base(), &tag("1")).await.expect_err("404");
+    assert_eq!(
+        error,
+        Error::NoSuchImage {
+            name: "none".to_owned()
+        }
+    );
+}

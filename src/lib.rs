@@ -1,7 +1,9 @@
-//! crg-pipe: a Bitbucket pipe that pulls, retags and publishes images of Bitbucket's container registry.
+//! crg-pipe: a Bitbucket pipe that pulls, retags, publishes and copies images of Bitbucket's container registry.
 //!
-//! The way of the data, a type for each stage, is
-//! environment → [`input::variables::Variables`] → [`input::Request`] → [`credential::Settled`] → plan → transfers → [`report`].
+//! [`pipe::run`] has the stages in order, a type for each: environment → [`input::variables::Variables`] →
+//! [`input::Request`], with what [`credential::choose`] says → [`session::Session`] → [`action::Run`] → [`action::Done`] →
+//! [`report`]. What each room holds, and where to change what, is told in `docs/architecture.md`; imports go down only, by
+//! the order there.
 
 #![forbid(unsafe_code)]
 

@@ -124,7 +124,7 @@ pub fn look_over(clone: &Path, registry: &Host, workspace: Option<&str>) -> Resu
 /// an `import` brings is not looked at.
 ///
 /// # Errors
-/// [`BadYaml`] with the line.
+/// `BadYaml` with the line.
 pub fn findings(file: &Path, text: &str, registry: &Host) -> Result<Vec<Finding>, BadYaml> {
     Ok(of_images(file, &contents(text)?.images, registry))
 }

@@ -56,7 +56,7 @@ pub struct Line {
 /// Reads the text of a file.
 ///
 /// # Errors
-/// [`BadYaml`] with the line.
+/// `BadYaml` with the line.
 pub fn contents(text: &str) -> Result<Contents, BadYaml> {
     let mut visit = Visit {
         text,

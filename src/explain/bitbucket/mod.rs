@@ -1,4 +1,4 @@
-//! Bitbucket's REST API: what it knows of a token that the registry refused, and reports on commits ([`insights`]).
+//! Bitbucket's REST API: what it knows of a token that the registry refused.
 //!
 //! About a token it is asked after a refusal, and by `check`; once in a run, with one short try. No answer is an answer too:
 //! the run then ends with what the registry said. [`diagnosis`] reads the answer and does no I/O.

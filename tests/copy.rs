@@ -64,6 +64,21 @@ fn mounts_that_are_not_made_become_uploads_into_their_sessions() {
     assert_eq!(emulator.open_uploads(), 0);
 }
 
+/// gcr answers every mount with a session: what is there does not move again, and no session stays open.
+#[test]
+fn a_blob_that_is_there_is_not_uploaded_where_mounts_are_not_made() {
+    let emulator = start(Setup::shop().with(|settings| settings.mounts = false));
+    copy(&emulator, "base:1").var("TARGET", "web:1").run().succeeds();
+    let moved = emulator.blob_bytes_received();
+    copy(&emulator, "base:1")
+        .var("TARGET", "web:2")
+        .run()
+        .succeeds()
+        .says("tagged `2` (0 B moved");
+    assert_eq!(emulator.blob_bytes_received(), moved);
+    assert_eq!(emulator.open_uploads(), 0);
+}
+
 #[test]
 fn refused_mounts_are_no_failure() {
     for status in [403, 404, 405] {

@@ -2,6 +2,7 @@
 
 use crate::text::{PAGE, Quoted};
 use serde::Deserialize;
+use serde_json::Value;
 use std::fmt;
 
 /// Error codes of the OCI distribution specification ("Error codes") that this project tells apart.
@@ -51,6 +52,11 @@ impl fmt::Display for Code {
     }
 }
 
+/// Most errors of one body that are told, and most parts of a detail.
+const MOST_ERRORS: usize = 5;
+/// Longest detail that is told, in characters.
+const LONGEST_DETAIL: usize = 200;
+
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
@@ -89,19 +95,8 @@ pub fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
             },
         );
     };
-    if let Some(first) = body.errors.as_ref().and_then(|errors| errors.first()) {
-        let detail = match &first.detail {
-            serde_json::Value::String(detail) if !detail.is_empty() => Some(detail.as_str()),
-            serde_json::Value::Object(map) => map.get("message").and_then(serde_json::Value::as_str),
-            _ => None,
-        };
-        let message = match (first.message.as_deref().filter(|message| !message.is_empty()), detail) {
-            (Some(message), Some(detail)) if !message.contains(detail) => format!("{message} ({detail})"),
-            (Some(message), _) => message.to_owned(),
-            (None, Some(detail)) => detail.to_owned(),
-            (None, None) => String::new(),
-        };
-        return (first.code.as_deref().map(Code::of), Quoted::new(&message));
+    if let Some(errors) = body.errors.as_ref().filter(|errors| !errors.is_empty()) {
+        return of_errors(errors);
     }
     let said = [body.error_description, body.details, body.message, body.error]
         .into_iter()
@@ -114,6 +109,58 @@ pub fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
             _ => None,
         });
     (None, Quoted::new(&said.unwrap_or_else(|| text.into_owned())))
+}
+
+/// Code and words of a list of errors. The first code that is known counts: what stands beside it may be the vendor's own.
+fn of_errors(errors: &[Entry]) -> (Option<Code>, Quoted) {
+    let codes = || errors.iter().filter_map(|error| error.code.as_deref().map(Code::of));
+    let known = codes().find(|code| !matches!(code, Code::Other(_)));
+    let mut words: Vec<String> = Vec::new();
+    for error in errors.iter().take(MOST_ERRORS) {
+        let mut said = error.message.clone().unwrap_or_default();
+        let detail = in_words(&error.detail);
+        if !detail.is_empty() && !said.contains(&detail) {
+            said = if said.is_empty() {
+                detail
+            } else {
+                format!("{said} ({detail})")
+            };
+        }
+        if !said.is_empty() && !words.contains(&said) {
+            words.push(said);
+        }
+    }
+    if errors.len() > MOST_ERRORS {
+        words.push(format!("and {} more", errors.len() - MOST_ERRORS));
+    }
+    (known.or_else(|| codes().next()), Quoted::new(&words.join("; ")))
+}
+
+/// A detail without the signs of JSON: `Tag: 1`. What is in it is the registry's own affair; zot's and distribution's hold
+/// the reason. Each text is made fit before anything is cut.
+fn in_words(detail: &Value) -> String {
+    let all = |parts: &mut dyn Iterator<Item = String>| {
+        let parts: Vec<String> = parts.filter(|part| !part.is_empty()).take(MOST_ERRORS).collect();
+        parts.join(", ")
+    };
+    let words = match detail {
+        Value::Null => String::new(),
+        Value::String(text) => Quoted::new(text).to_string(),
+        Value::Bool(_) | Value::Number(_) => detail.to_string(),
+        Value::Array(list) => all(&mut list.iter().map(in_words)),
+        Value::Object(fields) => match fields.get("message") {
+            Some(Value::String(message)) if fields.len() == 1 => Quoted::new(message).to_string(),
+            _ => all(&mut fields.iter().map(|(name, value)| {
+                let value = in_words(value);
+                if value.is_empty() {
+                    value
+                } else {
+                    format!("{}: {value}", Quoted::new(name))
+                }
+            })),
+        },
+    };
+    words.chars().take(LONGEST_DETAIL).collect()
 }
 
 /// What a storage says of an error in XML, as S3, Google and Azure write it: code and message.
@@ -166,7 +213,28 @@ mod tests {
             (
                 r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":[{"Type":"repository"}]}]}"#,
                 Some(Code::Unauthorized),
-                "authentication required",
+                "authentication required (Type: repository)",
+            ),
+            // Each of several, the known code, and what a detail holds.
+            (
+                r#"{"errors":[{"code":"X","message":"a"},{"code":"DENIED","message":"b"},{"message":"b"}]}"#,
+                Some(Code::Denied),
+                "a; b",
+            ),
+            (
+                r#"{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid","detail":{"description":"at '/layers': minItems"}}]}"#,
+                Some(Code::ManifestInvalid),
+                "manifest invalid (description: at '/layers': minItems)",
+            ),
+            (
+                r#"{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid","detail":[{},"invalid URL on layer",null,7]}]}"#,
+                Some(Code::ManifestInvalid),
+                "manifest invalid (invalid URL on layer, 7)",
+            ),
+            (
+                r#"{"errors":[{"code":"DENIED","detail":{"message":"read only"}}]}"#,
+                Some(Code::Denied),
+                "read only",
             ),
             (
                 r#"{"errors":[{"code":"TAG_IMMUTABLE"}]}"#,

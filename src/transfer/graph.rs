@@ -61,6 +61,14 @@ impl Graph {
             let mut reads = stream::iter(reads).buffered(concurrency);
             while let Some(manifest) = reads.next().await {
                 let manifest = manifest?;
+                // Under another name than it was asked by it would be left out of what is put.
+                if !seen.contains(&manifest.digest) {
+                    return Err(Failure::new(
+                        Kind::Other,
+                        format!("the manifest {} was read under another digest", manifest.digest),
+                        "report this line",
+                    ));
+                }
                 bytes += manifest.bytes.len();
                 if bytes > MOST_BYTES {
                     return Err(too_much(&root, &format!("more than {MOST_BYTES} bytes of manifests")));

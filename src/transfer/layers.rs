@@ -269,6 +269,7 @@ impl Mover<'_> {
         let mut outlet = Outlet {
             to: sender,
             skip: upload.stored,
+            opened: None,
         };
         let mut reader = layer.published();
         let read = tokio::task::spawn_blocking(move || {
@@ -304,7 +305,11 @@ impl Mover<'_> {
     /// is not sound: it is brought again.
     async fn has_sound(&self, layer: &Descriptor, diff_id: &Digest, remote: &Remote) -> bool {
         let (sender, receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
-        let outlet = Outlet { to: sender, skip: 0 };
+        let outlet = Outlet {
+            to: sender,
+            skip: 0,
+            opened: None,
+        };
         let mut proof = Proof::new(Box::new(Arriving::new(receiver)), diff_id.clone());
         let proven = tokio::task::spawn_blocking(move || sum(&mut proof, |_| true));
         let mut checked = Checked::new(&layer.digest, layer.size);

@@ -29,7 +29,7 @@ use crate::session::Session;
 use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
@@ -49,6 +49,8 @@ pub struct Mover<'a> {
     light: Semaphore,
     transfers: Semaphore,
     large: Semaphore,
+    /// Whether the registry has made a mount in this run: then one that it does not make says that the blob is not there.
+    has_mounted: Cell<bool>,
     /// One transfer of a blob to a repository serves all images that need it there.
     moved: RefCell<Moved>,
     progress: &'a Progress,
@@ -78,6 +80,7 @@ impl<'a> Mover<'a> {
             light: Semaphore::new(concurrency * LIGHT),
             transfers: Semaphore::new(concurrency),
             large: Semaphore::new(concurrency.div_ceil(2)),
+            has_mounted: Cell::new(false),
             moved: RefCell::default(),
             progress,
             hashing: Hashing::default(),
@@ -224,6 +227,7 @@ impl<'a> Mover<'a> {
         match &to.mount_from {
             Some(from) if !force => match remote.mount(&blob.digest, from).await {
                 Ok(Mount::Done) => {
+                    self.has_mounted.set(true);
                     self.progress.spare(blob.size);
                     return Ok(false);
                 }
@@ -239,6 +243,21 @@ impl<'a> Mover<'a> {
                 }
             }
             _ => {}
+        }
+        // Some registries answer every mount with a session (gcr, zot): what was there would move again each night.
+        let is_mountable = to.mount_from.is_some() && !force;
+        if is_mountable && !self.has_mounted.get() {
+            let there = remote.has_blob(&blob.digest).await;
+            if there.map_err(|error| self.session.explain(&error, remote, true))? {
+                if let Some(Err(error)) = match session.take() {
+                    Some(upload) => Some(remote.cancel_upload(upload).await),
+                    None => None,
+                } {
+                    tracing::debug!("an upload session stays open: {error}");
+                }
+                self.progress.spare(blob.size);
+                return Ok(false);
+            }
         }
         drop(light);
         let _permit = self.transfers.acquire().await;

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::io::{self, Read};
 use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::oneshot;
 
 /// Read from a file so many bytes at a time.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -87,11 +88,17 @@ pub(super) async fn carry(
         ),
         size: Some(blob.size - upload.stored.min(blob.size)),
     };
+    let (opened, is_open) = oneshot::channel();
     let outlet = Outlet {
         to: sender,
         skip: upload.stored,
+        opened: Some(opened),
     };
-    let put = to.put_blob(&blob.digest, upload, payload);
+    // The source first: gcr holds a lock while it reads a body, and a copy within it would wait for ever.
+    let put = async {
+        let _ = is_open.await;
+        to.put_blob(&blob.digest, upload, payload).await
+    };
     let (produced, put) = tokio::join!(produce(mover, blob, origin, checked, outlet), put);
     match (produced, put) {
         // The source's failure is the reason; the request only broke off for want of bytes.
@@ -106,6 +113,8 @@ pub(super) struct Outlet {
     pub(super) to: Sender<Result<Bytes, io::Error>>,
     /// So many bytes are still to be kept back.
     pub(super) skip: u64,
+    /// Told when the source is open; dropped where there is nothing to open.
+    pub(super) opened: Option<oneshot::Sender<()>>,
 }
 
 impl Outlet {
@@ -146,6 +155,7 @@ async fn produce(
 
 /// Reads a blob of an archive beside the event loop: reading a disk blocks, and hashing takes a core of its own.
 async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), Failure> {
+    outlet.opened = None;
     let mut reader = origin.file(blob)?.reader();
     let wanted = blob.clone();
     let read = tokio::task::spawn_blocking(move || {
@@ -301,6 +311,7 @@ async fn read_on(
     outlet: &mut Outlet,
 ) -> Result<Flow, registry::Error> {
     if checked.passed() == blob.size {
+        outlet.opened = None;
         return Ok(Flow::Ended);
     }
     let start = checked.passed();
@@ -309,6 +320,7 @@ async fn read_on(
         Ok(read) => read,
         Err(error) => return Ok(Flow::Unopened(error)),
     };
+    outlet.opened = None;
     if let Some(found) = read.size.filter(|size| *size != blob.size) {
         let expected = blob.size;
         return Ok(Flow::Wrong(super::checked::Wrong::Size { expected, found }));

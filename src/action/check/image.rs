@@ -101,7 +101,10 @@ async fn shape(session: &Session, remote: &Remote, image: &Reference, manifest: 
             }
             Ok(Shape::Platforms(platforms))
         }
-        Content::Other(blobs) => Ok(Shape::Artifact(blobs.iter().map(|blob| blob.size).sum())),
+        Content::Other(blobs) => {
+            let size = blobs.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.size));
+            Ok(Shape::Artifact(size))
+        }
     }
 }
 

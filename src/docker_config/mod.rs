@@ -10,7 +10,7 @@ pub use file::{Written, write};
 use crate::credential::Credential;
 use crate::files::{Denied, OutputError, shell_word, shown};
 use crate::names::Host;
-use crate::text::{Quoted, Secret};
+use crate::text::{Quoted, Secret, excerpt};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize as _;
@@ -272,7 +272,7 @@ fn print(config: &Map<String, Value>) -> String {
 }
 
 fn printable(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
+    excerpt(text, 80)
 }
 
 /// What a text has that Docker does not read as its configuration.

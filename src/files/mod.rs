@@ -9,6 +9,7 @@ pub use denied::Denied;
 pub use output::Output;
 pub(crate) use part::Part;
 
+use crate::text::excerpt;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -211,12 +212,7 @@ impl std::error::Error for OutputError {}
 /// A path for a message: on one line and bounded.
 #[must_use]
 pub fn shown(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let mut shown: String = text.chars().take(200).flat_map(char::escape_debug).collect();
-    if text.chars().nth(200).is_some() {
-        shown.push('…');
-    }
-    shown.replace("\\'", "'").replace("\\\"", "\"")
+    excerpt(&path.to_string_lossy(), 200)
 }
 
 /// A path as a word of a shell line.

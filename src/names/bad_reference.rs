@@ -1,6 +1,7 @@
 //! Why a text is no image reference, and what to write instead.
 
 use super::{Host, LONGEST_PATH, Tag};
+use crate::text::excerpt;
 use std::fmt;
 
 /// Why a text is no image reference.
@@ -123,11 +124,7 @@ fn is_pattern(tag: &str) -> bool {
 
 /// On one line and bounded: a tag or path may come from a file, and be anything.
 fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(LONGEST_PATH).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST_PATH).is_some() {
-        shown.push('…');
-    }
-    shown
+    excerpt(text, LONGEST_PATH)
 }
 
 impl std::error::Error for BadReference {}

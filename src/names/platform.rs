@@ -1,6 +1,7 @@
 //! What an image runs on, in the words of the OCI image specification ("Image Index", property `platform`): operating
 //! system, architecture and variant.
 
+use crate::text::excerpt;
 use std::fmt;
 
 /// Operating system, architecture and variant, such as `linux/amd64` or `linux/arm/v7`.
@@ -133,8 +134,7 @@ impl BadPlatform {
 
 impl fmt::Display for BadPlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.text.chars().take(80).flat_map(char::escape_debug).collect();
-        write!(f, "`{shown}` is no platform")
+        write!(f, "`{}` is no platform", excerpt(&self.text, 80))
     }
 }
 

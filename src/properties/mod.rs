@@ -11,6 +11,7 @@ mod variables;
 
 pub use crate::archive::properties::archive;
 pub use crate::registry::properties::{address, challenge};
+pub use crate::text::properties::redaction;
 pub use docker_config::docker_config;
 pub use manifest::manifest;
 pub use reference::reference;

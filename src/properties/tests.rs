@@ -61,6 +61,7 @@ macro_rules! target {
 target!(reference, |bytes: &[u8], _: &Path| crate::properties::reference(bytes));
 target!(challenge, |bytes: &[u8], _: &Path| crate::properties::challenge(bytes));
 target!(address, |bytes: &[u8], _: &Path| crate::properties::address(bytes));
+target!(redaction, |bytes: &[u8], _: &Path| crate::properties::redaction(bytes));
 target!(manifest, |bytes: &[u8], _: &Path| crate::properties::manifest(bytes));
 target!(archive, crate::properties::archive);
 target!(dockerfile, crate::properties::repository);

@@ -2,7 +2,7 @@
 //!
 //! Everything goes to standard output: Pipelines shows two streams in no certain order, and the last line must be the last.
 
-use crate::text::redact;
+use crate::text::{redact, without_odd};
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -34,7 +34,7 @@ pub fn start(debug: bool, colour: bool) {
 /// Prints a block that belongs to the line before it, indented.
 pub fn detail(text: &str) {
     let mut block = String::new();
-    for line in text.lines() {
+    for line in without_odd(text).lines() {
         let _ = writeln!(block, "  {line}");
     }
     print(&block);
@@ -42,7 +42,7 @@ pub fn detail(text: &str) {
 
 /// Prints a line as it is.
 pub fn plain(text: &str) {
-    print(&format!("{text}\n"));
+    print(&format!("{}\n", without_odd(text)));
 }
 
 /// Prints the last line of a run that did what it should.
@@ -56,6 +56,7 @@ pub fn failure(text: &str, colour: bool) {
 }
 
 fn last_line(mark: &str, colour_code: &str, text: &str, colour: bool) {
+    let text = without_odd(text);
     let line = if colour {
         format!("\x1b[{colour_code}m{mark} {text}\x1b[0m\n")
     } else {
@@ -87,6 +88,7 @@ where
         }
         let mut message = Message(String::new());
         event.record(&mut message);
+        let message = without_odd(&message.0);
         let (word, code) = match *event.metadata().level() {
             Level::ERROR => ("ERROR", "31"),
             Level::WARN => ("WARNING", "33"),
@@ -94,9 +96,9 @@ where
             _ => ("DEBUG", "2"),
         };
         if self.colour {
-            writeln!(writer, "\x1b[{code}m{word}: {}\x1b[0m", message.0)
+            writeln!(writer, "\x1b[{code}m{word}: {message}\x1b[0m")
         } else {
-            writeln!(writer, "{word}: {}", message.0)
+            writeln!(writer, "{word}: {message}")
         }
     }
 }

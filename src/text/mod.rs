@@ -2,14 +2,20 @@
 //! with: patterns.
 
 mod amount;
+mod excerpt;
 mod glob;
+mod odd;
 mod quoted;
 mod redaction;
 mod secret;
 
 pub use amount::{bytes, count};
+pub use excerpt::excerpt;
 pub(crate) use glob::Glob;
+pub use odd::{is_odd, without_odd};
 pub use quoted::Quoted;
+#[cfg(any(test, fuzzing))]
+pub(crate) use redaction::properties;
 pub use redaction::{hide, hide_bearer, hide_pair, redact};
 pub use secret::Secret;
 

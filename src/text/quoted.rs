@@ -1,6 +1,7 @@
 //! What others say: texts of registries, token servers and daemons, made fit to stand in a line of ours.
 
-use super::redact;
+use super::is_odd;
+use super::redaction::redact_of_others;
 use std::fmt;
 
 /// Longest text that is repeated, in characters.
@@ -15,7 +16,7 @@ impl Quoted {
     #[must_use]
     pub fn new(text: &str) -> Self {
         // Before it is cut: half of a credential that was sent back is a secret that no later redaction knows.
-        let text = redact(text);
+        let text = redact_of_others(text);
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let mut characters = lines
             .enumerate()
@@ -24,12 +25,7 @@ impl Quoted {
         for character in characters.by_ref().take(LONGEST) {
             match character {
                 '\t' => words.push(' '),
-                // Bidirectional marks reorder what stands beside them in a terminal, as control characters recolour it.
-                odd if odd.is_control()
-                    || matches!(odd, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-                {
-                    words.extend(odd.escape_unicode());
-                }
+                odd if is_odd(odd) => words.extend(odd.escape_unicode()),
                 plain => words.push(plain),
             }
         }
@@ -75,6 +71,7 @@ mod tests {
             ("a\rb", "a\\u{d}b"),
             ("\n \n", ""),
             ("ü“x”", "ü“x”"),
+            ("p\u{ad}u\u{200b}l\u{e0041}l", "p\\u{ad}u\\u{200b}l\\u{e0041}l"),
         ] {
             assert_eq!(Quoted::new(said).as_str(), shown, "{said:?}");
         }
@@ -85,7 +82,7 @@ mod tests {
         fn words_are_one_bounded_line(text in "\\PC{0,40}(\n|\r|\t|\u{1b}|\u{2028}|\\PC){0,900}") {
             let words = Quoted::new(&text);
             prop_assert!(words.as_str().lines().count() <= 1);
-            prop_assert!(!words.as_str().contains(char::is_control));
+            prop_assert!(!words.as_str().contains(is_odd));
             prop_assert!(words.as_str().chars().count() <= LONGEST * 10 + 1);
             // What is one line already stays as it is.
             prop_assert!(words.as_str().chars().count() >= LONGEST || Quoted::new(words.as_str()) == words);

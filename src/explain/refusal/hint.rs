@@ -166,7 +166,7 @@ pub(super) fn no_credential(asked: &Asked<'_>) -> String {
 fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
     let own = asked.step.repository.as_deref().map_or_else(
         || "this repository".to_owned(),
-        |own| format!("this repository, `{own}`"),
+        |own| format!("this repository, `{}`", Quoted::new(own)),
     );
     [
         format!("the built-in credential reaches only packages that are linked to {own}"),
@@ -226,6 +226,7 @@ fn way_to_package(asked: &Asked<'_>) -> String {
     if let Some(own) = asked.step.workspace.as_deref()
         && workspace != own
     {
+        let own = Quoted::new(own);
         lines.push(format!(
             "this step's workspace is `{own}`: is `{workspace}` the one you mean?"
         ));

@@ -7,7 +7,7 @@ use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
 use crate::support::shop;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::json;
 
 /// What would be a line of ours, and what would hide one.
@@ -293,6 +293,111 @@ fn no_address_leads_into_the_network_of_the_step() {
             let journal = emulator.journal();
             let strays: Vec<_> = journal.iter().filter(|entry| entry.path.contains(place)).collect();
             assert!(strays.is_empty(), "{place} {path}: {strays:#?}");
+        }
+    }
+}
+
+/// What a registry, its token server or its storage sends back of the credential, in the form that it likes.
+#[test]
+fn a_credential_that_is_sent_back_is_hidden_in_whatever_form() {
+    let token = Setup::api_token();
+    let pair = format!("{}:{token}", Setup::EMAIL);
+    let basic = format!("Basic {}", STANDARD.encode(&pair));
+    let auth = json!({ "username": Setup::EMAIL, "password": token, "serveraddress": "x" }).to_string();
+    let wrapped: Vec<_> = basic.as_bytes().chunks(76).map(String::from_utf8_lossy).collect();
+    let twice = token.replace('=', "%25253D");
+    for echo in [
+        token.replace('=', "\\u003d"),
+        token.replace('=', "&#x3D;"),
+        token.replace('=', "%253D"),
+        token.replace('=', "=3D"),
+        token[..24].to_owned(),
+        token[30..60].to_owned(),
+        token.to_ascii_lowercase(),
+        wrapped.join("\r\n"),
+        STANDARD.encode(&basic),
+        STANDARD.encode(format!("authorization: {basic}")),
+        URL_SAFE.encode(&auth),
+        format!("X-Registry-Auth: {}", STANDARD.encode(format!(" {auth}"))),
+        twice,
+    ] {
+        let emulator = shop();
+        let places = [
+            ("/token", Answer::new(401).json(&json!({ "details": echo }))),
+            ("/manifests/", Answer::error_about(403, "DENIED", &echo, &json!(echo))),
+            (
+                "/blobs/",
+                Answer::new(403).body(format!("<Error><Message>{echo}</Message></Error>")),
+            ),
+        ];
+        for (path, answer) in places {
+            emulator.forget_script();
+            emulator.script(on("GET", path).signed_in(), 100, answer);
+            let run = pull(&emulator).hidden(&STANDARD.encode(&basic)).run();
+            assert_ne!(run.status, 0, "{}", run.output);
+        }
+    }
+}
+
+/// Whether or not it is the token that the run has: a variable that holds the name of something is repeated by messages.
+#[test]
+fn a_token_that_was_pasted_where_none_belongs_is_hidden() {
+    let emulator = shop();
+    for token in [Setup::api_token(), crate::support::emulator::api_token("of nobody")] {
+        for (name, value) in [
+            ("IMAGES", "TOKEN"),
+            ("IMAGES", "base:TOKEN"),
+            ("IMAGES", "crg.apkg.io/shop/TOKEN:1"),
+            (
+                "IMAGES",
+                "crg.apkg.io/a-workspace-with-a-long-name/and-a-package-with-one/TOKEN:1",
+            ),
+            ("REGISTRY", "TOKEN"),
+            ("REGISTRY", "TOKEN.example.org"),
+            ("DOCKER_HOST", "tcp://TOKEN:2375/x"),
+            ("PLATFORM", "linux/TOKEN"),
+            ("TO", "TOKEN"),
+            ("REPORT", "TOKEN/report.json"),
+            ("CONCURRENCY", "TOKEN"),
+            ("ACTION", "TOKEN"),
+            ("CA_CERTIFICATE", "TOKEN"),
+            ("TOKEN_EXPIRES_ON", "TOKEN"),
+            ("HTTPS_PROXY", "http://TOKEN@:x"),
+            ("BITBUCKET_WORKSPACE", "TOKEN"),
+        ] {
+            let pipe = pull(&emulator)
+                .hidden(&token)
+                .hidden(&token.to_ascii_lowercase())
+                .var(name, &value.replace("TOKEN", &token));
+            let pipe = if name == "DOCKER_HOST" { pipe.unset("TO") } else { pipe };
+            let outcome = pipe.run();
+            assert_ne!(outcome.status, 0, "{name} {value}: {}", outcome.output);
+        }
+    }
+}
+
+/// What Pipelines says of the step reaches hints: it is a text of others, too.
+#[test]
+fn a_workspace_that_is_no_name_moves_nothing_in_the_log() {
+    let emulator = shop();
+    for odd in [
+        "\u{202e}",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{ad}",
+        "\u{2060}",
+        "\u{61c}",
+        "\u{e0041}",
+        "\u{1b}[31m",
+    ] {
+        let name = format!("sh{odd}op");
+        for image in ["shop/none:1", "base:none", "other/base:1"] {
+            let outcome = pull(&emulator)
+                .var("BITBUCKET_WORKSPACE", &name)
+                .var("BITBUCKET_REPO_FULL_NAME", &format!("{name}/api"))
+                .var("IMAGES", image)
+                .run();
+            assert!(!outcome.plain().contains(odd), "{odd:?}: {:?}", outcome.output);
         }
     }
 }

@@ -7,6 +7,7 @@ mod copy;
 mod credentials;
 mod discovery;
 mod images;
+mod pasted;
 mod paths;
 mod push;
 mod selection;

@@ -4,7 +4,7 @@
 //! ("Advanced techniques for writing pipes", Atlassian).
 
 use super::actions::Scalars;
-use super::{ActionName, NAMES};
+use super::{ActionName, NAMES, pasted};
 use crate::mistake::Mistake;
 use crate::text::{self, Secret};
 use std::collections::BTreeMap;
@@ -91,6 +91,8 @@ pub struct Variables {
     pub no_proxy: Option<String>,
     /// Passwords in the addresses of proxies, as they stand there.
     pub proxy_passwords: Vec<Secret>,
+    /// Tokens in variables that take none.
+    pub pasted: Vec<Secret>,
 }
 
 impl Variables {
@@ -173,6 +175,11 @@ impl Variables {
                 .iter()
                 .filter_map(|(name, value)| proxy_password(name, value))
                 .collect(),
+            pasted: texts
+                .iter()
+                .filter(|(name, _)| is_ours(name))
+                .flat_map(|(_, value)| pasted::tokens(value))
+                .collect(),
         }
     }
 
@@ -204,8 +211,8 @@ impl Variables {
             let Some(token) = token else { continue };
             text::hide_pair(username.as_deref().unwrap_or_default(), token);
         }
-        for password in &self.proxy_passwords {
-            text::hide(password);
+        for secret in self.proxy_passwords.iter().chain(&self.pasted) {
+            text::hide(secret);
         }
     }
 }

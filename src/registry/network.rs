@@ -1,9 +1,9 @@
 //! What is sent to registries and token servers, with time limits and redirects. One for a whole run.
 
-use super::address::shown;
+use super::address::{server, shown};
 use super::challenge::Challenge;
 use super::client::Clients;
-use super::error::Problem;
+use super::error::{Error, Problem};
 use super::exchange::Failed;
 use super::party::{Part, Party};
 use super::payload::{LONGEST_STORING, Payload, Watch};
@@ -193,11 +193,13 @@ impl Network {
         url: &Url,
         authorization: &HeaderValue,
         patience: Duration,
-    ) -> Result<(u16, HeaderMap, Bytes), Problem> {
+    ) -> Result<(u16, HeaderMap, Bytes), Error> {
+        // It is asked for itself, as a registry is.
+        let host = Host::parse(server(url).as_str()).unwrap_or_else(|_| Host::bitbucket());
         let outgoing = Outgoing {
             method: Method::GET,
             url: url.clone(),
-            registry: Host::bitbucket(),
+            registry: host.clone(),
             part: Part::Other,
             accept: Some("application/json"),
             content_type: None,
@@ -211,7 +213,14 @@ impl Network {
             Ok((status, headers, self.read_refusal(response).await))
         };
         let answered = tokio::time::timeout(patience, exchange).await;
-        answered.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)))
+        let answered = answered.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)));
+        answered.map_err(|problem| Error {
+            host,
+            during: "answering".to_owned(),
+            problem,
+            tries: 1,
+            asked: None,
+        })
     }
 
     async fn send_to(

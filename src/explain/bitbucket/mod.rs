@@ -43,8 +43,8 @@ pub async fn who_is(network: &Network, credential: &Credential) -> Option<Answer
     let url = Url::parse(USER).ok()?;
     match network.get_once(&url, &authorization.ok()?, PATIENCE).await {
         Ok((status, headers, body)) => Some(Answer::new(status, &headers, &body)),
-        Err(problem) => {
-            tracing::debug!("Bitbucket could not be asked about the token: {problem:?}");
+        Err(error) => {
+            tracing::debug!("Bitbucket could not be asked about the token: {error}");
             None
         }
     }

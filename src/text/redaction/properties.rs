@@ -1,6 +1,7 @@
 //! What holds for every secret, however it is written.
 
-#![allow(clippy::missing_panics_doc, reason = "a panic is the answer")]
+#![allow(clippy::missing_panics_doc, unreachable_pub, reason = "a panic is the answer, to a fuzz target")]
+#![allow(clippy::format_collect, reason = "short texts")]
 
 use super::RUN;
 use super::runs::{Runs, replaced};

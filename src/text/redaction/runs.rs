@@ -25,7 +25,9 @@ impl Runs {
         let forms = forms::of(secret, username);
         if !is_short {
             self.add_text(secret);
-            forms.iter().for_each(|form| self.add_text(form));
+            for form in &forms {
+                self.add_text(form);
+            }
             return;
         }
         // A few letters of Base64 may stand in any text.

@@ -1,5 +1,7 @@
 //! Secrets × how they are written → what is left of them.
 
+#![allow(clippy::format_collect, reason = "short texts")]
+
 use super::runs::{Runs, STARS, replaced};
 use super::*;
 use base64::Engine as _;

@@ -5,7 +5,7 @@ use crate::support::emulator::{Answer, on};
 use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::Pipe;
-use std::io::{BufRead as _, BufReader, Write as _};
+use crate::support::scripted_daemon::{Say, ScriptedDaemon};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -64,21 +64,156 @@ pub(super) const CASES: &[Case] = &[
         see: "the Docker daemon's authorization plugin forbids this: …; the daemon's words: …",
         status: 5,
         runs: || {
-            let host = daemon(|path| match path {
-                "/_ping" => (200, "OK"),
-                "/version" => (
-                    200,
-                    r#"{"Version": "25.0.5", "ApiVersion": "1.44", "Os": "linux", "Arch": "amd64"}"#,
-                ),
-                _ if path.ends_with("/json") => (404, r#"{"message": "No such image"}"#),
-                _ => (
-                    403,
-                    r#"{"message": "authorization denied by plugin pipelines: not here"}"#,
-                ),
+            let words = "authorization denied by plugin pipelines: not here";
+            vec![pulled_from(|| Say::refusal(403, words))]
+        },
+    },
+    Case {
+        see: "what answers is no Docker daemon: …<br>\
+              what answers at `…` with status … is no Docker daemon: …<br>\
+              the Docker daemon at `…` wants TLS, which this pipe does not speak to a daemon: …<br>\
+              the Docker daemon wrote a line that is no JSON: …",
+        status: 1,
+        runs: || {
+            let version = ScriptedDaemon::start(|request| {
+                let is_version = request.ends_with(" /version");
+                is_version.then(|| Say::Json(200, "<html>".to_owned()))
+            });
+            let page = ScriptedDaemon::start(|_| Some(Say::Json(404, "404 page not found".to_owned())));
+            let tls = ScriptedDaemon::start(|_| {
+                let words = "Client sent an HTTP request to an HTTPS server.\n";
+                Some(Say::Json(400, words.to_owned()))
             });
             let emulator = shop();
-            let pipe = pull(&emulator, "api:1").unset("TO").built_in();
-            vec![pipe.docker_host(&host).run().into()]
+            let run = |daemon: &ScriptedDaemon| {
+                let pipe = pull(&emulator, "api:1").unset("TO").built_in();
+                pipe.docker_host(&daemon.tcp()).run().into()
+            };
+            vec![
+                run(&version),
+                run(&page),
+                run(&tls),
+                pulled_from(|| Say::Lines(vec!["<html>".to_owned()])),
+            ]
+        },
+    },
+    Case {
+        see: "the connection to the Docker daemon at `…` broke off: …",
+        status: 6,
+        runs: || {
+            let layer = r#"{"status":"Pulling fs layer","progressDetail":{},"id":"aaaaaaaaaaaa"}"#;
+            vec![
+                pulled_from(move || Say::LinesThenEnd(vec![layer.to_owned()])),
+                pulled_from(|| Say::Bytes(b"")),
+            ]
+        },
+    },
+    Case {
+        see: "the Docker daemon moved no byte for … seconds: …",
+        status: 6,
+        runs: || {
+            let layer = r#"{"status":"Downloading","progressDetail":{"current":5,"total":10},"id":"aaaaaaaaaaaa"}"#;
+            vec![
+                pulled_from(move || Say::LinesThenSilence(vec![layer.to_owned()])),
+                pulled_from(move || Say::LinesOverAndOver(vec![layer.to_owned()])),
+            ]
+        },
+    },
+    Case {
+        see: "the Docker daemon did not find what the registry has: …; the daemon's words: …",
+        status: 6,
+        runs: || {
+            let words =
+                "failed to resolve reference \"localhost/shop/api@sha256:38\": localhost/shop/api@sha256:38: not found";
+            vec![
+                pulled_from(|| Say::refusal(404, words)),
+                pulled_from(|| Say::failure(words)),
+            ]
+        },
+    },
+    Case {
+        see: "the Docker daemon does not reach the registry: …; the daemon's words: …<br>\
+              the Docker daemon does not trust the registry: …; the daemon's words: …",
+        status: 6,
+        runs: || {
+            let request = "failed to do request: Head \"https://crg.apkg.io/v2/shop/api/manifests/1\": ";
+            let of = |words: &'static str| pulled_from(move || Say::failure(&format!("{request}{words}")));
+            vec![
+                of("EOF"),
+                of("net/http: timeout awaiting response headers"),
+                of("x509: certificate signed by unknown authority"),
+            ]
+        },
+    },
+    Case {
+        see: "the registry does not have a part of the image: pulling `…`; the daemon's words: …",
+        status: 4,
+        runs: || {
+            let words = "error pulling image configuration: download failed after attempts=1: unknown blob";
+            vec![pulled_from(|| Say::failure(words))]
+        },
+    },
+    Case {
+        see: "the Docker daemon got other bytes than the image has: …; the daemon's words: …<br>\
+              the Docker daemon's disk is full: …; the daemon's words: …",
+        status: 1,
+        runs: || {
+            vec![
+                pulled_from(|| Say::failure("filesystem layer verification failed for digest sha256:38")),
+                pulled_from(|| Say::failure("write /var/lib/docker/tmp/1: no space left on device")),
+            ]
+        },
+    },
+    Case {
+        see: "the Docker daemon refused: …; its words: …",
+        status: 1,
+        runs: || {
+            vec![
+                pulled_from(|| Say::failure("failed to register layer: archive/tar: invalid tar header")),
+                pulled_from(|| Say::failure("something new")),
+            ]
+        },
+    },
+    Case {
+        see: "`…` cannot be pulled into the Docker daemon: it is not a container image, but of the type `…`",
+        status: 1,
+        runs: || {
+            let emulator = shop();
+            let chart = Image::referrer_of(
+                &Image::small("refusals chart"),
+                "application/vnd.cncf.helm.config.v1+json",
+            );
+            emulator.put_image("shop/api", "chart", &chart);
+            let daemon = ScriptedDaemon::start(|_| None);
+            let pipe = pull(&emulator, "api:chart").unset("TO").built_in();
+            let run = pipe.docker_host(&daemon.tcp()).run().into();
+            assert!(daemon.requests().iter().all(|request| !request.starts_with("POST")));
+            vec![run]
+        },
+    },
+    Case {
+        see: "`…` is an image for more platforms than the Docker daemon has of it (…)<br>\
+              the Docker daemon has only a part of the image: pushing `…`; the daemon's words: …",
+        status: 4,
+        runs: || {
+            let several = [("amd64", false), ("arm64", true), ("s390x", true)];
+            let words = "missing content: content digest sha256:38: not found";
+            vec![
+                pushed_by(index_of(&several), Say::Lines(Vec::new())),
+                pushed_by(BUILT.to_owned(), Say::failure(words)),
+            ]
+        },
+    },
+    Case {
+        see: "the Docker daemon says that it pushed …, and the registry has no `…`",
+        status: 1,
+        runs: || {
+            let digest = "sha256:38e4339c777e978243d32feb3ac27ff539ae54980b801775ac7864b911beef2c";
+            let named = format!(r#"{{"status":"built: digest: {digest} size: 5"}}"#);
+            vec![
+                pushed_by(BUILT.to_owned(), Say::Lines(vec![named])),
+                pushed_by(BUILT.to_owned(), Say::Lines(Vec::new())),
+            ]
         },
     },
 ];
@@ -245,26 +380,47 @@ impl Deaf {
     }
 }
 
-/// A daemon that answers each path with this status and body; it lives as long as the test process.
-fn daemon(answer: fn(&str) -> (u16, &'static str)) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut client in listener.incoming().flatten() {
-            let head: Vec<String> = BufReader::new(&client)
-                .lines()
-                .map_while(Result::ok)
-                .take_while(|line| !line.is_empty())
-                .collect();
-            let target = head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
-            let (status, body) = answer(target.split('?').next().unwrap_or_default());
-            let length = body.len();
-            // A client that has gone needs none.
-            let _ = write!(
-                client,
-                "HTTP/1.1 {status} -\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-            );
+/// An image as Docker 28 has it that the daemon has built.
+const BUILT: &str = r#"{"Id":"sha256:1","RepoTags":["api:built","api:other"],"Os":"linux","Architecture":"amd64"}"#;
+
+/// The same of an index in containerd's image store: its platforms, each with whether the daemon has it.
+fn index_of(platforms: &[(&str, bool)]) -> String {
+    let manifests: Vec<_> = platforms
+        .iter()
+        .map(|(architecture, is_there)| {
+            let platform = serde_json::json!({"os": "linux", "architecture": architecture});
+            let digest = crate::support::image::digest(architecture.as_bytes());
+            serde_json::json!({"Kind": "image", "Available": is_there, "Descriptor": {"digest": digest, "platform": platform}})
+        })
+        .collect();
+    let descriptor = serde_json::json!({"mediaType": "application/vnd.oci.image.index.v1+json"});
+    serde_json::json!({"Id": "sha256:1", "RepoTags": ["api:built"], "Os": "linux", "Architecture": "amd64",
+        "Descriptor": descriptor, "Manifests": manifests})
+    .to_string()
+}
+
+/// A `pull` by a daemon that says this of it.
+fn pulled_from(say: impl Fn() -> Say + Send + Sync + 'static) -> Run {
+    let emulator = shop();
+    let daemon = ScriptedDaemon::start(move |request| request.starts_with("POST /images/create").then(&say));
+    let pipe = pull(&emulator, "api:1").unset("TO").built_in().var("TIMEOUT", "2");
+    pipe.docker_host(&daemon.tcp()).run().into()
+}
+
+/// A `push` by a daemon that has this image, and says this of the push.
+fn pushed_by(image: String, say: Say) -> Run {
+    let emulator = shop();
+    let daemon = ScriptedDaemon::start(move |request| match request.split_once(' ') {
+        Some(("GET", path)) if path.starts_with("/images/api:built/json") => Some(Say::Json(200, image.clone())),
+        Some(("POST", path)) if path.contains("/push?") => Some(say.clone()),
+        Some(("GET", "/version")) => {
+            let version =
+                r#"{"Version":"28.5.2","ApiVersion":"1.51","MinAPIVersion":"1.24","Os":"linux","Arch":"amd64"}"#;
+            Some(Say::Json(200, version.to_owned()))
         }
+        _ => None,
     });
-    format!("tcp://{address}")
+    let pipe = retag(&emulator).unset("TAGS").built_in().var("ACTION", "push");
+    let pipe = pipe.var("SOURCE", "api:built").docker_host(&daemon.tcp());
+    pipe.run().into()
 }

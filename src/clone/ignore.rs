@@ -21,10 +21,21 @@ enum Pattern {
     /// `**` and a text without wildcards: what ends so, whatever comes before, as in `**.json`.
     End(String),
     Glob(Glob),
+    /// A backslash before a letter or digit is not that letter, but one of the signs of Go's regular expressions.
+    Nothing,
 }
 
 impl Pattern {
     fn parse(pattern: &str) -> Self {
+        let mut rest = pattern;
+        while let Some((_, escaped)) = rest.split_once('\\') {
+            if escaped.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+                return Self::Nothing;
+            }
+            let mut after = escaped.chars();
+            after.next();
+            rest = after.as_str();
+        }
         match pattern.strip_prefix("**") {
             Some(end) if !end.is_empty() && !end.starts_with('/') && !end.contains(['*', '?', '[', ']', '\\']) => {
                 Self::End(end.to_owned())
@@ -37,6 +48,7 @@ impl Pattern {
         match self {
             Self::End(end) => path.ends_with(end.as_str()),
             Self::Glob(glob) => glob.fits(path),
+            Self::Nothing => false,
         }
     }
 }
@@ -49,13 +61,17 @@ impl Ignore {
             .filter(|line| !line.starts_with('#'))
             .filter_map(|line| {
                 let line = line.trim();
-                let (keeps, pattern) = match line.strip_prefix('!') {
-                    Some(rest) => (true, clean(rest.trim())),
-                    None => (false, clean(line)),
+                // Cleaned once for the file and once with its mark, which makes a mark of what follows a `/`.
+                let cleaned = match line.strip_prefix('!') {
+                    Some(rest) => clean(&format!("!{}", clean(rest.trim()))),
+                    None => clean(&clean(line)),
                 };
+                let (keeps, pattern) = cleaned
+                    .strip_prefix('!')
+                    .map_or((false, &*cleaned), |rest| (true, rest));
                 (!pattern.is_empty()).then(|| Rule {
                     keeps,
-                    pattern: Pattern::parse(&pattern),
+                    pattern: Pattern::parse(pattern),
                 })
             })
             .collect();
@@ -146,6 +162,11 @@ mod tests {
             ("**/x.json", "ax.json", false),
             ("**.docker", "a/.docker/config.json", true),
             ("/../.docker", CONFIG, true),
+            ("\\.\\docker", CONFIG, false),
+            ("a**/[^b]b", "a/b", true),
+            ("*\n/!.docker", CONFIG, false),
+            ("*\n!!.docker", CONFIG, true),
+            ("!../../.docker", CONFIG, true),
             ("..", CONFIG, false),
             ("/", CONFIG, false),
         ] {

@@ -17,7 +17,7 @@ enum Token {
     All,
     /// `**/`: nothing, or whole folders.
     Folders,
-    /// `[a-z]`, `[^a-z]`: one of these, or one of all others but `/`.
+    /// `[a-z]`, `[^a-z]`: one of these, or one of all others.
     Class { others: bool, ranges: Vec<(char, char)> },
 }
 
@@ -121,7 +121,9 @@ fn takes(token: &Token, character: char) -> bool {
         Token::Is(wanted) => *wanted == character,
         Token::One => character != '/',
         Token::Class { others, ranges } => {
-            character != '/' && *others != ranges.iter().any(|(low, high)| (*low..=*high).contains(&character))
+            let is_one = ranges.iter().any(|(low, high)| (*low..=*high).contains(&character));
+            // All others are all others: Go's regular expressions, which Docker makes of it, take a `/` too.
+            *others != is_one && (*others || character != '/')
         }
         Token::Star | Token::All | Token::Folders => false,
     }

@@ -1,0 +1,143 @@
+//! What a project pulls, and what it builds with what.
+
+use super::super::super::{Mention, Unclear, dockerfile};
+use super::super::service::{Build, Written};
+use super::{DEEPEST, Inline, Loader, Services};
+use crate::clone::files::join;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+/// How the name of an image begins where another context of a build is meant to be one.
+const IMAGE: &str = "docker-image://";
+
+impl Loader<'_, '_> {
+    /// The images and builds of the services of these names.
+    pub(super) fn project(&mut self, all: &Services, names: Option<&HashSet<String>>) {
+        // What one service builds, another finds in the daemon: `isServiceImageToBuild` of docker/compose.
+        let built: HashSet<String> = all
+            .iter()
+            .filter(|(_, service)| service.build.get().is_some())
+            .filter_map(|(_, service)| Some(with_tag(service.image.get()?.text()?)))
+            .collect();
+        let wanted = all
+            .iter()
+            .filter(|(name, _)| names.is_none_or(|names| names.contains(name)));
+        for (_, service) in wanted {
+            let platform = service
+                .platform
+                .get()
+                .and_then(Written::sure)
+                .filter(|platform| !platform.is_empty());
+            for (_, image) in service.volumes.get().into_iter().flatten() {
+                if let Some(image) = image {
+                    self.mention(image, None, platform, false);
+                }
+            }
+            if let Some(build) = service.build.get() {
+                self.build(build, platform);
+                continue;
+            }
+            let Some(image) = service.image.get() else { continue };
+            let is_built = image.text().is_some_and(|image| built.contains(&with_tag(image)));
+            let policy = service.pull_policy.get().and_then(Written::text);
+            if !is_built && !matches!(policy, Some("never" | "build")) {
+                self.mention(image, None, platform, false);
+            }
+        }
+    }
+
+    fn build(&mut self, build: &Build, platform: Option<&str>) {
+        let mut with = dockerfile::Build {
+            builder: self.builder.to_owned(),
+            target: build
+                .platforms
+                .iter()
+                .find_map(Written::sure)
+                .or(platform)
+                .map(str::to_owned),
+            ..dockerfile::Build::default()
+        };
+        for (name, value) in &build.arguments {
+            if let Some(value) = value {
+                with.arguments.insert(name.clone(), value.clone());
+            }
+        }
+        for (name, context) in &build.contexts {
+            with.contexts.insert(name.clone());
+            if let Some(image) = context.text().and_then(|text| text.strip_prefix(IMAGE)) {
+                let image = image.to_owned();
+                self.mention(context, Some(&image), with.target.as_deref(), false);
+            }
+        }
+        for source in &build.cache_from {
+            if let Some(image) = source.text().and_then(cache) {
+                let image = image.to_owned();
+                self.mention(source, Some(&image), None, true);
+            }
+        }
+        if let Some(inline) = &build.inline {
+            if let Some(text) = inline.filled.as_ref().ok().map(|filled| filled.text.clone()) {
+                self.found.inline.push(Inline {
+                    file: Rc::clone(&inline.file),
+                    line: inline.line,
+                    is_block: inline.is_block,
+                    text,
+                    build: with,
+                });
+            }
+            return;
+        }
+        let context = build.context.as_ref().map_or(Some("."), Written::sure);
+        let file = build.dockerfile.as_ref().map_or(Some("Dockerfile"), Written::sure);
+        // A context elsewhere is nothing of this clone.
+        if let (Some(context), Some(file)) = (context, file)
+            && let Some(folder) = join(&build.folder, context)
+            && let Some(path) = join(&folder, file)
+        {
+            let builds = self.found.builds.entry(path).or_default();
+            if !builds.contains(&with) && builds.len() < DEEPEST {
+                builds.push(with);
+            }
+        }
+    }
+
+    /// An image that a value names; `part` where that is only a part of it.
+    fn mention(&mut self, value: &Written, part: Option<&str>, platform: Option<&str>, is_optional: bool) {
+        let mention = match &value.filled {
+            Err(why) => Mention::Unclear {
+                written: value.raw.clone(),
+                line: Some(value.line),
+                why: why.clone(),
+            },
+            Ok(filled) => Mention::Image {
+                image: part.unwrap_or(filled.text.trim()).to_owned(),
+                written: value.raw.clone(),
+                line: Some(value.line),
+                platform: platform.map(str::to_owned),
+                hole: filled.hole.clone().map(Unclear::Variable),
+                is_optional,
+            },
+        };
+        self.found.mentions.push((Rc::clone(&value.file), mention));
+    }
+}
+
+/// An image's name with the tag that it has without one.
+fn with_tag(image: &str) -> String {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    if name.contains(':') || name.contains('@') {
+        image.to_owned()
+    } else {
+        format!("{image}:latest")
+    }
+}
+
+/// The image of a source of cache: `type=registry,ref=…`, or its name alone.
+fn cache(source: &str) -> Option<&str> {
+    if !source.contains('=') {
+        return Some(source);
+    }
+    let mut parts = source.split(',').map(str::trim);
+    parts.clone().find(|part| *part == "type=registry")?;
+    parts.find_map(|part| part.strip_prefix("ref="))
+}

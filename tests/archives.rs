@@ -1,5 +1,6 @@
 //! Archives and layouts, against the programs that write and read them: skopeo and the Docker Engine.
 
+mod dialects;
 mod layers;
 
 use crate::support::engine::Engine;

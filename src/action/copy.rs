@@ -218,6 +218,7 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Resu
         &origin,
         pair.manifest.clone(),
         copy.platform.as_ref(),
+        true,
     )
     .await?;
     let mut existing: Vec<Option<Digest>> = pair.existing.iter().cloned().collect();

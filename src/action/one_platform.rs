@@ -8,14 +8,16 @@ use crate::registry::manifest::{Content, config_platform, entry_for, platforms};
 use crate::transfer::Origin;
 
 /// The manifest for `wanted` of the image that `manifest` is the root of, `name` in messages; the root itself where no
-/// platform is wanted.
+/// platform is wanted. `is_asked`: whether `PLATFORM` wants it, and not the form of an archive.
 pub(super) async fn root(
     run: &Run,
     name: &str,
     origin: &Origin,
     manifest: Manifest,
     wanted: Option<&Platform>,
+    is_asked: bool,
 ) -> Result<Manifest, Failure> {
+    let missing = |wanted: &Platform, available: &[String]| missing(name, wanted, available, is_asked);
     let Some(wanted) = wanted else {
         return Ok(manifest);
     };
@@ -29,21 +31,23 @@ pub(super) async fn root(
     };
     match manifest.content().map_err(damaged)? {
         Content::Index(entries) => {
-            let entry = entry_for(&entries, wanted).ok_or_else(|| missing(name, wanted, &platforms(&entries)))?;
+            let entry = entry_for(&entries, wanted).ok_or_else(|| missing(wanted, &platforms(&entries)))?;
             origin.manifest(entry, &run.session).await
         }
         Content::Image { config, .. } => match config_platform(&origin.document(&config, &run.session).await?) {
-            Some(has) if !has.satisfies(wanted) => Err(missing(name, wanted, &[has.to_string()])),
+            Some(has) if !has.satisfies(wanted) => Err(missing(wanted, &[has.to_string()])),
             _ => Ok(manifest),
         },
-        Content::Other(_) => Err(missing(name, wanted, &[])),
+        Content::Other(_) => Err(missing(wanted, &[])),
     }
 }
 
 /// The failure of an image that is not there for a platform.
-pub(super) fn missing(name: &str, wanted: &Platform, available: &[String]) -> Failure {
-    let hint = if available.is_empty() {
+pub(super) fn missing(name: &str, wanted: &Platform, available: &[String], is_asked: bool) -> Failure {
+    let hint = if available.is_empty() && is_asked {
         "it names no platform; leave `PLATFORM` out".to_owned()
+    } else if available.is_empty() {
+        "it names no platform; `oci-archive:FILE` and `oci:FOLDER` take it whole".to_owned()
     } else {
         format!(
             "it is there for {}; write one of these in `PLATFORM`, or have the image built for {wanted} too",

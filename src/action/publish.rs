@@ -68,15 +68,16 @@ async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure>
     if from.transport != Transport::DockerArchive {
         let layout = Arc::new(beside(from, Layout::open).await?);
         let whole = layout.root(layout.choose(from.name.as_deref())?)?;
-        let origin = Origin::Layout(layout);
-        let root = root(run, &from.to_string(), &origin, whole, push.platform.as_ref()).await?;
+        let origin = Origin::Layout(Arc::clone(&layout));
+        let root = root(run, &from.to_string(), &origin, whole, push.platform.as_ref(), true).await?;
+        layout.check_whole(&root)?;
         return Ok(Image::Whole(Box::new(root), origin));
     }
     let image = beside(from, |from| DockerArchive::open(from)?.choose(from.name.as_deref())).await?;
     if let (Some(wanted), Some(has)) = (&push.platform, config_platform(&image.config))
         && !has.satisfies(wanted)
     {
-        return Err(missing(&from.to_string(), wanted, &[has.to_string()]));
+        return Err(missing(&from.to_string(), wanted, &[has.to_string()], true));
     }
     Ok(Image::Archived(Box::new(ArchivedImage::new(image, from.clone()))))
 }

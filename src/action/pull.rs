@@ -176,15 +176,16 @@ async fn choose(
         Ok(pulled) => pulled,
         Err(NotPulled::NoImage(what)) => return Err(no_image(image, &what)),
         Err(NotPulled::NoPlatform { available }) => {
+            let named = wanted.is_some();
             let wanted = wanted.unwrap_or(engine.platform());
-            return Err(missing(&image.to_string(), wanted, &available));
+            return Err(missing(&image.to_string(), wanted, &available, named));
         }
     };
     if let (Some(config), Some(wanted)) = (&pulled.config, wanted) {
         let config = remote.small_blob(config).await;
         let config = config.map_err(|error| run.session.explain_part(&error, remote))?;
         if let Some(has) = config_platform(&config).filter(|has| !has.satisfies(wanted)) {
-            return Err(missing(&image.to_string(), wanted, &[has.to_string()]));
+            return Err(missing(&image.to_string(), wanted, &[has.to_string()], true));
         }
     }
     Ok(pulled)

@@ -39,10 +39,11 @@ pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::
             manifest,
             ..
         } = found;
+        let is_asked = pull.platform.is_some() || wanted.platform.is_some();
         let platform = wanted_platform(pull, wanted.platform, to);
         let image = wanted.image;
         let origin = Origin::Registry(remote.clone());
-        let root = root(run, &image.to_string(), &origin, manifest, platform.as_ref()).await?;
+        let root = root(run, &image.to_string(), &origin, manifest, platform.as_ref(), is_asked).await?;
         let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
         run.met(&graph.root, Some(graph.size()));
         Ok::<_, Failure>(Found { image, remote, graph })

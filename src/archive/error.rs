@@ -1,9 +1,9 @@
 //! Why an archive or layout could not be read or written, with what to do about it.
 
 use super::gzip::WrongDiffId;
-use super::location::Transport;
+use super::location::{Location, Transport};
 use super::proof::Undecodable;
-use super::tar_index::CUT;
+use super::tar::CUT;
 use crate::explain::failure::{Failure, Kind};
 use crate::files::{Denied, OutputError, shown};
 use crate::names::Digest;
@@ -39,6 +39,20 @@ pub enum Problem {
         transport: Transport,
         /// What tells that it is not.
         why: &'static str,
+        /// What it is, if that is told.
+        instead: Option<Transport>,
+    },
+    /// It holds nothing at all.
+    Empty,
+    /// It is a file of another kind.
+    NotATar {
+        /// Whether it is compressed a second time.
+        is_gzip: bool,
+    },
+    /// There is no such path, but one that goes on after the colon at which a path ends.
+    EndsAtColon {
+        /// The whole of it.
+        whole: PathBuf,
     },
     /// It is compressed otherwise than with gzip.
     Compressed {
@@ -51,6 +65,11 @@ pub enum Problem {
         entry: String,
         /// With what.
         with: &'static str,
+    },
+    /// It lists no image at all.
+    NoImages {
+        /// What it may be read as in place of what was said.
+        instead: Option<Transport>,
     },
     /// None of its images has the name.
     NoSuchImage {
@@ -77,6 +96,34 @@ pub enum Problem {
         entry: String,
         /// What it does.
         why: &'static str,
+    },
+    /// A link of a layout leads out of it, or to nothing.
+    LinksOut {
+        /// The entry.
+        entry: String,
+        /// What it does.
+        why: &'static str,
+        /// Whether something is to be written there.
+        writing: bool,
+    },
+    /// An index names more than is there.
+    Partial {
+        /// The platforms for which all is there.
+        platforms: Vec<String>,
+        /// How many of the index's entries are not.
+        missing: usize,
+    },
+    /// An entry that readers of tar take in two ways.
+    TwoWays {
+        /// The entry.
+        entry: String,
+        /// What it is to which of them.
+        why: &'static str,
+    },
+    /// A container's files, and no image.
+    FileSystem {
+        /// What was said.
+        transport: Transport,
     },
     /// More than is read.
     TooLarge {
@@ -174,6 +221,23 @@ impl ArchiveError {
         Problem::writing(path, error).of(path)
     }
 
+    /// Says so where a path was cut at a colon that belongs to it.
+    #[must_use]
+    pub(super) fn at_colon(self, location: &Location) -> Self {
+        let Some(name) = location.name.as_ref().filter(|_| self.problem == Problem::NotFound) else {
+            return self;
+        };
+        let mut whole = location.path.clone().into_os_string();
+        whole.push(":");
+        whole.push(name);
+        let whole = PathBuf::from(whole);
+        if whole.exists() {
+            Problem::EndsAtColon { whole }.of(&self.path)
+        } else {
+            self
+        }
+    }
+
     /// Whether it lacks a file, and was not cut short.
     #[must_use]
     pub const fn is_lacking(&self) -> bool {
@@ -194,12 +258,31 @@ impl ArchiveError {
                  `- chmod -R a+rX {}`",
                 crate::files::shell_word(&self.path)
             ),
+            Problem::NotOfKind {
+                instead: Some(form), ..
+            }
+            | Problem::NoImages { instead: Some(form) } => format!("write `{form}:…` in place of it"),
             Problem::NotOfKind { .. } => format!(
                 "name the form that it has: {}",
                 Transport::ALL.map(|transport| format!("`{transport}:…`")).join(", ")
             ),
+            Problem::Empty => "what writes it has failed or is not done: `docker buildx build` leaves an empty file where the build \
+                               fails; the log of the lines before the pipe tells"
+                .to_owned(),
+            Problem::NotATar { is_gzip: false } => {
+                "name a file that `docker save`, `docker buildx build`, skopeo, buildah or kaniko has written".to_owned()
+            }
+            Problem::NotATar { is_gzip: true } => {
+                "it is compressed twice; before the pipe, decompress it once with `gunzip`".to_owned()
+            }
+            Problem::EndsAtColon { .. } => "rename the file: a path ends at its first `:`, and the image's name follows".to_owned(),
             Problem::Compressed { with } => {
                 format!("decompress it before the pipe, or have it written plain or with gzip in place of {with}")
+            }
+            Problem::NoImages { instead: None } => {
+                "whatever wrote it had none to write: `docker save` and kaniko's `--destination` need a name, and \
+                 `umoci init` makes a layout without one"
+                    .to_owned()
             }
             Problem::LayerCompressed { .. } => {
                 "have the image saved with plain layers or with gzip: registries and what pulls from them know no other \
@@ -216,6 +299,32 @@ impl ArchiveError {
             }
             Problem::Hostile { .. } => {
                 "do not use this archive; no tool that writes images makes such entries".to_owned()
+            }
+            Problem::LinksOut { writing: true, .. } => "remove the link, or name another folder".to_owned(),
+            Problem::LinksOut { writing: false, .. } => format!(
+                "before the pipe, copy the layout with what its links lead to: `- cp -rL {} image`, and name `oci:image`",
+                crate::files::shell_word(&self.path)
+            ),
+            Problem::Partial { platforms, .. } if platforms.is_empty() => {
+                "make it anew with all that its index names".to_owned()
+            }
+            Problem::Partial { platforms, .. } => format!(
+                "write in `PLATFORM` what it has, {}; or make it anew with all of them",
+                platforms
+                    .iter()
+                    .map(|platform| format!("`{}`", text(platform)))
+                    .collect::<Vec<_>>()
+                    .join(" or ")
+            ),
+            Problem::TwoWays { .. } => {
+                "have it written again by `docker save`, skopeo, buildx or `tar --create` of an unpacked one; as it is, \
+                 another program may see another image in it"
+                    .to_owned()
+            }
+            Problem::FileSystem { .. } => {
+                "`docker export` writes a container's files; `docker commit` makes an image of the container, and \
+                 `docker save` writes it"
+                    .to_owned()
             }
             Problem::CannotHold {
                 transport: Transport::DockerArchive,
@@ -236,8 +345,14 @@ impl fmt::Display for ArchiveError {
             Problem::NotFound => write!(f, "there is no `{path}`"),
             Problem::Denied(denied) => write!(f, "`{path}` cannot be read: {denied}"),
             Problem::Unreadable(why) => write!(f, "`{path}` cannot be read: {why}"),
-            Problem::NotOfKind { transport, why } => write!(f, "`{path}` is no `{transport}`: {why}"),
+            Problem::NotOfKind { transport, why, .. } => write!(f, "`{path}` cannot be read as `{transport}:`: {why}"),
+            Problem::Empty => write!(f, "`{path}` is empty"),
+            Problem::NotATar { .. } => write!(f, "`{path}` is not a tar"),
+            Problem::EndsAtColon { whole } => {
+                write!(f, "there is no `{path}`; there is `{}`", shown(whole))
+            }
             Problem::Compressed { with } => write!(f, "`{path}` is compressed with {with}, and only gzip is read"),
+            Problem::NoImages { .. } => write!(f, "`{path}` lists no image"),
             Problem::LayerCompressed { entry, with } => {
                 write!(f, "`{path}` has a layer compressed with {with}: `{}`", text(entry))
             }
@@ -251,6 +366,27 @@ impl fmt::Display for ArchiveError {
             Problem::Damaged { entry, why } => write!(f, "`{path}` is damaged at `{}`: {}", text(entry), text(why)),
             Problem::Hostile { entry, why } => {
                 write!(f, "`{path}` is not safe to use: its entry `{}` {why}", text(entry))
+            }
+            Problem::LinksOut { entry, why, .. } => {
+                write!(f, "`{path}` cannot be used: its entry `{}` {why}", text(entry))
+            }
+            Problem::Partial { missing, .. } => write!(
+                f,
+                "`{path}` has not all of the image: of what its index names, {} not there",
+                if *missing == 1 {
+                    "1 entry is".to_owned()
+                } else {
+                    format!("{missing} entries are")
+                }
+            ),
+            Problem::TwoWays { entry, why } => {
+                write!(f, "`{path}` can be read in two ways: its entry `{}` {why}", text(entry))
+            }
+            Problem::FileSystem { transport } => {
+                write!(
+                    f,
+                    "`{path}` cannot be read as `{transport}:`: it holds a file system and no image"
+                )
             }
             Problem::TooLarge { entry, largest } => {
                 write!(
@@ -277,9 +413,15 @@ impl std::error::Error for ArchiveError {}
 impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Self {
         let kind = match &error.problem {
-            Problem::NotFound | Problem::NoSuchImage { .. } => Kind::NotFound,
+            Problem::NotFound
+            | Problem::EndsAtColon { .. }
+            | Problem::NoSuchImage { .. }
+            | Problem::NoImages { .. } => Kind::NotFound,
             Problem::Ambiguous { .. }
             | Problem::NotOfKind { .. }
+            | Problem::FileSystem { .. }
+            | Problem::Empty
+            | Problem::NotATar { .. }
             | Problem::Compressed { .. }
             | Problem::CannotHold { .. } => Kind::Variables,
             _ => Kind::Other,

@@ -1,9 +1,11 @@
-//! A folder as a [`Store`]: no file outside of it is read, whatever links there are in it.
+//! A folder as a [`Store`]: whatever links there are in it, no file outside of it is read but one that has the digest of the
+//! blob whose name led there.
 
 use super::error::{ArchiveError, Problem};
+use super::layout::blob_digest;
 use super::location::Transport;
 use super::region::Region;
-use super::source::{BlobSource, Store};
+use super::source::{BlobSource, Linked, Store};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -21,10 +23,10 @@ impl Folder {
         let reading = |error: &io::Error| Problem::reading(path, error).of(path);
         let real = fs::canonicalize(path).map_err(|error| reading(&error))?;
         if !fs::metadata(&real).map_err(|error| reading(&error))?.is_dir() {
-            let why = "it is no folder";
             return Err(Problem::NotOfKind {
                 transport: Transport::Oci,
-                why,
+                why: "it is a file",
+                instead: Some(Transport::OciArchive),
             }
             .of(path));
         }
@@ -41,8 +43,19 @@ impl Folder {
             return Ok(());
         }
         let entry = folder.display().to_string();
-        let why = "is a link out of the layout";
-        Err(Problem::Hostile { entry, why }.of(&self.path))
+        let (why, writing) = ("is a link out of the layout", true);
+        Err(Problem::LinksOut { entry, why, writing }.of(&self.path))
+    }
+}
+
+impl Folder {
+    /// Whether a name, or a folder above it, is a link to what is not there.
+    fn dangles(&self, name: &str) -> bool {
+        let path = self.real.join(name);
+        let within = path.ancestors().take_while(|place| *place != self.real);
+        within
+            .filter(|place| fs::symlink_metadata(place).is_ok_and(|found| found.is_symlink()))
+            .any(|link| fs::metadata(link).is_err())
     }
 }
 
@@ -53,24 +66,42 @@ impl Store for Folder {
 
     fn find(&self, name: &str) -> Result<Option<BlobSource>, ArchiveError> {
         let reading = |error: &io::Error| Problem::reading(&self.path.join(name), error).of(&self.path.join(name));
+        let links_out = |why| {
+            let (entry, writing) = (name.to_owned(), false);
+            Problem::LinksOut { entry, why, writing }.of(&self.path)
+        };
         let real = match fs::canonicalize(self.real.join(name)) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return if self.dangles(name) {
+                    Err(links_out("is a link to what is not there"))
+                } else {
+                    Ok(None)
+                };
+            }
             other => other.map_err(|error| reading(&error))?,
         };
-        let hostile = |why| {
-            let entry = name.to_owned();
-            Problem::Hostile { entry, why }.of(&self.path)
+        let digest = if real.starts_with(&self.real) {
+            None
+        } else {
+            // Only a blob is known by its name.
+            Some(blob_digest(name).ok_or_else(|| links_out("is a link out of the layout"))?)
         };
-        if !real.starts_with(&self.real) {
-            return Err(hostile("is a link out of the layout"));
-        }
         // Before it is opened: a named pipe would block.
         if !fs::metadata(&real).map_err(|error| reading(&error))?.is_file() {
-            return Err(hostile("is no file"));
+            let (entry, why) = (name.to_owned(), "is not a file");
+            return Err(Problem::Hostile { entry, why }.of(&self.path));
         }
         let file = File::open(&real).map_err(|error| reading(&error))?;
         let size = file.metadata().map_err(|error| reading(&error))?.len();
-        Ok(Some(BlobSource::Region(Region::new(Arc::new(file), 0, size))))
+        let region = Region::new(Arc::new(file), 0, size);
+        Ok(Some(match digest {
+            None => BlobSource::Region(region),
+            Some(digest) => BlobSource::Linked(Linked::new(region, digest)),
+        }))
+    }
+
+    fn holds(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.real.join(name)).is_ok()
     }
 
     fn missing(&self, name: &str) -> ArchiveError {

@@ -29,9 +29,7 @@ mod proof;
 pub(crate) mod properties;
 mod region;
 mod source;
-mod tar_file;
-mod tar_header;
-mod tar_index;
+mod tar;
 mod tar_writer;
 mod writer;
 
@@ -45,4 +43,5 @@ pub use location::{BadLocation, Location, Transport};
 pub use proof::Proof;
 pub use region::{Region, RegionReader};
 pub use source::{BlobSource, Inflated};
+pub use tar::Sparse;
 pub use writer::{OutputImage, Slot, Writer};

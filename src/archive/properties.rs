@@ -2,7 +2,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is the answer")]
 
-use super::tar_header::{BLOCK, header};
+use super::tar::{BLOCK, header};
 use super::{ArchiveError, BlobSource, DockerArchive, Layout, Location, Transport};
 use crate::explain::failure::Failure;
 use crate::input::Step;

@@ -2,8 +2,9 @@
 
 use super::error::{ArchiveError, Problem};
 use super::location::Transport;
-use super::region::Region;
-use super::tar_index::CUT;
+use super::region::{Region, RegionReader};
+use super::tar::{CUT, Sparse};
+use crate::names::Digest;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use std::io::{self, ErrorKind, Read};
@@ -19,6 +20,10 @@ pub enum BlobSource {
     Region(Region),
     /// Lies in a gzip-compressed tar.
     Inflated(Inflated),
+    /// Lies in a tar with holes in it, which are not stored.
+    Sparse(Sparse),
+    /// Lies where a link of a layout leads to, out of it.
+    Linked(Linked),
     /// At hand: a configuration that was read already.
     Bytes(Bytes),
 }
@@ -30,6 +35,8 @@ impl BlobSource {
         match self {
             Self::Region(region) => region.size(),
             Self::Inflated(inflated) => inflated.size,
+            Self::Sparse(sparse) => sparse.size(),
+            Self::Linked(linked) => linked.region.size(),
             Self::Bytes(bytes) => bytes.len() as u64,
         }
     }
@@ -40,6 +47,8 @@ impl BlobSource {
         match self {
             Self::Region(region) => Box::new(region.reader()),
             Self::Inflated(inflated) => Box::new(inflated.reader()),
+            Self::Sparse(sparse) => Box::new(sparse.reader()),
+            Self::Linked(linked) => Box::new(linked.reader()),
             Self::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
         }
     }
@@ -96,6 +105,45 @@ impl<R: Read> Read for InflatedReader<R> {
     }
 }
 
+/// A blob outside of its layout, where Bazel leaves it. A link can lead to any file of the machine, so that nothing of the
+/// file is given to anyone before all of it has the blob's digest: whoever knows that knows the file.
+#[derive(Debug, Clone)]
+pub struct Linked {
+    region: Region,
+    digest: Digest,
+}
+
+impl Linked {
+    pub(super) fn new(region: Region, digest: Digest) -> Self {
+        Self { region, digest }
+    }
+
+    fn reader(&self) -> impl Read + Send + use<> {
+        LinkedReader {
+            blob: self.clone(),
+            reader: None,
+        }
+    }
+}
+
+struct LinkedReader {
+    blob: Linked,
+    reader: Option<RegionReader>,
+}
+
+impl Read for LinkedReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(reader) = &mut self.reader {
+            return reader.read(buffer);
+        }
+        let Linked { region, digest } = &self.blob;
+        if region.digest(digest.algorithm())? != *digest {
+            return Err(io::Error::other("the file that its link leads to has other bytes"));
+        }
+        self.reader.insert(region.reader()).read(buffer)
+    }
+}
+
 /// Reads and drops exactly `size` bytes.
 pub(super) fn pass(reader: &mut impl Read, size: u64) -> io::Result<()> {
     let mut buffer = vec![0; PASSED];
@@ -119,14 +167,33 @@ pub(super) trait Store: std::fmt::Debug + Send + Sync {
     /// That a file is not there.
     fn missing(&self, name: &str) -> ArchiveError;
 
+    /// Whether something has a name.
+    fn holds(&self, name: &str) -> bool;
+
+    /// Whether it holds a file system, and no image.
+    fn is_file_system(&self) -> bool {
+        false
+    }
+
     /// That it is no archive of the kind, because a file is not there. Of a tar that was cut nobody knows what it was.
     fn lacks(&self, transport: Transport, name: &str, why: &'static str) -> ArchiveError {
+        let instead = match transport {
+            Transport::DockerArchive if self.holds("index.json") => Some(Transport::OciArchive),
+            Transport::OciArchive if self.holds("manifest.json") => Some(Transport::DockerArchive),
+            _ => None,
+        };
         match self.missing(name) {
             cut @ ArchiveError {
                 problem: Problem::Missing { cut: true, .. },
                 ..
             } => cut,
-            _ => Problem::NotOfKind { transport, why }.of(self.path()),
+            _ if self.is_file_system() => Problem::FileSystem { transport }.of(self.path()),
+            _ => Problem::NotOfKind {
+                transport,
+                why,
+                instead,
+            }
+            .of(self.path()),
         }
     }
 

@@ -10,7 +10,7 @@ use super::layout::{INDEX, blob_name};
 use super::layout_index::{LayoutIndex, MARKER};
 use super::location::{Location, Transport};
 use super::region::Region;
-use super::tar_header::{BLOCK, header, padded};
+use super::tar::{BLOCK, header, padded};
 use super::writer::{Contents, OutputImage, Slot};
 use crate::files::Part;
 use crate::names::Digest;

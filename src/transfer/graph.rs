@@ -126,8 +126,13 @@ impl Blobs {
                 "have the image built and pushed again",
             )
         };
+        let mut below = Vec::new();
         let blobs = match manifest.content().map_err(damaged)? {
-            Content::Index(entries) => return Ok(entries),
+            Content::Index(entries) => {
+                let (blobs, manifests) = entries.into_iter().partition(Descriptor::is_blob);
+                below = manifests;
+                blobs
+            }
             Content::Image { config, mut layers } => {
                 layers.insert(0, config);
                 layers
@@ -147,7 +152,7 @@ impl Blobs {
         if self.seen.len() > MOST_BLOBS {
             return Err(too_much(manifest, &format!("more than {MOST_BLOBS} blobs")));
         }
-        Ok(Vec::new())
+        Ok(below)
     }
 
     fn graph(mut self, root: Manifest, children: Vec<Manifest>) -> Graph {

@@ -309,8 +309,9 @@ impl Graph {
             Ok(Content::Image { config, layers }) => {
                 std::iter::once(config).chain(layers).map(|blob| blob.digest).collect()
             }
-            Ok(Content::Other(blobs)) => blobs.into_iter().map(|blob| blob.digest).collect(),
-            Ok(Content::Index(_)) | Err(_) => Vec::new(),
+            // Of an index there may be blobs among its entries.
+            Ok(Content::Other(blobs) | Content::Index(blobs)) => blobs.into_iter().map(|blob| blob.digest).collect(),
+            Err(_) => Vec::new(),
         };
         graph
             .blobs

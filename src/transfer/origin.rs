@@ -2,6 +2,7 @@
 
 use crate::archive::{BlobSource, Layout, Location};
 use crate::explain::failure::{Failure, Kind};
+use crate::files::shown;
 use crate::names::{Digest, Selector};
 use crate::registry::manifest::{self, Descriptor};
 use crate::registry::{Manifest, Remote};
@@ -110,7 +111,7 @@ impl Origin {
     pub fn name(&self) -> String {
         match self {
             Self::Registry(remote) => format!("`{}`", remote.repository()),
-            Self::Layout(_) => "the layout".to_owned(),
+            Self::Layout(layout) => format!("`{}`", shown(layout.path())),
             Self::Blobs(_, name) => name.clone(),
         }
     }

@@ -186,7 +186,13 @@ async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Re
     });
     match read.await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(Unread::Wrong(wrong))) => Err(wrong_bytes(blob, &origin.name(), &wrong)),
+        Ok(Err(Unread::Wrong(wrong))) => {
+            let hint = "make it anew, and check that the disk was not full then";
+            Err(Failure {
+                hint: Some(hint.to_owned()),
+                ..wrong_bytes(blob, &origin.name(), &wrong)
+            })
+        }
         Ok(Err(Unread::File(error))) => Err(unreadable(blob, origin, &error)),
         Err(error) => Err(unreadable(blob, origin, &io::Error::other(error))),
     }
@@ -255,7 +261,7 @@ fn unreadable(blob: &Descriptor, origin: &Origin, error: &io::Error) -> Failure 
             blob.digest.short(),
             origin.name()
         ),
-        "have the image saved again; the archive may have been cut",
+        "make it anew, and check that the disk was not full then",
     )
 }
 

@@ -9,13 +9,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
@@ -79,7 +79,7 @@ fn archive(image: &Image, layers: &[Vec<u8>], naming: Naming) -> Vec<u8> {
     tar(&files)
 }
 
-fn push<'a>(emulator: &'a Emulator, archive: &[u8], tags: &str) -> Outcome<'a> {
+pub(super) fn push<'a>(emulator: &'a Emulator, archive: &[u8], tags: &str) -> Outcome<'a> {
     Pipe::new()
         .workspace("shop")
         .registry(emulator)

@@ -5,11 +5,11 @@
 use super::compression::Compression;
 use super::error::{ArchiveError, Problem};
 use super::gzip::Gzip;
-use super::layout::{self, LayoutImage, check_digest};
+use super::layout::{self, LayoutImage, blob_digest, check_digest};
 use super::location::{Location, Transport};
 use super::proof::Proof;
 use super::source::{BlobSource, Store as _};
-use super::tar_file::TarFile;
+use super::tar::TarFile;
 use crate::names::Digest;
 use crate::registry::manifest::{Content, Descriptor, LARGEST};
 use crate::registry::{Manifest, any_case};
@@ -105,7 +105,7 @@ impl DockerArchive {
     /// # Errors
     /// [`ArchiveError`]
     pub fn open(location: &Location) -> Result<Self, ArchiveError> {
-        let tar = TarFile::open(&location.path, Transport::DockerArchive)?;
+        let tar = TarFile::open(&location.path, Transport::DockerArchive).map_err(|error| error.at_colon(location))?;
         let Some(list) = tar.document(LIST, LARGEST)? else {
             return Err(tar.lacks(Transport::DockerArchive, LIST, "it has no `manifest.json`"));
         };
@@ -139,7 +139,7 @@ impl DockerArchive {
             [first, ref others @ ..] if others.iter().all(|other| self.is_same(first, other)) => {
                 return self.image(first, name);
             }
-            [] if self.entries.is_empty() => Problem::damaged(LIST, "it lists no image"),
+            [] if self.entries.is_empty() => Problem::NoImages { instead: None },
             [] => Problem::NoSuchImage {
                 wanted: name.unwrap_or_default().to_owned(),
                 images: self
@@ -301,12 +301,6 @@ fn stated_digest(name: &str) -> Option<Digest> {
     let hex = name.strip_suffix(".json").map(|hex| format!("sha256:{hex}"));
     let digest = Digest::parse(hex.as_deref().unwrap_or(name)).ok();
     digest.or_else(|| blob_digest(name))
-}
-
-/// The digest that the name of a blob states: `blobs/sha256/<hex>`.
-fn blob_digest(name: &str) -> Option<Digest> {
-    let (algorithm, hex) = name.strip_prefix("blobs/")?.split_once('/')?;
-    Digest::parse(&format!("{algorithm}:{hex}")).ok()
 }
 
 /// An entry of Docker's list.

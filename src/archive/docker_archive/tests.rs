@@ -232,10 +232,7 @@ fn what_does_not_fit_is_refused() {
         ),
         (one(&list, "{}", ("layer.tar", b"")), "damaged at `config.json`"),
         (one(&json!([]), "{}", ("layer.tar", b"")), "lists no image"),
-        (
-            one(&json!(null), "{}", ("layer.tar", b"")),
-            "damaged at `manifest.json`",
-        ),
+        (one(&json!(null), "{}", ("layer.tar", b"")), "lists no image"),
         (
             one(&json!([{ "Config": "../../etc/passwd" }]), "{}", ("layer.tar", b"")),
             "is not safe to use",
@@ -263,6 +260,107 @@ fn what_does_not_fit_is_refused() {
     for location in archives(folder.path(), &whole[..whole.len() - 2000]) {
         let said = failure(DockerArchive::open(&location).and_then(|archive| archive.choose(None)));
         assert!(said.contains("was cut short"), "{said}");
+    }
+}
+
+/// containerify, in JavaScript; Go reads keys in any case, and writes an empty list as `null`.
+#[test]
+fn keys_count_in_any_case_and_null_is_an_empty_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({ "RootFS": { "Diff_IDs": [Digest::of(b"layer").as_str()] } }).to_string();
+    let empty = json!({ "rootfs": { "type": "layers", "diff_ids": null } }).to_string();
+    for (list, config, layers) in [
+        (
+            json!([{ "config": "config.json", "repoTags": ["a:1"], "layers": ["layer.tar"] }]),
+            &config,
+            Ok(1),
+        ),
+        (
+            json!([{ "CONFIG": "config.json", "repotags": null, "LAYERS": ["layer.tar"], "parent": "x" }]),
+            &config,
+            Ok(1),
+        ),
+        (
+            json!([{ "Config": "config.json", "RepoTags": null, "Layers": null }]),
+            &empty,
+            Ok(0),
+        ),
+        (json!([{ "Config": "config.json" }]), &empty, Ok(0)),
+        (
+            json!([{ "Config": "config.json", "config": "layer.tar" }]),
+            &empty,
+            Err("has `Config` twice"),
+        ),
+        (json!([{ "Layers": [] }]), &empty, Err("`Config`: invalid type")),
+    ] {
+        for location in archives(folder.path(), &one(&list, config, ("layer.tar", b"layer"))) {
+            let chosen = DockerArchive::open(&location).and_then(|archive| archive.choose(None));
+            match layers {
+                Ok(count) => assert_eq!(chosen.unwrap().layers.len(), count, "{list}"),
+                Err(text) => assert!(failure(chosen).contains(text), "{list}"),
+            }
+        }
+    }
+}
+
+/// An engine with containerd's store names two manifests over one configuration.
+#[test]
+fn of_two_manifests_with_one_configuration_the_named_one_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Image::new("x", 1);
+    let text = String::from_utf8(image.manifest.bytes.to_vec()).unwrap();
+    let other = Manifest::new(format!("{text} ").into(), None).unwrap();
+    let layer = blob_name(&Digest::of(&image.blobs[1]));
+    let config = blob_name(&image.config_digest());
+    let entry = |name: &str| json!({ "Config": config, "RepoTags": [name], "Layers": [layer] });
+    let named = |name: &str| json!({ "io.containerd.image.name": name, "org.opencontainers.image.ref.name": "1" });
+    let list = |second: &str| json!([entry("shop/a:1"), entry(second)]).to_string();
+    for (index, second, chosen) in [
+        (
+            Some(vec![
+                (&image.manifest, named("docker.io/shop/a:1")),
+                (&other, named("docker.io/shop/b:1")),
+            ]),
+            "shop/b:1",
+            [None, Some(&image.manifest), Some(&other)],
+        ),
+        // One image under two names is one image.
+        (
+            Some(vec![
+                (&other, named("docker.io/shop/a:1")),
+                (&other, named("docker.io/shop/b:1")),
+            ]),
+            "shop/b:1",
+            [Some(&other), Some(&other), Some(&other)],
+        ),
+        // What lists nothing, or cannot be read, is no bonus and no harm.
+        (None, "shop/b:1", [None, None, None]),
+    ] {
+        let mut files = image.files();
+        files.push((blob_name(&other.digest), other.bytes.to_vec()));
+        files.push(("manifest.json".to_owned(), list(second).into_bytes()));
+        let is_read = index.is_some();
+        files.push((
+            "index.json".to_owned(),
+            index.map_or(b"{\"manifests\": 1}".to_vec(), |index| index_json(&index)),
+        ));
+        let entries: Vec<(&str, &[u8])> = files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+            .collect();
+        for location in archives(folder.path(), &tar(&entries)) {
+            let archive = DockerArchive::open(&location).unwrap();
+            for (name, wanted) in [None, Some("shop/a:1"), Some("shop/b:1")].into_iter().zip(chosen) {
+                match archive.choose(name) {
+                    Ok(image) => assert_eq!(image.manifest.as_ref(), wanted, "{name:?}"),
+                    Err(error) => {
+                        assert!(is_read && name.is_none() && wanted.is_none(), "{error}");
+                        let said = error.to_string();
+                        assert!(said.contains("several images: `shop/a:1`, `shop/b:1`"), "{said}");
+                    }
+                }
+            }
+        }
     }
 }
 

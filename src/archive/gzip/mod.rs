@@ -164,7 +164,8 @@ impl fmt::Display for WrongDiffId {
         write!(
             f,
             "its tar has the digest {} where the image's configuration states {}",
-            self.found, self.expected
+            self.found.short(),
+            self.expected.short()
         )
     }
 }

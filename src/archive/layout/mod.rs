@@ -8,7 +8,7 @@ use super::error::{ArchiveError, Problem};
 use super::folder::Folder;
 use super::location::{Location, Transport};
 use super::source::{BlobSource, Store};
-use super::tar_file::TarFile;
+use super::tar::TarFile;
 use crate::names::Digest;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor, LARGEST};
@@ -17,6 +17,8 @@ use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+/// So many manifests of indexes in indexes are looked at before anything moves.
+const MOST_CHECKED: usize = 1000;
 /// The list of images.
 pub(super) const INDEX: &str = "index.json";
 /// The annotation that names an image in a layout (OCI image specification, "Annotations").
@@ -48,12 +50,13 @@ impl Layout {
     /// # Errors
     /// [`ArchiveError`]
     pub fn open(location: &Location) -> Result<Self, ArchiveError> {
-        let store: Box<dyn Store> = match location.transport {
-            Transport::Oci => Box::new(Folder::open(&location.path)?),
+        let opened = match location.transport {
+            Transport::Oci => Folder::open(&location.path).map(|folder| Box::new(folder) as Box<dyn Store>),
             Transport::OciArchive | Transport::DockerArchive => {
-                Box::new(TarFile::open(&location.path, location.transport)?)
+                TarFile::open(&location.path, location.transport).map(|tar| Box::new(tar) as Box<dyn Store>)
             }
         };
+        let store = opened.map_err(|error| error.at_colon(location))?;
         let images =
             images(store.as_ref())?.ok_or_else(|| store.lacks(location.transport, INDEX, "it has no `index.json`"))?;
         Ok(Self { store, images })
@@ -79,7 +82,9 @@ impl Layout {
             {
                 return Ok(first);
             }
-            [] if self.images.is_empty() => Problem::damaged(INDEX, "it lists no image"),
+            [] if self.images.is_empty() => Problem::NoImages {
+                instead: self.store.holds("manifest.json").then_some(Transport::DockerArchive),
+            },
             [] => Problem::NoSuchImage {
                 wanted: name.unwrap_or_default().to_owned(),
                 images: self.names(&self.images.iter().collect::<Vec<_>>()),
@@ -124,6 +129,70 @@ impl Layout {
             return Ok(found);
         }
         Err(wrong_size(&name, found.size(), descriptor.size).of(self.store.path()))
+    }
+
+    /// That all of an image is there, before anything of it moves. Engines with containerd's store save no more of an index
+    /// than they have: one platform, mostly.
+    ///
+    /// # Errors
+    /// What is missing; [`Problem::Partial`] for an index of which some entries are whole.
+    pub fn check_whole(&self, root: &Manifest) -> Result<(), ArchiveError> {
+        let Ok(Content::Index(entries)) = root.content() else {
+            return self.whole(root, &mut 1);
+        };
+        let (mut platforms, mut missing) = (Vec::new(), 0);
+        let mut budget = MOST_CHECKED;
+        for entry in &entries {
+            let whole = if entry.is_blob() {
+                self.blob(entry).map(drop)
+            } else {
+                self.manifest(entry)
+                    .and_then(|manifest| self.whole(&manifest, &mut budget))
+            };
+            match whole {
+                Ok(()) => platforms.extend(entry.platform.as_ref().map(ToString::to_string)),
+                Err(error) if error.is_lacking() => missing += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        match missing {
+            0 => Ok(()),
+            _ => Err(Problem::Partial { platforms, missing }.of(self.store.path())),
+        }
+    }
+
+    /// That all below a manifest is there. What is beyond the budget is not looked at here.
+    fn whole(&self, manifest: &Manifest, budget: &mut usize) -> Result<(), ArchiveError> {
+        let damaged = |why| Problem::damaged(blob_name(&manifest.digest), why).of(self.store.path());
+        match manifest.content().map_err(damaged)? {
+            Content::Index(entries) => {
+                for entry in entries {
+                    if *budget == 0 {
+                        return Ok(());
+                    }
+                    *budget -= 1;
+                    if entry.is_blob() {
+                        self.blob(&entry)?;
+                    } else {
+                        self.whole(&self.manifest(&entry)?, budget)?;
+                    }
+                }
+                Ok(())
+            }
+            Content::Image { config, layers } => self.all(std::iter::once(&config).chain(&layers)),
+            Content::Other(blobs) => self.all(&blobs),
+        }
+    }
+
+    fn all<'a>(&self, blobs: impl IntoIterator<Item = &'a Descriptor>) -> Result<(), ArchiveError> {
+        let mut distributed = blobs.into_iter().filter(|blob| !blob.is_foreign());
+        distributed.try_for_each(|blob| self.blob(blob).map(drop))
+    }
+
+    /// The layout, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.store.path()
     }
 
     /// Whether it has a blob of this digest and size: the blobs of other platforms may have been left out.
@@ -213,6 +282,12 @@ impl LayoutImage {
 /// `blobs/sha256/…`
 pub(super) fn blob_name(digest: &Digest) -> String {
     format!("blobs/{}", digest.as_str().replacen(':', "/", 1))
+}
+
+/// The digest that the name of a blob states: `blobs/sha256/<hex>`.
+pub(super) fn blob_digest(name: &str) -> Option<Digest> {
+    let (algorithm, hex) = name.strip_prefix("blobs/")?.split_once('/')?;
+    Digest::parse(&format!("{algorithm}:{hex}")).ok()
 }
 
 /// The number of `@N`.

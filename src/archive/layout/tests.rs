@@ -1,4 +1,5 @@
-use super::super::fixture::{self, Image, gzip, index, index_json, location, tar};
+use super::super::docker_archive::DockerArchive;
+use super::super::fixture::{self, Image, descriptor, gzip, index, index_json, location, tar};
 use super::*;
 use serde_json::json;
 use std::os::unix::fs::symlink;
@@ -135,7 +136,12 @@ fn wrong_bytes_are_never_taken() {
         (vec![b'{'; 3], listed.clone(), "has 3 bytes where"),
         (large.clone(), listed.clone(), "is more than the 4194304"),
         (vec![], b"[]".to_vec(), "is damaged at `index.json`"),
-        (vec![], b"{}".to_vec(), "is damaged at `index.json`"),
+        (vec![], b"{}".to_vec(), "lists no image"),
+        (
+            vec![],
+            br#"{"schemaVersion":2,"manifests":null}"#.to_vec(),
+            "lists no image",
+        ),
         (vec![], large, "is more than"),
         (
             vec![],
@@ -174,6 +180,11 @@ fn what_is_no_layout_says_what_is_missing() {
     std::fs::write(at("text"), "not a tar at all, but longer than it might be").unwrap();
     std::fs::write(at("other.tar"), tar(&[("x", b"")])).unwrap();
     let whole = tar(&[("x", b""), ("index.json", b"{}")]);
+    std::fs::write(at("twice.tar.gz"), gzip(&gzip(&whole))).unwrap();
+    std::fs::write(at("a:b.tar"), &whole).unwrap();
+    std::fs::write(at("docker.tar"), tar(&[("manifest.json", b"[]")])).unwrap();
+    std::fs::write(at("oci.tar"), &whole).unwrap();
+    std::fs::write(at("export.tar"), tar(&[("dev/console", b""), ("etc/hosts", b"")])).unwrap();
     std::fs::write(at("cut.tar"), &whole[..512]).unwrap();
     std::fs::write(at("cut.tar.gz"), &gzip(&whole)[..30]).unwrap();
     std::fs::write(at("x.tar.zst"), [0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0]).unwrap();
@@ -189,13 +200,35 @@ fn what_is_no_layout_says_what_is_missing() {
     .unwrap();
     for (transport, name, text) in [
         ("oci", "none", "there is no `"),
-        ("oci", "empty", "is no `oci`: it has no `index.json`"),
-        ("oci", "file", "it is no folder"),
+        ("oci", "empty", "cannot be read as `oci:`: it has no `index.json`"),
+        ("oci", "file", "it is a file; write `oci-archive:…` in place of it"),
         ("oci-archive", "none", "there is no `"),
         ("oci-archive", "none/x", "there is no `"),
-        ("oci-archive", "empty", "it is a folder"),
-        ("oci-archive", "file", "it is empty"),
-        ("oci-archive", "text", "it is no tar"),
+        ("oci-archive", "empty", "it is a folder; write `oci:…` in place of it"),
+        ("oci-archive", "file", "is empty; what writes it has failed"),
+        ("oci-archive", "text", "is not a tar; name a file that `docker save`"),
+        ("oci-archive", "twice.tar.gz", "is not a tar; it is compressed twice"),
+        ("oci-archive", "a", "there is `"),
+        (
+            "oci-archive",
+            "docker.tar",
+            "no `index.json`; write `docker-archive:…` in place",
+        ),
+        (
+            "oci-archive",
+            "export.tar",
+            "it holds a file system and no image; `docker export` writes",
+        ),
+        (
+            "docker-archive",
+            "export.tar",
+            "it holds a file system and no image; `docker export` writes",
+        ),
+        (
+            "docker-archive",
+            "oci.tar",
+            "no `manifest.json`; write `oci-archive:…` in place",
+        ),
         ("oci-archive", "other.tar", "it has no `index.json`"),
         ("oci-archive", "cut.tar", "and its own end: it was cut short"),
         ("oci-archive", "cut.tar.gz", "was cut short"),
@@ -204,13 +237,20 @@ fn what_is_no_layout_says_what_is_missing() {
         ("oci-archive", "x.tar.xz", "compressed with xz"),
         ("oci-archive", "version.tar", "its version is 2.0"),
     ] {
-        let said = failure(Layout::open(&location(transport, &at(name))));
+        let location = Location {
+            name: (name == "a").then(|| "b.tar".to_owned()),
+            ..location(transport, &at(name))
+        };
+        let said = match transport {
+            "docker-archive" => failure(DockerArchive::open(&location)),
+            _ => failure(Layout::open(&location)),
+        };
         assert!(said.contains(text), "{name}: {said}");
     }
 }
 
 #[test]
-fn no_link_leads_out_of_a_folder() {
+fn a_link_leads_out_of_a_folder_only_to_what_has_its_digest() {
     let folder = tempfile::tempdir().unwrap();
     let image = Image::new("x", 1);
     let secret = folder.path().join("secret");
@@ -233,12 +273,31 @@ fn no_link_leads_out_of_a_folder() {
     let root = make("link of a blob");
     std::fs::remove_file(root.join(&layer)).unwrap();
     symlink(&secret, root.join(&layer)).unwrap();
-    assert!(failure(open(&root)).contains("is a link out of the layout"));
+    assert_eq!(read(&open(&root).unwrap()), image.blobs[1]);
+    // Of anything else not a byte is given.
+    let linked = open(&root).unwrap();
+    std::fs::write(&secret, vec![b's'; image.blobs[1].len()]).unwrap();
+    let mut bytes = Vec::new();
+    let error = linked.reader().read_to_end(&mut bytes).expect_err("a secret");
+    assert!(
+        error.to_string().contains("has other bytes") && bytes.is_empty(),
+        "{error}"
+    );
+    std::fs::remove_file(&secret).unwrap();
+    let said = failure(open(&root));
+    assert!(
+        said.contains("is a link to what is not there; before the pipe, copy"),
+        "{said}"
+    );
+    assert!(said.contains("`- cp -rL '"), "{said}");
 
     let root = make("link of the folder");
     std::fs::rename(root.join("blobs"), folder.path().join("blobs")).unwrap();
     symlink("../blobs", root.join("blobs")).unwrap();
-    assert!(failure(open(&root)).contains("is a link out of the layout"));
+    assert_eq!(read(&open(&root).unwrap()), image.blobs[1]);
+    std::fs::remove_dir_all(folder.path().join("blobs")).unwrap();
+    let said = failure(open(&root));
+    assert!(said.contains("is a link to what is not there"), "{said}");
 
     let root = make("link of the index");
     std::fs::rename(root.join(INDEX), folder.path().join("i")).unwrap();
@@ -253,5 +312,182 @@ fn no_link_leads_out_of_a_folder() {
     let root = make("folder in place of a blob");
     std::fs::remove_file(root.join(&layer)).unwrap();
     std::fs::create_dir(root.join(&layer)).unwrap();
-    assert!(failure(open(&root)).contains("is no file"));
+    assert!(failure(open(&root)).contains("is not a file"));
+
+    let root = make("link to a device");
+    std::fs::remove_file(root.join(&layer)).unwrap();
+    symlink("/dev/zero", root.join(&layer)).unwrap();
+    assert!(failure(open(&root)).contains("is not a file"));
+}
+
+/// A layout of several platforms, of which some parts are not there.
+#[test]
+fn what_an_index_names_is_there_before_anything_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["amd64", "arm64"].map(|seed| Image::new(seed, 1));
+    let entry = |image: &Image, architecture: &str| {
+        let mut entry = descriptor(&image.manifest.media_type, &image.manifest.bytes);
+        entry["platform"] = json!({ "os": "linux", "architecture": architecture });
+        entry
+    };
+    let root = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [entry(&first, "amd64"), entry(&second, "arm64")],
+    });
+    let root = Manifest::new(root.to_string().into(), None).unwrap();
+    let name = |bytes: &[u8]| blob_name(&Digest::of(bytes));
+    for (number, (missing, fact)) in [
+        (vec![], None),
+        (
+            vec![name(&second.manifest.bytes)],
+            Some("1 entry is not there; write in `PLATFORM` what it has, `linux/amd64`"),
+        ),
+        (
+            vec![name(&second.blobs[0])],
+            Some("what it has, `linux/amd64`; or make"),
+        ),
+        (
+            vec![name(&second.blobs[1])],
+            Some("what it has, `linux/amd64`; or make"),
+        ),
+        (vec![name(&first.blobs[1])], Some("what it has, `linux/arm64`; or make")),
+        (
+            vec![name(&first.blobs[1]), name(&second.manifest.bytes)],
+            Some("2 entries are not there; make it anew"),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = folder.path().join(number.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        let mut files = [first.files(), second.files()].concat();
+        files.push((name(&root.bytes), root.bytes.to_vec()));
+        files.push((INDEX.to_owned(), index_json(&[(&root, json!({}))])));
+        files.retain(|(name, _)| !missing.contains(name));
+        for location in layouts(&folder, &files) {
+            let layout = Layout::open(&location).unwrap();
+            let checked = layout.check_whole(&layout.root(layout.choose(None).unwrap()).unwrap());
+            match fact {
+                None => checked.unwrap(),
+                Some(fact) => {
+                    let said = failure(checked);
+                    assert!(said.contains(fact), "{said}");
+                }
+            }
+        }
+    }
+}
+
+/// An image is known by what it says of itself; what another manifest says of it must be the same.
+#[test]
+fn media_types_agree() {
+    const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+    const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({ "mediaType": "c", "digest": Digest::of(b"{}").as_str(), "size": 2 });
+    for (number, (own, stated, root, below)) in [
+        (Some(OCI), OCI, Some(OCI), Some(OCI)),
+        (Some(DOCKER), OCI, Some(DOCKER), None),
+        (Some(OCI), DOCKER, Some(OCI), None),
+        (Some(OCI), INDEX_TYPE, Some(OCI), None),
+        (Some(DOCKER), LIST, Some(DOCKER), None),
+        (Some(OCI), "", Some(OCI), Some(OCI)),
+        (None, DOCKER, Some(DOCKER), Some(DOCKER)),
+        (None, OCI, Some(OCI), Some(OCI)),
+        (None, "", Some(OCI), Some(OCI)),
+        (None, INDEX_TYPE, Some(OCI), None),
+        (Some(INDEX_TYPE), OCI, None, None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut document = json!({ "schemaVersion": 2, "config": config, "layers": [] });
+        if let Some(own) = own {
+            document["mediaType"] = json!(own);
+        }
+        let bytes = document.to_string();
+        let mut listed = descriptor(stated, bytes.as_bytes());
+        if stated.is_empty() {
+            listed.as_object_mut().unwrap().remove("mediaType");
+        }
+        let list = json!({ "schemaVersion": 2, "manifests": [listed] }).to_string();
+        let files = [
+            (blob_name(&Digest::of(bytes.as_bytes())), bytes.clone().into_bytes()),
+            (INDEX.to_owned(), list.into_bytes()),
+        ];
+        let folder = folder.path().join(number.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        for location in layouts(&folder, &files) {
+            let layout = Layout::open(&location).unwrap();
+            let image = layout.choose(None).unwrap();
+            let types = [layout.root(image), layout.manifest(&image.descriptor)]
+                .map(|manifest| manifest.ok().map(|manifest| manifest.media_type));
+            let wanted = [root, below].map(|wanted| wanted.map(str::to_owned));
+            assert_eq!(types, wanted, "{own:?} {stated}");
+        }
+    }
+}
+
+/// What an index names by SHA-512 is found by that name, and not left out.
+#[test]
+fn a_manifest_keeps_the_digest_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = Image::new("x", 1);
+    let sha512 = Digest::from_sha512(&<sha2::Sha512 as sha2::Digest>::digest(&image.manifest.bytes));
+    let entry = Descriptor {
+        media_type: image.manifest.media_type.clone(),
+        digest: sha512.clone(),
+        size: image.manifest.bytes.len() as u64,
+        platform: None,
+    };
+    let list = json!({ "schemaVersion": 2, "manifests": [{
+        "mediaType": entry.media_type, "digest": sha512.as_str(), "size": entry.size,
+    }] });
+    let files = [
+        (blob_name(&sha512), image.manifest.bytes.to_vec()),
+        (INDEX.to_owned(), list.to_string().into_bytes()),
+    ];
+    for location in layouts(folder.path(), &files) {
+        let layout = Layout::open(&location).unwrap();
+        assert_eq!(layout.manifest(&entry).unwrap().digest, sha512);
+        assert_eq!(layout.root(layout.choose(None).unwrap()).unwrap(), image.manifest);
+    }
+}
+
+#[test]
+fn images_of_one_tag_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second, third] = ["first", "second", "third"].map(|seed| Image::new(seed, 1));
+    let mut files: Vec<_> = [&first, &second, &third].into_iter().flat_map(Image::files).collect();
+    files.push((
+        INDEX.to_owned(),
+        index_json(&[
+            (
+                &first.manifest,
+                json!({ REF_NAME: "1", CONTAINERD_NAME: "docker.io/shop/a:1" }),
+            ),
+            (
+                &second.manifest,
+                json!({ REF_NAME: "1", CONTAINERD_NAME: "docker.io/shop/b:1" }),
+            ),
+            (&third.manifest, json!({ REF_NAME: "1" })),
+        ]),
+    ));
+    for location in layouts(folder.path(), &files) {
+        let layout = Layout::open(&location).unwrap();
+        for name in [None, Some("1")] {
+            let said = failure(layout.choose(name));
+            assert!(
+                said.contains("several images: `docker.io/shop/a:1`, `docker.io/shop/b:1`, `@2`"),
+                "{said}"
+            );
+        }
+        for (name, image) in [("docker.io/shop/b:1", &second), ("@2", &third)] {
+            let chosen = layout.choose(Some(name)).unwrap();
+            assert_eq!(layout.root(chosen).unwrap(), image.manifest);
+        }
+    }
 }

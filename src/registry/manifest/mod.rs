@@ -175,6 +175,22 @@ impl Descriptor {
         )
     }
 
+    /// Whether it points to a blob, also where a manifest is expected: `BuildKit`'s cache (`image-manifest=false`) is an index
+    /// of layers, which registries keep as blobs.
+    #[must_use]
+    pub fn is_blob(&self) -> bool {
+        const BLOBS: [&str; 7] = [
+            "application/vnd.oci.image.layer.",
+            "application/vnd.oci.image.config.",
+            "application/vnd.oci.empty.",
+            "application/vnd.docker.image.rootfs.",
+            "application/vnd.docker.container.image.",
+            "application/vnd.buildkit.",
+            "application/octet-stream",
+        ];
+        BLOBS.iter().any(|blob| self.media_type.starts_with(blob))
+    }
+
     /// Whether it is a layer that may not be distributed: its publisher serves it, registries need not have it
     /// (OCI image specification, "Non-Distributable Layers"; Docker's `foreign` layers).
     #[must_use]

@@ -123,9 +123,10 @@ impl Storage {
         let children = digests("manifests");
         let mut blobs = digests("layers");
         blobs.extend(manifest["config"]["digest"].as_str().map(str::to_owned));
+        // As docker-registry has it, an index may name blobs too: BuildKit's cache does.
         let no_child = children
             .into_iter()
-            .find(|child| self.manifest(package, child).is_none());
+            .find(|child| self.manifest(package, child).is_none() && self.blob(package, child).is_none());
         no_child.or_else(|| blobs.into_iter().find(|blob| self.blob(package, blob).is_none()))
     }
 

@@ -1,12 +1,14 @@
 //! A tar on disk, plain or gzip-compressed, as a [`Store`].
 
-use super::compression::Compression;
-use super::error::{ArchiveError, Problem};
-use super::location::Transport;
-use super::region::{Region, RegionReader};
-use super::source::{BlobSource, Inflated, Store, pass, read_whole};
-use super::tar_header::padded;
-use super::tar_index::{CUT, Extent, FIRST, Tape, TarIndex};
+use super::super::compression::Compression;
+use super::super::error::{ArchiveError, Problem};
+use super::super::location::Transport;
+use super::super::region::{Region, RegionReader};
+use super::super::source::{BlobSource, Inflated, Store, pass, read_whole};
+use super::header::padded;
+use super::index::{Found, TarIndex};
+use super::scan::{CUT, Extent, FIRST, Tape};
+use super::sparse::Sparse;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use std::collections::HashMap;
@@ -24,7 +26,7 @@ const MAGIC: usize = Compression::MAGIC;
 
 /// An opened tar. Its bytes stay in the file.
 #[derive(Debug)]
-pub(super) struct TarFile {
+pub(in super::super) struct TarFile {
     path: PathBuf,
     file: Region,
     index: TarIndex,
@@ -41,22 +43,29 @@ struct Begins {
 
 impl TarFile {
     /// Opens and indexes the tar. A gzip-compressed one is decompressed once for it, in bounded memory.
-    pub(super) fn open(path: &Path, transport: Transport) -> Result<Self, ArchiveError> {
+    pub(in super::super) fn open(path: &Path, transport: Transport) -> Result<Self, ArchiveError> {
         let reading = |error: &io::Error| Problem::reading(path, error).of(path);
-        let other = |why| Problem::NotOfKind { transport, why }.of(path);
+        let other = |why, instead| {
+            let problem = Problem::NotOfKind {
+                transport,
+                why,
+                instead,
+            };
+            problem.of(path)
+        };
         let metadata = fs::metadata(path).map_err(|error| reading(&error))?;
         if metadata.is_dir() {
-            return Err(other("it is a folder"));
+            return Err(other("it is a folder", Some(Transport::Oci)));
         }
         if !metadata.is_file() {
-            return Err(other("it is no file"));
+            return Err(other("it is not a file", None));
         }
         let file = File::open(path).map_err(|error| reading(&error))?;
         let file = Region::new(Arc::new(file), 0, metadata.len());
         let mut magic = [0; MAGIC];
         fill(&mut file.reader(), &mut magic).map_err(|error| reading(&error))?;
         let (index, inflated) = match Compression::of(magic) {
-            _ if metadata.len() == 0 => return Err(other("it is empty")),
+            _ if metadata.len() == 0 => return Err(Problem::Empty.of(path)),
             Ok(Compression::Gzip) => {
                 let mut tape = GzipTape {
                     decoder: MultiGzDecoder::new(file.reader()),
@@ -71,11 +80,18 @@ impl TarFile {
                 (TarIndex::scan(&mut tape), None)
             }
         };
-        let index = index.map_err(|problem| match problem {
-            Problem::Damaged { entry, why } if entry == FIRST && (inflated.is_none() || why != CUT) => {
-                other("it is no tar")
+        let index = index.map_err(|problem| {
+            let Problem::Damaged { entry, why } = &problem else {
+                return problem.of(path);
+            };
+            let mut first = [0; 2];
+            let is_gzip = inflated.is_some()
+                && MultiGzDecoder::new(file.reader()).read_exact(&mut first).is_ok()
+                && first == [0x1f, 0x8b];
+            match entry.as_str() {
+                FIRST if is_gzip || inflated.is_none() || why != CUT => Problem::NotATar { is_gzip }.of(path),
+                _ => problem.of(path),
             }
-            problem => problem.of(path),
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -86,12 +102,14 @@ impl TarFile {
     }
 
     /// The first bytes of a file, zeros where it is shorter.
-    pub(super) fn magic(&self, name: &str) -> Result<[u8; MAGIC], ArchiveError> {
+    pub(in super::super) fn magic(&self, name: &str) -> Result<[u8; MAGIC], ArchiveError> {
         let mut magic = [0; MAGIC];
-        match (self.extent(name)?, &self.inflated) {
-            (Some(extent), Some(begins)) => Ok(begins.magics.get(&extent.offset).copied().unwrap_or(magic)),
-            (Some(extent), None) => {
-                fill(&mut self.source(extent).reader(), &mut magic)
+        match (self.found(name)?, &self.inflated) {
+            (Some(Found::Whole(extent)), Some(begins)) => {
+                Ok(begins.magics.get(&extent.offset).copied().unwrap_or(magic))
+            }
+            (Some(found), _) => {
+                fill(&mut self.source(found).reader(), &mut magic)
                     .map_err(|error| Problem::reading(&self.path, &error).of(&self.path))?;
                 Ok(magic)
             }
@@ -99,11 +117,18 @@ impl TarFile {
         }
     }
 
-    fn extent(&self, name: &str) -> Result<Option<Extent>, ArchiveError> {
+    fn found(&self, name: &str) -> Result<Option<Found>, ArchiveError> {
         self.index.find(name).map_err(|problem| problem.of(&self.path))
     }
 
-    fn source(&self, extent: Extent) -> BlobSource {
+    fn source(&self, found: Found) -> BlobSource {
+        match found {
+            Found::Whole(extent) => self.stored(extent),
+            Found::Sparse(map) => BlobSource::Sparse(Sparse::new(self.stored(map.extent()), map)),
+        }
+    }
+
+    fn stored(&self, extent: Extent) -> BlobSource {
         match &self.inflated {
             Some(_) => BlobSource::Inflated(Inflated::new(self.file.clone(), extent.offset, extent.size)),
             None => BlobSource::Region(self.file.part(extent.offset, extent.size)),
@@ -117,25 +142,33 @@ impl Store for TarFile {
     }
 
     fn find(&self, name: &str) -> Result<Option<BlobSource>, ArchiveError> {
-        Ok(self.extent(name)?.map(|extent| self.source(extent)))
+        Ok(self.found(name)?.map(|found| self.source(found)))
     }
 
     fn missing(&self, name: &str) -> ArchiveError {
         self.index.missing(name).of(&self.path)
     }
 
+    fn is_file_system(&self) -> bool {
+        self.index.is_file_system()
+    }
+
+    fn holds(&self, name: &str) -> bool {
+        self.index.holds(name)
+    }
+
     fn document(&self, name: &str, largest: usize) -> Result<Option<Bytes>, ArchiveError> {
-        let Some(extent) = self.extent(name)? else {
+        let Some(found) = self.found(name)? else {
             return Ok(None);
         };
-        let kept = self
-            .inflated
-            .as_ref()
-            .and_then(|begins| begins.documents.get(&extent.offset));
-        match kept {
-            Some(bytes) if bytes.len() as u64 == extent.size && bytes.len() <= largest => Ok(Some(bytes.clone())),
-            _ => read_whole(&self.path, name, &self.source(extent), largest).map(Some),
+        if let (Found::Whole(extent), Some(begins)) = (&found, &self.inflated)
+            && let Some(bytes) = begins.documents.get(&extent.offset)
+            && bytes.len() as u64 == extent.size
+            && bytes.len() <= largest
+        {
+            return Ok(Some(bytes.clone()));
         }
+        read_whole(&self.path, name, &self.source(found), largest).map(Some)
     }
 }
 

@@ -1,26 +1,28 @@
-//! One header of a tar: read in the forms that writers of images use (V7, ustar, GNU, PAX), written in GNU's.
-//!
-//! Own code: an archive is indexed in one pass of seeks and laid out before its content is there, which no tar library
-//! does; what remains of one is this page. POSIX.1-2017, "pax Interchange Format"; GNU tar manual, "Basic Tar Format".
+//! One header of a tar: read in the forms that writers of images use (V7, ustar, star, GNU, PAX), written in GNU's.
+//! POSIX.1-2017, "pax Interchange Format"; GNU tar manual, "Basic Tar Format".
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Headers and content take whole blocks of so many bytes.
-pub(super) const BLOCK: usize = 512;
+pub(in super::super) const BLOCK: usize = 512;
 /// The same as an amount in a file.
 const BLOCK_BYTES: u64 = 512;
 /// Where the fields lie.
-const NAME: std::ops::Range<usize> = 0..100;
-const MODE: std::ops::Range<usize> = 100..108;
-const UID: std::ops::Range<usize> = 108..116;
-const GID: std::ops::Range<usize> = 116..124;
-const SIZE: std::ops::Range<usize> = 124..136;
-const MTIME: std::ops::Range<usize> = 136..148;
-const CHECKSUM: std::ops::Range<usize> = 148..156;
+const NAME: Range<usize> = 0..100;
+const MODE: Range<usize> = 100..108;
+const UID: Range<usize> = 108..116;
+const GID: Range<usize> = 116..124;
+const SIZE: Range<usize> = 124..136;
+const MTIME: Range<usize> = 136..148;
+const CHECKSUM: Range<usize> = 148..156;
 const TYPE: usize = 156;
-const LINK: std::ops::Range<usize> = 157..257;
-const MAGIC: std::ops::Range<usize> = 257..265;
-const PREFIX: std::ops::Range<usize> = 345..500;
+const LINK: Range<usize> = 157..257;
+const MAGIC: Range<usize> = 257..265;
+const PREFIX: Range<usize> = 345..500;
+/// star keeps times behind a shorter prefix.
+const STAR_PREFIX: Range<usize> = 345..476;
+const STAR: Range<usize> = 508..512;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +37,20 @@ pub(super) enum Kind {
     LongLink,
     /// Records about the next entry (PAX).
     Records,
-    /// Records about all that follow (PAX); nothing that concerns us can be in them.
+    /// Records about all that follow (PAX).
     GlobalRecords,
-    /// A file with holes.
+    /// A file with holes, its map in the header (GNU).
     Sparse,
-    /// A device, a pipe: nothing that has content.
+    /// A device or a pipe.
     Special,
+    /// A folder with the names of what was in it, as its content (GNU, `--listed-incremental`).
+    Dump,
+    /// The name of the volume (GNU, `--label`).
+    Label,
+    /// A file to be laid out in one piece, which Docker does not know.
+    Contiguous,
+    /// What POSIX and GNU do not know.
+    Unknown,
 }
 
 /// What a header says.
@@ -48,12 +58,12 @@ pub(super) enum Kind {
 pub(super) struct Header {
     pub(super) name: String,
     pub(super) kind: Kind,
-    /// Bytes that follow the header; 0 for what has no content.
+    /// Bytes that follow the header, as it says.
     pub(super) size: u64,
     pub(super) link: String,
 }
 
-/// Reads a header; `None` for the block of zeros that ends an archive.
+/// Reads a header; `None` for a block of zeros.
 pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Option<Header>, &'static str> {
     if block.iter().all(|b| *b == 0) {
         return Ok(None);
@@ -62,81 +72,52 @@ pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Option<Header>, &'static str>
         return Err("it has no tar header there");
     }
     let mut name = text(&block[NAME]).into_owned();
-    let is_ustar = block[MAGIC].starts_with(b"ustar\0");
-    let prefix = text(&block[PREFIX]);
-    if is_ustar && !prefix.is_empty() {
+    let prefix = match &block[MAGIC] {
+        // GNU keeps times there.
+        b"ustar  \0" => Cow::Borrowed(""),
+        b"ustar\x0000" if block[STAR] == *b"tar\0" => text(&block[STAR_PREFIX]),
+        _ => text(&block[PREFIX]),
+    };
+    if !prefix.is_empty() {
+        if block[MAGIC] != *b"ustar\x0000" {
+            return Err("its header is of no known form");
+        }
         name = format!("{prefix}/{name}");
     }
     let kind = match block[TYPE] {
-        b'0' | 0 | b'7' if name.ends_with('/') => Kind::Folder,
-        b'0' | 0 | b'7' => Kind::File,
+        b'0' | 0 => Kind::File,
         b'1' => Kind::HardLink,
         b'2' => Kind::SymbolicLink,
-        b'5' | b'D' => Kind::Folder,
-        b'L' => Kind::LongName,
-        b'K' => Kind::LongLink,
-        b'x' | b'X' => Kind::Records,
-        b'g' => Kind::GlobalRecords,
-        b'S' => Kind::Sparse,
         b'3' | b'4' | b'6' => Kind::Special,
-        _ => return Err("it has an entry of an unknown type"),
+        b'5' => Kind::Folder,
+        b'7' => Kind::Contiguous,
+        b'D' => Kind::Dump,
+        b'K' => Kind::LongLink,
+        b'L' => Kind::LongName,
+        // Its map is a field of GNU's form only.
+        b'S' if block[MAGIC] != *b"ustar  \0" => return Err("its header is of no known form"),
+        b'S' => Kind::Sparse,
+        b'V' => Kind::Label,
+        b'g' => Kind::GlobalRecords,
+        b'x' => Kind::Records,
+        _ => Kind::Unknown,
     };
-    let size = number(&block[SIZE]).ok_or("its size is no number")?;
-    let has_content = !matches!(kind, Kind::HardLink | Kind::SymbolicLink | Kind::Folder | Kind::Special);
     Ok(Some(Header {
         name,
         kind,
-        size: if has_content { size } else { 0 },
+        size: number(&block[SIZE]).ok_or("its size is no number")?,
         link: text(&block[LINK]).into_owned(),
     }))
 }
 
-/// The records of a PAX header that concern us.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Records {
-    pub(super) path: Option<String>,
-    pub(super) link: Option<String>,
-    pub(super) size: Option<u64>,
-    pub(super) sparse: bool,
-}
-
-/// Reads `LENGTH KEY=VALUE\n` records; of equal keys the last counts.
-pub(super) fn parse_records(mut bytes: &[u8]) -> Result<Records, &'static str> {
-    const BAD: &str = "its PAX records cannot be read";
-    let mut records = Records::default();
-    while !bytes.is_empty() && bytes[0] != 0 {
-        let space = bytes.iter().take(20).position(|b| *b == b' ').ok_or(BAD)?;
-        let length: usize = std::str::from_utf8(&bytes[..space])
-            .ok()
-            .and_then(|digits| digits.parse().ok())
-            .ok_or(BAD)?;
-        let record = bytes
-            .get(space + 1..length)
-            .and_then(|record| record.strip_suffix(b"\n"))
-            .ok_or(BAD)?;
-        let equals = record.iter().position(|b| *b == b'=').ok_or(BAD)?;
-        let (key, value) = (&record[..equals], &record[equals + 1..]);
-        let value = || Some(String::from_utf8_lossy(value).into_owned()).filter(|value| !value.is_empty());
-        match key {
-            b"path" => records.path = value(),
-            b"linkpath" => records.link = value(),
-            b"size" => records.size = Some(value().and_then(|digits| digits.parse().ok()).ok_or(BAD)?),
-            _ if key.starts_with(b"GNU.sparse.") => records.sparse = true,
-            _ => {}
-        }
-        bytes = &bytes[length..];
-    }
-    Ok(records)
-}
-
 /// `size` bytes in whole blocks; `None` beyond what a file can have.
-pub(super) fn padded(size: u64) -> Option<u64> {
+pub(in super::super) fn padded(size: u64) -> Option<u64> {
     size.checked_next_multiple_of(BLOCK_BYTES)
 }
 
 /// The header of a file (mode 0644) or, for a name that ends with `/`, of a folder (0755), owned by root and of the year
 /// 1970: the same content gives the same archive. A name too long for one block takes three.
-pub(super) fn header(name: &str, size: u64) -> Vec<u8> {
+pub(in super::super) fn header(name: &str, size: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(BLOCK);
     if name.len() > NAME.len() {
         bytes.extend(block("././@LongLink", b'L', 0, name.len() as u64 + 1));
@@ -179,9 +160,11 @@ fn write_number(field: &mut [u8], value: u64) {
     }
 }
 
-fn number(field: &[u8]) -> Option<u64> {
+/// A number of a header, in octal digits or base 256. One that is written so that readers differ in it is none: Go takes
+/// digits that come after a zero.
+pub(super) fn number(field: &[u8]) -> Option<u64> {
     if field[0] & 0x80 != 0 {
-        // Base 256; a negative one (0xff…) or one of more than 64 bits is no size.
+        // A negative one (0xff…) or one of more than 64 bits is no number.
         let (high, low) = field.split_at(field.len() - 8);
         let high_is_zero = high
             .iter()
@@ -189,15 +172,13 @@ fn number(field: &[u8]) -> Option<u64> {
             .all(|(at, b)| *b == if at == 0 { 0x80 } else { 0 });
         return high_is_zero.then(|| low.iter().fold(0, |value, b| value << 8 | u64::from(*b)));
     }
-    let digits = text(field);
-    let digits = digits.trim_matches(' ');
-    if digits.is_empty() {
-        return Some(0);
-    }
-    digits
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| u64::from_str_radix(digits, 8).ok())?
+    let is_padding = |b: &u8| matches!(b, b' ' | 0);
+    let end = field.iter().rposition(|b| !is_padding(b)).map_or(0, |last| last + 1);
+    let start = field[..end].iter().position(|b| *b != b' ').unwrap_or(end);
+    field[start..end].iter().try_fold(0_u64, |value, digit| match digit {
+        b'0'..=b'7' => Some(value.checked_mul(8)? + u64::from(digit - b'0')),
+        _ => None,
+    })
 }
 
 /// Up to the first zero.
@@ -253,15 +234,18 @@ mod tests {
     fn each_type_of_entry_is_told() {
         for (name, byte, kind) in [
             ("x", 0, Kind::File),
-            ("x/", b'0', Kind::Folder),
+            ("x/", b'0', Kind::File),
             ("x", b'1', Kind::HardLink),
             ("x", b'2', Kind::SymbolicLink),
             ("x", b'3', Kind::Special),
-            ("x", b'D', Kind::Folder),
+            ("x", b'7', Kind::Contiguous),
+            ("x", b'D', Kind::Dump),
+            ("x", b'V', Kind::Label),
+            ("x", b'x', Kind::Records),
             ("x", b'K', Kind::LongLink),
             ("x", b'L', Kind::LongName),
             ("x", b'S', Kind::Sparse),
-            ("x", b'X', Kind::Records),
+            ("x", b'X', Kind::Unknown),
             ("x", b'g', Kind::GlobalRecords),
         ] {
             let read = parse(&block(name, byte, 0o644, 0)).unwrap().unwrap();
@@ -286,6 +270,54 @@ mod tests {
     }
 
     #[test]
+    fn a_number_has_one_meaning() {
+        for (field, value) in [
+            (&b"00000000010\0"[..], Some(8)),
+            (b"         10 ", Some(8)),
+            (b"10\0\0\0\0\0\0\0\0\0\0", Some(8)),
+            (b"10 \0 \0\0\0\0\0\0\0", Some(8)),
+            (b"            ", Some(0)),
+            (b"\0\0\0\0\0\0\0\0\0\0\0\0", Some(0)),
+            (b"777777777777", Some(0o777_777_777_777)),
+            (b"\x80\0\0\0\x80\0\0\0\0\0\0\0", Some(1 << 63)),
+            (b"\x80\0\0\x01\0\0\0\0\0\0\0\0", None),
+            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
+            (b"\x0000000000010", None),
+            (b"1\x0010\0\0\0\0\0\0\0\0", None),
+            (b"1 10\0\0\0\0\0\0\0\0", None),
+            (b"        +10\0", None),
+            (b"        -10\0", None),
+            (b"        0x1\0", None),
+            (b"        018\0", None),
+        ] {
+            assert_eq!(number(field), value, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_counts_only_where_the_form_is_known() {
+        for (magic, star, name) in [
+            (b"ustar\x0000", &b"\0\0\0\0"[..], Ok("folder/x")),
+            (b"ustar\x0000", b"tar\0", Ok("folder/x")),
+            (b"ustar  \0", b"\0\0\0\0", Ok("x")),
+            (b"\0\0\0\0\0\0\0\0", b"\0\0\0\0", Err("its header is of no known form")),
+            (b"ustar\0\0\0", b"\0\0\0\0", Err("its header is of no known form")),
+        ] {
+            let mut block = block("x", b'0', 0o644, 0);
+            block[MAGIC].copy_from_slice(magic);
+            block[PREFIX][..6].copy_from_slice(b"folder");
+            block[STAR].copy_from_slice(star);
+            let sum = format!("{:06o}\0 ", checksum(&block).0);
+            block[CHECKSUM].copy_from_slice(sum.as_bytes());
+            assert_eq!(
+                parse(&block).map(|read| read.unwrap().name),
+                name.map(str::to_owned),
+                "{magic:?}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_header_is_refused() {
         assert_eq!(parse(&[0; BLOCK]), Ok(None));
         assert!(parse(&[b'x'; BLOCK]).is_err());
@@ -299,38 +331,13 @@ mod tests {
         assert_eq!(parse(&negative), Err("its size is no number"));
     }
 
-    #[test]
-    fn records_are_read_by_their_length() {
-        let records = parse_records(b"14 path=a\nb=c\n14 linkpath=d\n15 size=123456\n22 GNU.sparse.major=1\n").unwrap();
-        assert_eq!(
-            records,
-            Records {
-                path: Some("a\nb=c".to_owned()),
-                link: Some("d".to_owned()),
-                size: Some(123_456),
-                sparse: true
-            }
-        );
-        for bad in [
-            &b"x"[..],
-            b"99 path=a\n",
-            b"3 a=\n",
-            b"0 \n",
-            b"18446744073709551616 a=b\n",
-            b" a=b\n",
-        ] {
-            assert!(parse_records(bad).is_err(), "{bad:?}");
-        }
-    }
-
     proptest! {
         #[test]
-        fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), BLOCK), records in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), BLOCK)) {
             let mut block: [u8; BLOCK] = bytes.try_into().unwrap();
             let sum = format!("{:06o}\0 ", checksum(&block).0);
             block[CHECKSUM].copy_from_slice(sum.as_bytes());
             let _ = parse(&block);
-            let _ = parse_records(&records);
         }
     }
 }

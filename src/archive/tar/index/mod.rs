@@ -1,0 +1,192 @@
+//! What a tar holds, by name. Entries are judged when they are used: one that nobody reads does no harm.
+
+use super::super::error::Problem;
+use super::scan::{Extent, Item, Scan, Tape, What};
+use super::sparse::Map;
+use std::collections::HashMap;
+
+/// Images have a few entries a layer; somebody who sends more wants our memory.
+const MOST_ENTRIES: u64 = 200_000;
+/// All names together, in bytes.
+const MOST_NAMES: usize = 16 << 20;
+/// A link to a link to a link …
+const MOST_HOPS: usize = 16;
+/// What lies at the top of a file system.
+const AT_TOP: [&str; 8] = ["bin", "dev", "etc", "lib", "proc", "sys", "usr", "var"];
+
+/// The entries of a tar by name.
+#[derive(Debug, Default)]
+pub(super) struct TarIndex {
+    entries: HashMap<String, Entry>,
+    has_end: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    what: Place,
+    /// Whether another entry has the same name.
+    is_twice: bool,
+}
+
+/// Where a used entry is.
+#[derive(Debug, Clone)]
+enum Place {
+    File(Found),
+    /// To a name in the archive; `None` where it leads out.
+    Link(Option<String>),
+    Folder,
+    Other(&'static str),
+}
+
+/// A file that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    Whole(Extent),
+    Sparse(Map),
+}
+
+impl TarIndex {
+    /// Reads all headers of a tape.
+    pub(super) fn scan(tape: &mut impl Tape) -> Result<Self, Problem> {
+        let mut scan = Scan::new(tape);
+        let mut index = Self::default();
+        let (mut count, mut names) = (0, 0);
+        while let Some(item) = scan.next()? {
+            count += 1;
+            names += item.name.len() + item.link().len();
+            if count > MOST_ENTRIES || names > MOST_NAMES {
+                // That many are in no archive of images; an exported container may have them.
+                if index.is_file_system() {
+                    index.has_end = true;
+                    return Ok(index);
+                }
+                return Err(Problem::TooLarge {
+                    entry: "the number of entries".to_owned(),
+                    largest: MOST_ENTRIES,
+                });
+            }
+            index.add(item);
+        }
+        index.has_end = scan.has_end();
+        Ok(index)
+    }
+
+    /// The file of this name, through links; `None` if there is no entry of the name.
+    pub(super) fn find(&self, name: &str) -> Result<Option<Found>, Problem> {
+        let outside = || Problem::Hostile {
+            entry: name.to_owned(),
+            why: "lies outside of the archive",
+        };
+        if name.starts_with('/') || name.split('/').any(|part| part == "..") {
+            return Err(outside());
+        }
+        let mut name = normalised("", name).ok_or_else(outside)?;
+        for hop in 0..MOST_HOPS {
+            self.check_above(&name)?;
+            let Some(entry) = self.entries.get(&name) else {
+                return if hop == 0 { Ok(None) } else { Err(self.missing(&name)) };
+            };
+            if entry.is_twice {
+                let why = "is there twice";
+                return Err(Problem::TwoWays { entry: name, why });
+            }
+            match &entry.what {
+                Place::File(found) => return Ok(Some(found.clone())),
+                Place::Link(Some(target)) => target.clone_into(&mut name),
+                Place::Link(None) => {
+                    let why = "is a link out of the archive";
+                    return Err(Problem::Hostile { entry: name, why });
+                }
+                Place::Folder => return Err(Problem::damaged(name, "it is not a file")),
+                Place::Other(why) => return Err(Problem::TwoWays { entry: name, why }),
+            }
+        }
+        Err(Problem::damaged(name, "links lead to links without end"))
+    }
+
+    /// That an entry is not there, and whether the archive was cut.
+    pub(super) fn missing(&self, name: &str) -> Problem {
+        Problem::Missing {
+            entry: name.to_owned(),
+            cut: !self.has_end,
+        }
+    }
+
+    /// Whether there is an entry of a name.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// Whether it holds a file system, as `docker export` writes it, and no image.
+    pub(super) fn is_file_system(&self) -> bool {
+        let is_image = ["manifest.json", "index.json", "repositories", "oci-layout"];
+        let top = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
+        let tops: std::collections::HashSet<String> = self.entries.keys().map(top).collect();
+        !is_image.iter().any(|name| tops.contains(*name))
+            && AT_TOP.iter().filter(|name| tops.contains(**name)).count() >= 2
+    }
+
+    fn add(&mut self, item: Item) {
+        // What leads out by its name can never be meant.
+        let Some(name) = normalised("", &item.name) else {
+            return;
+        };
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let what = match item.what {
+            What::File(extent) => Place::File(Found::Whole(extent)),
+            What::Sparse(map) => Place::File(Found::Sparse(map)),
+            What::HardLink(target) => Place::Link(normalised("", &target)),
+            What::SymbolicLink(target) if target.starts_with('/') => Place::Link(None),
+            What::SymbolicLink(target) => Place::Link(normalised(folder, &target)),
+            What::Folder => Place::Folder,
+            What::Other(why) => Place::Other(why),
+        };
+        let before = self.entries.get(&name);
+        let is_twice = before.is_some_and(|before| !matches!((&before.what, &what), (Place::Folder, Place::Folder)));
+        self.entries.insert(name, Entry { what, is_twice });
+    }
+
+    /// That each folder above a name is one to every reader.
+    fn check_above(&self, name: &str) -> Result<(), Problem> {
+        let above = name.match_indices('/').map(|(at, _)| &name[..at]);
+        for folder in above {
+            if self
+                .entries
+                .get(folder)
+                .is_some_and(|entry| entry.is_twice || !matches!(entry.what, Place::Folder))
+            {
+                let (entry, why) = (name.to_owned(), "lies below an entry that is not a folder");
+                return Err(Problem::TwoWays { entry, why });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Item {
+    fn link(&self) -> &str {
+        match &self.what {
+            What::HardLink(target) | What::SymbolicLink(target) => target,
+            _ => "",
+        }
+    }
+}
+
+/// A name below `folder`, as `tar --extract` and Docker take it: without `.`, `..` and empty parts, and from the top where
+/// it begins with `/`; `None` if it leads out of the archive.
+fn normalised(folder: &str, name: &str) -> Option<String> {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,7 @@ pub(in crate::action) async fn entry(
             &place,
             wanted,
             &platforms(&entries),
+            true,
         ));
     };
     let entry = target.manifest(&Selector::Digest(entry.digest.clone())).await;

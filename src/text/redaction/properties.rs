@@ -1,6 +1,10 @@
 //! What holds for every secret, however it is written.
 
-#![allow(clippy::missing_panics_doc, unreachable_pub, reason = "a panic is the answer, to a fuzz target")]
+#![allow(
+    clippy::missing_panics_doc,
+    unreachable_pub,
+    reason = "a panic is the answer, to a fuzz target"
+)]
 #![allow(clippy::format_collect, reason = "short texts")]
 
 use super::RUN;

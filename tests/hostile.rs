@@ -321,7 +321,7 @@ fn a_credential_that_is_sent_back_is_hidden_in_whatever_form() {
         format!("X-Registry-Auth: {}", STANDARD.encode(format!(" {auth}"))),
         twice,
     ] {
-        let emulator = shop();
+        let emulator = shop::shop();
         let places = [
             ("/token", Answer::new(401).json(&json!({ "details": echo }))),
             ("/manifests/", Answer::error_about(403, "DENIED", &echo, &json!(echo))),
@@ -342,7 +342,7 @@ fn a_credential_that_is_sent_back_is_hidden_in_whatever_form() {
 /// Whether or not it is the token that the run has: a variable that holds the name of something is repeated by messages.
 #[test]
 fn a_token_that_was_pasted_where_none_belongs_is_hidden() {
-    let emulator = shop();
+    let emulator = shop::shop();
     for token in [Setup::api_token(), crate::support::emulator::api_token("of nobody")] {
         for (name, value) in [
             ("IMAGES", "TOKEN"),
@@ -379,7 +379,7 @@ fn a_token_that_was_pasted_where_none_belongs_is_hidden() {
 /// What Pipelines says of the step reaches hints: it is a text of others, too.
 #[test]
 fn a_workspace_that_is_no_name_moves_nothing_in_the_log() {
-    let emulator = shop();
+    let emulator = shop::shop();
     for odd in [
         "\u{202e}",
         "\u{200b}",

@@ -243,7 +243,7 @@ fn a_layout_with_some_platforms_of_an_image_is_pushed_one_by_one() {
     push()
         .run()
         .fails(1)
-        .says("name one that it has in `PLATFORM`, or make it anew with all of them");
+        .says("write in `PLATFORM` what it has, `linux/amd64`");
     push().var("PLATFORM", "linux/amd64").run().succeeds();
 }
 

@@ -454,7 +454,7 @@ fn an_image_of_manifests_without_end_is_refused() {
         );
         let digest = digest(manifest.as_bytes());
         entries.push(format!(
-            r#"{{"mediaType": "x/y", "digest": "{digest}", "size": {}}}"#,
+            r#"{{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "{digest}", "size": {}}}"#,
             manifest.len()
         ));
         pipe = pipe.file(&format!("layout/blobs/{}", digest.replace(':', "/")), manifest);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// The file that Pipelines reads, in the clone's top folder.
 pub const FILE: &str = "bitbucket-pipelines.yml";
 /// Most findings that are told.
-const MOST_FINDINGS: usize = 500;
+const MOST_FINDINGS: usize = 1_000;
 
 /// An `image` that will not work as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

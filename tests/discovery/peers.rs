@@ -177,7 +177,11 @@ fn service(dice: &mut Dice, others: &[String], file: &str) -> String {
 #[test]
 fn images_are_those_of_docker_compose() {
     let mut dice = Dice::new();
-    for _ in 0..12 {
+    let mut compared = 0;
+    for _ in 0..60 {
+        if compared == 12 {
+            break;
+        }
         let clone = tempfile::tempdir().unwrap();
         let mut shown = String::new();
         let mut write = |path: &str, text: &str| {
@@ -213,11 +217,16 @@ fn images_are_those_of_docker_compose() {
             .filter_map(|line| line.trim().strip_prefix("image: 127.0.0.1:9/"))
             .map(str::to_owned)
             .collect();
-        assert!(!expected.is_empty(), "docker-compose refuses {shown}");
+        // Some that are made by chance it refuses: an override that extends a service of its own file, for one.
+        if expected.is_empty() {
+            continue;
+        }
+        compared += 1;
         let found: BTreeSet<String> = found(clone.path())
             .iter()
             .filter_map(|line| Some(line.split_once(' ')?.0.to_owned()))
             .collect();
         assert_eq!(found, expected, "{shown}");
     }
+    assert_eq!(compared, 12, "docker-compose refuses nearly all");
 }

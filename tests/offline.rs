@@ -459,6 +459,7 @@ fn an_image_of_manifests_without_end_is_refused() {
         ));
         pipe = pipe.file(&format!("layout/blobs/{}", digest.replace(':', "/")), manifest);
     }
+    pipe = pipe.file(&format!("layout/blobs/{}", digest(b"{}").replace(':', "/")), "{}");
     let index = format!(r#"{{"schemaVersion": 2, "manifests": [{}]}}"#, entries.join(","));
     let digest = digest(index.as_bytes());
     let list = format!(

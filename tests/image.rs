@@ -35,8 +35,8 @@ on_docker!(
 
 /// Most bytes of the binary: 5 MiB.
 const LARGEST_BINARY: usize = 5 * 1024 * 1024;
-/// Most bytes of the compressed layer: 2.6 MiB, what every step pays that does not have the image yet.
-const LARGEST_LAYER: usize = 26 * 1024 * 1024 / 10;
+/// Most bytes of the compressed layer: 2.7 MiB, what every step pays that does not have the image yet.
+const LARGEST_LAYER: usize = 27 * 1024 * 1024 / 10;
 const PIPE: &str = concat!("crgpipe/crg-pipe:", env!("CARGO_PKG_VERSION"));
 
 /// Puts the pipe's image into a shared engine, once.

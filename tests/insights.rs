@@ -359,7 +359,7 @@ fn the_users_proxies_do_not_matter() {
 #[test]
 fn nothing_is_reported_unless_it_is_asked_for() {
     let emulator = start();
-    retag(&emulator).run().succeeds();
+    retag(&emulator).unset("CODE_INSIGHTS").run().succeeds();
     retag(&emulator).var("CODE_INSIGHTS", "false").run().succeeds();
     retag(&emulator)
         .var("CODE_INSIGHTS", "ja")

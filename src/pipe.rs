@@ -113,8 +113,7 @@ fn ready(request: Request, ending: &mut Ending) -> Result<Request, Failures> {
 fn session(request: &Request) -> Session {
     let network = Network::new(request.network.clone());
     let own = &request.chosen.candidates;
-    Session::new(network, &request.registry, own, &request.step, request.action.writes())
-        .with_foreign(request.action.source_credential())
+    Session::new(network, &request.registry, own).with_foreign(request.action.source_credential())
 }
 
 /// A mistake of the command line, which the pipe has none of.

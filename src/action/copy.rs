@@ -5,7 +5,8 @@ use super::journal::Outcome;
 use super::one_platform::root;
 use super::tagging::{Content, Step, Tagging, looks, refuse, summary};
 use super::{Run, all};
-use crate::explain::failure::{Failure, Failures, Kind};
+use crate::explain::failure::Kind;
+use crate::explain::{RunError, RunErrors};
 use crate::input::{Copy, OnExisting, Selection};
 use crate::names::{Digest, Reference, Repository, Tag};
 use crate::registry::Manifest;
@@ -44,13 +45,13 @@ struct Planned {
     along: Vec<Tagging>,
 }
 
-pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, Failures> {
+pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
     let start = Instant::now();
     let wanted = wanted(run, copy).await?;
     if wanted.is_empty() {
         return Ok("there is nothing for this step to copy".to_owned());
     }
-    let mover = Mover::new(&run.session, run.policy, run.concurrency, &run.progress);
+    let mover = Mover::new(run.policy, run.concurrency, &run.progress);
     // Every image is found and every tag planned before the first byte moves.
     let plans = wanted.into_iter().map(|wanted| plan(run, &mover, copy, wanted));
     let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
@@ -121,7 +122,7 @@ fn of_many(done: &[Vec<(Tag, Outcome)>]) -> String {
 }
 
 /// The images asked for: patterns filled in, this step's share taken.
-async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
+async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
     let items = copy.items.iter().map(|item| async move {
         let tags = match &item.source {
             Selection::One(image) => return Ok(vec![(image.clone(), item.target.clone(), item.tags.clone())]),
@@ -132,7 +133,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
                 fitting.dedup();
                 if fitting.is_empty() {
                     let message = format!("no tag of `{repository}` fits `{}`", pattern.as_str());
-                    return Err(Failure::new(
+                    return Err(RunError::told(
                         Kind::NotFound,
                         message,
                         "`*` stands for any characters and `?` for one; check the pattern",
@@ -175,7 +176,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, Failures> {
 }
 
 /// Each way once. Two images under one tag are refused: which of them it names in the end would be chance.
-fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, Failures> {
+fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, RunErrors> {
     let mut taken: HashMap<(Repository, Tag), Reference> = HashMap::new();
     let mut told = HashSet::new();
     let mut failures = Vec::new();
@@ -191,7 +192,7 @@ fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, Failures> {
                 let same = other.repository == source.repository && other.selector() == source.selector();
                 // Two patterns may meet in hundreds of tags; one of them tells it.
                 if !same && told.insert((other.repository.clone(), source.repository.clone(), target.clone())) {
-                    failures.push(Failure::new(
+                    failures.push(RunError::told(
                         Kind::Variables,
                         format!("both `{other}` and `{source}` go to `{target}:{tag}`"),
                         "give each its own target, as `source=target:tag` in `IMAGES`",
@@ -204,16 +205,15 @@ fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, Failures> {
             distinct.push((source, target, tags));
         }
     }
-    Failures::of(failures).map_or(Ok(distinct), Err)
+    RunErrors::of(failures).map_or(Ok(distinct), Err)
 }
 
-async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Result<Planned, Failures> {
+async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Result<Planned, RunErrors> {
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
     let pair = run.session.pair(&wanted.source, &wanted.target, &first).await?;
     let origin = Origin::Registry(pair.from.clone());
     let root = root(
-        run,
         &wanted.source.to_string(),
         &origin,
         pair.manifest.clone(),
@@ -253,7 +253,7 @@ async fn cosign(
     copy: &Copy,
     image: &Tagging,
     referrers: Option<&Referrers>,
-) -> Result<Vec<Tagging>, Failures> {
+) -> Result<Vec<Tagging>, RunErrors> {
     let found = referrers.map_or(&[][..], |referrers| &referrers.tags);
     let tags: Vec<Tag> = found.iter().map(|(tag, _)| tag.clone()).collect();
     let existing: Vec<Option<Digest>> = match copy.on_existing {
@@ -274,7 +274,7 @@ async fn one(
     mover: &Mover<'_>,
     planned: &Planned,
     unknown: Unknown<'_>,
-) -> Result<Vec<(Tag, Outcome)>, Failures> {
+) -> Result<Vec<(Tag, Outcome)>, RunErrors> {
     let start = Instant::now();
     let Planned {
         source, pair, tagging, ..
@@ -309,8 +309,8 @@ async fn bring(
     planned: &Planned,
     (origin, to): (&Origin, &Destination),
     unknown: Unknown<'_>,
-) -> Result<(Graph, u64), Failures> {
-    let graph = Graph::of(origin, planned.root.clone(), &run.session, run.concurrency).await?;
+) -> Result<(Graph, u64), RunErrors> {
+    let graph = Graph::of(origin, planned.root.clone(), run.concurrency).await?;
     run.met(&graph.root, Some(graph.size()));
     let from = &planned.pair.from;
     if from.repository() == to.remote.repository() {
@@ -330,7 +330,7 @@ async fn bring(
                 Err(failures) => failed.extend(failures),
             }
         }
-        Failures::of(failed).map_or(Ok(()), Err)?;
+        RunErrors::of(failed).map_or(Ok(()), Err)?;
         drop(unknown);
         tracing::info!("`{}`: {} along", planned.source, crate::text::count(count, "referrer"));
     }
@@ -345,15 +345,15 @@ async fn bring_along(
     tagging: &Tagging,
     origin: &Origin,
     to: &Destination,
-) -> Result<Vec<(Tag, Outcome)>, Failures> {
+) -> Result<Vec<(Tag, Outcome)>, RunErrors> {
     let start = Instant::now();
     if !tagging.any(Step::Set) {
         return tagging.set(run, None, Some(start), |_, _| 0).await;
     }
     let brought = async {
-        let graph = Graph::of(origin, root.clone(), &run.session, run.concurrency).await?;
+        let graph = Graph::of(origin, root.clone(), run.concurrency).await?;
         let moved = mover.bring(&graph, origin, to).await?;
-        Ok::<_, Failure>((graph, moved))
+        Ok::<_, RunError>((graph, moved))
     };
     let brought = brought.await;
     let (graph, moved) = brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?;

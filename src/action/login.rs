@@ -3,7 +3,7 @@
 use super::Run;
 use crate::credential::Source;
 use crate::docker_config::{self, build_contexts};
-use crate::explain::failure::Failure;
+use crate::explain::RunError;
 use crate::files::{shell_word, shown};
 use crate::input::Login;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 /// Most Dockerfiles that are warned of.
 const MOST_CONTEXTS: usize = 20;
 
-pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
+pub(super) async fn run(run: &Run, login: &Login) -> Result<String, RunError> {
     let credential = run.session.sign_in().await?;
     let written = docker_config::write(
         &login.folder,
@@ -22,7 +22,7 @@ pub(super) async fn run(run: &Run, login: &Login) -> Result<String, Failure> {
     for note in &written.notes {
         tracing::warn!("{note}");
     }
-    if credential.source == Source::BuiltIn && run.session.has_api_token() {
+    if credential.source == Source::BuiltIn && run.session.api_token().is_some() {
         tracing::info!(
             "the file holds the built-in credential, which reaches this repository's packages only; \
              `CREDENTIAL: api-token` writes the API token instead"

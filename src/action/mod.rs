@@ -23,7 +23,8 @@ pub use signals::StopSignals;
 
 use crate::credential::Chosen;
 use crate::engine::{Engine, Untagged};
-use crate::explain::failure::{Failure, Failures};
+use crate::explain::failure::Failures;
+use crate::explain::{Context, RunError, RunErrors};
 use crate::input::{Action, Request, Step};
 use crate::names::{Repository, Tag};
 use crate::registry::retry::Policy;
@@ -46,6 +47,8 @@ pub struct Run {
     timeout: Duration,
     policy: Policy,
     step: Step,
+    /// Whether the action writes.
+    writes: bool,
     journal: Journal,
     progress: Progress,
     loans: Mutex<Vec<Loan>>,
@@ -79,6 +82,7 @@ impl Run {
                 retries: request.network.retries,
             },
             step: request.step.clone(),
+            writes: request.action.writes(),
             journal: Journal::default(),
             progress: Progress::default(),
             loans: Mutex::default(),
@@ -99,13 +103,24 @@ impl Run {
             Action::Retag(retag) => retag::run(self, retag).await,
             Action::Push(push) => push::run(self, push).await,
             Action::Copy(copy) => copy::run(self, copy).await,
-            Action::Login(login) => login::run(self, login).await.map_err(Failures::from),
+            Action::Login(login) => login::run(self, login).await.map_err(RunErrors::from),
             // It asks Bitbucket itself, whatever the registry says.
             Action::Check(checkup) => return check::run(self, checkup).await,
         };
         match result {
             Ok(summary) => Ok(summary),
-            Err(failures) => Err(self.session.diagnose(failures).await),
+            Err(errors) => Err(errors.explain(&self.session, self.context()).await),
+        }
+    }
+
+    /// What explanations in this run depend on.
+    fn context(&self) -> Context<'_> {
+        Context {
+            writes: self.writes,
+            has_api_token: self.session.api_token().is_some(),
+            registry: self.session.registry(),
+            step: &self.step,
+            diagnosis: None,
         }
     }
 
@@ -158,27 +173,23 @@ impl Run {
     }
 }
 
-/// Sorts results into what came of them; all failures if there is any.
-fn all<T, E: Into<Failures>>(results: Vec<Result<T, E>>) -> Result<Vec<T>, Failures> {
+/// Sorts results into what came of them; all errors if there is any.
+fn all<T, E: Into<RunErrors>>(results: Vec<Result<T, E>>) -> Result<Vec<T>, RunErrors> {
     let mut done = Vec::new();
-    let mut failures = Vec::new();
+    let mut failed = Vec::new();
     for result in results {
         match result {
             Ok(value) => done.push(value),
-            Err(failed) => failures.extend(failed.into()),
+            Err(errors) => failed.extend(errors.into()),
         }
     }
-    Failures::of(failures).map_or(Ok(done), Err)
+    joined(failed, Ok(done))
 }
 
 /// A result after something else has failed.
-fn joined<T>(mut failed: Vec<Failure>, result: Result<T, Failures>) -> Result<T, Failures> {
+fn joined<T>(failed: Vec<RunError>, result: Result<T, RunErrors>) -> Result<T, RunErrors> {
     match result {
-        Ok(value) => Failures::of(failed).map_or(Ok(value), Err),
-        Err(more) if failed.is_empty() => Err(more),
-        Err(more) => {
-            failed.extend(more.clone());
-            Err(Failures::of(failed).unwrap_or(more))
-        }
+        Ok(value) => RunErrors::of(failed).map_or(Ok(value), Err),
+        Err(errors) => Err(errors.after(failed)),
     }
 }

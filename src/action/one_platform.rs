@@ -1,7 +1,7 @@
 //! `PLATFORM` where images move without a daemon: one manifest in place of the whole image.
 
-use super::Run;
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::RunError;
+use crate::explain::failure::Kind;
 use crate::names::platform::Platform;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, config_platform, entry_for, platforms};
@@ -10,20 +10,19 @@ use crate::transfer::Origin;
 /// The manifest for `wanted` of the image that `manifest` is the root of, `name` in messages; the root itself where no
 /// platform is wanted. `is_asked`: whether `PLATFORM` wants it, and not the form of an archive.
 pub(super) async fn root(
-    run: &Run,
     name: &str,
     origin: &Origin,
     manifest: Manifest,
     wanted: Option<&Platform>,
     is_asked: bool,
-) -> Result<Manifest, Failure> {
+) -> Result<Manifest, RunError> {
     let missing = |wanted: &Platform, available: &[String]| missing(name, wanted, available, is_asked);
     let Some(wanted) = wanted else {
         return Ok(manifest);
     };
     let damaged = |what: String| {
         let hint = "have the image built and pushed again";
-        Failure::new(
+        RunError::told(
             Kind::Other,
             format!("the manifest of `{name}` cannot be read: {what}"),
             hint,
@@ -32,9 +31,9 @@ pub(super) async fn root(
     match manifest.content().map_err(damaged)? {
         Content::Index(entries) => {
             let entry = entry_for(&entries, wanted).ok_or_else(|| missing(wanted, &platforms(&entries)))?;
-            origin.manifest(entry, &run.session).await
+            Ok(origin.manifest(entry).await?)
         }
-        Content::Image { config, .. } => match config_platform(&origin.document(&config, &run.session).await?) {
+        Content::Image { config, .. } => match config_platform(&origin.document(&config).await?) {
             Some(has) if !has.satisfies(wanted) => Err(missing(wanted, &[has.to_string()])),
             _ => Ok(manifest),
         },
@@ -43,7 +42,7 @@ pub(super) async fn root(
 }
 
 /// The failure of an image that is not there for a platform.
-pub(super) fn missing(name: &str, wanted: &Platform, available: &[String], is_asked: bool) -> Failure {
+pub(super) fn missing(name: &str, wanted: &Platform, available: &[String], is_asked: bool) -> RunError {
     let hint = if available.is_empty() && is_asked {
         "it names no platform; leave `PLATFORM` out".to_owned()
     } else if available.is_empty() {
@@ -54,5 +53,5 @@ pub(super) fn missing(name: &str, wanted: &Platform, available: &[String], is_as
             available.join(", ")
         )
     };
-    Failure::new(Kind::NotFound, format!("`{name}` is not there for {wanted}"), hint)
+    RunError::told(Kind::NotFound, format!("`{name}` is not there for {wanted}"), hint)
 }

@@ -11,7 +11,7 @@ use super::one_platform::{missing, root};
 use super::push::plan;
 use super::tagging::{Content, Step, summary};
 use crate::archive::{ArchiveError, DockerArchive, Layout, Location, Transport};
-use crate::explain::failure::{Failure, Failures};
+use crate::explain::{RunError, RunErrors};
 use crate::input::Push;
 use crate::registry::manifest::config_platform;
 use crate::registry::{Manifest, Remote};
@@ -29,10 +29,10 @@ enum Image {
     Archived(Box<ArchivedImage>),
 }
 
-pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<String, Failures> {
+pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<String, RunErrors> {
     let start = Instant::now();
-    let mut image = open(run, push, from).await?;
-    let mover = Mover::new(&run.session, run.policy, run.concurrency, &run.progress);
+    let mut image = open(push, from).await?;
+    let mover = Mover::new(run.policy, run.concurrency, &run.progress);
     let is_same = async |manifest: &Manifest, target: &Remote| image.is(manifest, &mover, target).await;
     let (tagging, there) = plan(run, push, is_same).await?;
     let to = Destination {
@@ -64,12 +64,12 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     ))
 }
 
-async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure> {
+async fn open(push: &Push, from: &Location) -> Result<Image, RunError> {
     if from.transport != Transport::DockerArchive {
         let layout = Arc::new(beside(from, Layout::open).await?);
         let whole = layout.root(layout.choose(from.name.as_deref())?)?;
         let origin = Origin::Layout(Arc::clone(&layout));
-        let root = root(run, &from.to_string(), &origin, whole, push.platform.as_ref(), true).await?;
+        let root = root(&from.to_string(), &origin, whole, push.platform.as_ref(), true).await?;
         layout.check_whole(&root)?;
         return Ok(Image::Whole(Box::new(root), origin));
     }
@@ -86,7 +86,7 @@ async fn open(run: &Run, push: &Push, from: &Location) -> Result<Image, Failure>
 async fn beside<T: Send + 'static>(
     from: &Location,
     open: impl FnOnce(&Location) -> Result<T, ArchiveError> + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, RunError> {
     let location = from.clone();
     match tokio::task::spawn_blocking(move || open(&location)).await {
         Ok(opened) => Ok(opened?),
@@ -96,22 +96,22 @@ async fn beside<T: Send + 'static>(
 
 impl Image {
     /// Whether a manifest of the registry is this image.
-    async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, target: &Remote) -> Result<bool, Failure> {
+    async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, target: &Remote) -> Result<bool, RunError> {
         match self {
             Self::Whole(root, _) => Ok(root.digest == manifest.digest),
-            Self::Archived(image) => image.is(manifest, mover, target).await,
+            Self::Archived(image) => Ok(image.is(manifest, mover, target).await?),
         }
     }
 }
 
-async fn send(run: &Run, mover: &Mover<'_>, image: Image, to: &Destination) -> Result<(Graph, Origin), Failure> {
+async fn send(run: &Run, mover: &Mover<'_>, image: Image, to: &Destination) -> Result<(Graph, Origin), RunError> {
     // Layers that are compressed on the way have no size beforehand.
     let unknown = run.progress.unknown();
     let (root, origin) = match image {
         Image::Whole(root, origin) => (*root, origin),
         Image::Archived(image) => image.bring(mover, to).await?,
     };
-    let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
+    let graph = Graph::of(&origin, root, run.concurrency).await?;
     run.met(&graph.root, Some(graph.size()));
     drop(unknown);
     mover.bring(&graph, &origin, to).await?;

@@ -9,7 +9,8 @@ use super::save;
 use super::{Run, all};
 use crate::action::plan::{NoImage, NotPulled, Parts, Pulled, is_image, pulled};
 use crate::engine::{self, Engine, LocalImage, Refusal};
-use crate::explain::failure::{Failure, Failures, Kind};
+use crate::explain::failure::Kind;
+use crate::explain::{RunError, RunErrors};
 use crate::input::{Destination, Pull, WantedImage};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
@@ -17,6 +18,7 @@ use crate::registry::manifest::{Content, Descriptor, config_platform};
 use crate::registry::{Access, Manifest, Negative, Remote};
 use crate::text::bytes;
 use crate::text::count;
+use crate::transfer::TransferError;
 use crate::transfer::progress::Unknown;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
@@ -40,7 +42,7 @@ struct Planned {
     pulled: Pulled,
 }
 
-pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, Failures> {
+pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
     if let Some(discovered) = &pull.discovered {
         discovery::announce(discovered);
     }
@@ -115,7 +117,7 @@ fn named(image: &Reference) -> String {
 }
 
 /// Finds every image in its registry, several at a time.
-async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, Failures> {
+async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, RunErrors> {
     let reads = wanted.iter().enumerate().map(|(number, wanted)| async move {
         match run.session.read(&wanted.image, Access::Pull).await {
             Ok((remote, manifest)) => Ok(Some(Found {
@@ -124,18 +126,24 @@ async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, Failures>
                 remote,
                 manifest,
             })),
-            Err(failure) if wanted.is_optional && failure.kind == Kind::NotFound => {
-                tracing::warn!("{failure}; a build only takes longer without it");
-                Ok(None)
+            Err(error) => {
+                let error = RunError::from(error);
+                let missing = Some(error.explain(run.context())).filter(|failure| failure.kind == Kind::NotFound);
+                match missing.filter(|_| wanted.is_optional) {
+                    Some(failure) => {
+                        tracing::warn!("{failure}; a build only takes longer without it");
+                        Ok(None)
+                    }
+                    None => Err(error),
+                }
             }
-            Err(failure) => Err(failure),
         }
     });
     let found: Vec<Option<Found>> = all(stream::iter(reads).buffered(run.concurrency).collect().await)?;
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Planned>, Failures> {
+async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Planned>, RunErrors> {
     let plans = found.into_iter().map(|found| async move {
         let Found {
             number,
@@ -144,9 +152,9 @@ async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Plann
             manifest,
         } = found;
         let platform = wanted.platform.as_ref();
-        let pulled = choose(run, engine, &wanted.image, &remote, &manifest, platform).await?;
+        let pulled = choose(engine, &wanted.image, &remote, &manifest, platform).await?;
         run.met(&manifest, None);
-        Ok::<_, Failure>(Planned {
+        Ok::<_, RunError>(Planned {
             number,
             wanted,
             remote,
@@ -158,15 +166,14 @@ async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Plann
 
 /// What the daemon is to pull for an image.
 async fn choose(
-    run: &Run,
     engine: &Engine,
     image: &Reference,
     remote: &Remote,
     manifest: &Manifest,
     wanted: Option<&Platform>,
-) -> Result<Pulled, Failure> {
+) -> Result<Pulled, RunError> {
     let content = manifest.content().map_err(|what| {
-        Failure::new(
+        RunError::told(
             Kind::Other,
             format!("`{image}` cannot be pulled: {what}"),
             "it is no container image; check the name",
@@ -182,8 +189,7 @@ async fn choose(
         }
     };
     if let (Some(config), Some(wanted)) = (&pulled.config, wanted) {
-        let config = remote.small_blob(config).await;
-        let config = config.map_err(|error| run.session.explain_part(&error, remote))?;
+        let config = remote.small_blob(config).await.map_err(TransferError::Part)?;
         if let Some(has) = config_platform(&config).filter(|has| !has.satisfies(wanted)) {
             return Err(missing(&image.to_string(), wanted, &[has.to_string()], true));
         }
@@ -192,7 +198,7 @@ async fn choose(
 }
 
 /// Has the daemon pull one image by its digest, then sets the tag.
-async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_>) -> Result<Brought, Failure> {
+async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_>) -> Result<Brought, RunError> {
     let Planned {
         number,
         wanted,
@@ -219,7 +225,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_
         let local = if let Some(local) = there {
             local
         } else {
-            let layers = layers(run, &image, &remote, &pulled.parts).await?;
+            let layers = layers(&image, &remote, &pulled.parts).await?;
             tracing::info!(
                 "pulling `{name}` ({}) with {}",
                 digest.short(),
@@ -238,7 +244,12 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_
             drop(expected);
             if let Err(error) = transfer {
                 let error = asked_again(error, &remote, digest).await;
-                return Err(run.session.explain_relayed(error, &remote, false).await);
+                return Err(RunError::Relayed {
+                    error,
+                    granted: remote.granted().await,
+                    asker: Box::new(remote.asker(false)),
+                    pushed: None,
+                });
             }
             let pulled = engine.inspect(&by_digest).await?.filter(&fits);
             pulled.ok_or_else(|| unproven(&image, digest))?
@@ -250,7 +261,7 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_
         if let Some(tag) = untagged {
             engine.tag(&local.id, &image.repository, tag).await?;
         }
-        Ok::<_, Failure>((outcome, untagged.is_some()))
+        Ok::<_, RunError>((outcome, untagged.is_some()))
     }
     .await;
     let outcome = match &result {
@@ -283,13 +294,13 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_
 
 /// The layers that the daemon is to bring. Of an index those of its manifest are read here: the daemon tells the bytes of few,
 /// and what is no image it may take all the same.
-async fn layers(run: &Run, image: &Reference, remote: &Remote, parts: &Parts) -> Result<Vec<Descriptor>, Failure> {
+async fn layers(image: &Reference, remote: &Remote, parts: &Parts) -> Result<Vec<Descriptor>, RunError> {
     let entry = match parts {
         Parts::Layers(layers) => return Ok(layers.clone()),
         Parts::Of(entry) => entry,
     };
     let manifest = remote.manifest(&Selector::Digest(entry.clone())).await;
-    let manifest = manifest.map_err(|error| run.session.explain_part(&error, remote))?;
+    let manifest = manifest.map_err(TransferError::Part)?;
     match manifest.content() {
         Ok(Content::Image { config, layers }) => {
             is_image(&config, &layers).map_err(|what| no_image(image, &what))?;
@@ -314,16 +325,16 @@ async fn asked_again(error: engine::Error, remote: &Remote, digest: &Digest) -> 
     engine::Error::Registry { asked, refusal, words }
 }
 
-fn no_image(image: &Reference, what: &NoImage) -> Failure {
-    Failure::new(
+fn no_image(image: &Reference, what: &NoImage) -> RunError {
+    RunError::told(
         Kind::Other,
         format!("`{image}` cannot be pulled into the Docker daemon: {what}"),
         "check the name; charts, signatures and other artifacts are for tools of their own, and `ACTION: copy` moves them",
     )
 }
 
-fn unproven(image: &Reference, digest: &Digest) -> Failure {
-    Failure::new(
+fn unproven(image: &Reference, digest: &Digest) -> RunError {
+    RunError::told(
         Kind::Other,
         format!("the Docker daemon says that it pulled `{image}`, but does not have it as {digest}"),
         "the tag was not set; another process may have removed the image, so run the step again",

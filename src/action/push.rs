@@ -8,9 +8,8 @@ use super::publish;
 use super::tagging::{Content, Planned, Step, Tagging, refuse, summary};
 use super::{Loan, Run, all, joined};
 use crate::engine::{self, Engine, LocalImage};
-use crate::explain::bitbucket::Doubt;
-use crate::explain::failure::{Failure, Failures, Kind};
-use crate::explain::refusal::immutable;
+use crate::explain::failure::Kind;
+use crate::explain::{RunError, RunErrors};
 use crate::input::{Push, Source};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
@@ -21,7 +20,7 @@ use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 use strsim::osa_distance;
 
-pub(super) async fn run(run: &Run, push: &Push) -> Result<String, Failures> {
+pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
     let start = Instant::now();
     let (name, daemon) = match &push.source {
         Source::Daemon(name, daemon) => (name, daemon),
@@ -114,7 +113,7 @@ impl Pushed {
     }
 }
 
-async fn find(engine: &Engine, name: &str) -> Result<LocalImage, Failure> {
+async fn find(engine: &Engine, name: &str) -> Result<LocalImage, RunError> {
     let Some(local) = engine.inspect(name).await? else {
         let names = engine.list_names().await.unwrap_or_default();
         return Err(not_there(name, &names));
@@ -122,7 +121,7 @@ async fn find(engine: &Engine, name: &str) -> Result<LocalImage, Failure> {
     Ok(local)
 }
 
-fn not_there(wanted: &str, names: &[String]) -> Failure {
+fn not_there(wanted: &str, names: &[String]) -> RunError {
     let mut near: Vec<&String> = names.iter().collect();
     near.sort_by_cached_key(|name| osa_distance(name, wanted));
     let near: Vec<String> = near
@@ -135,7 +134,7 @@ fn not_there(wanted: &str, names: &[String]) -> Failure {
     } else {
         format!("it has {}", near.join(", "))
     };
-    Failure::new(
+    RunError::told(
         Kind::NotFound,
         format!("the step's Docker daemon has no image `{wanted}`"),
         format!(
@@ -149,13 +148,13 @@ fn not_there(wanted: &str, names: &[String]) -> Failure {
 pub(super) async fn plan(
     run: &Run,
     push: &Push,
-    mut is_same: impl AsyncFnMut(&Manifest, &Remote) -> Result<bool, Failure>,
-) -> Result<(Tagging, Option<Manifest>), Failures> {
+    mut is_same: impl AsyncFnMut(&Manifest, &Remote) -> Result<bool, RunError>,
+) -> Result<(Tagging, Option<Manifest>), RunErrors> {
     // A request has at least one tag.
     let (first, others) = push
         .tags
         .split_first()
-        .ok_or_else(|| Failure::new(Kind::Variables, "`TAGS` is empty", "write a tag"))?;
+        .ok_or_else(|| RunError::told(Kind::Variables, "`TAGS` is empty", "write a tag"))?;
     let (target, found) = run.session.open(&push.target, first, Access::PullPush).await?;
     let looks = others.iter().map(|tag| run.session.look(&target, tag));
     let mut manifests = vec![found];
@@ -182,9 +181,9 @@ async fn bring(
     run: &Run,
     source: &Local<'_>,
     tagging: &mut Tagging,
-    failed: &mut Vec<Failure>,
+    failed: &mut Vec<RunError>,
     is_same: &impl Fn(&Manifest) -> bool,
-) -> Result<(Option<Pushed>, Option<Manifest>), Failure> {
+) -> Result<(Option<Pushed>, Option<Manifest>), RunError> {
     while let Some(planned) = tagging.take() {
         match send(run, source, tagging, &planned, is_same).await {
             Ok(mut pushed) => {
@@ -192,12 +191,12 @@ async fn bring(
                 let wanted = platforms::left_to_choose(source.engine, source.push, source.image);
                 let needed = wanted.is_some() || tagging.any(Step::Set);
                 let manifest = if needed {
-                    Some(read_back(run, target, &pushed.digest).await?)
+                    Some(target.manifest(&Selector::Digest(pushed.digest.clone())).await?)
                 } else if pushed.of_unknown_size.is_empty() {
                     None
                 } else {
                     // Of no weight for the push itself.
-                    read_back(run, target, &pushed.digest).await.ok()
+                    target.manifest(&Selector::Digest(pushed.digest.clone())).await.ok()
                 };
                 if let Some(manifest) = &manifest {
                     pushed.bytes += sizes(manifest, &pushed.of_unknown_size);
@@ -223,14 +222,13 @@ async fn choose(
     pushed: Pushed,
     whole: &Manifest,
     wanted: &Platform,
-) -> Result<(Option<Pushed>, Option<Manifest>), Failure> {
+) -> Result<(Option<Pushed>, Option<Manifest>), RunError> {
     let target = &tagging.target;
-    let Some(chosen) = platforms::entry(run, target, whole, wanted).await? else {
+    let Some(chosen) = platforms::entry(target, whole, wanted).await? else {
         return Ok((Some(pushed), Some(whole.clone())));
     };
     let tag = &planned.tag;
-    let put = target.put_manifest(&Selector::Tag(tag.clone()), &chosen).await;
-    put.map_err(|error| run.session.explain(&error, target, true))?;
+    target.put_manifest(&Selector::Tag(tag.clone()), &chosen).await?;
     let pushed = Pushed {
         digest: chosen.digest.clone(),
         ..pushed
@@ -242,9 +240,9 @@ async fn choose(
 /// Why the daemon did not push.
 enum Unsent {
     /// The registry did not take this tag; another one may serve.
-    Tag(Failure),
+    Tag(RunError),
     /// The image does not get there, whatever it is called.
-    Image(Failure),
+    Image(RunError),
 }
 
 /// Has the daemon push the image as `target:tag`, a name that it has only for the time of the push, and records what came
@@ -341,11 +339,16 @@ async fn send(
     };
     // What the daemon tried again was a layer.
     let is_of_tag = is_of_tag(&error) && !told.has_retried;
-    let failure = refused(run, target, error, tag, before).await;
+    let relayed = RunError::Relayed {
+        error,
+        granted: target.granted().await,
+        asker: Box::new(target.asker(true)),
+        pushed: Some((tag.clone(), before.cloned())),
+    };
     Err(if is_of_tag {
-        Unsent::Tag(failure)
+        Unsent::Tag(relayed)
     } else {
-        Unsent::Image(failure)
+        Unsent::Image(relayed)
     })
 }
 
@@ -357,7 +360,7 @@ async fn borrow_name(
     local: &LocalImage,
     target: &Remote,
     tag: &Tag,
-) -> Result<(), Failure> {
+) -> Result<(), RunError> {
     run.session.try_write(target).await?;
     let before = engine
         .inspect(&format!("{}:{tag}", push.target))
@@ -383,44 +386,4 @@ fn is_of_tag(error: &engine::Error) -> bool {
         Error::Daemon { .. } => true,
         _ => false,
     }
-}
-
-/// What the daemon relays of a refused push, with the cause that the daemon cannot know. `existing` is where the tag points.
-async fn refused(run: &Run, remote: &Remote, error: engine::Error, tag: &Tag, existing: Option<&Digest>) -> Failure {
-    use engine::{Error, Refusal};
-    // Which status and code an immutable tag has is documented nowhere, and the daemon drops both.
-    let may_be_immutable = match &error {
-        Error::Registry { refusal, .. } => match refusal {
-            Refusal::Immutable => true,
-            Refusal::Denied | Refusal::Other | Refusal::Unstated => existing.is_some(),
-            _ => false,
-        },
-        Error::Daemon { .. } => existing.is_some(),
-        _ => false,
-    };
-    let says_so = matches!(
-        &error,
-        Error::Registry {
-            refusal: Refusal::Immutable,
-            ..
-        }
-    );
-    let failure = run.session.explain_relayed(error, remote, true).await;
-    if !may_be_immutable {
-        return failure;
-    }
-    let immutable = immutable(tag, says_so);
-    let hint = match failure.hint {
-        Some(hint) => format!("{immutable}\nif there is no such rule: {hint}"),
-        None => immutable,
-    };
-    Failure {
-        doubt: failure.doubt.map(Doubt::or_a_rule),
-        ..Failure::new(Kind::Refused, failure.message, hint)
-    }
-}
-
-async fn read_back(run: &Run, remote: &Remote, digest: &Digest) -> Result<Manifest, Failure> {
-    let read = remote.manifest(&Selector::Digest(digest.clone())).await;
-    read.map_err(|error| run.session.explain(&error, remote, false))
 }

@@ -3,13 +3,13 @@
 use super::Run;
 use super::journal::Outcome;
 use super::tagging::{Content, Tagging, looks, refuse, summary};
-use crate::explain::failure::Failures;
+use crate::explain::RunErrors;
 use crate::input::{OnExisting, Retag};
 use crate::names::Digest;
 use crate::registry::{Access, Manifest, Remote};
 use std::time::Instant;
 
-pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
+pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, RunErrors> {
     let start = Instant::now();
     let (remote, manifest) = run.session.read(&retag.source, Access::PullPush).await?;
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
@@ -28,7 +28,7 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, Failures> {
 }
 
 /// Where each tag points is asked only where the answer decides anything.
-async fn plan(run: &Run, target: Remote, manifest: &Manifest, retag: &Retag) -> Result<Tagging, Failures> {
+async fn plan(run: &Run, target: Remote, manifest: &Manifest, retag: &Retag) -> Result<Tagging, RunErrors> {
     let existing: Vec<Option<Digest>> = match retag.on_existing {
         OnExisting::Overwrite => vec![None; retag.tags.len()],
         OnExisting::Skip | OnExisting::Fail => looks(run, &target, &retag.tags, retag.on_existing).await?,

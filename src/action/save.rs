@@ -5,7 +5,7 @@ use super::journal::Outcome;
 use super::one_platform::root;
 use super::{Run, all, pull};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer};
-use crate::explain::failure::{Failure, Failures};
+use crate::explain::{RunError, RunErrors};
 use crate::input::Pull;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, split};
@@ -28,7 +28,7 @@ struct Found {
     graph: Graph,
 }
 
-pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::Found>) -> Result<String, Failures> {
+pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::Found>) -> Result<String, RunErrors> {
     let start = Instant::now();
     // An archive has one image under a name.
     let found = found.into_iter().filter(|found| found.wanted.is_tagged);
@@ -43,10 +43,10 @@ pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::
         let platform = wanted_platform(pull, wanted.platform, to);
         let image = wanted.image;
         let origin = Origin::Registry(remote.clone());
-        let root = root(run, &image.to_string(), &origin, manifest, platform.as_ref(), is_asked).await?;
-        let graph = Graph::of(&origin, root, &run.session, run.concurrency).await?;
+        let root = root(&image.to_string(), &origin, manifest, platform.as_ref(), is_asked).await?;
+        let graph = Graph::of(&origin, root, run.concurrency).await?;
         run.met(&graph.root, Some(graph.size()));
-        Ok::<_, Failure>(Found { image, remote, graph })
+        Ok::<_, RunError>(Found { image, remote, graph })
     });
     let found: Vec<Found> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
     let written = write(run, to, &found).await;
@@ -95,7 +95,7 @@ impl Written {
     }
 }
 
-async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Failure> {
+async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, RunError> {
     let images: Vec<OutputImage> = found
         .iter()
         .map(|of| OutputImage {
@@ -139,8 +139,8 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Fai
         fetched.extend(wanted.iter().map(|wanted| wanted.blob.digest.clone()));
         groups.push((&found.remote, wanted));
     }
-    let mover = Mover::new(&run.session, run.policy, run.concurrency, &run.progress);
-    let seal = |digest: &Digest| writer.seal(digest).map_err(Failure::from);
+    let mover = Mover::new(run.policy, run.concurrency, &run.progress);
+    let seal = |digest: &Digest| writer.seal(digest);
     let fetches = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
     let all_fetched = try_join_all(fetches.map(|(remote, wanted)| mover.fetch(wanted, remote, &seal)));
     during(run, &format!("`{to}`"), all_fetched).await?;

@@ -5,8 +5,8 @@
 
 use super::journal::{Outcome, Page, Place};
 use super::{Run, all};
-use crate::explain::failure::{Failure, Failures, Kind};
-use crate::explain::refusal::not_overwritten;
+use crate::explain::failure::Kind;
+use crate::explain::{RunError, RunErrors};
 use crate::input::OnExisting;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{self, Manifest, Negative, Problem, Remote};
@@ -85,18 +85,23 @@ pub(super) async fn looks(
     target: &Remote,
     tags: &[Tag],
     on_existing: OnExisting,
-) -> Result<Vec<Option<Digest>>, Failures> {
-    let looks = tags.iter().map(|tag| run.session.existing(target, tag, on_existing));
+) -> Result<Vec<Option<Digest>>, RunErrors> {
+    // What it may forbid is decided by this: only a GET says that there is none.
+    let negative = match on_existing {
+        OnExisting::Overwrite => Negative::Believed,
+        OnExisting::Skip | OnExisting::Fail => Negative::Confirmed,
+    };
+    let looks = tags.iter().map(|tag| run.session.existing(target, tag, negative));
     all(stream::iter(looks).buffered(run.concurrency).collect().await)
 }
 
 /// Ends a run before it writes where a tag may not be moved; tells each of them.
-pub(super) fn refuse<'a>(taggings: impl IntoIterator<Item = &'a Tagging>) -> Result<(), Failures> {
+pub(super) fn refuse<'a>(taggings: impl IntoIterator<Item = &'a Tagging>) -> Result<(), RunErrors> {
     let refused = taggings.into_iter().flat_map(|tagging| {
         let refused = tagging.tags.iter().filter(|planned| planned.step == Step::Refuse);
         refused.map(|planned| exists(&tagging.target, planned))
     });
-    Failures::of(refused.collect()).map_or(Ok(()), Err)
+    RunErrors::of(refused.collect()).map_or(Ok(()), Err)
 }
 
 impl Tagging {
@@ -159,7 +164,7 @@ impl Tagging {
         content: Option<Content<'_>>,
         since: Option<Instant>,
         bytes: impl Fn(Place, Outcome) -> u64,
-    ) -> Result<Vec<(Tag, Outcome)>, Failures> {
+    ) -> Result<Vec<(Tag, Outcome)>, RunErrors> {
         // What one tag brings again the next one need not.
         let at_once = match content {
             Some(Content::Brought(..)) => 1,
@@ -169,7 +174,7 @@ impl Tagging {
         let sets = self.tags.iter().map(|planned| async {
             let start = since.unwrap_or_else(Instant::now);
             let result = match (planned.step, &content) {
-                (Step::Set, Some(content)) => self.write(run, content, &planned.tag).await,
+                (Step::Set, Some(content)) => self.write(content, &planned.tag).await,
                 (Step::Same, _) => Ok(Outcome::Same),
                 _ => Ok(Outcome::Skipped),
             };
@@ -212,7 +217,7 @@ impl Tagging {
 
     /// Writes a tag at once. Only if that is refused is it asked where the tag points: a tag that is right already is
     /// right, also where a rule makes it immutable.
-    async fn write(&self, run: &Run, content: &Content<'_>, tag: &Tag) -> Result<Outcome, Failure> {
+    async fn write(&self, content: &Content<'_>, tag: &Tag) -> Result<Outcome, RunError> {
         let target = &self.target;
         let written = match content {
             Content::Present(manifest) => {
@@ -223,7 +228,7 @@ impl Tagging {
         };
         let error = match written {
             Ok(()) => return Ok(Outcome::Tagged),
-            Err(TagError::Failed(failure)) => return Err(failure),
+            Err(TagError::Failed(error)) => return Err(error.into()),
             Err(TagError::Refused(error)) => error,
         };
         let existing = if may_be_right(&error) {
@@ -239,13 +244,12 @@ impl Tagging {
                 );
                 Ok(Outcome::Same)
             }
-            Ok(Some(existing)) => Err(not_overwritten(
-                &error,
-                tag,
-                &existing,
-                &run.session.asked(target, true),
-            )),
-            Ok(None) | Err(_) => Err(run.session.explain(&error, target, true)),
+            Ok(Some(existing)) => Err(RunError::NotOverwritten {
+                error,
+                tag: tag.clone(),
+                existing,
+            }),
+            Ok(None) | Err(_) => Err(error.into()),
         }
     }
 }
@@ -256,12 +260,12 @@ fn may_be_right(error: &registry::Error) -> bool {
 }
 
 /// The failure of `ON_EXISTING: fail`.
-fn exists(target: &Remote, planned: &Planned) -> Failure {
+fn exists(target: &Remote, planned: &Planned) -> RunError {
     let now = planned
         .existing
         .as_ref()
         .map_or_else(String::new, |digest| format!(" ({})", digest.short()));
-    Failure::new(
+    RunError::told(
         Kind::Refused,
         format!(
             "the tag `{}:{}` is there already, as another image{now}",

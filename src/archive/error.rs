@@ -4,7 +4,6 @@ use super::gzip::WrongDiffId;
 use super::location::{Location, Transport};
 use super::proof::Undecodable;
 use super::tar::CUT;
-use crate::explain::failure::{Failure, Kind};
 use crate::files::{Denied, OutputError, shown};
 use crate::names::Digest;
 use std::fmt;
@@ -244,6 +243,30 @@ impl ArchiveError {
         matches!(self.problem, Problem::Missing { cut: false, .. })
     }
 
+    /// Whether an archive, or the image in it, is not there.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::NotFound | Problem::EndsAtColon { .. } | Problem::NoSuchImage { .. } | Problem::NoImages { .. }
+        )
+    }
+
+    /// Whether the variables ask for what an archive is not, or cannot be.
+    #[must_use]
+    pub const fn is_mistake(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::Ambiguous { .. }
+                | Problem::NotOfKind { .. }
+                | Problem::FileSystem { .. }
+                | Problem::Empty
+                | Problem::NotATar { .. }
+                | Problem::Compressed { .. }
+                | Problem::CannotHold { .. }
+        )
+    }
+
     /// What to do about it, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -410,31 +433,6 @@ impl fmt::Display for ArchiveError {
 
 impl std::error::Error for ArchiveError {}
 
-impl From<ArchiveError> for Failure {
-    fn from(error: ArchiveError) -> Self {
-        let kind = match &error.problem {
-            Problem::NotFound
-            | Problem::EndsAtColon { .. }
-            | Problem::NoSuchImage { .. }
-            | Problem::NoImages { .. } => Kind::NotFound,
-            Problem::Ambiguous { .. }
-            | Problem::NotOfKind { .. }
-            | Problem::FileSystem { .. }
-            | Problem::Empty
-            | Problem::NotATar { .. }
-            | Problem::Compressed { .. }
-            | Problem::CannotHold { .. } => Kind::Variables,
-            _ => Kind::Other,
-        };
-        Self {
-            kind,
-            message: error.to_string(),
-            hint: error.hint(),
-            doubt: None,
-        }
-    }
-}
-
 /// Text of the archive's on one line and bounded.
 fn text(untrusted: &str) -> String {
     shown(Path::new(untrusted))
@@ -455,6 +453,7 @@ fn list(images: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::failure::{Failure, Kind};
 
     #[test]
     fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
@@ -539,7 +538,7 @@ mod tests {
                 Kind::Other,
             ),
         ] {
-            let failure = Failure::from(error);
+            let failure = Failure::from(&error);
             assert!(failure.message.contains(fact), "{}", failure.message);
             assert!(!failure.message.contains(char::is_control), "{}", failure.message);
             assert_eq!(failure.kind, kind, "{}", failure.message);

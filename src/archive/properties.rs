@@ -4,20 +4,15 @@
 
 use super::tar::{BLOCK, header};
 use super::{ArchiveError, BlobSource, DockerArchive, Layout, Location, Transport};
-use crate::explain::failure::Failure;
-use crate::input::Step;
-use crate::names::{Digest, Host};
+use crate::names::Digest;
 use crate::properties::fits_in_the_log;
 use crate::registry::manifest::Content;
-use crate::registry::{Network, Settings};
-use crate::session::Session;
-use crate::transfer::{Graph, Origin};
+use crate::transfer::{Graph, Origin, TransferError};
 use flate2::write::GzEncoder;
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// Longer blobs are read to here only: a short file can state, and a gzip hold, much more.
 const LOOKED_AT: u64 = 1 << 20;
@@ -138,9 +133,9 @@ fn layout_images(path: &Path, size: usize) -> Option<Vec<String>> {
                     }
                 }
             }
-            Err(failure) => {
-                fits_in_the_log(&failure.message);
-                said.push(failure.message);
+            Err(error) => {
+                fits_in_the_log(&error.to_string());
+                said.push(error.to_string());
             }
         }
     }
@@ -166,29 +161,13 @@ fn is_in_order(graph: &Graph) {
     assert_eq!(blobs.len(), graph.blobs.len() + graph.foreign.len());
 }
 
-fn graph(layout: &Arc<Layout>, root: crate::registry::Manifest) -> Result<Graph, Failure> {
-    static RUNTIME: OnceLock<(tokio::runtime::Runtime, Session)> = OnceLock::new();
-    let (runtime, session) = RUNTIME.get_or_init(|| {
-        let network = Network::new(Settings {
-            extra_roots: Vec::new(),
-            proxy: None,
-            timeout: Duration::from_secs(1),
-            retries: 0,
-        });
-        let step = Step {
-            workspace: None,
-            repository: None,
-            clone_folder: None,
-            in_pipe: false,
-            working_folder: "/".into(),
-        };
-        let session = Session::new(network, &Host::bitbucket(), &[], &step, false);
-        match tokio::runtime::Builder::new_current_thread().build() {
-            Ok(runtime) => (runtime, session),
-            Err(error) => panic!("{error}"),
-        }
+fn graph(layout: &Arc<Layout>, root: crate::registry::Manifest) -> Result<Graph, TransferError> {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| match tokio::runtime::Builder::new_current_thread().build() {
+        Ok(runtime) => runtime,
+        Err(error) => panic!("{error}"),
     });
-    runtime.block_on(Graph::of(&Origin::Layout(Arc::clone(layout)), root, session, 4))
+    runtime.block_on(Graph::of(&Origin::Layout(Arc::clone(layout)), root, 4))
 }
 
 /// A digest of what a blob holds, or that it cannot be read. It never holds more than it states.

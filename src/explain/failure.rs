@@ -1,9 +1,9 @@
 //! How a run fails, for the user: what happened, what to do, and the exit status that scripts can rely on.
 
+use crate::archive::ArchiveError;
 use crate::credential::UnusableCredential;
 use crate::docker_config::ConfigError;
 use crate::engine;
-use crate::explain::bitbucket::Doubt;
 use crate::files::OutputError;
 use crate::mistake::Mistakes;
 use crate::names::AtLeastOne;
@@ -75,8 +75,8 @@ pub struct Failure {
     pub message: String,
     /// What to do about it, on one or more lines.
     pub hint: Option<String>,
-    /// What is open about the API token that was refused, and Bitbucket may know.
-    pub doubt: Option<Doubt>,
+    /// Whether the API token was refused, so that Bitbucket may know why.
+    pub bitbucket_may_know: bool,
 }
 
 impl Failure {
@@ -86,7 +86,7 @@ impl Failure {
             kind,
             message: message.into(),
             hint: Some(hint.into()),
-            doubt: None,
+            bitbucket_may_know: false,
         }
     }
 }
@@ -126,12 +126,6 @@ impl Failures {
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Failure> {
         self.0.iter()
-    }
-
-    /// Each of them, made into another.
-    #[must_use]
-    pub fn map(self, change: impl FnMut(Failure) -> Failure) -> Self {
-        Self(self.0.map(change))
     }
 
     /// The one that decides the exit status.
@@ -175,7 +169,7 @@ impl From<Mistakes> for Failures {
             kind: Kind::Variables,
             message: mistake.to_string(),
             hint: None,
-            doubt: None,
+            bitbucket_may_know: false,
         }))
     }
 }
@@ -186,9 +180,9 @@ impl From<&UnusableCredential> for Failure {
     }
 }
 
-impl From<engine::Error> for Failure {
-    fn from(error: engine::Error) -> Self {
-        let kind = match &error {
+impl From<&engine::Error> for Failure {
+    fn from(error: &engine::Error) -> Self {
+        let kind = match error {
             engine::Error::NoSuchImage { .. } | engine::Error::Platform { .. } | engine::Error::Incomplete { .. } => {
                 Kind::NotFound
             }
@@ -219,7 +213,23 @@ impl From<engine::Error> for Failure {
             kind,
             message: error.message(),
             hint: error.hint(),
-            doubt: None,
+            bitbucket_may_know: false,
+        }
+    }
+}
+
+impl From<&ArchiveError> for Failure {
+    fn from(error: &ArchiveError) -> Self {
+        let kind = if error.is_not_found() {
+            Kind::NotFound
+        } else if error.is_mistake() {
+            Kind::Variables
+        } else {
+            Kind::Other
+        };
+        Self {
+            hint: error.hint(),
+            ..Self::new(kind, error.to_string(), "")
         }
     }
 }
@@ -245,7 +255,7 @@ mod tests {
             kind,
             message: kind.word().to_owned(),
             hint: None,
-            doubt: None,
+            bitbucket_may_know: false,
         }
     }
 

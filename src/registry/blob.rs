@@ -2,12 +2,12 @@
 //!
 //! OCI distribution specification: "Pulling blobs", "Pushing blobs", "Mounting a blob from another repository".
 
+use super::Remote;
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
 use super::party::Part;
 use super::payload::Payload;
 use super::trust::Purpose;
-use super::{Registry, Remote};
 use crate::names::{Digest, Repository};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, LOCATION, RANGE};
@@ -53,7 +53,7 @@ pub struct BlobRead {
     surplus: u64,
     /// What was looked at already.
     first: Option<Bytes>,
-    registry: Registry,
+    remote: Remote,
     during: String,
 }
 
@@ -64,13 +64,14 @@ impl BlobRead {
     /// The connection broke, or nothing came for `TIMEOUT`.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
+            let registry = &self.remote.registry;
             let chunk = match self.first.take() {
                 Some(first) => Ok(Some(first)),
-                None => self.registry.0.network.chunk(&mut self.response).await,
+                None => registry.0.network.chunk(&mut self.response).await,
             };
             let chunk = chunk.map_err(|problem| {
-                let party = self.registry.party(self.response.url(), Part::Blob);
-                self.registry.error(self.during.clone(), problem.at(party), 1)
+                let party = registry.party(self.response.url(), Part::Blob);
+                self.remote.error(self.during.clone(), problem.at(party))
             })?;
             let Some(mut bytes) = chunk else { return Ok(None) };
             let over = self.surplus.min(bytes.len() as u64);
@@ -92,6 +93,7 @@ impl Remote {
     pub async fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
         let ask = Ask {
             method: Method::HEAD,
+            for_write: true,
             ..Ask::get(
                 self.blob_path(digest),
                 &self.scopes,
@@ -99,7 +101,7 @@ impl Remote {
                 format!("looking for {}", self.named_blob(digest)),
             )
         };
-        match self.registry.exchange(ask).await {
+        match self.exchange(ask).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_refused() || error.is_unproven() => Ok(false),
             Err(error) => Err(error),
@@ -118,11 +120,9 @@ impl Remote {
             takes: &[200, 206],
             ..Ask::get(self.blob_path(digest), &self.scopes, 0, during.clone())
         };
-        let response = match self.registry.open(ask(range)).await {
+        let response = match self.open(ask(range)).await {
             // Either it gives no parts, or the blob is shorter than was said: the whole tells.
-            Err(error) if range.is_some() && error.problem.status() == Some(416) => {
-                self.registry.open(ask(None)).await?
-            }
+            Err(error) if range.is_some() && error.problem.status() == Some(416) => self.open(ask(None)).await?,
             opened => opened?,
         };
         let mut response = response;
@@ -148,14 +148,13 @@ impl Remote {
                 start: begins,
                 size,
                 surplus: start - begins,
-                registry: self.registry.clone(),
+                remote: self.clone(),
                 during,
                 first,
             }),
-            _ => Err(self.registry.error(
+            _ => Err(self.error(
                 during,
                 Problem::Protocol("it sent another range than asked for".to_owned()),
-                1,
             )),
         }
     }
@@ -207,7 +206,7 @@ impl Remote {
             target: Target::Address(upload.location, Purpose::Upload),
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during)
         };
-        self.registry.exchange(ask).await?;
+        self.exchange(ask).await?;
         Ok(())
     }
 
@@ -221,7 +220,7 @@ impl Remote {
             range: rest.map(|size| (upload.stored, Some(upload.stored + size))),
             ..self.closing(digest, upload)
         };
-        match self.registry.send_once(&ask, body).await {
+        match self.send_once(&ask, body).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_unproven() && self.has_blob(digest).await? => Ok(()),
             Err(error) => Err(error),
@@ -237,7 +236,7 @@ impl Remote {
             body: Some(Bytes::new()),
             ..self.closing(digest, upload)
         };
-        match self.registry.exchange(ask).await {
+        match self.exchange(ask).await {
             Ok(_) => Ok(()),
             // A session that was closed by a try whose answer was lost is gone.
             Err(error) if (error.is_refused() || error.is_unproven()) && self.has_blob(digest).await? => Ok(()),
@@ -252,11 +251,12 @@ impl Remote {
     pub async fn resume(&self, digest: Option<&Digest>, upload: Upload) -> Result<Resumed, Error> {
         let during = format!("asking how far an upload to `{}` came", self.repository.path());
         let ask = Ask {
+            for_write: true,
             target: Target::Address(upload.location.clone(), Purpose::Upload),
             takes: &[204, 200, 202],
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
         };
-        match self.registry.exchange(ask).await {
+        match self.exchange(ask).await {
             Ok(answer) => {
                 let stored = answer.headers.get(RANGE).and_then(|value| stored(value.to_str().ok()?));
                 let location = self
@@ -288,7 +288,7 @@ impl Remote {
             content_type: Some("application/octet-stream".to_owned()),
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
         };
-        let response = self.registry.send_once(&ask, body).await?;
+        let response = self.send_once(&ask, body).await?;
         let answer = Answer {
             status: response.status().as_u16(),
             url: response.url().clone(),
@@ -305,7 +305,7 @@ impl Remote {
             body: Some(Bytes::new()),
             ..Ask::get(path, &self.scopes, LARGEST_ANSWER, during)
         };
-        self.registry.exchange(ask).await
+        self.exchange(ask).await
     }
 
     /// The session's address, its query kept as it is: registries keep their state there.
@@ -313,10 +313,9 @@ impl Remote {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         match location.and_then(|location| answer.url.join(location).ok()) {
             Some(location) => Ok(Upload { location, stored: 0 }),
-            None => Err(self.registry.error(
+            None => Err(self.error(
                 during,
                 Problem::Protocol("an upload session without a `Location`".to_owned()),
-                1,
             )),
         }
     }

@@ -4,8 +4,9 @@ use super::body::Code;
 use super::party::Party;
 use super::reach::Reach;
 use super::retry::LONGEST_ASKED;
-use super::scope::Granted;
-use crate::names::{Digest, Host};
+use super::scope::{Granted, Scopes};
+use crate::credential::Credential;
+use crate::names::{Digest, Host, Repository};
 use crate::text::Quoted;
 use std::fmt;
 use std::time::Duration;
@@ -23,9 +24,53 @@ pub struct Error {
     pub tries: u32,
     /// The pause that the server asked for (`Retry-After`).
     pub asked: Option<Duration>,
+    /// Who asked, and for what.
+    pub asker: Box<Asker>,
+}
+
+/// With which credential and for which rights something was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asker {
+    /// The repository; none for a mere sign-in.
+    pub repository: Option<Repository>,
+    /// The rights that its token was asked for.
+    pub scopes: Scopes,
+    /// The credential that was sent.
+    pub credential: Option<Credential>,
+    /// What is known of it.
+    pub standing: Standing,
+    /// Whether it was to write.
+    pub writes: bool,
+}
+
+/// What a run knows of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Something was given for it in this run: it is right.
+    Accepted,
+    /// It is at hand, and the registry, `/v2/` too, asks for none.
+    NotAsked,
 }
 
 impl Error {
+    /// Whether the credential does not reach the repository, so that another one may be tried. An answer about the tag
+    /// (`MANIFEST_UNKNOWN`) is an answer.
+    #[must_use]
+    pub fn turns_away(&self) -> bool {
+        match &self.problem {
+            Problem::SignIn { status, .. } => matches!(status, 400 | 401 | 403),
+            Problem::NotGranted { .. } => true,
+            Problem::Refused { status, code, .. } => {
+                matches!(status, 401 | 403)
+                    || matches!(code, Some(Code::Unauthorized | Code::Denied | Code::NameUnknown))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the registry has given an answer that another try does not change.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
@@ -78,6 +123,13 @@ pub enum Problem {
         /// The registry's own text.
         words: Quoted,
         /// What the token that was sent had been granted.
+        granted: Granted,
+    },
+    /// The token lacks rights that were asked for, as its server says.
+    NotGranted {
+        /// As `push on shop/base`, in back-ticks.
+        missing: Vec<String>,
+        /// What it has.
         granted: Granted,
     },
     /// The token server refused the sign-in, or could not see to it now.
@@ -139,6 +191,35 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Whether a registry says that it refuses because a tag is immutable. Which code that has is documented nowhere.
+    #[must_use]
+    pub fn is_of_immutable_tag(&self) -> bool {
+        match self {
+            Self::Refused { code, words, .. } => {
+                let code = code.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("{code} {words}").to_ascii_lowercase().contains("immutable")
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether there was no answer that a registry gives: neither a yes nor a refusal nor silence.
+    #[must_use]
+    pub const fn makes_no_sense(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Refused { .. } | Self::NotGranted { .. } | Self::SignIn { .. } => false,
+            Self::At(_, problem) => !matches!(
+                **problem,
+                Self::Unreachable(_)
+                    | Self::Refused {
+                        status: 429 | 500..,
+                        ..
+                    }
+            ),
+            _ => true,
+        }
+    }
+
     /// Whether another try can help.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
@@ -187,6 +268,7 @@ impl fmt::Display for Error {
             problem,
             tries,
             asked,
+            asker: _,
         } = self;
         match problem {
             Problem::At(party, problem) => tell(f, &party.of(host), during, problem)?,
@@ -233,6 +315,7 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
             }
             said(f, words)
         }
+        Problem::NotGranted { missing, .. } => write!(f, "{who} grants no {}", missing.join(" and no ")),
         Problem::SignIn { status, words, signed } => {
             let passes = *status >= 500 || *status == 429;
             let what = match (passes, signed) {
@@ -283,6 +366,7 @@ mod tests {
             problem: Problem::Unreachable(Reach::Timeout),
             tries: 1,
             asked: Some(Duration::from_secs(seconds)),
+            asker: Box::default(),
         };
         assert!(!error(300).to_string().contains("left alone"));
         let told = error(3600).to_string();
@@ -313,6 +397,7 @@ mod tests {
                 },
                 tries: 1,
                 asked: None,
+                asker: Box::default(),
             };
             assert_eq!(error.is_missing(), missing, "{status} {code:?}");
         }

@@ -32,7 +32,7 @@ mod trust;
 
 pub use blob::{BlobRead, Mount, Resumed, Upload};
 pub use body::Code;
-pub use error::{Error, Problem};
+pub use error::{Asker, Error, Problem, Standing};
 pub use exchange::SignIn;
 pub use lists::{Referrer, fallback_tag};
 pub use manifest::Manifest;

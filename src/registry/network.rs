@@ -220,6 +220,7 @@ impl Network {
             problem,
             tries: 1,
             asked: None,
+            asker: Box::default(),
         })
     }
 

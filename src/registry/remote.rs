@@ -2,16 +2,17 @@
 
 use super::Registry;
 use super::blob::{is_html, is_page};
-use super::error::{Error, Problem};
-use super::exchange::{Ask, LARGEST_ANSWER};
+use super::error::{Asker, Error, Problem, Standing};
+use super::exchange::{Answer, Ask, LARGEST_ANSWER};
 use super::manifest::{self, Manifest, NotAManifest};
 use super::party::Part;
+use super::payload::Payload;
 use super::scope::{Granted, Scopes};
 use crate::credential::{Credential, Source};
-use crate::names::{Digest, Repository, Selector};
+use crate::names::{Digest, Repository, Selector, Tag};
 use bytes::Bytes;
-use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, Response};
 use std::sync::atomic::Ordering;
 
 /// A repository, with the registry that is signed in to and the rights that its token is asked for.
@@ -47,10 +48,14 @@ impl Remote {
         self.credential().filter(|_| !self.registry.is_open())
     }
 
-    /// Whether something was given for the credential in this run, so that it is right.
-    #[must_use]
-    pub fn is_accepted(&self) -> bool {
-        self.registry.0.is_accepted.load(Ordering::Relaxed)
+    fn standing(&self) -> Standing {
+        if self.credential().is_some() && self.sent_credential().is_none() {
+            Standing::NotAsked
+        } else if self.registry.0.is_accepted.load(Ordering::Relaxed) {
+            Standing::Accepted
+        } else {
+            Standing::Unknown
+        }
     }
 
     /// Where that comes from.
@@ -81,9 +86,9 @@ impl Remote {
             accept: Some(manifest::ACCEPT),
             ..Ask::get(path, &self.scopes, manifest::LARGEST, during.clone())
         };
-        let answer = self.registry.exchange(ask).await?;
+        let answer = self.exchange(ask).await?;
         let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let fail = |problem| self.registry.error(during.clone(), problem, 1);
+        let fail = |problem| self.error(during.clone(), problem);
         let manifest = Manifest::new(answer.body, content_type).map_err(|bad| fail(self.misread(bad, selector)))?;
         let claimed = match selector {
             Selector::Digest(digest) => Some(digest.clone()),
@@ -102,6 +107,18 @@ impl Remote {
         }
     }
 
+    /// The manifest that a tag has now; `None` if there is no such tag.
+    ///
+    /// # Errors
+    /// Any refusal but that.
+    pub async fn find(&self, tag: &Tag) -> Result<Option<Manifest>, Error> {
+        match self.manifest(&Selector::Tag(tag.clone())).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The digest that a tag or digest has now, by one HEAD.
     ///
     /// # Errors
@@ -114,7 +131,7 @@ impl Remote {
             accept: Some(manifest::ACCEPT),
             ..Ask::get(path, &self.scopes, 0, during)
         };
-        match self.registry.exchange(ask).await {
+        match self.exchange(ask).await {
             Ok(answer) => Ok(claimed_digest(&answer.headers).map_or(Head::Untold, Head::Digest)),
             Err(Error {
                 problem: Problem::Refused { status: 404, .. },
@@ -165,7 +182,7 @@ impl Remote {
                 during.clone(),
             )
         };
-        let answer = match self.registry.exchange(ask).await {
+        let answer = match self.exchange(ask).await {
             Ok(answer) => answer,
             // Another success may be one (some registries answer 200 or 202): then it is there.
             Err(error) if error.is_unproven() => {
@@ -179,7 +196,7 @@ impl Remote {
             Err(error) => return Err(error),
         };
         if let Some(claimed) = claimed_digest(&answer.headers) {
-            check(&claimed, &manifest.bytes).map_err(|problem| self.registry.error(during, problem, 1))?;
+            check(&claimed, &manifest.bytes).map_err(|problem| self.error(during, problem))?;
         }
         Ok(Written {
             subject_is_known: answer.headers.contains_key("oci-subject"),
@@ -194,7 +211,6 @@ impl Remote {
         let during = format!("reading the blob `{digest}` of `{}`", self.repository.path());
         let path = format!("{}/blobs/{digest}", self.repository.path());
         let answer = self
-            .registry
             .exchange(Ask::get(path, &self.scopes, manifest::LARGEST, during.clone()))
             .await?;
         let whole = if is_html(&answer.headers) && is_page(&answer.body) {
@@ -203,8 +219,59 @@ impl Remote {
             check(digest, &answer.body)
         };
         let party = self.registry.party(&answer.url, Part::Blob);
-        whole.map_err(|problem| self.registry.error(during, problem.at(party), 1))?;
+        whole.map_err(|problem| self.error(during, problem.at(party)))?;
         Ok(answer.body)
+    }
+
+    /// What its token is known to lack of the rights that it was asked for.
+    pub async fn shortfall(&self) -> Option<Error> {
+        let granted = self.granted().await;
+        let missing = self.scopes.shortfall(&granted);
+        let problem = || Problem::NotGranted {
+            missing: missing.clone(),
+            granted,
+        };
+        (!missing.is_empty()).then(|| self.of(true, self.error(String::new(), problem())))
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn asker(&self, writes: bool) -> Asker {
+        Asker {
+            repository: Some(self.repository.clone()),
+            scopes: self.scopes.clone(),
+            credential: self.sent_credential().cloned(),
+            standing: self.standing(),
+            writes,
+        }
+    }
+
+    pub(super) async fn exchange(&self, ask: Ask<'_>) -> Result<Answer, Error> {
+        let writes = ask.writes();
+        let answer = self.registry.exchange(ask).await;
+        answer.map_err(|error| self.of(writes, error))
+    }
+
+    pub(super) async fn open(&self, ask: Ask<'_>) -> Result<Response, Error> {
+        let writes = ask.writes();
+        let response = self.registry.open(ask).await;
+        response.map_err(|error| self.of(writes, error))
+    }
+
+    pub(super) async fn send_once(&self, ask: &Ask<'_>, body: Payload) -> Result<Response, Error> {
+        let sent = self.registry.send_once(ask, body).await;
+        sent.map_err(|error| self.of(ask.writes(), error))
+    }
+
+    pub(super) fn error(&self, during: String, problem: Problem) -> Error {
+        self.of(false, self.registry.error(during, problem, 1))
+    }
+
+    fn of(&self, writes: bool, error: Error) -> Error {
+        Error {
+            asker: Box::new(self.asker(writes)),
+            ..error
+        }
     }
 
     fn misread(&self, bad: NotAManifest, selector: &Selector) -> Problem {

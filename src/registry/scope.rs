@@ -140,22 +140,27 @@ impl Granted {
         Self::Known(granted)
     }
 
+    /// The actions on one repository; `None` where they are unknown.
+    #[must_use]
+    pub fn actions(&self, repository: &Repository) -> Option<&[String]> {
+        match self {
+            Self::Unknown => None,
+            Self::Known(granted) => Some(granted.get(repository.path()).map_or(&[], Vec::as_slice)),
+        }
+    }
+
     /// `pull`, `pull,push` or `nothing`, for one repository; `None` where it is unknown.
     #[must_use]
     pub fn on(&self, repository: &Repository) -> Option<String> {
-        match self {
-            Self::Unknown => None,
-            Self::Known(granted) => match granted.get(repository.path()) {
-                Some(actions) if !actions.is_empty() => Some(
-                    actions
-                        .iter()
-                        .map(|a| crate::text::Quoted::new(a).to_string())
-                        .collect::<Vec<_>>()
-                        .join(","),
-                ),
-                _ => Some("nothing".to_owned()),
-            },
-        }
+        Some(match self.actions(repository)? {
+            [] => "nothing".to_owned(),
+            actions => {
+                let quoted = actions
+                    .iter()
+                    .map(|action| crate::text::Quoted::new(action).to_string());
+                quoted.collect::<Vec<_>>().join(",")
+            }
+        })
     }
 }
 

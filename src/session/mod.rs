@@ -3,33 +3,33 @@
 //! `auto` asks with the built-in credential first and with the API token where that one is turned away. A refused write
 //! never comes here: what a person's token may do is not tried because a machine's may not.
 
-mod explain;
+mod error;
 mod probe;
 
+pub use error::SessionError;
+
 use crate::credential::{Credential, Source};
-use crate::explain::failure::Failure;
-use crate::explain::refusal::turns_away;
-use crate::input::{OnExisting, Step};
 use crate::names::{Digest, Host, Reference, Repository, Selector, Tag};
 use crate::registry::{self, Error, Head, Manifest, Negative, Network, Problem, Registry, Remote, Scopes};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+/// Most tags that are looked at for a suggestion.
+const TAGS_FOR_SUGGESTIONS: usize = 1000;
 
 /// The registries of a run, each as seen with each credential that may serve it.
 #[derive(Debug)]
 pub struct Session {
     network: Arc<Network>,
     registry: Host,
-    step: Step,
     own: Vec<Registry>,
     /// The credential of another registry, and which one that is.
     foreign_credential: Option<(Host, Credential)>,
     /// Other registries.
-    foreign: Mutex<HashMap<Host, Registry>>,
-    /// Whether the action writes.
-    writes: bool,
+    foreign: RefCell<HashMap<Host, Registry>>,
     /// What the registry does not know, and the first push makes.
-    unmade: Mutex<HashSet<Repository>>,
+    unmade: RefCell<HashSet<Repository>>,
 }
 
 /// Both sides of a copy.
@@ -50,7 +50,7 @@ pub struct Pair {
 impl Session {
     /// Opens no connection.
     #[must_use]
-    pub fn new(network: Arc<Network>, registry: &Host, own: &[Credential], step: &Step, writes: bool) -> Self {
+    pub fn new(network: Arc<Network>, registry: &Host, own: &[Credential]) -> Self {
         let own = own
             .iter()
             .map(|credential| Registry::new(&network, registry, Some(credential.clone())));
@@ -58,11 +58,9 @@ impl Session {
             own: own.collect(),
             network,
             registry: registry.clone(),
-            step: step.clone(),
             foreign_credential: None,
-            foreign: Mutex::default(),
-            writes,
-            unmade: Mutex::default(),
+            foreign: RefCell::default(),
+            unmade: RefCell::default(),
         }
     }
 
@@ -79,22 +77,22 @@ impl Session {
     ///
     /// # Errors
     /// Why none was let in, or why there is no such manifest.
-    pub async fn read(&self, image: &Reference, access: registry::Access) -> Result<(Remote, Manifest), Failure> {
+    pub async fn read(&self, image: &Reference, access: registry::Access) -> Result<(Remote, Manifest), SessionError> {
         let scopes = Scopes::of(&image.repository, access);
         let mut refusals = Vec::new();
         for remote in self.candidates(&image.repository, &scopes) {
             match remote.manifest(&image.selector()).await {
                 // What could be read may be read, whatever the token says: a public image needs no grant.
                 Ok(manifest) if access == registry::Access::Pull => return Ok((remote, manifest)),
-                Ok(manifest) => match self.shortfall(&remote).await {
+                Ok(manifest) => match remote.shortfall().await {
                     None => return Ok((remote, manifest)),
                     Some(refusal) => refusals.push(refusal),
                 },
-                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &remote, false)),
-                Err(error) => return Err(self.explain_missing(&error, &remote, image).await),
+                Err(error) if error.turns_away() => refusals.push(error),
+                Err(error) => return Err(missing(error, &remote, image).await),
             }
         }
-        Err(self.turned_away(refusals, &image.repository.to_string()))
+        Err(turned_away(&image.repository, refusals))
     }
 
     /// Looks whether a tag is there with the first credential that its repository lets in. A read without a manifest to show for it.
@@ -106,7 +104,7 @@ impl Session {
         repository: &Repository,
         tag: &Tag,
         access: registry::Access,
-    ) -> Result<(Remote, Option<Manifest>), Failure> {
+    ) -> Result<(Remote, Option<Manifest>), SessionError> {
         let scopes = Scopes::of(repository, access);
         let mut refusals = Vec::new();
         let mut unmade = None;
@@ -119,56 +117,41 @@ impl Session {
                     unmade = unmade.or(Some(remote));
                     continue;
                 }
-                Err(error) if turns_away(&error) => {
-                    refusals.push(self.explain(&error, &remote, false));
+                Err(error) if error.turns_away() => {
+                    refusals.push(error);
                     continue;
                 }
-                Err(error) => return Err(self.explain(&error, &remote, false)),
+                Err(error) => return Err(error.into()),
             };
-            match self.shortfall(&remote).await {
+            match remote.shortfall().await {
                 None => return Ok((remote, found)),
                 Some(refusal) => refusals.push(refusal),
             }
         }
         if access == registry::Access::PullPush
             && let Some(remote) = unmade
-            && self.shortfall(&remote).await.is_none()
+            && remote.shortfall().await.is_none()
         {
-            self.unmade
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(repository.clone());
+            self.unmade.borrow_mut().insert(repository.clone());
             return Ok((remote, None));
         }
-        Err(self.turned_away(refusals, &repository.to_string()))
+        Err(turned_away(repository, refusals))
     }
 
     /// Whether the registry said that it does not know a repository, which the first push to it may make.
     #[must_use]
     pub fn is_unmade(&self, repository: &Repository) -> bool {
-        let unmade = self.unmade.lock().unwrap_or_else(PoisonError::into_inner);
-        unmade.contains(repository)
+        self.unmade.borrow().contains(repository)
     }
 
-    /// Where a tag points now, of a repository that is open. What `ON_EXISTING` may forbid depends on it, so that only a GET
-    /// says that there is none.
+    /// Where a tag points now, of a repository that is open.
     ///
     /// # Errors
     /// Any refusal but "there is none".
-    pub async fn existing(
-        &self,
-        remote: &Remote,
-        tag: &Tag,
-        on_existing: OnExisting,
-    ) -> Result<Option<Digest>, Failure> {
-        let negative = match on_existing {
-            OnExisting::Overwrite => Negative::Believed,
-            OnExisting::Skip | OnExisting::Fail => Negative::Confirmed,
-        };
+    pub async fn existing(&self, remote: &Remote, tag: &Tag, negative: Negative) -> Result<Option<Digest>, Error> {
         match remote.digest(&Selector::Tag(tag.clone()), negative).await {
-            Ok(digest) => Ok(digest),
             Err(error) if is_to_be_made(&error, remote.repository()) => Ok(None),
-            Err(error) => Err(self.explain(&error, remote, false)),
+            looked => looked,
         }
     }
 
@@ -176,12 +159,10 @@ impl Session {
     ///
     /// # Errors
     /// Any refusal but "there is none".
-    pub async fn look(&self, remote: &Remote, tag: &Tag) -> Result<Option<Manifest>, Failure> {
-        let selector = Selector::Tag(tag.clone());
-        match remote.manifest(&selector).await {
-            Ok(manifest) => Ok(Some(manifest)),
-            Err(error) if error.is_missing() || is_to_be_made(&error, remote.repository()) => Ok(None),
-            Err(error) => Err(self.explain(&error, remote, false)),
+    pub async fn look(&self, remote: &Remote, tag: &Tag) -> Result<Option<Manifest>, Error> {
+        match remote.find(tag).await {
+            Err(error) if is_to_be_made(&error, remote.repository()) => Ok(None),
+            looked => looked,
         }
     }
 
@@ -190,7 +171,7 @@ impl Session {
     ///
     /// # Errors
     /// Why one of the sides let none in, or why there is no such manifest.
-    pub async fn pair(&self, source: &Reference, target: &Repository, tag: &Tag) -> Result<Pair, Failure> {
+    pub async fn pair(&self, source: &Reference, target: &Repository, tag: &Tag) -> Result<Pair, SessionError> {
         if *source.repository.host() == *target.host()
             && let Some(pair) = self.joined(source, target).await?
         {
@@ -215,7 +196,7 @@ impl Session {
 
     /// The digest that an image of another registry has now, by a HEAD: where pulls are counted, a GET of a manifest is one
     /// and a HEAD is not ("Docker Hub pull usage and limits", Docker). `None` where only a GET will tell, or say why not.
-    async fn see(&self, image: &Reference) -> Result<Option<(Remote, Digest)>, Failure> {
+    async fn see(&self, image: &Reference) -> Result<Option<(Remote, Digest)>, SessionError> {
         if *image.repository.host() == self.registry {
             return Ok(None);
         }
@@ -230,7 +211,7 @@ impl Session {
             // and has no words.
             Err(error) => match error.problem.cause() {
                 Problem::Unreachable(_) | Problem::SignIn { .. } | Problem::Refused { status: 429.., .. } => {
-                    Err(self.explain(&error, &remote, false))
+                    Err(error.into())
                 }
                 _ => Ok(None),
             },
@@ -238,7 +219,7 @@ impl Session {
     }
 
     /// Both sides with one credential and one token; `None` if no credential may do both.
-    async fn joined(&self, source: &Reference, target: &Repository) -> Result<Option<Pair>, Failure> {
+    async fn joined(&self, source: &Reference, target: &Repository) -> Result<Option<Pair>, SessionError> {
         let scopes =
             Scopes::of(&source.repository, registry::Access::Pull).and(&Scopes::of(target, registry::Access::PullPush));
         for registry in self.registries(target.host()) {
@@ -247,7 +228,7 @@ impl Session {
                 registry.remote(target, &scopes),
             );
             match from.manifest(&source.selector()).await {
-                Ok(manifest) if self.shortfall(&to).await.is_none() => {
+                Ok(manifest) if to.shortfall().await.is_none() => {
                     return Ok(Some(Pair {
                         from,
                         manifest,
@@ -257,8 +238,8 @@ impl Session {
                     }));
                 }
                 Ok(_) => {}
-                Err(error) if turns_away(&error) => tracing::debug!("no token for both sides: {error}"),
-                Err(error) => return Err(self.explain_missing(&error, &from, source).await),
+                Err(error) if error.turns_away() => tracing::debug!("no token for both sides: {error}"),
+                Err(error) => return Err(missing(error, &from, source).await),
             }
         }
         Ok(None)
@@ -268,17 +249,17 @@ impl Session {
     ///
     /// # Errors
     /// Why none was, or why the tags cannot be listed.
-    pub async fn tags(&self, repository: &Repository, fits: impl Fn(&Tag) -> bool) -> Result<Vec<Tag>, Failure> {
+    pub async fn tags(&self, repository: &Repository, fits: impl Fn(&Tag) -> bool) -> Result<Vec<Tag>, SessionError> {
         let scopes = Scopes::of(repository, registry::Access::Pull);
         let mut refusals = Vec::new();
         for remote in self.candidates(repository, &scopes) {
             match remote.all_tags(&fits).await {
                 Ok(tags) => return Ok(tags),
-                Err(error) if turns_away(&error) => refusals.push(self.explain(&error, &remote, false)),
-                Err(error) => return Err(self.explain(&error, &remote, false)),
+                Err(error) if error.turns_away() => refusals.push(error),
+                Err(error) => return Err(error.into()),
             }
         }
-        Err(self.turned_away(refusals, &repository.to_string()))
+        Err(turned_away(repository, refusals))
     }
 
     /// `REGISTRY`.
@@ -287,19 +268,17 @@ impl Session {
         &self.registry
     }
 
-    /// Whether the action needs the right to write.
+    /// The API token, if it is among the credentials that may serve.
     #[must_use]
-    pub fn writes(&self) -> bool {
-        self.writes
+    pub fn api_token(&self) -> Option<&Credential> {
+        let mut own = self.own.iter().filter_map(Registry::credential);
+        own.find(|credential| credential.source == Source::ApiToken)
     }
 
-    /// Whether an API token is among the credentials that may serve.
+    /// How the world is reached.
     #[must_use]
-    pub fn has_api_token(&self) -> bool {
-        let is_api_token = |credential: &Credential| credential.source == Source::ApiToken;
-        self.own
-            .iter()
-            .any(|registry| registry.credential().is_some_and(is_api_token))
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// A repository with each credential that may serve it, in the order in which they are asked.
@@ -315,7 +294,7 @@ impl Session {
         if *host == self.registry {
             return self.own.clone();
         }
-        let mut foreign = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut foreign = self.foreign.borrow_mut();
         let registry = foreign
             .entry(host.clone())
             .or_insert_with(|| Registry::new(&self.network, host, self.foreign_credential_of(host)));
@@ -332,4 +311,29 @@ impl Session {
 /// are made by hand.
 fn is_to_be_made(error: &Error, repository: &Repository) -> bool {
     error.is_unknown_name() && !repository.host().is_atlassian()
+}
+
+fn turned_away(place: &impl ToString, refusals: Vec<Error>) -> SessionError {
+    let place = place.to_string();
+    if let [first, _, ..] = refusals.as_slice() {
+        tracing::debug!("no credential was let in to `{place}`, the first because: {first}");
+    }
+    SessionError::TurnedAway { place, refusals }
+}
+
+/// What an image that cannot be read is, with the tags that are there where its own is not.
+async fn missing(error: Error, remote: &Remote, image: &Reference) -> SessionError {
+    if !error.is_missing() {
+        return error.into();
+    }
+    let wanted = image.selector();
+    let tags = match &wanted {
+        // A registry need not list tags; then there is no suggestion, and that is all.
+        Selector::Tag(_) => remote.tags(TAGS_FOR_SUGGESTIONS).await.unwrap_or_else(|error| {
+            tracing::debug!("no tags to suggest: {error}");
+            Vec::new()
+        }),
+        Selector::Digest(_) => Vec::new(),
+    };
+    SessionError::Missing { error, wanted, tags }
 }

@@ -1,9 +1,7 @@
 //! What is tried without reading an image: whether the registry answers, signs in, and lets write.
 
-use super::Session;
+use super::{Session, SessionError, turned_away};
 use crate::credential::{Credential, Source};
-use crate::explain::failure::{self, Failure};
-use crate::explain::refusal::{self, turns_away};
 use crate::registry::{Error, Granted, Problem, Registry, Remote, SignIn};
 
 impl Session {
@@ -13,16 +11,14 @@ impl Session {
     ///
     /// # Errors
     /// The refusal. Any other fault is left for the push itself to meet.
-    pub async fn try_write(&self, remote: &Remote) -> Result<(), Failure> {
+    pub async fn try_write(&self, remote: &Remote) -> Result<(), Error> {
         let is_unmade = self.is_unmade(remote.repository());
         if remote.granted().await != Granted::Unknown && !is_unmade {
             return Ok(());
         }
         match self.try_upload(remote).await {
             Ok(_) => Ok(()),
-            Err(error) if turns_away(&error) || (is_unmade && error.is_refused()) => {
-                Err(self.explain(&error, remote, true))
-            }
+            Err(error) if error.turns_away() || (is_unmade && error.is_refused()) => Err(error),
             Err(error) => {
                 tracing::debug!(
                     "whether `{}` may be written to is not known: {error}",
@@ -50,15 +46,14 @@ impl Session {
     ///
     /// # Errors
     /// Why it does not.
-    pub async fn greet(&self) -> Result<SignIn, Failure> {
+    pub async fn greet(&self) -> Result<SignIn, SessionError> {
         let greeted = Registry::new(&self.network, &self.registry, None).greet().await;
         greeted.map_err(|error| match &error.problem {
-            Problem::Refused { status: 400..=499, .. } => Failure::new(
-                failure::Kind::Other,
-                error.to_string(),
-                format!("is `{}` a container registry? Check `REGISTRY`", self.registry),
-            ),
-            _ => refusal::explain(&error, &self.asked_of(None, None, false)),
+            Problem::Refused { status: 400..=499, .. } => SessionError::NoRegistry {
+                error,
+                registry: self.registry.clone(),
+            },
+            _ => error.into(),
         })
     }
 
@@ -66,20 +61,19 @@ impl Session {
     ///
     /// # Errors
     /// Why it is not accepted.
-    pub async fn sign_in_with(&self, source: Source) -> Result<bool, Failure> {
+    pub async fn sign_in_with(&self, source: Source) -> Result<bool, SessionError> {
         let of_source = |registry: &&Registry| registry.credential().is_some_and(|own| own.source == source);
         let Some(registry) = self.own.iter().find(of_source) else {
-            return Err(self.turned_away(Vec::new(), self.registry.as_str()));
+            return Err(turned_away(&self.registry, Vec::new()));
         };
-        let signed_in = registry.sign_in().await;
-        signed_in.map_err(|error| refusal::explain(&error, &self.asked_of(None, registry.credential(), false)))
+        Ok(registry.sign_in().await?)
     }
 
     /// Signs in without asking for a repository, with the first credential that is accepted.
     ///
     /// # Errors
     /// Why none was; or that none was asked for, so that a wrong one would look right.
-    pub async fn sign_in(&self) -> Result<Credential, Failure> {
+    pub async fn sign_in(&self) -> Result<Credential, SessionError> {
         let mut refusals = Vec::new();
         for registry in &self.own {
             let Some(credential) = registry.credential() else {
@@ -87,26 +81,14 @@ impl Session {
             };
             let error = match registry.sign_in().await {
                 Ok(true) => return Ok(credential.clone()),
-                Ok(false) => return Err(self.not_asked()),
+                Ok(false) => return Err(SessionError::NotAsked(self.registry.clone())),
                 Err(error) => error,
             };
-            let failure = refusal::explain(&error, &self.asked_of(None, Some(credential), false));
-            if !turns_away(&error) {
-                return Err(failure);
+            if !error.turns_away() {
+                return Err(error.into());
             }
-            refusals.push(failure);
+            refusals.push(error);
         }
-        Err(self.turned_away(refusals, &self.registry.to_string()))
-    }
-
-    fn not_asked(&self) -> Failure {
-        Failure::new(
-            failure::Kind::Other,
-            format!(
-                "`{}` asks nobody to sign in, so whether it accepts the credential is not known",
-                self.registry
-            ),
-            "nothing was written; a registry that is open to all needs no `login`, and if this one is not, is `REGISTRY` right?",
-        )
+        Err(turned_away(&self.registry, refusals))
     }
 }

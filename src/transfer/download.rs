@@ -7,10 +7,8 @@
 
 use super::board::{Board, Taken};
 use super::checked::Wrong;
-use super::{Mover, wrong_bytes};
-use crate::archive::Region;
-use crate::explain::failure::{Failure, Kind};
-use crate::files::FREE_SPACE;
+use super::{Mover, TransferError, wrong_bytes};
+use crate::archive::{ArchiveError, Region};
 use crate::names::Digest;
 use crate::names::Hasher;
 use crate::registry::manifest::Descriptor;
@@ -42,8 +40,8 @@ impl Mover<'_> {
         &self,
         wanted: &[Wanted],
         from: &Remote,
-        seal: &impl Fn(&Digest) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        seal: &impl Fn(&Digest) -> Result<(), ArchiveError>,
+    ) -> Result<(), TransferError> {
         self.progress.expect(wanted.iter().map(|wanted| wanted.blob.size).sum());
         let board = RefCell::new(Board::of(wanted));
         let changed = Notify::new();
@@ -56,8 +54,8 @@ impl Mover<'_> {
         board: &RefCell<Board<'_>>,
         changed: &Notify,
         from: &Remote,
-        seal: &impl Fn(&Digest) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        seal: &impl Fn(&Digest) -> Result<(), ArchiveError>,
+    ) -> Result<(), TransferError> {
         loop {
             let taken = board.borrow_mut().take();
             match taken {
@@ -89,26 +87,26 @@ impl Mover<'_> {
         changed: &Notify,
         number: usize,
         from: &Remote,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TransferError> {
         let blob = board.borrow().blob_of(number).clone();
         let mut tries = Tries::new(self.policy, board.borrow().pieces[number].at);
         loop {
             let error = match self.read_piece(board, changed, number, from).await {
                 Ok(()) => break,
                 Err(Broken::Registry(error)) => error,
-                Err(Broken::Unopened(error)) => return Err(self.session.explain_part(&error, from)),
+                Err(Broken::Unopened(error)) => return Err(TransferError::Part(error)),
                 Err(Broken::Part { end }) if tries.goes_on(end) => continue,
                 Err(Broken::Size { found } | Broken::Part { end: found }) => {
                     let wrong = Wrong::Size {
                         expected: blob.size,
                         found,
                     };
-                    return Err(wrong_bytes(&blob, &format!("`{}`", from.repository()), &wrong));
+                    return Err(wrong_bytes(&blob, format!("`{}`", from.repository()), wrong));
                 }
                 Err(Broken::File(failure)) => return Err(failure),
             };
             let at = board.borrow().pieces[number].at;
-            self.pause_reading(error, at, &mut tries, from).await?;
+            self.pause_reading(error, at, &mut tries).await?;
         }
         board.borrow_mut().ended(number);
         Ok(())
@@ -150,7 +148,7 @@ impl Mover<'_> {
             bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             region
                 .write_at(&bytes, at)
-                .map_err(|error| Broken::File(unwritten(&blob.digest, &error)))?;
+                .map_err(|error| Broken::File(unwritten(&blob.digest, error)))?;
             self.progress.count(bytes.len() as u64);
             if board.borrow_mut().advance(number, bytes, &self.hashing) {
                 return Ok(());
@@ -169,7 +167,7 @@ impl Mover<'_> {
         board: &RefCell<Board<'_>>,
         number: usize,
         from: &Remote,
-    ) -> Result<Option<Digest>, Failure> {
+    ) -> Result<Option<Digest>, TransferError> {
         let (wanted, running, hashed) = {
             let mut board = board.borrow_mut();
             let piece = board.pieces[number];
@@ -184,14 +182,14 @@ impl Mover<'_> {
         let blob = wanted.blob;
         let hasher = self.hashing.finish(running).await;
         let digest = read_back(wanted.region, hasher, hashed).await;
-        let found = digest.map_err(|error| unwritten(&blob.digest, &error))?;
+        let found = digest.map_err(|error| unwritten(&blob.digest, error))?;
         if found == blob.digest {
             return Ok(Some(found));
         }
         Err(wrong_bytes(
             &blob,
-            &format!("`{}`", from.repository()),
-            &Wrong::Digest { found },
+            format!("`{}`", from.repository()),
+            Wrong::Digest { found },
         ))
     }
 }
@@ -209,7 +207,7 @@ enum Broken {
     Size {
         found: u64,
     },
-    File(Failure),
+    File(TransferError),
 }
 
 /// The digest of a region of which the first `hashed` bytes are in the hash already. Beside the runtime's thread, which
@@ -234,11 +232,9 @@ async fn read_back(region: Region, mut hasher: Hasher, hashed: u64) -> Result<Di
     work.await.map_err(std::io::Error::other)?
 }
 
-fn unwritten(digest: &Digest, error: &std::io::Error) -> Failure {
-    let (why, hint) = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ("the disk is full".to_owned(), FREE_SPACE),
-        _ => (error.to_string(), "check the disk that the output is written to"),
-    };
-    let message = format!("the blob {} could not be written: {why}", digest.short());
-    Failure::new(Kind::Other, message, hint)
+fn unwritten(digest: &Digest, error: std::io::Error) -> TransferError {
+    TransferError::Unwritten {
+        digest: digest.clone(),
+        error,
+    }
 }

@@ -1,11 +1,10 @@
 //! The graph below a manifest: every manifest and every blob that belongs to an image, each once.
 
+use super::error::TransferError;
 use super::origin::Origin;
-use crate::explain::failure::{Failure, Kind};
 use crate::names::Digest;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor};
-use crate::session::Session;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{HashMap, HashSet};
 
@@ -36,7 +35,7 @@ impl Graph {
     ///
     /// # Errors
     /// A manifest that is missing, malformed, or one of too many.
-    pub async fn of(origin: &Origin, root: Manifest, session: &Session, concurrency: usize) -> Result<Self, Failure> {
+    pub async fn of(origin: &Origin, root: Manifest, concurrency: usize) -> Result<Self, TransferError> {
         let mut known: HashMap<Digest, (Manifest, Vec<Descriptor>)> = HashMap::new();
         let mut blobs = Blobs::default();
         let mut bytes = root.bytes.len();
@@ -57,17 +56,14 @@ impl Graph {
             if known.len() + wanted.len() > MOST_MANIFESTS {
                 return Err(too_much(&root, &format!("more than {MOST_MANIFESTS} manifests")));
             }
-            let reads = wanted.iter().map(|entry| origin.manifest(entry, session));
+            let reads = wanted.iter().map(|entry| origin.manifest(entry));
             let mut reads = stream::iter(reads).buffered(concurrency);
             while let Some(manifest) = reads.next().await {
                 let manifest = manifest?;
                 // Under another name than it was asked by it would be left out of what is put.
                 if !seen.contains(&manifest.digest) {
-                    return Err(Failure::new(
-                        Kind::Other,
-                        format!("the manifest {} was read under another digest", manifest.digest),
-                        "report this line",
-                    ));
+                    let digest = manifest.digest.clone();
+                    return Err(TransferError::Misnamed { digest });
                 }
                 bytes += manifest.bytes.len();
                 if bytes > MOST_BYTES {
@@ -118,13 +114,10 @@ struct Blobs {
 
 impl Blobs {
     /// Notes a manifest's blobs and gives the manifests below it.
-    fn take(&mut self, manifest: &Manifest) -> Result<Vec<Descriptor>, Failure> {
-        let damaged = |what: String| {
-            Failure::new(
-                Kind::Other,
-                format!("the manifest {} cannot be read: {what}", manifest.digest),
-                "have the image built and pushed again",
-            )
+    fn take(&mut self, manifest: &Manifest) -> Result<Vec<Descriptor>, TransferError> {
+        let damaged = |what| TransferError::Damaged {
+            digest: manifest.digest.clone(),
+            what,
         };
         let mut below = Vec::new();
         let blobs = match manifest.content().map_err(damaged)? {
@@ -187,10 +180,9 @@ fn children_first(root: &Digest, known: &HashMap<Digest, (Manifest, Vec<Descript
     order
 }
 
-pub(super) fn too_much(manifest: &Manifest, what: &str) -> Failure {
-    Failure::new(
-        Kind::Other,
-        format!("the image {} has {what}", manifest.digest.short()),
-        "no image needs that; it is damaged, or meant to do harm",
-    )
+pub(super) fn too_much(manifest: &Manifest, what: &str) -> TransferError {
+    TransferError::TooMuch {
+        digest: manifest.digest.clone(),
+        what: what.to_owned(),
+    }
 }

@@ -4,15 +4,14 @@
 use super::checked::Checked;
 use super::progress::Counter;
 use super::upload::{Broken, Outlet, PIECE, WAITING, from_registry, is_spoilt, left};
-use super::{Destination, LARGE, Mover};
+use super::{Destination, LARGE, Mover, TransferError};
 use crate::archive::{
     ArchiveError, BlobSource, Compression, DockerImage, Layer, Location, Proof, StoredLayer, manifest_for,
 };
-use crate::explain::failure::Failure;
 use crate::names::{Digest, Hasher};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::Tries;
-use crate::registry::{self, Manifest, Payload, Remote, Resumed, Upload};
+use crate::registry::{Manifest, Payload, Remote, Resumed, Upload};
 use crate::transfer::Origin;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
@@ -52,7 +51,7 @@ impl ArchivedImage {
     ///
     /// # Errors
     /// A layer of the archive that is damaged.
-    pub async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, remote: &Remote) -> Result<bool, Failure> {
+    pub async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, remote: &Remote) -> Result<bool, TransferError> {
         if let Some(own) = &self.image.manifest {
             return Ok(own.digest == manifest.digest);
         }
@@ -76,7 +75,7 @@ impl ArchivedImage {
     }
 
     /// What a layer is as it is published; it is read to its end for it, once.
-    async fn proven(&mut self, place: usize) -> Result<StoredLayer, Failure> {
+    async fn proven(&mut self, place: usize) -> Result<StoredLayer, TransferError> {
         if let Some(stored) = self.proven.get(&place) {
             return Ok(stored.clone());
         }
@@ -89,7 +88,7 @@ impl ArchivedImage {
     ///
     /// # Errors
     /// A layer that is damaged, or what else stopped it.
-    pub(crate) async fn bring(self, mover: &Mover<'_>, to: &Destination) -> Result<(Manifest, Origin), Failure> {
+    pub(crate) async fn bring(self, mover: &Mover<'_>, to: &Destination) -> Result<(Manifest, Origin), TransferError> {
         let heavy = Semaphore::new(HEAVY);
         // Two layers of one content are brought once.
         let mut first: HashMap<(&Digest, &Option<Digest>), usize> = HashMap::new();
@@ -136,7 +135,7 @@ impl ArchivedImage {
 }
 
 /// Reads a layer to its end, as it is published.
-async fn prove(layer: &Layer, archive: &Location) -> Result<StoredLayer, Failure> {
+async fn prove(layer: &Layer, archive: &Location) -> Result<StoredLayer, TransferError> {
     let mut reader = layer.published();
     let read = tokio::task::spawn_blocking(move || sum(&mut reader, |_| true)).await;
     let (digest, size) = read
@@ -159,12 +158,9 @@ impl Mover<'_> {
         archive: &Location,
         heavy: &Semaphore,
         to: &Destination,
-    ) -> Result<StoredLayer, Failure> {
+    ) -> Result<StoredLayer, TransferError> {
         let may_be_there = match layer.stated() {
-            Some(digest) if proven.is_none() => {
-                let there = to.remote.has_blob(&digest).await;
-                there.map_err(|error| self.session.explain(&error, &to.remote, true))?
-            }
+            Some(digest) if proven.is_none() => to.remote.has_blob(&digest).await?,
             // Without a digest nothing can be asked before the layer was read.
             None => layer.compression != Compression::None,
             Some(_) => false,
@@ -201,7 +197,7 @@ impl Mover<'_> {
         archive: &Location,
         heavy: &Semaphore,
         to: &Destination,
-    ) -> Result<StoredLayer, Failure> {
+    ) -> Result<StoredLayer, TransferError> {
         let remote = &to.remote;
         // None of the semaphores is ever closed.
         let _transfer = self.transfers.acquire().await;
@@ -213,7 +209,6 @@ impl Mover<'_> {
             Compression::Gzip => None,
             Compression::None | Compression::Zstd => Some(heavy.acquire().await),
         };
-        let explained = |error: &registry::Error| self.session.explain(error, remote, true);
         let mut tries = Tries::new(self.policy, 0);
         let mut session = None;
         // So many bytes came out of the layer so far: no session can have more.
@@ -223,8 +218,7 @@ impl Mover<'_> {
             let upload = if let Some(upload) = session.take() {
                 upload
             } else {
-                let begun = remote.begin_upload().await;
-                begun.map_err(|error| explained(&error))?
+                remote.begin_upload().await?
             };
             let error = match self
                 .unknown_once(layer, archive, remote, &upload, (&mut made, &counter))
@@ -241,10 +235,10 @@ impl Mover<'_> {
                 Err(Broken::Failed(failure)) => return Err(failure),
                 Err(Broken::Target(error)) => error,
             };
-            self.pause(&error, &upload, &mut tries, remote).await?;
+            self.pause(&error, &upload, &mut tries).await?;
             // The same bytes come out of the same layer, so what arrived need not be sent again.
             let left = left(upload, (None, made), &error, remote, &mut tries).await;
-            if let Resumed::Session(upload) = left.map_err(|error| explained(&error))? {
+            if let Resumed::Session(upload) = left? {
                 session = Some(upload);
             }
         }
@@ -296,7 +290,7 @@ impl Mover<'_> {
                 return Broken::Target(error);
             }
             // It has had its tries.
-            Broken::Failed(self.session.explain(&error, to, true))
+            Broken::Failed(error.into())
         })?;
         Ok((digest, size))
     }
@@ -321,8 +315,8 @@ impl Mover<'_> {
         let (read, proven) = tokio::join!(from_registry(self, layer, remote, &mut checked, outlet), proven);
         match (read, proven) {
             (Ok(()), Ok(Ok(_))) => true,
-            (Err(failure), _) => {
-                tracing::warn!("{}", failure.message);
+            (Err(error), _) => {
+                tracing::warn!("{error}");
                 false
             }
             (_, Ok(Err(error))) => {

@@ -6,6 +6,7 @@
 mod board;
 pub mod checked;
 pub mod download;
+mod error;
 pub mod graph;
 mod hashing;
 mod layers;
@@ -14,18 +15,17 @@ pub mod progress;
 mod referrers;
 mod upload;
 
+pub use error::TransferError;
 pub use graph::Graph;
 pub use layers::ArchivedImage;
 pub use origin::Origin;
 pub use progress::Progress;
 pub use referrers::Referrers;
 
-use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
 use crate::registry::{self, Code, Manifest, Mount, Problem, Remote, Resumed, Written};
-use crate::session::Session;
 use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
@@ -43,7 +43,6 @@ const LARGE: u64 = 1024 * 1024;
 /// Moves content into repositories of one registry, and knows what it has moved there.
 #[derive(Debug)]
 pub struct Mover<'a> {
-    session: &'a Session,
     policy: Policy,
     concurrency: usize,
     light: Semaphore,
@@ -72,9 +71,8 @@ pub struct Destination {
 impl<'a> Mover<'a> {
     /// `concurrency`: transfers at a time.
     #[must_use]
-    pub fn new(session: &'a Session, policy: Policy, concurrency: usize, progress: &'a Progress) -> Self {
+    pub fn new(policy: Policy, concurrency: usize, progress: &'a Progress) -> Self {
         Self {
-            session,
             policy,
             concurrency,
             light: Semaphore::new(concurrency * LIGHT),
@@ -92,7 +90,7 @@ impl<'a> Mover<'a> {
     ///
     /// # Errors
     /// What stopped it. What has arrived stays, and the next run finds it there.
-    pub async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<u64, Failure> {
+    pub async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<u64, TransferError> {
         graph.tell_of_foreign();
         let moved = self.blobs(&graph.blobs, origin, to, false).await?;
         // Images stand on nothing but blobs; indexes below the root, which are rare, on what comes before them.
@@ -118,7 +116,7 @@ impl<'a> Mover<'a> {
     ///
     /// # Errors
     /// What stopped it.
-    pub async fn put_root(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
+    pub async fn put_root(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), TransferError> {
         let selector = Selector::Digest(graph.root.digest.clone());
         self.put(&graph.root, &selector, graph, origin, to).await.map(|_| ())
     }
@@ -150,7 +148,7 @@ impl<'a> Mover<'a> {
         graph: &Graph,
         origin: &Origin,
         to: &Destination,
-    ) -> Result<Written, Failure> {
+    ) -> Result<Written, TransferError> {
         let remote = &to.remote;
         let put = async || remote.put_manifest(selector, manifest).await;
         let error = match put().await {
@@ -159,14 +157,20 @@ impl<'a> Mover<'a> {
         };
         if lacks_blob(&error) {
             self.heal(manifest, graph, origin, to).await?;
-            return put().await.map_err(|error| self.session.explain(&error, remote, true));
+            return Ok(put().await?);
         }
-        Err(self.session.explain(&error, remote, true))
+        Err(error.into())
     }
 
     /// A registry that says "it is there" of a blob and then misses it has half an image, of a copy that was broken off or
     /// of a cleaning under way. The blobs of that manifest are uploaded whatever it says (oras-go#1211).
-    async fn heal(&self, manifest: &Manifest, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), Failure> {
+    async fn heal(
+        &self,
+        manifest: &Manifest,
+        graph: &Graph,
+        origin: &Origin,
+        to: &Destination,
+    ) -> Result<(), TransferError> {
         tracing::warn!(
             "`{}` misses blobs that it said it had; they are uploaded",
             to.remote.repository()
@@ -181,7 +185,7 @@ impl<'a> Mover<'a> {
         origin: &Origin,
         to: &Destination,
         force: bool,
-    ) -> Result<u64, Failure> {
+    ) -> Result<u64, TransferError> {
         self.expect(blobs, to, force);
         let under_way = stream::iter(blobs).map(|blob| self.once(blob, origin, to, force));
         let mut under_way = under_way.buffer_unordered(self.concurrency * LIGHT);
@@ -206,7 +210,13 @@ impl<'a> Mover<'a> {
     }
 
     /// Moves a blob unless it has been moved to that repository in this run.
-    async fn once(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<u64, Failure> {
+    async fn once(
+        &self,
+        blob: &Descriptor,
+        origin: &Origin,
+        to: &Destination,
+        force: bool,
+    ) -> Result<u64, TransferError> {
         let key = (to.remote.repository().clone(), blob.digest.clone());
         let slot = Arc::clone(self.moved.borrow_mut().entry(key).or_default());
         let mut done = slot.lock().await;
@@ -219,7 +229,13 @@ impl<'a> Mover<'a> {
     }
 
     /// Whether the blob's bytes had to move.
-    async fn one(&self, blob: &Descriptor, origin: &Origin, to: &Destination, force: bool) -> Result<bool, Failure> {
+    async fn one(
+        &self,
+        blob: &Descriptor,
+        origin: &Origin,
+        to: &Destination,
+        force: bool,
+    ) -> Result<bool, TransferError> {
         let remote = &to.remote;
         let mut session = None;
         // Neither semaphore is ever closed, so there is always a permit in the end.
@@ -235,29 +251,22 @@ impl<'a> Mover<'a> {
                 // Registries refuse mounts with 403, 404 or 405; none of these says anything about an upload.
                 Err(error) => tracing::debug!("no mount: {error}"),
             },
-            None if !force => {
-                let there = remote.has_blob(&blob.digest).await;
-                if there.map_err(|error| self.session.explain(&error, remote, true))? {
-                    self.progress.spare(blob.size);
-                    return Ok(false);
-                }
+            None if !force && remote.has_blob(&blob.digest).await? => {
+                self.progress.spare(blob.size);
+                return Ok(false);
             }
             _ => {}
         }
         // Some registries answer every mount with a session (gcr, zot): what was there would move again each night.
         let is_mountable = to.mount_from.is_some() && !force;
-        if is_mountable && !self.has_mounted.get() {
-            let there = remote.has_blob(&blob.digest).await;
-            if there.map_err(|error| self.session.explain(&error, remote, true))? {
-                if let Some(Err(error)) = match session.take() {
-                    Some(upload) => Some(remote.cancel_upload(upload).await),
-                    None => None,
-                } {
-                    tracing::debug!("an upload session stays open: {error}");
-                }
-                self.progress.spare(blob.size);
-                return Ok(false);
+        if is_mountable && !self.has_mounted.get() && remote.has_blob(&blob.digest).await? {
+            if let Some(upload) = session.take()
+                && let Err(error) = remote.cancel_upload(upload).await
+            {
+                tracing::debug!("an upload session stays open: {error}");
             }
+            self.progress.spare(blob.size);
+            return Ok(false);
         }
         drop(light);
         let _permit = self.transfers.acquire().await;
@@ -272,18 +281,17 @@ impl<'a> Mover<'a> {
             let upload = if let Some(upload) = session.take() {
                 upload
             } else {
-                let begun = remote.begin_upload().await;
-                begun.map_err(|error| self.session.explain(&error, remote, true))?
+                remote.begin_upload().await?
             };
             let error = match upload::carry(self, blob, origin, remote, &upload, (&mut checked, &counter)).await {
                 Ok(()) => break,
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
             };
-            self.pause(&error, &upload, &mut tries, remote).await?;
+            self.pause(&error, &upload, &mut tries).await?;
             let known = (Some(&blob.digest), blob.size);
             let left = upload::left(upload, known, &error, remote, &mut tries).await;
-            match left.map_err(|error| self.session.explain(&error, remote, true))? {
+            match left? {
                 Resumed::Done => break,
                 Resumed::Session(upload) => session = Some(upload),
                 Resumed::Gone => {}
@@ -299,7 +307,7 @@ pub enum TagError {
     /// The registry refused.
     Refused(registry::Error),
     /// Something else failed on the way.
-    Failed(Failure),
+    Failed(TransferError),
 }
 
 impl Graph {
@@ -332,10 +340,10 @@ fn lacks_blob(error: &registry::Error) -> bool {
     )
 }
 
-fn wrong_bytes(blob: &Descriptor, from: &str, what: &checked::Wrong) -> Failure {
-    Failure::new(
-        Kind::Other,
-        format!("{from} has wrong bytes under the digest {}: {what}", blob.digest),
-        "nothing of it was kept; the image must be pushed there again by whoever made it",
-    )
+fn wrong_bytes(blob: &Descriptor, place: String, wrong: checked::Wrong) -> TransferError {
+    TransferError::WrongBytes {
+        digest: blob.digest.clone(),
+        place,
+        wrong,
+    }
 }

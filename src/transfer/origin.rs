@@ -1,20 +1,15 @@
 //! Where content comes from: a repository of a registry, or an archive.
 
+use super::error::TransferError;
 use crate::archive::{BlobSource, Layout, Location};
-use crate::explain::failure::{Failure, Kind};
 use crate::files::shown;
 use crate::names::{Digest, Selector};
 use crate::registry::manifest::{self, Descriptor};
 use crate::registry::{Manifest, Remote};
-use crate::session::Session;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::sync::Arc;
-
-/// The advice where an index names an image that its layout lacks.
-const SOME_PLATFORMS: &str = "the image is there for some of its platforms only: name one that it has in `PLATFORM`, or make it anew \
-                              with all of them";
 
 /// A source of manifests and blobs.
 #[derive(Debug, Clone)]
@@ -38,23 +33,18 @@ impl Origin {
     ///
     /// # Errors
     /// The refusal, or wrong bytes.
-    pub async fn manifest(&self, entry: &Descriptor, session: &Session) -> Result<Manifest, Failure> {
+    pub async fn manifest(&self, entry: &Descriptor) -> Result<Manifest, TransferError> {
         match self {
             Self::Registry(remote) => {
-                let selector = Selector::Digest(entry.digest.clone());
-                let read = remote.manifest(&selector).await;
-                read.map_err(|error| session.explain_part(&error, remote))
+                let read = remote.manifest(&Selector::Digest(entry.digest.clone())).await;
+                read.map_err(TransferError::Part)
             }
+            // Engines with containerd's store save only the platforms that they have.
             Self::Layout(layout) => layout.manifest(entry).map_err(|error| {
-                // Engines with containerd's store save only the platforms that they have.
-                let some_platforms = error.is_lacking() && entry.platform.is_some();
-                let failure = Failure::from(error);
-                if !some_platforms {
-                    return failure;
-                }
-                Failure {
-                    hint: Some(SOME_PLATFORMS.to_owned()),
-                    ..failure
+                if error.is_lacking() && entry.platform.is_some() {
+                    TransferError::LacksPlatform(error)
+                } else {
+                    TransferError::Archive(error)
                 }
             }),
             Self::Blobs(..) => Err(lacks(&entry.digest, self)),
@@ -65,17 +55,14 @@ impl Origin {
     ///
     /// # Errors
     /// The refusal, wrong bytes, or more than is read whole.
-    pub async fn document(&self, blob: &Descriptor, session: &Session) -> Result<Bytes, Failure> {
+    pub async fn document(&self, blob: &Descriptor) -> Result<Bytes, TransferError> {
         if let Self::Registry(remote) = self {
-            let read = remote.small_blob(&blob.digest).await;
-            return read.map_err(|error| session.explain_part(&error, remote));
+            return remote.small_blob(&blob.digest).await.map_err(TransferError::Part);
         }
-        let unread = |what: &str| {
-            Failure::new(
-                Kind::Other,
-                format!("the blob {} of {} cannot be read: {what}", blob.digest, self.name()),
-                "have the image saved again",
-            )
+        let unread = |why: &str| TransferError::Document {
+            digest: blob.digest.clone(),
+            place: self.name(),
+            why: why.to_owned(),
         };
         if blob.size > manifest::LARGEST as u64 {
             return Err(unread("it is larger than any configuration"));
@@ -95,7 +82,7 @@ impl Origin {
     ///
     /// # Errors
     /// It is not there, or with another size.
-    pub fn file(&self, blob: &Descriptor) -> Result<BlobSource, Failure> {
+    pub fn file(&self, blob: &Descriptor) -> Result<BlobSource, TransferError> {
         match self {
             Self::Registry(_) => Err(lacks(&blob.digest, self)),
             Self::Layout(layout) => Ok(layout.blob(blob)?),
@@ -117,10 +104,9 @@ impl Origin {
     }
 }
 
-fn lacks(digest: &Digest, origin: &Origin) -> Failure {
-    Failure::new(
-        Kind::NotFound,
-        format!("{} lacks {digest}", origin.name()),
-        "have the image built and saved again",
-    )
+fn lacks(digest: &Digest, origin: &Origin) -> TransferError {
+    TransferError::Lacks {
+        digest: digest.clone(),
+        place: origin.name(),
+    }
 }

@@ -5,8 +5,7 @@
 
 use super::graph::{Graph, too_much};
 use super::origin::Origin;
-use super::{Destination, Mover};
-use crate::explain::failure::{Failure, Kind};
+use super::{Destination, Mover, TransferError};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::Content;
 use crate::registry::{Manifest, Referrer, Remote, fallback_tag};
@@ -42,7 +41,7 @@ impl Mover<'_> {
     ///
     /// # Errors
     /// A refusal, or more than one image has.
-    pub async fn find_referrers(&self, root: &Manifest, from: &Remote) -> Result<Referrers, Failure> {
+    pub async fn find_referrers(&self, root: &Manifest, from: &Remote) -> Result<Referrers, TransferError> {
         let mut subjects = self.subjects(root, from).await?;
         let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
         let mut found = Referrers::default();
@@ -50,13 +49,13 @@ impl Mover<'_> {
         for _ in 0..DEEPEST {
             let mut next = Vec::new();
             for subject in subjects {
-                let listed = self.listed(&subject, from, &mut by_tag).await?;
+                let listed = from.referrers(&subject, &mut by_tag).await?;
                 next.extend(listed.iter().map(|referrer| referrer.digest.clone()));
                 for ending in COSIGN {
                     let Ok(tag) = Tag::parse(&format!("{}.{ending}", fallback_tag(&subject))) else {
                         continue;
                     };
-                    if let Some(manifest) = self.session.look(from, &tag).await? {
+                    if let Some(manifest) = from.find(&tag).await? {
                         found.tags.push((tag, manifest));
                     }
                 }
@@ -64,9 +63,8 @@ impl Mover<'_> {
                     found.listed.push((subject, listed));
                 }
                 if found.count() + found.tags.len() > MOST {
-                    let message = format!("more than {MOST} manifests refer to {}", root.digest);
-                    let hint = "leave `REFERRERS` out for this image";
-                    return Err(Failure::new(Kind::Other, message, hint));
+                    let digest = root.digest.clone();
+                    return Err(TransferError::TooManyReferrers { digest, most: MOST });
                 }
             }
             next.retain(|digest| seen.insert(digest.clone()));
@@ -79,7 +77,7 @@ impl Mover<'_> {
     }
 
     /// The digests of an image and of all manifests below it.
-    async fn subjects(&self, root: &Manifest, from: &Remote) -> Result<Vec<Digest>, Failure> {
+    async fn subjects(&self, root: &Manifest, from: &Remote) -> Result<Vec<Digest>, TransferError> {
         let origin = Origin::Registry(from.clone());
         let mut subjects = vec![root.digest.clone()];
         let mut indexes = vec![root.clone()];
@@ -100,17 +98,11 @@ impl Mover<'_> {
                     ));
                 }
                 if entry.is_index() {
-                    indexes.push(origin.manifest(&entry, self.session).await?);
+                    indexes.push(origin.manifest(&entry).await?);
                 }
             }
         }
         Ok(subjects)
-    }
-
-    /// What refers to one digest, each once.
-    async fn listed(&self, subject: &Digest, from: &Remote, by_tag: &mut bool) -> Result<Vec<Referrer>, Failure> {
-        let listed = from.referrers(subject, by_tag).await;
-        listed.map_err(|error| self.session.explain(&error, from, false))
     }
 
     /// Brings what refers to an image to where that has gone, and lists it under the fallback tag where the target does not
@@ -118,7 +110,12 @@ impl Mover<'_> {
     ///
     /// # Errors
     /// What stopped it.
-    pub async fn bring_referrers(&self, found: &Referrers, from: &Remote, to: &Destination) -> Result<(), Failure> {
+    pub async fn bring_referrers(
+        &self,
+        found: &Referrers,
+        from: &Remote,
+        to: &Destination,
+    ) -> Result<(), TransferError> {
         for (subject, listed) in &found.listed {
             let mut unknown = Vec::new();
             for referrer in listed {
@@ -134,22 +131,25 @@ impl Mover<'_> {
     }
 
     /// Copies one manifest with all below it; whether the target lists it among its subject's referrers by itself.
-    async fn whole(&self, digest: &Digest, subject: &Digest, from: &Remote, to: &Destination) -> Result<bool, Failure> {
+    async fn whole(
+        &self,
+        digest: &Digest,
+        subject: &Digest,
+        from: &Remote,
+        to: &Destination,
+    ) -> Result<bool, TransferError> {
         let origin = Origin::Registry(from.clone());
         let read = from.manifest(&Selector::Digest(digest.clone())).await;
-        let root = read.map_err(|error| self.session.explain_referrer(&error, from))?;
+        let root = read.map_err(TransferError::Referrer)?;
         // What refers to another image would be attached to that one, in a registry that nobody asked to change.
         if root.subject().ok().flatten().as_ref() != Some(subject) {
-            return Err(Failure::new(
-                Kind::Other,
-                format!(
-                    "`{}` lists {digest} as referring to {subject}, which it does not name as its `subject`",
-                    from.repository()
-                ),
-                "nothing of it was kept; the list is wrong, or means harm: leave `REFERRERS` out, or have the list mended",
-            ));
+            return Err(TransferError::OtherSubject {
+                digest: digest.clone(),
+                subject: subject.clone(),
+                place: origin.name(),
+            });
         }
-        let graph = Graph::of(&origin, root, self.session, self.concurrency).await?;
+        let graph = Graph::of(&origin, root, self.concurrency).await?;
         self.bring(&graph, &origin, to).await?;
         let selector = Selector::Digest(digest.clone());
         Ok(self
@@ -159,14 +159,14 @@ impl Mover<'_> {
     }
 
     /// Adds descriptors to the index under the fallback tag; what stands there stays.
-    async fn list_by_tag(&self, subject: &Digest, referrers: &[&Referrer], to: &Destination) -> Result<(), Failure> {
+    async fn list_by_tag(
+        &self,
+        subject: &Digest,
+        referrers: &[&Referrer],
+        to: &Destination,
+    ) -> Result<(), TransferError> {
         let remote = &to.remote;
-        let explain = |error| self.session.explain(&error, remote, true);
-        let listed = remote
-            .referrers_by_tag(subject)
-            .await
-            .map_err(explain)?
-            .unwrap_or_default();
+        let listed = remote.referrers_by_tag(subject).await?.unwrap_or_default();
         let new: Vec<&Referrer> = referrers
             .iter()
             .copied()
@@ -193,7 +193,7 @@ impl Mover<'_> {
             // An index that we wrote is one, and so is its tag; if not, nothing was lost but the list.
             return Ok(());
         };
-        let put = remote.put_manifest(&Selector::Tag(tag), &manifest).await;
-        put.map(|_| ()).map_err(explain)
+        remote.put_manifest(&Selector::Tag(tag), &manifest).await?;
+        Ok(())
     }
 }

@@ -3,8 +3,7 @@
 use super::checked::Checked;
 use super::origin::Origin;
 use super::progress::Counter;
-use super::{Mover, wrong_bytes};
-use crate::explain::failure::{Failure, Kind};
+use super::{Mover, TransferError, wrong_bytes};
 use crate::names::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::retry::{Tries, chance};
@@ -25,7 +24,7 @@ pub(super) enum Broken {
     /// The target, or the way to it: another try may help.
     Target(registry::Error),
     /// The source, or the bytes themselves, after all tries of its own.
-    Failed(Failure),
+    Failed(TransferError),
 }
 
 /// Whether another try of an upload can help. A session that a registry has lost (404) is opened anew, as is one whose
@@ -141,7 +140,7 @@ async fn produce(
     origin: &Origin,
     checked: &mut Checked,
     outlet: Outlet,
-) -> Result<(), Failure> {
+) -> Result<(), TransferError> {
     let to = outlet.to.clone();
     let result = match origin {
         Origin::Registry(from) => from_registry(mover, blob, from, checked, outlet).await,
@@ -154,7 +153,7 @@ async fn produce(
 }
 
 /// Reads a blob of an archive beside the event loop: reading a disk blocks, and hashing takes a core of its own.
-async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), Failure> {
+async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), TransferError> {
     outlet.opened = None;
     let mut reader = origin.file(blob)?.reader();
     let wanted = blob.clone();
@@ -186,15 +185,13 @@ async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Re
     });
     match read.await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(Unread::Wrong(wrong))) => {
-            let hint = "make it anew, and check that the disk was not full then";
-            Err(Failure {
-                hint: Some(hint.to_owned()),
-                ..wrong_bytes(blob, &origin.name(), &wrong)
-            })
-        }
-        Ok(Err(Unread::File(error))) => Err(unreadable(blob, origin, &error)),
-        Err(error) => Err(unreadable(blob, origin, &io::Error::other(error))),
+        Ok(Err(Unread::Wrong(wrong))) => Err(TransferError::WrongFile {
+            digest: blob.digest.clone(),
+            place: origin.name(),
+            wrong,
+        }),
+        Ok(Err(Unread::File(error))) => Err(unreadable(blob, origin, error)),
+        Err(error) => Err(unreadable(blob, origin, io::Error::other(error))),
     }
 }
 
@@ -205,8 +202,7 @@ impl Mover<'_> {
         error: &registry::Error,
         upload: &Upload,
         tries: &mut Tries,
-        to: &Remote,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TransferError> {
         let pause = if may_pass(error, upload) {
             tries.next(error.asked, chance())
         } else {
@@ -217,7 +213,7 @@ impl Mover<'_> {
                 tries: tries.count(),
                 ..error.clone()
             };
-            return Err(self.session.explain(&error, to, true));
+            return Err(error.into());
         };
         tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
         tokio::time::sleep(pause).await;
@@ -230,8 +226,7 @@ impl Mover<'_> {
         error: registry::Error,
         at: u64,
         tries: &mut Tries,
-        from: &Remote,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TransferError> {
         tries.reached(at);
         let pause = if error.problem.may_pass() {
             tries.next(None, chance())
@@ -240,7 +235,7 @@ impl Mover<'_> {
         };
         let Some(pause) = pause else {
             let tries = tries.count();
-            return Err(self.session.explain_part(&registry::Error { tries, ..error }, from));
+            return Err(TransferError::Part(registry::Error { tries, ..error }));
         };
         tracing::warn!("{error}; going on at byte {at} in {:.1} s", pause.as_secs_f64());
         tokio::time::sleep(pause).await;
@@ -253,16 +248,12 @@ enum Unread {
     Wrong(super::checked::Wrong),
 }
 
-fn unreadable(blob: &Descriptor, origin: &Origin, error: &io::Error) -> Failure {
-    Failure::new(
-        Kind::Other,
-        format!(
-            "the blob {} of {} cannot be read: {error}",
-            blob.digest.short(),
-            origin.name()
-        ),
-        "make it anew, and check that the disk was not full then",
-    )
+fn unreadable(blob: &Descriptor, origin: &Origin, error: io::Error) -> TransferError {
+    TransferError::Unread {
+        digest: blob.digest.clone(),
+        place: origin.name(),
+        error,
+    }
 }
 
 /// Reads a blob of a registry, going on where it broke off.
@@ -272,7 +263,7 @@ pub(super) async fn from_registry(
     from: &Remote,
     checked: &mut Checked,
     mut outlet: Outlet,
-) -> Result<(), Failure> {
+) -> Result<(), TransferError> {
     outlet.skip -= checked.back_to(outlet.skip).min(outlet.skip);
     let mut tries = Tries::new(mover.policy, checked.passed());
     loop {
@@ -280,11 +271,11 @@ pub(super) async fn from_registry(
             Ok(Flow::Gone) => return Ok(()),
             Ok(Flow::Part) if tries.goes_on(checked.passed()) => continue,
             Ok(Flow::Ended | Flow::Part) => break,
-            Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, &format!("`{}`", from.repository()), &wrong)),
-            Ok(Flow::Unopened(error)) => return Err(mover.session.explain_part(&error, from)),
+            Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, format!("`{}`", from.repository()), wrong)),
+            Ok(Flow::Unopened(error)) => return Err(TransferError::Part(error)),
             Err(error) => error,
         };
-        mover.pause_reading(error, checked.passed(), &mut tries, from).await?;
+        mover.pause_reading(error, checked.passed(), &mut tries).await?;
     }
     match checked.finish() {
         Ok(last) => {
@@ -293,7 +284,7 @@ pub(super) async fn from_registry(
             }
             Ok(())
         }
-        Err(wrong) => Err(wrong_bytes(blob, &format!("`{}`", from.repository()), &wrong)),
+        Err(wrong) => Err(wrong_bytes(blob, format!("`{}`", from.repository()), wrong)),
     }
 }
 

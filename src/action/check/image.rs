@@ -3,6 +3,7 @@
 
 use super::row::{Mark, Row, by};
 use crate::credential::Source;
+use crate::explain::RunError;
 use crate::explain::failure::{Failure, Kind};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
@@ -52,9 +53,9 @@ impl Shape {
 }
 
 /// Looks for an image with the first credential that its repository lets in.
-pub(super) async fn look(session: &Session, image: &Reference) -> Result<Found, Failure> {
+pub(super) async fn look(session: &Session, image: &Reference) -> Result<Found, RunError> {
     let (remote, manifest) = session.read(image, registry::Access::Pull).await?;
-    let shape = shape(session, &remote, image, &manifest).await?;
+    let shape = shape(&remote, image, &manifest).await?;
     Ok(Found {
         digest: manifest.digest,
         source: remote.source(),
@@ -62,15 +63,14 @@ pub(super) async fn look(session: &Session, image: &Reference) -> Result<Found, 
     })
 }
 
-async fn shape(session: &Session, remote: &Remote, image: &Reference, manifest: &Manifest) -> Result<Shape, Failure> {
+async fn shape(remote: &Remote, image: &Reference, manifest: &Manifest) -> Result<Shape, RunError> {
     match content(image, manifest)? {
         Content::Image { config, layers } => {
             let size = size(&config, &layers);
             if config.size > manifest::LARGEST as u64 || !config.media_type.contains("image") {
                 return Ok(Shape::Artifact(size));
             }
-            let config = remote.small_blob(&config.digest).await;
-            let config = config.map_err(|error| session.explain(&error, remote, false))?;
+            let config = remote.small_blob(&config.digest).await?;
             Ok(match manifest::config_platform(&config) {
                 Some(platform) => Shape::Platforms(vec![(named(&platform), Some(size))]),
                 None => Shape::Artifact(size),
@@ -91,8 +91,7 @@ async fn shape(session: &Session, remote: &Remote, image: &Reference, manifest: 
                     platforms.push((platform, None));
                     continue;
                 }
-                let read = remote.manifest(&Selector::Digest(digest)).await;
-                let read = read.map_err(|error| session.explain(&error, remote, false))?;
+                let read = remote.manifest(&Selector::Digest(digest)).await?;
                 let size = match content(image, &read)? {
                     Content::Image { config, layers } => Some(size(&config, &layers)),
                     Content::Index(_) | Content::Other(_) => None,
@@ -108,9 +107,9 @@ async fn shape(session: &Session, remote: &Remote, image: &Reference, manifest: 
     }
 }
 
-fn content(image: &Reference, manifest: &Manifest) -> Result<Content, Failure> {
+fn content(image: &Reference, manifest: &Manifest) -> Result<Content, RunError> {
     manifest.content().map_err(|what| {
-        Failure::new(
+        RunError::told(
             Kind::Other,
             format!("the manifest {} of `{image}` is none: {what}", manifest.digest.short()),
             "push the image again",

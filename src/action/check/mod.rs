@@ -16,9 +16,9 @@ use super::journal::{Outcome, Table};
 use crate::clone::pipelines;
 use crate::credential::Source;
 use crate::credential::kind::Kind;
-use crate::explain::bitbucket::{Answer, Diagnosis, diagnose};
+use crate::explain::bitbucket::{Answer, diagnose, who_is};
 use crate::explain::failure::{self, Failure, Failures};
-use crate::explain::refusal;
+use crate::explain::{Context, RunError};
 use crate::input::{Checkup, nothing};
 use crate::names::{Host, Reference, Repository, Tag};
 use crate::registry::SignIn;
@@ -29,13 +29,13 @@ use std::time::{Duration, Instant, SystemTime};
 use time::{Date, OffsetDateTime};
 
 /// What came of looking at something.
-enum Tried<T> {
-    Done(Result<T, Failure>),
+enum Tried<T, E> {
+    Done(Result<T, E>),
     /// It was not looked at, for this reason.
     Not(&'static str),
 }
 
-impl<T> Tried<T> {
+impl<T, E> Tried<T, E> {
     fn found(&self) -> Option<&T> {
         match self {
             Self::Done(found) => found.as_ref().ok(),
@@ -43,17 +43,17 @@ impl<T> Tried<T> {
         }
     }
 
-    fn failure(&self) -> Option<&Failure> {
+    fn failure(&self) -> Option<&E> {
         match self {
             Self::Done(found) => found.as_ref().err(),
             Self::Not(_) => None,
         }
     }
 
-    fn failure_mut(&mut self) -> Option<&mut Failure> {
+    fn explained<F>(self, explain: impl FnOnce(E) -> F) -> Tried<T, F> {
         match self {
-            Self::Done(found) => found.as_mut().err(),
-            Self::Not(_) => None,
+            Self::Done(found) => Tried::Done(found.map_err(explain)),
+            Self::Not(why) => Tried::Not(why),
         }
     }
 }
@@ -66,16 +66,16 @@ enum Subject<'a> {
 }
 
 /// What came of one image or target.
-enum Look<'a> {
+enum Look<'a, E = Failure> {
     Image {
         image: &'a Reference,
-        tried: Tried<image::Found>,
+        tried: Tried<image::Found, E>,
         took: Duration,
     },
     Target {
         repository: &'a Repository,
         tag: Option<&'a Tag>,
-        tried: Tried<target::Found>,
+        tried: Tried<target::Found, E>,
     },
 }
 
@@ -98,14 +98,9 @@ impl Look<'_> {
             Self::Target { tried, .. } => tried.found().is_some_and(target::Found::may_be_pushed_to),
         }
     }
+}
 
-    fn failure_mut(&mut self) -> Option<&mut Failure> {
-        match self {
-            Self::Image { tried, .. } => tried.failure_mut(),
-            Self::Target { tried, .. } => tried.failure_mut(),
-        }
-    }
-
+impl<'a, E> Look<'a, E> {
     /// Which credential of the registry's served.
     fn source(&self, registry: &Host) -> Option<Source> {
         match self {
@@ -114,34 +109,53 @@ impl Look<'_> {
             Self::Target { tried, .. } => tried.found()?.source,
         }
     }
+
+    fn explained<F>(self, explain: impl FnOnce(E) -> F) -> Look<'a, F> {
+        match self {
+            Self::Image { image, tried, took } => Look::Image {
+                image,
+                tried: tried.explained(explain),
+                took,
+            },
+            Self::Target { repository, tag, tried } => Look::Target {
+                repository,
+                tag,
+                tried: tried.explained(explain),
+            },
+        }
+    }
 }
 
 /// What the registry says, each as far as it was tried.
-struct Seen<'a> {
-    greeting: Result<SignIn, Failure>,
+struct Seen<'a, S = SignedIn, E = Failure> {
+    greeting: Result<SignIn, E>,
     took: Duration,
     /// Images, then targets.
-    looks: Vec<Look<'a>>,
-    signed_in: Vec<(Source, SignedIn)>,
+    looks: Vec<Look<'a, E>>,
+    signed_in: Vec<(Source, S)>,
 }
+
+/// The same before it is explained.
+type Unexplained<'a> = Seen<'a, Result<SignedIn, RunError>, RunError>;
 
 pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures> {
     let start = Instant::now();
     let asked = credential::to_ask_about(&run.chosen);
     let ask = async {
         match asked {
-            Some(asked) => run.session.ask_bitbucket(asked).await,
+            Some(asked) => who_is(run.session.network(), run.session.registry(), asked).await,
             None => None,
         }
     };
-    let (answer, mut seen) = tokio::join!(ask, look(run, checkup));
+    let (answer, seen) = tokio::join!(ask, look(run, checkup));
     let diagnosis = answer
         .as_ref()
         .zip(asked)
-        .and_then(|(answer, asked)| diagnose(answer, Kind::of(asked.token.expose()), run.session.writes()));
-    if let Some(diagnosis) = &diagnosis {
-        seen.explain(diagnosis);
-    }
+        .and_then(|(answer, asked)| diagnose(answer, Kind::of(asked.token.expose()), run.writes));
+    let seen = seen.explained(Context {
+        diagnosis: diagnosis.as_ref(),
+        ..run.context()
+    });
     // What was not tried did not fail.
     let tried = seen.looks.iter().filter_map(|look| match look {
         Look::Image {
@@ -169,7 +183,7 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
 }
 
 /// Asks the registry.
-async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Seen<'a> {
+async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Unexplained<'a> {
     let session = &run.session;
     let start = Instant::now();
     let greeting = session.greet().await;
@@ -205,11 +219,11 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Seen<'a> {
         }
     });
     let looks = stream::iter(looks).buffered(run.concurrency).collect().await;
-    let mut seen = Seen {
+    let mut seen = Unexplained {
         // Some registries leave the greeting open and challenge what follows: asked again, it costs no request.
         greeting: match greeting {
-            Ok(_) => session.greet().await,
-            failed => failed,
+            Ok(_) => session.greet().await.map_err(RunError::from),
+            Err(error) => Err(error.into()),
         },
         took,
         looks,
@@ -217,14 +231,14 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Seen<'a> {
     };
     for credential in &run.chosen.candidates {
         let signed_in = match &seen.greeting {
-            Err(_) => SignedIn::NotTried,
-            Ok(SignIn::Open) => SignedIn::NotAsked,
+            Err(_) => Ok(SignedIn::NotTried),
+            Ok(SignIn::Open) => Ok(SignedIn::NotAsked),
             // What has served is accepted.
-            Ok(_) if seen.has_served(credential.source, session.registry()) => SignedIn::Accepted,
+            Ok(_) if seen.has_served(credential.source, session.registry()) => Ok(SignedIn::Accepted),
             Ok(_) => match session.sign_in_with(credential.source).await {
-                Ok(true) => SignedIn::Accepted,
-                Ok(false) => SignedIn::NotAsked,
-                Err(failure) => SignedIn::Refused(failure),
+                Ok(true) => Ok(SignedIn::Accepted),
+                Ok(false) => Ok(SignedIn::NotAsked),
+                Err(error) => Err(error.into()),
             },
         };
         seen.signed_in.push((credential.source, signed_in));
@@ -232,20 +246,24 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Seen<'a> {
     seen
 }
 
-impl Seen<'_> {
+impl<'a> Unexplained<'a> {
     fn has_served(&self, source: Source, registry: &Host) -> bool {
         self.looks.iter().any(|look| look.source(registry) == Some(source))
     }
 
-    /// Puts what Bitbucket says of the API token into what was refused to it.
-    fn explain(&mut self, diagnosis: &Diagnosis) {
-        let looks = self.looks.iter_mut().filter_map(Look::failure_mut);
-        let credentials = self.signed_in.iter_mut().filter_map(|(_, signed_in)| match signed_in {
-            SignedIn::Refused(failure) => Some(failure),
-            _ => None,
-        });
-        for failure in looks.chain(credentials) {
-            *failure = refusal::diagnosed(failure.clone(), diagnosis);
+    /// With what Bitbucket says of the API token in what was refused to it.
+    fn explained(self, context: Context<'_>) -> Seen<'a> {
+        let explain = |error: RunError| error.explain(context);
+        let looks = self.looks.into_iter().map(|look| look.explained(explain));
+        let signed_in = self.signed_in.into_iter();
+        let refused = |error| SignedIn::Refused(explain(error));
+        Seen {
+            greeting: self.greeting.map_err(explain),
+            took: self.took,
+            looks: looks.collect(),
+            signed_in: signed_in
+                .map(|(source, signed_in)| (source, signed_in.unwrap_or_else(refused)))
+                .collect(),
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use super::row::{Mark, Row, by};
 use crate::credential::Source;
+use crate::explain::RunError;
 use crate::explain::failure::{Failure, Kind};
-use crate::explain::refusal::turns_away;
 use crate::names::{Digest, Repository, Tag};
 use crate::registry;
 use crate::session::Session;
@@ -41,7 +41,7 @@ pub(super) enum Push {
 }
 
 /// Tries a target with the credential that `push` and `copy` would take.
-pub(super) async fn look(session: &Session, repository: &Repository, tag: Option<&Tag>) -> Result<Found, Failure> {
+pub(super) async fn look(session: &Session, repository: &Repository, tag: Option<&Tag>) -> Result<Found, RunError> {
     let latest = Tag::latest();
     let opened = session
         .open(repository, tag.unwrap_or(&latest), registry::Access::PullPush)
@@ -50,15 +50,9 @@ pub(super) async fn look(session: &Session, repository: &Repository, tag: Option
     let push = match session.try_upload(&remote).await {
         Ok(true) => Push::Allowed,
         Ok(false) => Push::AllowedAndOpen,
-        Err(error) if turns_away(&error) => return Err(session.explain(&error, &remote, true)),
-        Err(error) => {
-            let failure = session.explain(&error, &remote, true);
-            // What makes no sense as an answer is neither a yes nor a refusal; a push would meet all else.
-            if failure.kind != Kind::Other {
-                return Err(failure);
-            }
-            Push::Unknown(failure.message)
-        }
+        // What makes no sense as an answer is neither a yes nor a refusal; a push would meet all else.
+        Err(error) if error.problem.makes_no_sense() => Push::Unknown(error.to_string()),
+        Err(error) => return Err(error.into()),
     };
     Ok(Found {
         source: remote.source(),

@@ -7,11 +7,11 @@ pub(super) use proof::{arrived, may_have_arrived, proven, sizes};
 
 use super::Run;
 use crate::engine::{self, Address, Engine, RegistryAuth, Settings};
-use crate::explain::failure::Failure;
+use crate::explain::RunError;
 use crate::registry::{Remote, retry};
 
 /// Finds the daemon.
-pub(super) async fn connect(run: &Run, address: &Address) -> Result<Engine, Failure> {
+pub(super) async fn connect(run: &Run, address: &Address) -> Result<Engine, RunError> {
     let engine = Engine::connect(address.clone(), Settings { timeout: run.timeout }).await?;
     tracing::debug!("{engine}, {}", engine.platform());
     Ok(engine)

@@ -3,7 +3,8 @@
 
 use crate::action::Run;
 use crate::engine::{Engine, LocalImage};
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::RunError;
+use crate::explain::failure::Kind;
 use crate::input::Push;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
@@ -14,18 +15,18 @@ use crate::registry::{Access, Manifest, Remote};
 ///
 /// # Errors
 /// The daemon does not have the platform, or several and not all.
-pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage) -> Result<(), Failure> {
+pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage) -> Result<(), RunError> {
     let wanted = push.platform.as_ref();
     let has = local.platforms();
     let has = has.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let source = &push.source;
     match (wanted, local.published(wanted, engine.platform())) {
-        (Some(wanted), _) if !local.serves(wanted) => Err(Failure::new(
+        (Some(wanted), _) if !local.serves(wanted) => Err(RunError::told(
             Kind::NotFound,
             format!("`{source}` in the Docker daemon is for {has}, not {wanted}"),
             "build it for that platform, or change `PLATFORM`",
         )),
-        (None, None) if local.is_partial() => Err(Failure::new(
+        (None, None) if local.is_partial() => Err(RunError::told(
             Kind::NotFound,
             format!("`{source}` is an image for more platforms than the Docker daemon has of it ({has})"),
             "write one of those in `PLATFORM`; or use `ACTION: copy`, which needs no daemon and takes all platforms",
@@ -75,7 +76,7 @@ pub(in crate::action) async fn there(
     };
     // What it is refused for, the look at the tags is refused for too.
     let (target, manifest) = run.session.read(&image, Access::PullPush).await.ok()?;
-    entry(run, &target, &manifest, wanted).await.ok()?
+    entry(&target, &manifest, wanted).await.ok()?
 }
 
 /// The manifest of an index for a platform; `None` for what is no index.
@@ -83,11 +84,10 @@ pub(in crate::action) async fn there(
 /// # Errors
 /// It has none.
 pub(in crate::action) async fn entry(
-    run: &Run,
     target: &Remote,
     manifest: &Manifest,
     wanted: &Platform,
-) -> Result<Option<Manifest>, Failure> {
+) -> Result<Option<Manifest>, RunError> {
     let Ok(Content::Index(entries)) = manifest.content() else {
         return Ok(None);
     };
@@ -100,8 +100,5 @@ pub(in crate::action) async fn entry(
             true,
         ));
     };
-    let entry = target.manifest(&Selector::Digest(entry.digest.clone())).await;
-    entry
-        .map(Some)
-        .map_err(|error| run.session.explain(&error, target, false))
+    Ok(Some(target.manifest(&Selector::Digest(entry.digest.clone())).await?))
 }

@@ -3,6 +3,7 @@
 
 use crate::action::Run;
 use crate::engine::{self, layer_name};
+use crate::explain::RunError;
 use crate::explain::failure::{Failure, Kind};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::Content;
@@ -43,18 +44,17 @@ pub(in crate::action) async fn proven(
     tag: &Tag,
     named: Option<&Digest>,
     before: Option<&Digest>,
-) -> Result<Digest, Failure> {
+) -> Result<Digest, RunError> {
     let mut tries = 1;
     loop {
-        let shown = target.digest(&Selector::Tag(tag.clone()), Negative::Confirmed).await;
-        let shown = shown.map_err(|error| run.session.explain(&error, target, false))?;
+        let shown = target.digest(&Selector::Tag(tag.clone()), Negative::Confirmed).await?;
         let place = format!("{}:{tag}", target.repository());
         match Shown::of(shown.clone(), named, before) {
             Shown::Right(digest) => return Ok(digest),
-            Shown::Other(digest) => return Err(not_proven(&place, named, Some(&digest))),
+            Shown::Other(digest) => return Err(not_proven(&place, named, Some(&digest)).into()),
             Shown::NotYet => match run.policy.next(tries, None, retry::chance()) {
                 Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(not_proven(&place, named, shown.as_ref())),
+                None => return Err(not_proven(&place, named, shown.as_ref()).into()),
             },
         }
         tries += 1;

@@ -5,10 +5,11 @@
 
 pub mod diagnosis;
 
-pub use diagnosis::{Answer, Diagnosis, Doubt, Refused, diagnose};
+pub use diagnosis::{Answer, Diagnosis, diagnose};
 
 use crate::credential::kind::Kind;
 use crate::credential::{Credential, Source};
+use crate::names::Host;
 use crate::registry::{self, Network};
 use reqwest::Url;
 use std::time::Duration;
@@ -21,15 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks Bitbucket about an API token, and reads the answer for an action that pushes or does not. `None` if there is
 /// nothing to say: no answer, or one that tells nothing.
-pub async fn ask(network: &Network, credential: &Credential, needs_push: bool) -> Option<Diagnosis> {
-    let answer = who_is(network, credential).await?;
+pub async fn ask(network: &Network, registry: &Host, credential: &Credential, needs_push: bool) -> Option<Diagnosis> {
+    let answer = who_is(network, registry, credential).await?;
     diagnose(&answer, Kind::of(credential.token.expose()), needs_push)
 }
 
 /// What Bitbucket answers about an API token. `None` without an answer, and for a credential that Bitbucket's API is not
-/// asked about: the built-in one serves packages alone, and those of other services are none of Bitbucket's business.
-pub async fn who_is(network: &Network, credential: &Credential) -> Option<Answer> {
-    if credential.source != Source::ApiToken {
+/// asked about: the built-in one serves packages alone, and those of other services, and of a strange `REGISTRY`, are none of
+/// Bitbucket's business.
+pub async fn who_is(network: &Network, registry: &Host, credential: &Credential) -> Option<Answer> {
+    let is_bitbuckets = registry.is_atlassian() || registry.is_loopback();
+    if credential.source != Source::ApiToken || !is_bitbuckets {
         return None;
     }
     let kind = Kind::of(credential.token.expose());

@@ -1,11 +1,12 @@
 //! What to do about a refusal: the next step, in lines.
 
-use super::{Asked, Standing};
+use super::Asked;
+use super::finding::Finding;
 use crate::credential::advice::{PACKAGES_PAGE, lines_for_api_token, steps_with_role};
 use crate::credential::kind::Integrity;
 use crate::credential::{Credential, Source};
 use crate::names::{Repository, Tag};
-use crate::registry::Granted;
+use crate::registry::{Granted, Standing};
 use crate::text::Quoted;
 
 /// Where Atlassian says what is out of order.
@@ -34,68 +35,143 @@ pub(super) const SCHEMA_1: &str = "push it again with a current Docker; registri
 pub(super) const NO_DIGEST: &str = "the package has no image of this digest: it was deleted, or is one of another package; take the digest \
                        of the tag anew";
 
-/// 401: the credential itself.
-pub(super) fn not_accepted(asked: &Asked<'_>) -> String {
-    let Some(credential) = asked.credential else {
-        return no_credential(asked);
-    };
-    let mut lines = Vec::new();
-    match credential.source {
-        Source::BuiltIn => {
-            lines.push(
-                "the built-in credential (`BITBUCKET_PACKAGES_USERNAME`, `BITBUCKET_PACKAGES_TOKEN`) was not accepted"
-                    .to_owned(),
-            );
-            lines.extend(reach_of_built_in(asked));
+/// How the advice begins that holds only where no rule on tags is the cause.
+pub(super) const WITHOUT_RULE: &str = "if there is no such rule: ";
+
+/// What to do about a refusal of a credential, in the parts that what Bitbucket knows takes the place of.
+#[derive(Debug, Default)]
+pub(super) struct Advice {
+    /// A rule on tags, which may be the cause as well.
+    pub(super) rule: Option<String>,
+    /// What is known of the credential.
+    pub(super) facts: Vec<String>,
+    /// What the token and its user name show themselves.
+    pub(super) shown: Vec<String>,
+    /// What may be the cause.
+    pub(super) guesses: Vec<String>,
+    /// The way to a credential that reaches further.
+    pub(super) cure: Vec<String>,
+}
+
+impl Advice {
+    /// The advice in lines.
+    pub(super) fn text(self, finding: Option<&Finding>) -> String {
+        let Self {
+            rule,
+            facts,
+            mut shown,
+            mut guesses,
+            mut cure,
+        } = self;
+        let mut first = Vec::new();
+        if let Some(finding) = finding {
+            // With a rule as another cause, the whole text stays.
+            if finding.is_cause && rule.is_none() {
+                shown.clear();
+                guesses.clear();
+            }
+            if finding.needs_no_token {
+                cure.clear();
+            }
+            // What the token shows by itself comes before what is no cause.
+            if !finding.is_cause && facts.is_empty() {
+                first.append(&mut shown);
+            }
+            first.extend(finding.lines.iter().cloned());
         }
-        Source::ApiToken => lines.extend(causes_of_no_sign_in(credential)),
-        Source::Foreign => lines.push(format!(
+        let rest = [facts, shown, guesses, cure].concat();
+        let rest = match rule {
+            Some(rule) if rest.is_empty() => vec![rule],
+            Some(rule) => vec![rule, format!("{WITHOUT_RULE}{}", rest.join("\n"))],
+            None => rest,
+        };
+        [first, rest].concat().join("\n")
+    }
+
+    fn of(facts: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            facts: facts.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// 401: the credential itself.
+pub(super) fn not_accepted(asked: &Asked<'_>) -> Advice {
+    let Some(credential) = asked.credential() else {
+        return Advice::of([no_credential(asked)]);
+    };
+    let advice = match credential.source {
+        Source::BuiltIn => {
+            let fact =
+                "the built-in credential (`BITBUCKET_PACKAGES_USERNAME`, `BITBUCKET_PACKAGES_TOKEN`) was not accepted";
+            Advice::of([fact.to_owned()].into_iter().chain(reach_of_built_in(asked)))
+        }
+        Source::ApiToken => {
+            let (shown, guesses) = causes_of_no_sign_in(credential);
+            Advice {
+                shown,
+                guesses,
+                ..Advice::default()
+            }
+        }
+        Source::Foreign => Advice::of([format!(
             "`{}` does not know this user with this password: check `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
             asked.host()
-        )),
+        )]),
+    };
+    Advice {
+        cure: way_to_api_token(credential, asked),
+        ..advice
     }
-    lines.extend(way_to_api_token(credential, asked));
-    lines.join("\n")
 }
 
 /// 403: accepted, but not for this.
-pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> String {
-    let Some(credential) = asked.credential else {
-        return no_credential(asked);
+pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> Advice {
+    let Some(credential) = asked.credential() else {
+        return Advice::of([no_credential(asked)]);
     };
-    let mut lines = Vec::new();
+    let mut facts = Vec::new();
     if credential.source == Source::BuiltIn {
-        lines.extend(reach_of_built_in(asked));
+        facts.extend(reach_of_built_in(asked));
     }
-    if let Some(granted) = asked.repository.and_then(|repository| granted.on(repository)) {
-        let needed = if asked.write { "push" } else { "pull" };
-        let granted = match granted.as_str() {
-            "nothing" => granted,
-            actions if actions.contains(needed) || actions.contains('*') => format!("`{granted}`"),
+    let of_repository = asked
+        .repository()
+        .and_then(|repository| Some((granted.on(repository)?, granted.actions(repository)?)));
+    if let Some((granted, actions)) = of_repository {
+        let needed = if asked.asker.writes { "push" } else { "pull" };
+        let has = |action: &String| action == needed || action == "*";
+        let granted = match actions {
+            [] => granted,
+            actions if actions.iter().any(has) => format!("`{granted}`"),
             _ => format!("only `{granted}`"),
         };
-        lines.push(format!(
+        facts.push(format!(
             "the credential was accepted, and grants {granted} on {}",
             asked.package()
         ));
     }
+    let mut guesses = Vec::new();
     match credential.source {
         // `auto` never writes as a person after a machine was refused.
-        Source::BuiltIn if asked.write && asked.has_api_token => {
-            lines.push("to write with your API token instead: `CREDENTIAL: api-token`".to_owned());
+        Source::BuiltIn if asked.asker.writes && asked.context.has_api_token => {
+            facts.push("to write with your API token instead: `CREDENTIAL: api-token`".to_owned());
         }
         Source::BuiltIn => {}
-        Source::ApiToken => lines.extend(causes_of_denial(credential, asked)),
+        Source::ApiToken => guesses = causes_of_denial(credential, asked),
         Source::Foreign => {
-            lines.push("that user has no right to this image there, or the image is not there".to_owned());
+            facts.push("that user has no right to this image there, or the image is not there".to_owned());
         }
     }
-    lines.extend(way_to_api_token(credential, asked));
-    lines.join("\n")
+    Advice {
+        guesses,
+        cure: way_to_api_token(credential, asked),
+        ..Advice::of(facts)
+    }
 }
 
-/// Why an API token may not be accepted at all: first what it and the user name show themselves, then a list of guesses.
-pub(super) fn causes_of_no_sign_in(credential: &Credential) -> Vec<String> {
+/// Why an API token may not be accepted at all: what it and the user name show themselves, and a list of guesses.
+pub(super) fn causes_of_no_sign_in(credential: &Credential) -> (Vec<String>, Vec<String>) {
     let username = Quoted::new(&credential.username);
     let length = credential.token.expose().len();
     let damage = match Integrity::of(credential.token.expose()) {
@@ -106,34 +182,34 @@ pub(super) fn causes_of_no_sign_in(credential: &Credential) -> Vec<String> {
         Integrity::Good | Integrity::NotChecked => None,
     };
     let is_email = credential.username.contains('@');
-    let mut lines: Vec<String> = damage.iter().cloned().collect();
+    let mut shown: Vec<String> = damage.iter().cloned().collect();
     if !is_email {
-        lines.push(format!(
+        shown.push(format!(
             "`{username}` is not the email of the Atlassian account: write the email, not the Bitbucket user name"
         ));
     }
-    lines.push(if lines.is_empty() {
+    let mut guesses = vec![if shown.is_empty() {
         format!("`ATLASSIAN_API_TOKEN` was not accepted for `{username}`; {GUESSES}")
     } else {
         format!("if that is not it, {GUESSES}")
-    });
-    lines.extend([
+    }];
+    guesses.extend([
         "- it has expired or was revoked: tokens live a year at most".to_owned(),
         "- it was made without scopes, or for another app than Bitbucket".to_owned(),
     ]);
     if is_email {
-        lines.push(format!(
+        guesses.push(format!(
             "- `{username}` is not the email of the Atlassian account that made it"
         ));
     }
     if damage.is_none() {
-        lines.push("- it was cut when it was copied".to_owned());
+        guesses.push("- it was cut when it was copied".to_owned());
     }
-    lines
+    (shown, guesses)
 }
 
 /// Why an API token that is accepted may not do what was asked.
-pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Vec<String> {
+fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Vec<String> {
     let (scope, role) = if asked.needs_push() {
         ("write:package:bitbucket", "Write")
     } else {
@@ -151,7 +227,7 @@ pub(super) fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Ve
 }
 
 pub(super) fn no_credential(asked: &Asked<'_>) -> String {
-    if asked.standing == Standing::NotAsked {
+    if asked.asker.standing == Standing::NotAsked {
         return format!(
             "`{}` asks nobody to sign in, neither for this nor at `/v2/`, so no credential was sent; ask those who run it",
             asked.host()
@@ -164,7 +240,7 @@ pub(super) fn no_credential(asked: &Asked<'_>) -> String {
 }
 
 fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
-    let own = asked.step.repository.as_deref().map_or_else(
+    let own = asked.context.step.repository.as_deref().map_or_else(
         || "this repository".to_owned(),
         |own| format!("this repository, `{}`", Quoted::new(own)),
     );
@@ -178,13 +254,13 @@ fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
 }
 
 /// How to get at a credential that reaches further; nothing where an API token is there and was not the one refused.
-pub(super) fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
-    if refused.source == Source::Foreign || (refused.source == Source::BuiltIn && asked.has_api_token) {
+fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
+    if refused.source == Source::Foreign || (refused.source == Source::BuiltIn && asked.context.has_api_token) {
         return Vec::new();
     }
     let role = if asked.needs_push() { "Write" } else { "Read" };
     // Scopes cannot be added later, so the token gets all that the action needs.
-    let mut lines = steps_with_role(role, asked.action_writes);
+    let mut lines = steps_with_role(role, asked.context.writes);
     if refused.source == Source::BuiltIn {
         lines.extend(lines_for_api_token());
     }
@@ -193,7 +269,7 @@ pub(super) fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<S
 
 /// `NAME_UNKNOWN`: packages are made by hand.
 pub(super) fn no_package(asked: &Asked<'_>) -> String {
-    if asked.host() != asked.registry {
+    if asked.host() != asked.context.registry {
         return "check the image's name".to_owned();
     }
     let workspace = workspace(asked);
@@ -207,7 +283,7 @@ pub(super) fn no_package(asked: &Asked<'_>) -> String {
 /// 404 without a code that tells one from the other.
 pub(super) fn no_tag_or_package(asked: &Asked<'_>) -> String {
     let missing = "either the tag is not there, or the package is not: check both names";
-    if asked.host() != asked.registry {
+    if asked.host() != asked.context.registry {
         return missing.to_owned();
     }
     format!("{missing}\n{}", way_to_package(asked))
@@ -215,7 +291,7 @@ pub(super) fn no_tag_or_package(asked: &Asked<'_>) -> String {
 
 fn workspace<'a>(asked: &Asked<'a>) -> &'a str {
     asked
-        .repository
+        .repository()
         .and_then(Repository::workspace)
         .unwrap_or("the workspace")
 }
@@ -223,7 +299,7 @@ fn workspace<'a>(asked: &Asked<'a>) -> &'a str {
 fn way_to_package(asked: &Asked<'_>) -> String {
     let workspace = workspace(asked);
     let mut lines = Vec::new();
-    if let Some(own) = asked.step.workspace.as_deref()
+    if let Some(own) = asked.context.step.workspace.as_deref()
         && workspace != own
     {
         let own = Quoted::new(own);
@@ -245,7 +321,7 @@ fn way_to_package(asked: &Asked<'_>) -> String {
         "  the workspace needs a Standard or Premium plan that is paid by the month".to_owned(),
     ]);
     if asked
-        .credential
+        .credential()
         .is_some_and(|credential| credential.source == Source::BuiltIn)
     {
         let [reach, other] = reach_of_built_in(asked);
@@ -267,8 +343,7 @@ pub(super) fn server_fault(asked: &Asked<'_>) -> String {
 }
 
 /// What to do about a tag that may not be moved; `says_so` where the registry itself calls it immutable.
-#[must_use]
-pub fn immutable(tag: &Tag, says_so: bool) -> String {
+pub(super) fn immutable(tag: &Tag, says_so: bool) -> String {
     let has = if says_so { "has" } else { "may have" };
     format!(
         "your workspace {has} a rule that makes tags like `{tag}` immutable: workspace settings → Container settings\n\

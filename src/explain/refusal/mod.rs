@@ -3,104 +3,91 @@
 //! What Bitbucket's registry says and when is known only in part (no public text has its bodies); so the words of the
 //! registry are always shown, and a cause is named as certain only where it is.
 
-mod diagnosed;
+mod finding;
 mod hint;
 mod reach;
 
-pub use diagnosed::diagnosed;
-pub use hint::immutable;
+pub use finding::missing_scopes;
 
 use crate::credential::{Credential, Source};
 use crate::engine;
-use crate::explain::bitbucket::{Doubt, Refused};
+use crate::explain::bitbucket::Diagnosis;
 use crate::explain::failure::{Failure, Kind};
 use crate::input::Step;
-use crate::names::{Digest, Host, Repository, Tag};
-use crate::registry::{Code, Error, Granted, Problem, Scopes};
+use crate::names::{Digest, Host, Repository, Selector, Tag};
+use crate::registry::{Asker, Code, Error, Granted, Problem, Standing};
+use crate::session::SessionError;
 use crate::text::{PAGE, Quoted};
+use finding::Refused;
+use hint::Advice;
 use strsim::osa_distance;
 
-/// What stands before the name of the credential at the end of a fact.
-const SIGNED: &str = " (with the ";
 /// Most tags that a suggestion names.
 const MOST_SUGGESTIONS: usize = 5;
 
-/// What was asked for when the registry refused.
+/// What an explanation depends on besides the error.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// The repository; none for a mere sign-in.
-    pub repository: Option<&'a Repository>,
-    /// Whether it was a write.
-    pub write: bool,
+pub struct Context<'a> {
     /// Whether the action as a whole writes.
-    pub action_writes: bool,
-    /// The rights that were asked for; none for a mere sign-in.
-    pub scopes: Option<&'a Scopes>,
-    /// With which credential.
-    pub credential: Option<&'a Credential>,
-    /// What is known of it.
-    pub standing: Standing,
+    pub writes: bool,
     /// Whether an API token is among the credentials that may serve.
     pub has_api_token: bool,
     /// `REGISTRY`.
     pub registry: &'a Host,
     /// The step.
     pub step: &'a Step,
+    /// What Bitbucket says of the API token, if it was asked.
+    pub diagnosis: Option<&'a Diagnosis>,
 }
 
-/// What a run knows of a credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing.
-    Unknown,
-    /// Something was given for it in this run: it is right.
-    Accepted,
-    /// It is at hand, and the registry, `/v2/` too, asks for none.
-    NotAsked,
+/// Who asked for what, in which run.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    asker: &'a Asker,
+    context: Context<'a>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn repository(&self) -> Option<&'a Repository> {
+        self.asker.repository.as_ref()
+    }
+
+    fn credential(&self) -> Option<&'a Credential> {
+        self.asker.credential.as_ref()
+    }
+
     /// Whether the repository is one that the action writes to, and not one that it only reads: the source of a copy, an
     /// image of `check`.
     fn needs_push(&self) -> bool {
-        let asked = self.repository.zip(self.scopes);
-        self.action_writes && asked.is_none_or(|(repository, scopes)| scopes.writes(repository))
+        let is_written = |repository| self.asker.scopes.writes(repository);
+        self.context.writes && self.repository().is_none_or(is_written)
     }
 
     /// Whether a credential that is right was refused a write.
     fn lacks_right(&self) -> bool {
-        self.write && self.standing == Standing::Accepted
+        self.asker.writes && self.asker.standing == Standing::Accepted
     }
 
-    fn host(&self) -> &Host {
-        self.repository.map_or(self.registry, Repository::host)
+    fn host(&self) -> &'a Host {
+        self.repository().map_or(self.context.registry, Repository::host)
     }
 
     fn package(&self) -> String {
-        self.repository.map_or_else(
+        self.repository().map_or_else(
             || "the package".to_owned(),
             |repository| format!("`{}`", repository.package()),
         )
     }
 }
 
-/// Whether a failed read means that this credential does not reach the repository, so that `auto` may try the next.
-/// An answer about the tag (`MANIFEST_UNKNOWN`) is an answer.
-#[must_use]
-pub fn turns_away(error: &Error) -> bool {
-    match &error.problem {
-        Problem::SignIn { status, .. } => matches!(status, 400 | 401 | 403),
-        Problem::Refused { status, code, .. } => {
-            matches!(status, 401 | 403) || matches!(code, Some(Code::Unauthorized | Code::Denied | Code::NameUnknown))
-        }
-        _ => false,
-    }
-}
-
 /// The failure that an error of the registry is.
 #[must_use]
-pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
+pub fn explain(error: &Error, context: Context<'_>) -> Failure {
     let fact = error.to_string();
+    let asked = &Asked {
+        asker: &error.asker,
+        context,
+    };
     match &error.problem {
         Problem::Refused {
             status,
@@ -117,10 +104,11 @@ pub fn explain(error: &Error, asked: &Asked<'_>) -> Failure {
         }
         Problem::At(party, problem) => reach::elsewhere(party, problem, fact, error),
         Problem::WebPage => Failure::new(Kind::Other, fact, reach::in_place(error.host.as_str())),
+        Problem::NotGranted { granted, .. } => denied(&fact, granted, asked, None),
         Problem::SignIn { status: 500.., .. } => Failure::new(Kind::Unreachable, fact, hint::server_fault(asked)),
         Problem::SignIn { status: 429, .. } => Failure::new(Kind::Refused, fact, hint::LIMITED),
         Problem::SignIn { signed: false, .. } => Failure::new(Kind::Credential, fact, hint::no_credential(asked)),
-        Problem::SignIn { .. } => not_accepted(&signed(&fact, asked.credential), asked),
+        Problem::SignIn { .. } => not_accepted(&signed(&fact, asked), asked),
         Problem::Unreachable(reach) => Failure::new(Kind::Unreachable, fact, reach::of_registry(reach, error, asked)),
         Problem::UntrustedRealm { .. } => Failure::new(
             Kind::Other,
@@ -164,8 +152,8 @@ fn with_line(failure: Failure, line: &str) -> Failure {
 
 /// The failure of what is read because a manifest names it: if that is not there, no name was misspelt.
 #[must_use]
-pub fn explain_part(error: &Error, asked: &Asked<'_>) -> Failure {
-    let failure = explain(error, asked);
+pub fn explain_part(error: &Error, context: Context<'_>) -> Failure {
+    let failure = explain(error, context);
     match &error.problem {
         Problem::Refused {
             status: 404,
@@ -182,8 +170,8 @@ pub fn explain_part(error: &Error, asked: &Asked<'_>) -> Failure {
 
 /// The failure of what is read because it was listed as referring to an image.
 #[must_use]
-pub fn explain_referrer(error: &Error, asked: &Asked<'_>) -> Failure {
-    let failure = explain(error, asked);
+pub fn explain_referrer(error: &Error, context: Context<'_>) -> Failure {
+    let failure = explain(error, context);
     match &error.problem {
         Problem::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
             message: format!("a referrer is missing: {}", failure.message),
@@ -194,25 +182,58 @@ pub fn explain_referrer(error: &Error, asked: &Asked<'_>) -> Failure {
     }
 }
 
+/// A tag that a daemon was to push, and where it points.
+type Pushed = (Tag, Option<Digest>);
+
 /// The failure of a refusal that the Docker daemon relays: its words, with what the daemon cannot know.
 #[must_use]
-pub fn relayed(error: engine::Error, granted: &Granted, asked: &Asked<'_>) -> Failure {
-    let engine::Error::Registry { refusal, .. } = &error else {
-        return Failure::from(error);
-    };
+pub fn relayed(
+    error: &engine::Error,
+    granted: &Granted,
+    asker: &Asker,
+    pushed: Option<&Pushed>,
+    context: Context<'_>,
+) -> Failure {
+    use engine::{Error, Refusal};
+    let asked = &Asked { asker, context };
+    let rule = pushed.and_then(|pushed| rule_of(error, pushed));
     let message = error.message();
-    match refusal {
-        engine::Refusal::Unauthorized if asked.lacks_right() => denied(&message, granted, asked),
-        engine::Refusal::Unauthorized => not_accepted(&message, asked),
-        engine::Refusal::Denied => denied(&message, granted, asked),
-        engine::Refusal::NameUnknown => Failure::new(Kind::NotFound, message, hint::no_package(asked)),
-        engine::Refusal::PartUnknown => Failure::new(Kind::NotFound, message, hint::DAMAGED),
-        engine::Refusal::ManifestUnknown
-        | engine::Refusal::Immutable
-        | engine::Refusal::TooManyRequests
-        | engine::Refusal::Other
-        | engine::Refusal::Unstated => Failure::from(error),
-    }
+    let failure = match error {
+        Error::Registry { refusal, .. } => match refusal {
+            Refusal::Unauthorized if asked.lacks_right() => denied(&message, granted, asked, None),
+            Refusal::Unauthorized => not_accepted(&message, asked),
+            Refusal::Denied => return denied(&message, granted, asked, rule),
+            Refusal::NameUnknown => Failure::new(Kind::NotFound, message, hint::no_package(asked)),
+            Refusal::PartUnknown => Failure::new(Kind::NotFound, message, hint::DAMAGED),
+            Refusal::ManifestUnknown
+            | Refusal::Immutable
+            | Refusal::TooManyRequests
+            | Refusal::Other
+            | Refusal::Unstated => Failure::from(error),
+        },
+        _ => Failure::from(error),
+    };
+    let Some(rule) = rule else { return failure };
+    let hint = match failure.hint {
+        Some(hint) => format!("{rule}\n{}{hint}", hint::WITHOUT_RULE),
+        None => rule,
+    };
+    Failure::new(Kind::Refused, failure.message, hint)
+}
+
+/// What a rule on tags has to do with a push that failed, if it may be that. Which status and code an immutable tag has is
+/// documented nowhere, and the daemon drops both.
+fn rule_of(error: &engine::Error, (tag, existing): &Pushed) -> Option<String> {
+    use engine::{Error, Refusal};
+    let (says_so, may_be) = match error {
+        Error::Registry { refusal, .. } => (
+            *refusal == Refusal::Immutable,
+            matches!(refusal, Refusal::Denied | Refusal::Other | Refusal::Unstated),
+        ),
+        Error::Daemon { .. } => (false, true),
+        _ => (false, false),
+    };
+    (says_so || (may_be && existing.is_some())).then(|| hint::immutable(tag, says_so))
 }
 
 /// A refusal by the registry itself: its code goes before its status, where it names one.
@@ -224,16 +245,14 @@ fn refused(
     asked: &Asked<'_>,
 ) -> Failure {
     match (status, code) {
-        (_, Some(Code::NameUnknown)) => {
-            Failure::new(Kind::NotFound, signed(&fact, asked.credential), hint::no_package(asked))
-        }
-        (_, Some(Code::Denied)) | (403, _) => denied(&fact, granted, asked),
+        (_, Some(Code::NameUnknown)) => Failure::new(Kind::NotFound, signed(&fact, asked), hint::no_package(asked)),
+        (_, Some(Code::Denied)) | (403, _) => denied(&fact, granted, asked, None),
         // Docker's own registry answers 401 where the token lacks the action: a sign-in that granted something, be it
         // nothing on this repository, was accepted.
-        (_, Some(Code::Unauthorized)) | (401, _) if *granted != Granted::Unknown => denied(&fact, granted, asked),
+        (_, Some(Code::Unauthorized)) | (401, _) if *granted != Granted::Unknown => denied(&fact, granted, asked, None),
         // What may read and is refused a write lacks a right; Basic and opaque tokens do not say so.
-        (_, Some(Code::Unauthorized)) | (401, _) if asked.lacks_right() => denied(&fact, granted, asked),
-        (_, Some(Code::Unauthorized)) | (401, _) => not_accepted(&signed(&fact, asked.credential), asked),
+        (_, Some(Code::Unauthorized)) | (401, _) if asked.lacks_right() => denied(&fact, granted, asked, None),
+        (_, Some(Code::Unauthorized)) | (401, _) => not_accepted(&signed(&fact, asked), asked),
         (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(Kind::Refused, fact, hint::LIMITED),
         (404, Some(Code::ManifestUnknown)) => Failure::new(
             Kind::NotFound,
@@ -256,77 +275,86 @@ fn refused(
     }
 }
 
-/// The failure of a credential whose token lacks a right, told before anything is written.
+/// The failure that opening a repository ended in.
 #[must_use]
-pub fn not_granted(missing: &[String], granted: &Granted, asked: &Asked<'_>) -> Failure {
-    let fact = format!("`{}` grants no {}", asked.host(), missing.join(" and no "));
-    denied(&fact, granted, asked)
+pub fn explain_session(error: &SessionError, context: Context<'_>) -> Failure {
+    match error {
+        SessionError::Registry(error) => explain(error, context),
+        SessionError::Missing { error, wanted, tags } => {
+            let failure = explain(error, context);
+            match wanted {
+                Selector::Tag(wanted) => with_suggestions(failure, wanted, tags),
+                Selector::Digest(_) => without_digest(failure, error),
+            }
+        }
+        SessionError::TurnedAway { place, refusals } => all_turned_away(place, refusals, context),
+        SessionError::NotAsked(registry) => Failure::new(
+            Kind::Other,
+            format!("`{registry}` asks nobody to sign in, so whether it accepts the credential is not known"),
+            "nothing was written; a registry that is open to all needs no `login`, and if this one is not, is `REGISTRY` right?",
+        ),
+        SessionError::NoRegistry { error, registry } => Failure::new(
+            Kind::Other,
+            error.to_string(),
+            format!("is `{registry}` a container registry? Check `REGISTRY`"),
+        ),
+    }
 }
 
 /// The failure where every credential was turned away. The last one's advice counts: it is the one that could reach further.
-#[must_use]
-pub fn all_turned_away(mut failures: Vec<Failure>) -> Option<Failure> {
-    let last = failures.pop()?;
-    let message = failures
-        .into_iter()
-        .map(|failure| failure.message)
-        .chain([last.message])
-        .reduce(|before, then| joined(&before, &then))
-        .unwrap_or_default();
-    Some(Failure { message, ..last })
-}
-
-/// Two facts as one sentence; what both credentials were told alike is said once.
-fn joined(before: &str, then: &str) -> String {
-    match (before.rsplit_once(SIGNED), then.rsplit_once(SIGNED)) {
-        (Some((fact, one)), Some((same, other))) if fact == same => {
-            let (one, other) = (one.trim_end_matches(')'), other.trim_end_matches(')'));
-            format!("{fact}{SIGNED}{one}, and with the {other})")
+fn all_turned_away(place: &str, refusals: &[Error], context: Context<'_>) -> Failure {
+    let Some(last) = refusals.last() else {
+        return Failure::new(
+            Kind::Credential,
+            format!("there is no credential for `{place}`"),
+            format!(
+                "check `CREDENTIAL` and the variables that it uses; the registry is `{}`",
+                context.registry
+            ),
+        );
+    };
+    // What credentials one after the other were told alike is said once.
+    let mut told: Vec<(String, Vec<String>)> = Vec::new();
+    for refusal in refusals {
+        let (fact, credential) = (refusal.to_string(), refusal.asker.credential.as_ref().map(named));
+        match told.last_mut() {
+            Some((same, credentials)) if *same == fact && !credentials.is_empty() => credentials.extend(credential),
+            _ => told.push((fact, credential.into_iter().collect())),
         }
-        _ => format!("{before}; then {then}"),
+    }
+    let told: Vec<String> = told.iter().map(|(fact, credentials)| with(fact, credentials)).collect();
+    Failure {
+        message: told.join("; then "),
+        ..explain(last, context)
     }
 }
 
 /// The failure of a tag that the registry would not move. `existing` is where the tag points.
 #[must_use]
-pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, asked: &Asked<'_>) -> Failure {
+pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, context: Context<'_>) -> Failure {
     let message = format!("{error}; the tag exists and is another image, {}", existing.short());
-    let says_so = match &error.problem {
-        Problem::Refused { code, words, .. } => {
-            let code = code.as_ref().map(ToString::to_string).unwrap_or_default();
-            format!("{code} {words}").to_ascii_lowercase().contains("immutable")
-        }
-        _ => false,
-    };
-    let immutable = immutable(tag, says_so);
+    let says_so = error.problem.is_of_immutable_tag();
+    let rule = hint::immutable(tag, says_so);
     match &error.problem {
-        Problem::Refused { status: 401, .. } => explain(error, asked),
+        Problem::Refused { status: 401, .. } => explain(error, context),
         Problem::Refused {
             status: 403,
             granted,
             code,
             ..
-        } => {
-            if says_so || matches!(code, Some(Code::Other(_))) {
-                return Failure::new(Kind::Refused, message, immutable);
-            }
-            let denied = denied(&message, granted, asked);
-            let hint = format!(
-                "{immutable}\nif there is no such rule: {}",
-                denied.hint.as_deref().unwrap_or_default()
-            );
+        } if !says_so && !matches!(code, Some(Code::Other(_))) => {
+            let asker = &error.asker;
             Failure {
-                doubt: denied.doubt.map(Doubt::or_a_rule),
-                ..Failure::new(Kind::Refused, message, hint)
+                message,
+                ..denied("", granted, &Asked { asker, context }, Some(rule))
             }
         }
-        _ => Failure::new(Kind::Refused, message, immutable),
+        _ => Failure::new(Kind::Refused, message, rule),
     }
 }
 
 /// The advice of a digest in place of that of a tag, where the registry knows the repository.
-#[must_use]
-pub fn without_digest(failure: Failure, error: &Error) -> Failure {
+fn without_digest(failure: Failure, error: &Error) -> Failure {
     match &error.problem {
         Problem::Refused {
             code: Some(Code::ManifestUnknown),
@@ -340,8 +368,7 @@ pub fn without_digest(failure: Failure, error: &Error) -> Failure {
 }
 
 /// Adds the tags that come nearest to one that is not there.
-#[must_use]
-pub fn with_suggestions(failure: Failure, wanted: &Tag, tags: &[Tag]) -> Failure {
+fn with_suggestions(failure: Failure, wanted: &Tag, tags: &[Tag]) -> Failure {
     if tags.is_empty() {
         return failure;
     }
@@ -374,11 +401,16 @@ fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
 }
 
 /// A fact with the credential that met it.
-fn signed(fact: &str, credential: Option<&Credential>) -> String {
-    credential.map_or_else(
-        || fact.to_owned(),
-        |credential| format!("{fact}{SIGNED}{})", named(credential)),
-    )
+fn signed(fact: &str, asked: &Asked<'_>) -> String {
+    let credential: Vec<String> = asked.credential().map(named).into_iter().collect();
+    with(fact, &credential)
+}
+
+fn with(fact: &str, credentials: &[String]) -> String {
+    if credentials.is_empty() {
+        return fact.to_owned();
+    }
+    format!("{fact} (with the {})", credentials.join(", and with the "))
 }
 
 fn named(credential: &Credential) -> String {
@@ -391,37 +423,51 @@ fn named(credential: &Credential) -> String {
 
 /// 401: the credential itself.
 fn not_accepted(fact: &str, asked: &Asked<'_>) -> Failure {
-    Failure {
-        doubt: doubt(Refused::SignIn, asked),
-        ..Failure::new(Kind::Credential, fact, hint::not_accepted(asked))
-    }
+    advised(
+        Kind::Credential,
+        fact.to_owned(),
+        Refused::SignIn,
+        hint::not_accepted(asked),
+        asked,
+    )
 }
 
-/// 403: accepted, but not for this.
-fn denied(fact: &str, granted: &Granted, asked: &Asked<'_>) -> Failure {
+/// 403: accepted, but not for this. `rule`: what a rule on tags has to do with it.
+fn denied(fact: &str, granted: &Granted, asked: &Asked<'_>, rule: Option<String>) -> Failure {
     // Another credential cures what cannot even be read; a refused write is a matter of roles.
-    let kind = if asked.write { Kind::Refused } else { Kind::Credential };
-    Failure {
-        doubt: doubt(if asked.write { Refused::Write } else { Refused::Read }, asked),
-        ..Failure::new(kind, signed(fact, asked.credential), hint::denied(granted, asked))
-    }
+    let (kind, refused) = match (asked.asker.writes, &rule) {
+        (true, None) => (Kind::Refused, Refused::Write),
+        (false, None) => (Kind::Credential, Refused::Read),
+        (writes, Some(_)) => (Kind::Refused, if writes { Refused::Write } else { Refused::Read }),
+    };
+    let mut advice = hint::denied(granted, asked);
+    advice.rule = rule;
+    advised(kind, signed(fact, asked), refused, advice, asked)
 }
 
-/// What is open about the API token, if it was the one refused.
-fn doubt(refused: Refused, asked: &Asked<'_>) -> Option<Doubt> {
-    let credential = asked.credential.filter(|of| of.source == Source::ApiToken)?;
-    Some(Doubt {
-        refused,
-        needs_push: asked.needs_push(),
-        may_be_a_rule: false,
-        username: Quoted::new(&credential.username),
-        package: asked.package(),
-        causes: match refused {
-            Refused::SignIn => hint::causes_of_no_sign_in(credential),
-            Refused::Read | Refused::Write => hint::causes_of_denial(credential, asked),
-        },
-        cure: hint::way_to_api_token(credential, asked),
-    })
+/// A failure of a credential, with what Bitbucket knows of it.
+fn advised(kind: Kind, message: String, refused: Refused, advice: Advice, asked: &Asked<'_>) -> Failure {
+    let api_token = asked.credential().filter(|of| of.source == Source::ApiToken);
+    let finding = api_token.zip(asked.context.diagnosis).and_then(|(token, diagnosis)| {
+        finding::of(
+            diagnosis,
+            &finding::Doubt {
+                refused,
+                needs_push: asked.needs_push(),
+                may_be_a_rule: advice.rule.is_some(),
+                username: Quoted::new(&token.username),
+                package: asked.package(),
+            },
+        )
+    });
+    Failure {
+        bitbucket_may_know: api_token.is_some(),
+        ..Failure::new(
+            finding.as_ref().and_then(|finding| finding.kind).unwrap_or(kind),
+            message,
+            advice.text(finding.as_ref()),
+        )
+    }
 }
 
 #[cfg(test)]

@@ -63,7 +63,9 @@ pub(super) fn in_place(server: &str) -> String {
 pub(super) fn of_registry(reach: &Reach, error: &Error, asked: &Asked<'_>) -> String {
     let host = &error.host;
     match reach {
-        Reach::Name | Reach::ConnectionRefused if host == asked.registry && host.as_str() != Host::BITBUCKET => {
+        Reach::Name | Reach::ConnectionRefused
+            if host == asked.context.registry && host.as_str() != Host::BITBUCKET =>
+        {
             format!("check `REGISTRY`, which is `{host}`")
         }
         Reach::Name => format!("check the host name `{host}`, and that the step has a network"),

@@ -5,7 +5,7 @@ mod sign_in;
 use super::address::shown;
 use super::body::read_body;
 use super::challenge::Challenge;
-use super::error::{Error, Problem};
+use super::error::{Asker, Error, Problem};
 use super::network::{Incoming, Outgoing, asked_pause};
 use super::party::{Part, Party};
 use super::payload::Payload;
@@ -31,6 +31,8 @@ pub(super) struct Ask<'a> {
     pub(super) content_type: Option<String>,
     pub(super) body: Option<Bytes>,
     pub(super) scopes: &'a Scopes,
+    /// Whether it is for a write, whatever its method.
+    pub(super) for_write: bool,
     /// First byte, and the one after the last; of a body on its way out too.
     pub(super) range: Option<(u64, Option<u64>)>,
     /// Whether the answer comes only once a blob is stored.
@@ -85,6 +87,10 @@ impl Registry {
             problem,
             tries,
             asked: None,
+            asker: Box::new(Asker {
+                credential: self.0.credential.clone(),
+                ..Asker::default()
+            }),
         }
     }
 
@@ -248,6 +254,7 @@ impl<'a> Ask<'a> {
             content_type: None,
             body: None,
             scopes,
+            for_write: false,
             range: None,
             stores: false,
             takes: &[200],
@@ -268,6 +275,10 @@ impl<'a> Ask<'a> {
 
     /// The request, and whether it is the registry's own, which the credential goes to: an upload session may lie on another
     /// host.
+    pub(super) fn writes(&self) -> bool {
+        self.for_write || !matches!(self.method, Method::GET | Method::HEAD)
+    }
+
     fn outgoing(&self, scheme: &str, host: &Host) -> Result<(Outgoing, bool), Problem> {
         let below = |path: &str| {
             let text = format!("{scheme}://{}/v2/{path}", host.api());

@@ -177,8 +177,8 @@ impl Remote {
             target,
             ..Ask::get(String::new(), &self.scopes, LARGEST_PAGE, during.clone())
         };
-        let answer = self.registry.exchange(ask).await?;
-        let fail = |problem| self.registry.error(during.clone(), problem, 1);
+        let answer = self.exchange(ask).await?;
+        let fail = |problem| self.error(during.clone(), problem);
         let (mut count, mut last) = (0, None);
         let read = page::strings(&answer.body, "tags", |tag| {
             count += 1;

@@ -52,10 +52,10 @@ impl Remote {
                 at_home: true,
                 ..Ask::get(String::new(), &self.scopes, manifest::LARGEST, during.clone())
             };
-            let page = match self.registry.exchange(ask).await {
+            let page = match self.exchange(ask).await {
                 Ok(answer) => match listed(&answer, &mut total, &mut found) {
                     Ok(()) => Ok(self.next_page(&answer, &during)?),
-                    Err(problem) => Err(self.registry.error(during.clone(), problem, 1)),
+                    Err(problem) => Err(self.error(during.clone(), problem)),
                 },
                 Err(error) => Err(error),
             };
@@ -121,7 +121,7 @@ impl Remote {
         }
         let fail = |problem| {
             let during = format!("listing what refers to `{}@{subject}`", self.repository.path());
-            self.registry.error(during, problem, 1)
+            self.error(during, problem)
         };
         if index.media_type != INDEX {
             return Err(fail(Problem::Protocol(format!(

@@ -6,9 +6,9 @@ use crate::credential::advice::steps_to_api_token;
 use crate::credential::kind::Kind;
 use crate::credential::{Choice, Chosen, Credential, Source, UnusableCredential, expiry};
 use crate::explain::bitbucket::diagnosis::{READ_PACKAGE, WRITE_PACKAGE};
-use crate::explain::bitbucket::{Answer, Diagnosis, Doubt, Refused as RefusedWhat, diagnose};
+use crate::explain::bitbucket::{Answer, Diagnosis, diagnose};
 use crate::explain::failure::{self, Failure};
-use crate::explain::refusal;
+use crate::explain::refusal::missing_scopes;
 use crate::text::Quoted;
 use time::Date;
 
@@ -161,9 +161,9 @@ fn scopes(known: &Known<'_>, asked: &Credential) -> Row {
     let diagnosis = diagnose(answer, Kind::of(asked.token.expose()), known.needs_push);
     let is_accepted = known.signed_in.contains(&(Source::ApiToken, SignedIn::Accepted));
     let odd = if is_accepted { Mark::Warning } else { Mark::Information };
-    match diagnosis {
+    match &diagnosis {
         Some(Diagnosis::Sufficient { .. }) => row(Mark::Good, own.unwrap_or_default()),
-        Some(Diagnosis::Lacks { ref missing, .. }) => {
+        Some(diagnosis @ Diagnosis::Lacks { missing, .. }) => {
             let absent: Vec<String> = missing.iter().map(|scope| format!("`{scope}`")).collect();
             let absent = absent.join(" and ");
             let detail = format!("{}; missing: {absent}", own.unwrap_or_default());
@@ -176,15 +176,7 @@ fn scopes(known: &Known<'_>, asked: &Credential) -> Row {
                 return row(Mark::Warning, detail);
             }
             let message = format!("`{}` lacks {absent}", Source::ApiToken.token_variable());
-            let failure = Failure {
-                doubt: Some(doubt(asked, known.needs_push)),
-                ..Failure::new(
-                    failure::Kind::Credential,
-                    message,
-                    steps_to_api_token(known.needs_push).join("\n"),
-                )
-            };
-            let failure = diagnosis.iter().fold(failure, refusal::diagnosed);
+            let failure = missing_scopes(message, diagnosis, &asked.username, known.needs_push);
             Row::failed("scopes", "API token", detail, failure)
         }
         Some(Diagnosis::OtherKind { kind, .. }) => {
@@ -212,19 +204,6 @@ fn scopes(known: &Known<'_>, asked: &Credential) -> Row {
                 answer.status
             ),
         ),
-    }
-}
-
-/// For the words that a refusal by the registry would get.
-fn doubt(asked: &Credential, needs_push: bool) -> Doubt {
-    Doubt {
-        refused: RefusedWhat::SignIn,
-        needs_push,
-        may_be_a_rule: false,
-        username: Quoted::new(&asked.username),
-        package: "the package".to_owned(),
-        causes: Vec::new(),
-        cure: Vec::new(),
     }
 }
 

@@ -130,53 +130,6 @@ pub fn diagnose(answer: &Answer, kind: Kind, needs_push: bool) -> Option<Diagnos
     }
 }
 
-/// A refusal of the API token, whose cause Bitbucket may know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
-    /// What the registry refused.
-    pub refused: Refused,
-    /// Whether the action writes to the package.
-    pub needs_push: bool,
-    /// Whether a rule on tags may be the cause as well.
-    pub may_be_a_rule: bool,
-    /// The user name that was sent.
-    pub username: Quoted,
-    /// The package, as a sentence names it.
-    pub package: String,
-    /// The lines of the hint that guess at causes.
-    pub causes: Vec<String>,
-    /// The lines of the hint that lead to a new token.
-    pub cure: Vec<String>,
-}
-
-/// What a registry refuses a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// To know it.
-    SignIn,
-    /// To read with it.
-    Read,
-    /// To write with it.
-    Write,
-}
-
-impl Doubt {
-    /// Whether the registry knew the token.
-    #[must_use]
-    pub fn was_accepted(&self) -> bool {
-        self.refused != Refused::SignIn
-    }
-
-    /// The same where a rule on tags may be the cause as well.
-    #[must_use]
-    pub fn or_a_rule(self) -> Self {
-        Self {
-            may_be_a_rule: true,
-            ..self
-        }
-    }
-}
-
 fn needed(needs_push: bool) -> Vec<&'static str> {
     if needs_push {
         vec![READ_PACKAGE, WRITE_PACKAGE]

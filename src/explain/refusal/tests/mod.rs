@@ -7,7 +7,7 @@ mod texts;
 
 use super::*;
 use crate::credential::advice::PACKAGES_PAGE;
-use crate::registry::{self, Certificate, Handshake, Party, Reach};
+use crate::registry::{Access, Certificate, Handshake, Party, Reach, Scopes};
 use crate::text::Secret;
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ const EMAIL: &str = "ada@example.com";
 const TOKEN: &str = "ATATT3xFfGF0abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl\
     mnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz=C0425520";
 
-/// Everything that [`Asked`] borrows.
+/// Everything that [`Context`] and [`Asker`] are made of.
 struct World {
     registry: Host,
     repository: Repository,
@@ -48,21 +48,37 @@ impl World {
         }
     }
 
-    fn asked(&self, source: Option<Source>, write: bool) -> Asked<'_> {
-        Asked {
-            standing: Standing::Unknown,
-            repository: Some(&self.repository),
-            write,
-            action_writes: write,
-            scopes: None,
-            credential: source.map(|source| match source {
-                Source::BuiltIn => &self.built_in,
-                Source::ApiToken | Source::Foreign => &self.api_token,
-            }),
+    fn context(&self, source: Option<Source>, writes: bool) -> Context<'_> {
+        Context {
+            writes,
             has_api_token: source == Some(Source::ApiToken),
             registry: &self.registry,
             step: &self.step,
+            diagnosis: None,
         }
+    }
+
+    /// The problem, met with this credential.
+    fn met(&self, problem: Problem, source: Option<Source>, writes: bool) -> Error {
+        let access = if writes { Access::PullPush } else { Access::Pull };
+        let credential = source.map(|source| match source {
+            Source::BuiltIn => &self.built_in,
+            Source::ApiToken | Source::Foreign => &self.api_token,
+        });
+        Error {
+            asker: Box::new(Asker {
+                repository: Some(self.repository.clone()),
+                scopes: Scopes::of(&self.repository, access),
+                credential: credential.cloned(),
+                standing: Standing::Unknown,
+                writes,
+            }),
+            ..error(problem)
+        }
+    }
+
+    fn explain(&self, problem: Problem, source: Option<Source>, writes: bool) -> Failure {
+        explain(&self.met(problem, source, writes), self.context(source, writes))
     }
 }
 
@@ -77,6 +93,7 @@ fn error(problem: Problem) -> Error {
         problem,
         tries: 1,
         asked: None,
+        asker: Box::default(),
     }
 }
 
@@ -102,7 +119,7 @@ fn granted(actions: &str) -> Granted {
     use base64::Engine as _;
     let claims = format!(r#"{{"access":[{{"type":"repository","name":"shop/base","actions":[{actions}]}}]}}"#);
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims);
-    let scopes = Scopes::of(&World::new("shop/base").repository, crate::registry::Access::PullPush);
+    let scopes = Scopes::of(&World::new("shop/base").repository, Access::PullPush);
     Granted::of_token(&format!("e30.{payload}.x"), &scopes)
 }
 
@@ -206,11 +223,9 @@ fn a_part_that_is_missing_is_no_misspelt_name() {
         (refused(403, Some(Code::Denied)), false),
         (Problem::Unreachable(Reach::Timeout), false),
     ] {
-        let error = error(problem);
-        let (part, whole) = (
-            explain_part(&error, &world.asked(API_TOKEN, false)),
-            explain(&error, &world.asked(API_TOKEN, false)),
-        );
+        let error = world.met(problem, API_TOKEN, false);
+        let context = world.context(API_TOKEN, false);
+        let (part, whole) = (explain_part(&error, context), explain(&error, context));
         assert_eq!((part.kind, &part.message), (whole.kind, &whole.message), "{error}");
         assert_eq!(part.hint != whole.hint, damaged, "{error}");
         assert_eq!(part.hint.unwrap().contains("the image is damaged"), damaged, "{error}");
@@ -254,11 +269,10 @@ fn every_refusal_has_its_kind() {
         (Problem::Protocol("x".to_owned()), Other, Other),
         (Problem::TooLarge { limit: 1 }, Other, Other),
     ] {
-        let error = error(problem);
         for source in [NOBODY, BUILT_IN, API_TOKEN] {
             for (write, kind) in [(false, read), (true, write)] {
-                let failure = explain(&error, &world.asked(source, write));
-                assert_eq!(failure.kind, kind, "{error} {source:?} write: {write}");
+                let failure = world.explain(problem.clone(), source, write);
+                assert_eq!(failure.kind, kind, "{problem:?} {source:?} write: {write}");
             }
         }
     }
@@ -268,13 +282,11 @@ fn every_refusal_has_its_kind() {
 fn a_token_that_is_known_to_lack_a_right_was_accepted() {
     // Docker's own registry answers 401 UNAUTHORIZED to it.
     let world = World::new("shop/base");
-    let lacks = |granted| {
-        error(Problem::Refused {
-            status: 401,
-            code: Some(Code::Unauthorized),
-            words: Quoted::default(),
-            granted,
-        })
+    let lacks = |granted| Problem::Refused {
+        status: 401,
+        code: Some(Code::Unauthorized),
+        words: Quoted::default(),
+        granted,
     };
     for (granted, write, kind, hint) in [
         (
@@ -295,7 +307,7 @@ fn a_token_that_is_known_to_lack_a_right_was_accepted() {
         (granted(""), false, Kind::Credential, "grants nothing on `base`"),
         (Granted::Unknown, true, Kind::Credential, "was not accepted"),
     ] {
-        let failure = explain(&lacks(granted.clone()), &world.asked(API_TOKEN, write));
+        let failure = world.explain(lacks(granted.clone()), API_TOKEN, write);
         assert_eq!(failure.kind, kind, "{granted:?}");
         let text = failure.hint.unwrap();
         assert!(text.contains(hint), "{granted:?}: {text}");
@@ -306,10 +318,9 @@ fn a_token_that_is_known_to_lack_a_right_was_accepted() {
 fn every_text_is_short_and_in_form() {
     let world = World::new("shop/base");
     for problem in every_problem() {
-        let error = error(problem);
         for source in [NOBODY, BUILT_IN, API_TOKEN] {
             for write in [false, true] {
-                let failure = explain(&error, &world.asked(source, write));
+                let failure = world.explain(problem.clone(), source, write);
                 assert_in_form(&failure);
                 assert!(failure.message.contains("`crg.apkg.io`"), "{}", failure.message);
                 assert!(failure.hint.is_some(), "{failure:?}");

@@ -134,9 +134,10 @@ fn who_failed_is_named_and_advised_about() {
         ),
     ] {
         let world = World::new("shop/base");
-        let error = error(Problem::At(party.clone(), Box::new(problem)));
+        let problem = Problem::At(party.clone(), Box::new(problem));
         for source in [NOBODY, BUILT_IN, API_TOKEN] {
-            let failure = explain_part(&error, &world.asked(source, false));
+            let error = world.met(problem.clone(), source, false);
+            let failure = explain_part(&error, world.context(source, false));
             assert_eq!(failure.kind, kind, "{error}");
             let told = format!("{error}\n{}", failure.hint.unwrap());
             for text in says {
@@ -145,8 +146,8 @@ fn who_failed_is_named_and_advised_about() {
             for text in ["`REGISTRY`", "was not accepted", "(with the", "check the host name"] {
                 assert!(!told.contains(text), "{text}: {told}");
             }
-            assert_eq!(failure.doubt, None);
-            assert!(!turns_away(&error));
+            assert!(!failure.bitbucket_may_know);
+            assert!(!error.turns_away());
         }
     }
 }
@@ -154,14 +155,15 @@ fn who_failed_is_named_and_advised_about() {
 #[test]
 fn an_address_that_lost_its_port_is_told_as_that() {
     let world = World::new("shop/base");
+    let problem = Problem::At(
+        Party::Storage(Quoted::new("registry.example")),
+        Box::new(reach(Reach::ConnectionRefused)),
+    );
     let error = Error {
         host: Host::parse("registry.example:5000").unwrap(),
-        ..error(Problem::At(
-            Party::Storage(Quoted::new("registry.example")),
-            Box::new(reach(Reach::ConnectionRefused)),
-        ))
+        ..world.met(problem, API_TOKEN, true)
     };
-    let hint = explain(&error, &world.asked(API_TOKEN, true)).hint.unwrap();
+    let hint = explain(&error, world.context(API_TOKEN, true)).hint.unwrap();
     assert!(hint.contains("names itself with another port, or none"), "{hint}");
 }
 
@@ -170,11 +172,9 @@ fn an_address_that_lost_its_port_is_told_as_that() {
 fn a_web_page_is_told_beside_the_verdict() {
     let world = World::new("shop/base");
     for status in [403, 404, 503] {
-        let error = error(page(status));
-        for failure in [
-            explain(&error, &world.asked(API_TOKEN, false)),
-            explain_part(&error, &world.asked(API_TOKEN, false)),
-        ] {
+        let error = world.met(page(status), API_TOKEN, false);
+        let context = world.context(API_TOKEN, false);
+        for failure in [explain(&error, context), explain_part(&error, context)] {
             let hint = failure.hint.unwrap();
             assert!(hint.contains("seems to answer in the place of `crg.apkg.io`"), "{hint}");
             assert!(!hint.contains("damaged"), "{hint}");
@@ -207,10 +207,9 @@ fn every_fault_of_a_certificate_has_words_and_a_cure() {
         (Certificate::Rules, "breaks a rule", "a proper one"),
         (Certificate::Missing, "there is none", "a proper one"),
     ] {
-        let error = error(reach(Reach::Certificate(what)));
-        let failure = explain(&error, &world.asked(API_TOKEN, false));
+        let failure = world.explain(reach(Reach::Certificate(what)), API_TOKEN, false);
         assert_eq!(failure.kind, Kind::Unreachable);
-        let told = format!("{error}; {}", failure.hint.unwrap());
+        let told = format!("{failure}; {}", failure.hint.as_deref().unwrap());
         assert!(
             told.contains("its certificate is not valid: ") && told.ends_with("nothing was sent"),
             "{told}"
@@ -226,7 +225,7 @@ fn every_fault_of_a_certificate_has_words_and_a_cure() {
         Handshake::BrokenOff,
         Handshake::Garbled,
     ] {
-        let failure = explain(&error(reach(Reach::Tls(what))), &world.asked(API_TOKEN, false));
+        let failure = world.explain(reach(Reach::Tls(what)), API_TOKEN, false);
         assert!(failure.message.contains("TLS failed: "), "{failure}");
         assert!(failure.hint.unwrap().contains("`crg.apkg.io`"), "{what:?}");
     }
@@ -240,7 +239,7 @@ fn without_a_credential_none_is_judged() {
         words: Quoted::new("no"),
         signed: false,
     };
-    let failure = explain(&error(problem), &world.asked(NOBODY, false));
+    let failure = world.explain(problem, NOBODY, false);
     assert_eq!(failure.kind, Kind::Credential);
     assert!(
         failure.message.contains("gave no token without a credential"),

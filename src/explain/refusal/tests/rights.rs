@@ -30,15 +30,18 @@ fn only_the_credential_turns_away() {
         (Problem::TooLarge { limit: 1 }, false),
     ] {
         let error = error(problem);
-        assert_eq!(turns_away(&error), turned, "{error}");
+        assert_eq!(error.turns_away(), turned, "{error}");
     }
 }
 
 #[test]
 fn a_missing_right_is_told_before_anything_is_written() {
     let world = World::new("shop/base");
-    let missing = ["`push` on `shop/base`".to_owned()];
-    let failure = not_granted(&missing, &granted(r#""pull""#), &world.asked(API_TOKEN, true));
+    let problem = Problem::NotGranted {
+        missing: vec!["`push` on `shop/base`".to_owned()],
+        granted: granted(r#""pull""#),
+    };
+    let failure = world.explain(problem, API_TOKEN, true);
     assert_eq!(failure.kind, Kind::Refused);
     assert_eq!(
         failure.message,
@@ -54,30 +57,53 @@ fn a_missing_right_is_told_before_anything_is_written() {
 
 #[test]
 fn of_several_refusals_the_last_one_advises() {
-    let failure = |kind, message: &str, hint: &str| Failure::new(kind, message, hint);
-    for (failures, message) in [
-        (vec![failure(Kind::NotFound, "a", "h")], "a"),
+    let world = World::new("shop/base");
+    let denied = || refused(403, Some(Code::Denied));
+    let unknown = || refused(404, Some(Code::NameUnknown));
+    let one = "(with the built-in credential)";
+    let other = "(with the API token of `ada@example.com`)";
+    let fact = |words: &str| format!("`crg.apkg.io` refused reading `shop/base:1`: {words}, “said so”");
+    for (refusals, message, kind) in [
         (
-            vec![failure(Kind::Credential, "a", "x"), failure(Kind::NotFound, "b", "h")],
-            "a; then b",
+            vec![(denied(), BUILT_IN)],
+            format!("{} {one}", fact("403 DENIED")),
+            Kind::Credential,
         ),
         (
-            vec![
-                failure(Kind::Credential, "a (with the one)", "x"),
-                failure(Kind::NotFound, "b (with the other)", "h"),
-            ],
-            "a (with the one); then b (with the other)",
+            vec![(denied(), BUILT_IN), (unknown(), API_TOKEN)],
+            format!(
+                "{} {one}; then {} {other}",
+                fact("403 DENIED"),
+                fact("404 NAME_UNKNOWN")
+            ),
+            Kind::NotFound,
         ),
         (
-            vec![
-                failure(Kind::Credential, "a (with the one)", "x"),
-                failure(Kind::NotFound, "a (with the other)", "h"),
-            ],
-            "a (with the one, and with the other)",
+            vec![(unknown(), BUILT_IN), (unknown(), API_TOKEN)],
+            format!(
+                "{} (with the built-in credential, and with the API token of `ada@example.com`)",
+                fact("404 NAME_UNKNOWN")
+            ),
+            Kind::NotFound,
+        ),
+        (
+            vec![(denied(), NOBODY), (denied(), NOBODY)],
+            format!("{}; then {}", fact("403 DENIED"), fact("403 DENIED")),
+            Kind::Credential,
         ),
     ] {
-        let all = all_turned_away(failures).unwrap();
-        assert_eq!(all, failure(Kind::NotFound, message, "h"));
+        let last = refusals.last().unwrap().clone();
+        let refusals: Vec<Error> = refusals
+            .into_iter()
+            .map(|(problem, source)| world.met(problem, source, false))
+            .collect();
+        let context = world.context(API_TOKEN, false);
+        let all = all_turned_away("shop/base", &refusals, context);
+        let alone = explain(&world.met(last.0, last.1, false), context);
+        assert_eq!((all.message.as_str(), all.kind), (message.as_str(), kind));
+        assert_eq!(all.hint, alone.hint, "{message}");
     }
-    assert_eq!(all_turned_away(Vec::new()), None);
+    let none = all_turned_away("shop/base", &[], world.context(NOBODY, false));
+    assert_eq!(none.message, "there is no credential for `shop/base`");
+    assert_eq!(none.kind, Kind::Credential);
 }

@@ -8,13 +8,14 @@ fn a_tag_that_stays_where_it_is_tells_of_immutable_tags() {
     let tag = Tag::parse("1.0").unwrap();
     let existing = Digest::of(b"old");
     let told = |status, code, words: &str| {
-        let error = error(Problem::Refused {
+        let problem = Problem::Refused {
             status,
             code,
             words: Quoted::new(words),
             granted: Granted::Unknown,
-        });
-        not_overwritten(&error, &tag, &existing, &world.asked(API_TOKEN, true))
+        };
+        let error = world.met(problem, API_TOKEN, true);
+        not_overwritten(&error, &tag, &existing, world.context(API_TOKEN, true))
     };
     let immutable = Some(Code::Other(Quoted::new("TAG_IMMUTABLE")));
     for (status, code, words, kind, is_rule, is_role) in [

@@ -43,7 +43,8 @@ fn what_token_and_user_name_show_themselves_comes_first() {
             username: username.to_owned(),
             token: Secret::new(token),
         };
-        let lines = hint::causes_of_no_sign_in(&credential);
+        let (shown, guesses_at) = hint::causes_of_no_sign_in(&credential);
+        let lines = [shown, guesses_at].concat();
         let text = lines.join("\n");
         assert!(text.starts_with(begins), "{text}");
         let listed = lines.iter().filter(|line| line.starts_with("- ")).count();
@@ -220,7 +221,7 @@ fn texts_name_cause_and_cure() {
             &["is `crg.apkg.io` a container registry?"],
         ),
     ] {
-        let failure = explain(&error(problem), &world.asked(source, write));
+        let failure = world.explain(problem, source, write);
         let text = format!("{}\n{}", failure.message, failure.hint.as_deref().unwrap_or_default());
         for part in says {
             assert!(text.contains(part), "no {part:?} in\n{text}");
@@ -243,39 +244,40 @@ fn a_registry_of_ones_own_is_looked_for_in_registry() {
     ] {
         let error = Error {
             host: world.registry.clone(),
-            ..error(Problem::Unreachable(reach))
+            ..world.met(Problem::Unreachable(reach), API_TOKEN, false)
         };
-        assert_eq!(
-            explain(&error, &world.asked(API_TOKEN, false)).hint.as_deref(),
-            Some(hint)
-        );
+        let failure = explain(&error, world.context(API_TOKEN, false));
+        assert_eq!(failure.hint.as_deref(), Some(hint));
     }
 }
 
 #[test]
 fn what_is_only_read_lacks_no_right_to_write() {
     let world = World::new("shop/base");
-    for (access, scope, role, way) in [
+    for (written, scope, role, way) in [
         (
-            registry::Access::Pull,
+            false,
             "- the API token lacks the scope `read:package:bitbucket`",
             "Read",
             "and a step push an image to it",
         ),
         (
-            registry::Access::PullPush,
+            true,
             "- the API token lacks the scope `write:package:bitbucket`",
             "Write",
             "pushing does not make a package",
         ),
     ] {
-        let scopes = Scopes::of(&world.repository, access);
-        let asked = Asked {
-            action_writes: true,
-            scopes: Some(&scopes),
-            ..world.asked(API_TOKEN, false)
+        let explained = |problem| {
+            let access = if written { Access::PullPush } else { Access::Pull };
+            let error = world.met(problem, API_TOKEN, false);
+            let asker = Box::new(Asker {
+                scopes: Scopes::of(&world.repository, access),
+                ..*error.asker
+            });
+            explain(&Error { asker, ..error }, world.context(API_TOKEN, true))
         };
-        let failure = explain(&error(refused(403, Some(Code::Denied))), &asked);
+        let failure = explained(refused(403, Some(Code::Denied)));
         let hint = failure.hint.unwrap();
         assert!(hint.contains(scope), "{hint}");
         assert!(
@@ -283,15 +285,12 @@ fn what_is_only_read_lacks_no_right_to_write() {
             "{hint}"
         );
         assert!(hint.contains(&format!("of a user with the {role} role on")), "{hint}");
-        assert_eq!(failure.doubt.unwrap().needs_push, role == "Write");
         // A new token is for the whole run.
         assert!(
             hint.contains("scopes `read:package:bitbucket` and `write:package:bitbucket`"),
             "{hint}"
         );
-        let hint = explain(&error(refused(404, Some(Code::NameUnknown))), &asked)
-            .hint
-            .unwrap();
+        let hint = explained(refused(404, Some(Code::NameUnknown))).hint.unwrap();
         assert!(hint.contains(way), "{hint}");
     }
 }
@@ -305,11 +304,12 @@ fn who_has_an_api_token_is_not_told_to_make_one() {
         (true, false, false, false),
         (true, true, false, true),
     ] {
-        let asked = Asked {
+        let error = world.met(refused(403, Some(Code::Denied)), BUILT_IN, write);
+        let context = Context {
             has_api_token,
-            ..world.asked(BUILT_IN, write)
+            ..world.context(BUILT_IN, write)
         };
-        let hint = explain(&error(refused(403, Some(Code::Denied))), &asked).hint.unwrap();
+        let hint = explain(&error, context).hint.unwrap();
         assert_eq!(hint.contains("Create API token with scopes"), makes_one, "{hint}");
         assert_eq!(hint.contains("`CREDENTIAL: api-token`"), switches, "{hint}");
     }

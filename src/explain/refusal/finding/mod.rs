@@ -1,8 +1,9 @@
 //! A refusal of the API token with what Bitbucket knows of that token: the cause in place of guesses at it.
 
-use super::hint::{GUESSES, STATUS_PAGE};
+use super::hint::STATUS_PAGE;
+use crate::credential::advice::steps_to_api_token;
+use crate::explain::bitbucket::Diagnosis;
 use crate::explain::bitbucket::diagnosis::READ_PACKAGE;
-use crate::explain::bitbucket::{Diagnosis, Doubt, Refused};
 use crate::explain::failure::{Failure, Kind};
 use crate::text::Quoted;
 
@@ -10,49 +11,67 @@ use crate::text::Quoted;
 const MOST_SCOPES: usize = 6;
 
 /// What is put into a failure.
-struct Finding {
-    kind: Option<Kind>,
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) kind: Option<Kind>,
     /// The cause, first of the hint.
-    lines: Vec<String>,
+    pub(super) lines: Vec<String>,
     /// Whether the guesses at causes no longer hold.
-    is_cause: bool,
+    pub(super) is_cause: bool,
     /// Whether a new token does not help.
-    needs_no_token: bool,
+    pub(super) needs_no_token: bool,
 }
 
-/// The failure with its cause, where the diagnosis tells it; else as it is.
+/// A refusal of the API token, whose cause Bitbucket may know.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    /// What the registry refused.
+    pub(super) refused: Refused,
+    /// Whether the action writes to the package.
+    pub(super) needs_push: bool,
+    /// Whether a rule on tags may be the cause as well.
+    pub(super) may_be_a_rule: bool,
+    /// The user name that was sent.
+    pub(super) username: Quoted,
+    /// The package, as a sentence names it.
+    pub(super) package: String,
+}
+
+impl Doubt {
+    /// Whether the registry knew the token.
+    fn was_accepted(&self) -> bool {
+        self.refused != Refused::SignIn
+    }
+}
+
+/// What a registry refuses a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// To know it.
+    SignIn,
+    /// To read with it.
+    Read,
+    /// To write with it.
+    Write,
+}
+
+/// The failure of scopes that Bitbucket says are missing, where the registry has refused nothing.
 #[must_use]
-pub fn diagnosed(failure: Failure, diagnosis: &Diagnosis) -> Failure {
-    let Some(doubt) = &failure.doubt else {
-        return failure;
+pub fn missing_scopes(message: String, diagnosis: &Diagnosis, username: &str, needs_push: bool) -> Failure {
+    let doubt = Doubt {
+        refused: Refused::SignIn,
+        needs_push,
+        may_be_a_rule: false,
+        username: Quoted::new(username),
+        package: "the package".to_owned(),
     };
-    let Some(finding) = finding(diagnosis, doubt) else {
-        return failure;
-    };
-    let told = failure.hint.as_deref().unwrap_or_default();
-    let mut rest: Vec<&str> = told.lines().collect();
-    // With a rule as another cause, the whole text stays: what Bitbucket knows of the token comes before it.
-    if finding.is_cause && !doubt.may_be_a_rule {
-        cut(&mut rest, &doubt.causes);
-    }
-    if finding.needs_no_token {
-        cut(&mut rest, &doubt.cure);
-    }
-    // What the token or its user name shows by itself comes first.
-    let shown = match doubt.causes.iter().position(|line| line.ends_with(GUESSES)) {
-        Some(shown) if !finding.is_cause && rest.starts_with(&borrowed(&doubt.causes[..shown])) => shown,
-        _ => 0,
-    };
-    let (shown, rest) = rest.split_at(shown);
-    let lines = [shown, &borrowed(&finding.lines), rest].concat();
-    Failure {
-        kind: finding.kind.unwrap_or(failure.kind),
-        hint: Some(lines.join("\n")),
-        ..failure
-    }
+    let finding = of(diagnosis, &doubt).map(|finding| finding.lines).unwrap_or_default();
+    let hint = [finding, steps_to_api_token(needs_push)].concat();
+    Failure::new(Kind::Credential, message, hint.join("\n"))
 }
 
-fn finding(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
+/// What a diagnosis says of a refusal; `None` where it is no news.
+pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
     let username = &doubt.username;
     let cause = |line: String| Finding {
         kind: Some(Kind::Credential),
@@ -161,21 +180,6 @@ fn named(scopes: &[Quoted]) -> String {
         (1, _) => format!("the scope {}", shown.join("")),
         (_, 0) => format!("the scopes {}", shown.join(", ")),
         _ => format!("the scopes {} and {more} more", shown.join(", ")),
-    }
-}
-
-fn borrowed(lines: &[String]) -> Vec<&str> {
-    lines.iter().map(String::as_str).collect()
-}
-
-/// Takes lines out that stand together.
-fn cut(lines: &mut Vec<&str>, unwanted: &[String]) {
-    let place = |window: &[&str]| window.iter().zip(unwanted).all(|(line, cut)| line == cut);
-    if unwanted.is_empty() {
-        return;
-    }
-    if let Some(start) = lines.windows(unwanted.len()).position(place) {
-        lines.drain(start..start + unwanted.len());
     }
 }
 

@@ -1,28 +1,41 @@
 //! Refusal and diagnosis → kind and text.
 
+use super::super::hint::Advice;
 use super::*;
 
 const MORE: &str = "the credential was accepted, and grants nothing on `base`";
 const CAUSES: [&str; 2] = ["one of these is the cause:", "- a guess"];
 const CURE: &str = "What works is an API token with scopes";
 
-fn refused(refused: Refused) -> Failure {
-    let write = refused == Refused::Write;
-    let causes = CAUSES.map(str::to_owned).to_vec();
-    let doubt = Doubt {
+fn doubt(refused: Refused, may_be_a_rule: bool) -> Doubt {
+    Doubt {
         refused,
-        needs_push: write,
-        may_be_a_rule: false,
+        needs_push: refused == Refused::Write,
+        may_be_a_rule,
         username: Quoted::new("ada@example.com"),
         package: "`base`".to_owned(),
-        causes,
-        cure: vec![CURE.to_owned()],
-    };
-    let kind = if write { Kind::Refused } else { Kind::Credential };
-    Failure {
-        doubt: Some(doubt),
-        ..Failure::new(kind, "refused", format!("{MORE}\n{}\n{CURE}", CAUSES.join("\n")))
     }
+}
+
+fn advice() -> Advice {
+    Advice {
+        facts: vec![MORE.to_owned()],
+        guesses: CAUSES.map(str::to_owned).to_vec(),
+        cure: vec![CURE.to_owned()],
+        ..Advice::default()
+    }
+}
+
+/// The kind that a diagnosis makes of a refusal, and the whole hint.
+fn told(refused: Refused, diagnosis: &Diagnosis) -> (Kind, String) {
+    let kind = if refused == Refused::Write {
+        Kind::Refused
+    } else {
+        Kind::Credential
+    };
+    let finding = of(diagnosis, &doubt(refused, false));
+    let told = finding.as_ref().and_then(|finding| finding.kind);
+    (told.unwrap_or(kind), advice().text(finding.as_ref()))
 }
 
 fn lacks(scopes: &[&str], missing: &[&'static str]) -> Diagnosis {
@@ -156,10 +169,8 @@ fn the_cause_comes_first_and_guesses_go() {
             true,
         ),
     ] {
-        let failure = diagnosed(refused(refusal), &diagnosis);
-        let hint = failure.hint.unwrap();
-        assert_eq!(failure.kind, kind, "{hint}");
-        assert_eq!(failure.message, "refused");
+        let (found, hint) = told(refusal, &diagnosis);
+        assert_eq!(found, kind, "{hint}");
         assert!(hint.starts_with(begins), "{hint}");
         assert!(hint.contains(MORE), "{hint}");
         assert_eq!(hint.contains(CAUSES[0]) && hint.contains(CAUSES[1]), guesses, "{hint}");
@@ -171,49 +182,51 @@ fn the_cause_comes_first_and_guesses_go() {
 }
 
 #[test]
-fn what_is_not_known_changes_nothing() {
-    let no_doubt = Failure::new(Kind::NotFound, "no tag", "hint");
-    assert_eq!(diagnosed(no_doubt.clone(), &lacks(&[], &["r"])), no_doubt);
+fn what_is_no_news_changes_nothing() {
     for diagnosis in [Diagnosis::NotKnown, Diagnosis::Known] {
-        assert_eq!(diagnosed(refused(Refused::Write), &diagnosis), refused(Refused::Write));
+        assert_eq!(
+            told(Refused::Write, &diagnosis),
+            (Kind::Refused, advice().text(None)),
+            "{diagnosis:?}"
+        );
     }
 }
 
 #[test]
 fn a_rule_on_tags_may_be_the_cause_as_well() {
-    let failure = || Failure {
-        doubt: refused(Refused::Write).doubt.map(Doubt::or_a_rule),
-        ..Failure::new(
-            Kind::Refused,
-            "refused",
-            format!("a rule\nif not: {MORE}\n{}", CAUSES.join("\n")),
-        )
+    let with_rule = || Advice {
+        rule: Some("a rule".to_owned()),
+        ..advice()
     };
+    let doubt = doubt(Refused::Write, true);
     let sufficient = Diagnosis::Sufficient { needed: vec!["a", "b"] };
-    assert_eq!(diagnosed(failure(), &sufficient), failure());
-    let told = diagnosed(failure(), &lacks(&["r"], &["w"]));
-    assert_eq!(told.kind, Kind::Credential);
-    let hint = told.hint.unwrap();
+    assert!(of(&sufficient, &doubt).is_none());
+    let untold = with_rule().text(None);
+    let causes = CAUSES.join("\n");
+    assert_eq!(
+        untold,
+        format!("a rule\nif there is no such rule: {MORE}\n{causes}\n{CURE}")
+    );
+    let finding = of(&lacks(&["r"], &["w"]), &doubt).unwrap();
+    assert_eq!(finding.kind, Some(Kind::Credential));
+    let hint = with_rule().text(Some(&finding));
     assert!(
         hint.starts_with("Bitbucket says: this token has the scope `r`; `w` is missing"),
         "{hint}"
     );
-    assert!(hint.ends_with(failure().hint.unwrap().as_str()), "{hint}");
+    assert!(hint.ends_with(&untold), "{hint}");
 }
 
 #[test]
 fn what_the_token_shows_itself_stays_first_unless_it_is_known() {
     const SHOWN: &str = "your token looks cut off";
-    let Failure { hint, doubt, .. } = refused(Refused::SignIn);
-    let told = hint.unwrap().replace(CAUSES[0], &format!("{SHOWN}\n{}", CAUSES[0]));
-    let told = told.strip_prefix(&format!("{MORE}\n")).unwrap().to_owned();
-    let mut doubt = doubt.unwrap();
-    doubt.causes.insert(0, SHOWN.to_owned());
-    let failure = Failure {
-        doubt: Some(doubt),
-        ..Failure::new(Kind::Credential, "refused", told)
+    let shown = || Advice {
+        facts: Vec::new(),
+        shown: vec![SHOWN.to_owned()],
+        ..advice()
     };
-    let unknown = diagnosed(failure.clone(), &Diagnosis::NotKnown).hint.unwrap();
+    let doubt = doubt(Refused::SignIn, false);
+    let unknown = shown().text(of(&Diagnosis::NotKnown, &doubt).as_ref());
     assert_eq!(
         unknown,
         format!(
@@ -221,7 +234,7 @@ fn what_the_token_shows_itself_stays_first_unless_it_is_known() {
             CAUSES.join("\n")
         )
     );
-    let lacks = diagnosed(failure, &lacks(&[], &["r"])).hint.unwrap();
+    let lacks = shown().text(of(&lacks(&[], &["r"]), &doubt).as_ref());
     assert!(
         lacks.starts_with("Bitbucket says: ") && !lacks.contains(SHOWN),
         "{lacks}"

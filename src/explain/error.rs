@@ -1,0 +1,189 @@
+//! What a run may fail of, typed until all of it is explained in one place.
+
+use super::bitbucket::{self, Diagnosis};
+use super::failure::{Failure, Failures, Kind};
+use super::refusal::{Context, explain, explain_session, not_overwritten, relayed};
+use super::transfer::explain_transfer;
+use crate::archive::ArchiveError;
+use crate::docker_config::ConfigError;
+use crate::engine;
+use crate::files::OutputError;
+use crate::names::{AtLeastOne, Digest, Tag};
+use crate::registry::{self, Asker, Granted};
+use crate::session::{Session, SessionError};
+use crate::transfer::TransferError;
+
+/// One thing that a run failed of.
+#[derive(Debug)]
+pub enum RunError {
+    /// What needs no more than itself to be explained.
+    Told(Failure),
+    /// A registry.
+    Registry(registry::Error),
+    /// The credentials, or what was looked for with them.
+    Session(SessionError),
+    /// What did not move.
+    Transfer(TransferError),
+    /// The Docker daemon, which may relay what a registry refused it.
+    Relayed {
+        /// What it said.
+        error: engine::Error,
+        /// What the token is known to grant.
+        granted: Granted,
+        /// With which credential, for what.
+        asker: Box<Asker>,
+        /// The tag that it was to push, and where that points.
+        pushed: Option<(Tag, Option<Digest>)>,
+    },
+    /// A tag that the registry would not move.
+    NotOverwritten {
+        /// The refusal.
+        error: registry::Error,
+        /// The tag.
+        tag: Tag,
+        /// Where it points.
+        existing: Digest,
+    },
+}
+
+/// All that a run failed of.
+#[derive(Debug)]
+pub struct RunErrors(AtLeastOne<RunError>);
+
+impl RunError {
+    /// An error that is explained where it is met.
+    pub fn told(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Told(Failure::new(kind, message, hint))
+    }
+
+    /// The failure that it is for the user.
+    #[must_use]
+    pub fn explain(&self, context: Context<'_>) -> Failure {
+        match self {
+            Self::Told(failure) => failure.clone(),
+            Self::Registry(error) => explain(error, context),
+            Self::Session(error) => explain_session(error, context),
+            Self::Transfer(error) => explain_transfer(error, context),
+            Self::Relayed {
+                error,
+                granted,
+                asker,
+                pushed,
+            } => relayed(error, granted, asker, pushed.as_ref(), context),
+            Self::NotOverwritten { error, tag, existing } => not_overwritten(error, tag, existing, context),
+        }
+    }
+}
+
+impl RunErrors {
+    /// Several; `None` for none.
+    #[must_use]
+    pub fn of(errors: Vec<RunError>) -> Option<Self> {
+        AtLeastOne::of(errors).map(Self)
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub fn and(self, error: RunError) -> Self {
+        Self(self.0.and([error]))
+    }
+
+    /// These after others.
+    #[must_use]
+    pub fn after(self, others: Vec<RunError>) -> Self {
+        match Self::of(others) {
+            Some(others) => Self(others.0.and(self.0)),
+            None => self,
+        }
+    }
+
+    /// The failures that they are for the user, with what Bitbucket knows of an API token that was refused. It is asked once
+    /// at most, and only where it made the token: for a strange `REGISTRY` it is not.
+    pub async fn explain(&self, session: &Session, context: Context<'_>) -> Failures {
+        let failures = self.explained(context);
+        if !failures.iter().any(|failure| failure.bitbucket_may_know) {
+            return failures;
+        }
+        match diagnosis(session, context.writes).await {
+            Some(diagnosis) => self.explained(Context {
+                diagnosis: Some(&diagnosis),
+                ..context
+            }),
+            None => failures,
+        }
+    }
+
+    fn explained(&self, context: Context<'_>) -> Failures {
+        let first = Failures::from(self.0.first().explain(context));
+        let others = self.0.iter().skip(1);
+        others.fold(first, |failures, error| failures.and(error.explain(context)))
+    }
+}
+
+async fn diagnosis(session: &Session, needs_push: bool) -> Option<Diagnosis> {
+    let api_token = session.api_token()?;
+    bitbucket::ask(session.network(), session.registry(), api_token, needs_push).await
+}
+
+impl IntoIterator for RunErrors {
+    type Item = RunError;
+    type IntoIter = std::vec::IntoIter<RunError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<E: Into<RunError>> From<E> for RunErrors {
+    fn from(error: E) -> Self {
+        Self(AtLeastOne::from(error.into()))
+    }
+}
+
+impl From<Failure> for RunError {
+    fn from(failure: Failure) -> Self {
+        Self::Told(failure)
+    }
+}
+
+impl From<registry::Error> for RunError {
+    fn from(error: registry::Error) -> Self {
+        Self::Registry(error)
+    }
+}
+
+impl From<SessionError> for RunError {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<TransferError> for RunError {
+    fn from(error: TransferError) -> Self {
+        Self::Transfer(error)
+    }
+}
+
+impl From<engine::Error> for RunError {
+    fn from(error: engine::Error) -> Self {
+        Self::Told(Failure::from(&error))
+    }
+}
+
+impl From<ArchiveError> for RunError {
+    fn from(error: ArchiveError) -> Self {
+        Self::Told(Failure::from(&error))
+    }
+}
+
+impl From<ConfigError> for RunError {
+    fn from(error: ConfigError) -> Self {
+        Self::Told(error.into())
+    }
+}
+
+impl From<OutputError> for RunError {
+    fn from(error: OutputError) -> Self {
+        Self::Told(error.into())
+    }
+}

@@ -1,0 +1,51 @@
+//! What a failed transfer means: its kind, and what to do.
+
+use super::failure::{Failure, Kind};
+use super::refusal::{Context, explain, explain_part, explain_referrer};
+use crate::files::FREE_SPACE;
+use crate::transfer::TransferError;
+use std::io::ErrorKind;
+
+/// The advice where an index names an image that its layout lacks.
+const SOME_PLATFORMS: &str = "the image is there for some of its platforms only: name one that it has in `PLATFORM`, or make it anew \
+                              with all of them";
+
+/// The failure that an error of a transfer is.
+#[must_use]
+pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> Failure {
+    let (kind, hint) = match error {
+        TransferError::Registry(error) => return explain(error, context),
+        TransferError::Part(error) => return explain_part(error, context),
+        TransferError::Referrer(error) => return explain_referrer(error, context),
+        TransferError::OtherSubject { .. } => (
+            Kind::Other,
+            "nothing of it was kept; the list is wrong, or means harm: leave `REFERRERS` out, or have the list mended",
+        ),
+        TransferError::Archive(error) => return Failure::from(error),
+        TransferError::LacksPlatform(error) => {
+            let hint = Some(SOME_PLATFORMS.to_owned());
+            return Failure {
+                hint,
+                ..Failure::from(error)
+            };
+        }
+        TransferError::Lacks { .. } => (Kind::NotFound, "have the image built and saved again"),
+        TransferError::WrongBytes { .. } => (
+            Kind::Other,
+            "nothing of it was kept; the image must be pushed there again by whoever made it",
+        ),
+        TransferError::WrongFile { .. } | TransferError::Unread { .. } => {
+            (Kind::Other, "make it anew, and check that the disk was not full then")
+        }
+        TransferError::Document { .. } => (Kind::Other, "have the image saved again"),
+        TransferError::Unwritten { error, .. } => match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (Kind::Other, FREE_SPACE),
+            _ => (Kind::Other, "check the disk that the output is written to"),
+        },
+        TransferError::Damaged { .. } => (Kind::Other, "have the image built and pushed again"),
+        TransferError::Misnamed { .. } => (Kind::Other, "report this line"),
+        TransferError::TooMuch { .. } => (Kind::Other, "no image needs that; it is damaged, or meant to do harm"),
+        TransferError::TooManyReferrers { .. } => (Kind::Other, "leave `REFERRERS` out for this image"),
+    };
+    Failure::new(kind, error.to_string(), hint)
+}

@@ -1,9 +1,11 @@
 //! Why an archive or layout could not be read or written, with what to do about it.
 
-use super::gzip::WrongDiffId;
-use super::location::{Location, Transport};
-use super::proof::Undecodable;
-use super::tar::CUT;
+mod hint;
+
+use crate::archive::gzip::WrongDiffId;
+use crate::archive::location::{Location, Transport};
+use crate::archive::proof::Undecodable;
+use crate::archive::tar::CUT;
 use crate::files::{Denied, OutputError, shown};
 use crate::names::Digest;
 use std::fmt;
@@ -156,7 +158,7 @@ pub enum Problem {
 
 impl Problem {
     /// A failure to open or read.
-    pub(super) fn reading(path: &Path, error: &io::Error) -> Self {
+    pub(in crate::archive) fn reading(path: &Path, error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Self::NotFound,
             ErrorKind::PermissionDenied => Self::Denied(Denied::reading(path)),
@@ -165,12 +167,12 @@ impl Problem {
     }
 
     /// A failure to make or write.
-    pub(super) fn writing(path: &Path, error: &io::Error) -> Self {
+    pub(in crate::archive) fn writing(path: &Path, error: &io::Error) -> Self {
         Self::Output(OutputError::new(path, error))
     }
 
     /// Bytes of an entry that mean nothing.
-    pub(super) fn damaged(entry: impl Into<String>, why: impl Into<String>) -> Self {
+    pub(in crate::archive) fn damaged(entry: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Damaged {
             entry: entry.into(),
             why: why.into(),
@@ -178,7 +180,7 @@ impl Problem {
     }
 
     /// Of the archive at `path`.
-    pub(super) fn of(self, path: &Path) -> ArchiveError {
+    pub(in crate::archive) fn of(self, path: &Path) -> ArchiveError {
         ArchiveError {
             path: path.to_owned(),
             problem: self,
@@ -222,7 +224,7 @@ impl ArchiveError {
 
     /// Says so where a path was cut at a colon that belongs to it.
     #[must_use]
-    pub(super) fn at_colon(self, location: &Location) -> Self {
+    pub(in crate::archive) fn at_colon(self, location: &Location) -> Self {
         let Some(name) = location.name.as_ref().filter(|_| self.problem == Problem::NotFound) else {
             return self;
         };
@@ -265,99 +267,6 @@ impl ArchiveError {
                 | Problem::Compressed { .. }
                 | Problem::CannotHold { .. }
         )
-    }
-
-    /// What to do about it, without a trailing period.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        Some(match &self.problem {
-            Problem::NotFound => {
-                "check the path (relative ones start at the working folder) and that the step's script \
-                                  wrote it before the pipe, or that it is an artifact of an earlier step"
-                    .to_owned()
-            }
-            Problem::Denied(_) => format!(
-                "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
-                 `- chmod -R a+rX {}`",
-                crate::files::shell_word(&self.path)
-            ),
-            Problem::NotOfKind {
-                instead: Some(form), ..
-            }
-            | Problem::NoImages { instead: Some(form) } => format!("write `{form}:…` in place of it"),
-            Problem::NotOfKind { .. } => format!(
-                "name the form that it has: {}",
-                Transport::ALL.map(|transport| format!("`{transport}:…`")).join(", ")
-            ),
-            Problem::Empty => "what writes it has failed or is not done: `docker buildx build` leaves an empty file where the build \
-                               fails; the log of the lines before the pipe tells"
-                .to_owned(),
-            Problem::NotATar { is_gzip: false } => {
-                "name a file that `docker save`, `docker buildx build`, skopeo, buildah or kaniko has written".to_owned()
-            }
-            Problem::NotATar { is_gzip: true } => {
-                "it is compressed twice; before the pipe, decompress it once with `gunzip`".to_owned()
-            }
-            Problem::EndsAtColon { .. } => "rename the file: a path ends at its first `:`, and the image's name follows".to_owned(),
-            Problem::Compressed { with } => {
-                format!("decompress it before the pipe, or have it written plain or with gzip in place of {with}")
-            }
-            Problem::NoImages { instead: None } => {
-                "whatever wrote it had none to write: `docker save` and kaniko's `--destination` need a name, and \
-                 `umoci init` makes a layout without one"
-                    .to_owned()
-            }
-            Problem::LayerCompressed { .. } => {
-                "have the image saved with plain layers or with gzip: registries and what pulls from them know no other \
-                 compression than gzip and zstd"
-                    .to_owned()
-            }
-            Problem::NoSuchImage { .. } | Problem::Ambiguous { .. } => {
-                "write the image's name behind the path, as in `docker-archive:FILE:NAME:TAG` or `oci:FOLDER:TAG`; \
-                 `@0` means the first"
-                    .to_owned()
-            }
-            Problem::Damaged { .. } | Problem::Missing { .. } | Problem::WrongDigest { .. } => {
-                "make the archive anew, and check that the disk was not full then".to_owned()
-            }
-            Problem::Hostile { .. } => {
-                "do not use this archive; no tool that writes images makes such entries".to_owned()
-            }
-            Problem::LinksOut { writing: true, .. } => "remove the link, or name another folder".to_owned(),
-            Problem::LinksOut { writing: false, .. } => format!(
-                "before the pipe, copy the layout with what its links lead to: `- cp -rL {} image`, and name `oci:image`",
-                crate::files::shell_word(&self.path)
-            ),
-            Problem::Partial { platforms, .. } if platforms.is_empty() => {
-                "make it anew with all that its index names".to_owned()
-            }
-            Problem::Partial { platforms, .. } => format!(
-                "write in `PLATFORM` what it has, {}; or make it anew with all of them",
-                platforms
-                    .iter()
-                    .map(|platform| format!("`{}`", text(platform)))
-                    .collect::<Vec<_>>()
-                    .join(" or ")
-            ),
-            Problem::TwoWays { .. } => {
-                "have it written again by `docker save`, skopeo, buildx or `tar --create` of an unpacked one; as it is, \
-                 another program may see another image in it"
-                    .to_owned()
-            }
-            Problem::FileSystem { .. } => {
-                "`docker export` writes a container's files; `docker commit` makes an image of the container, and \
-                 `docker save` writes it"
-                    .to_owned()
-            }
-            Problem::CannotHold {
-                transport: Transport::DockerArchive,
-                ..
-            } => "write `oci-archive:FILE` or `oci:FOLDER`, which hold every image".to_owned(),
-            // A file of a layout, and not an archive itself.
-            Problem::Output(error) if error.path() != self.path => error.hint_below(&self.path),
-            Problem::Output(error) => error.hint(),
-            Problem::Unreadable(_) | Problem::TooLarge { .. } | Problem::CannotHold { .. } => return None,
-        })
     }
 }
 
@@ -451,99 +360,4 @@ fn list(images: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::explain::failure::{Failure, Kind};
-
-    #[test]
-    fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
-        let names = |count: usize| (0..count).map(|n| format!("shop/api:{n}")).collect::<Vec<_>>();
-        let odd = "a\n\u{1b}[31m".to_owned();
-        let wrong = WrongDiffId {
-            expected: Digest::of(b"1"),
-            found: Digest::of(b"2"),
-        };
-        let path = Path::new("out/x.tar");
-        for (error, fact, cure, kind) in [
-            (
-                Problem::NotFound.of(path),
-                "there is no `out/x.tar`",
-                "artifact of an earlier step",
-                Kind::NotFound,
-            ),
-            (
-                Problem::NoSuchImage {
-                    wanted: odd.clone(),
-                    images: names(2),
-                }
-                .of(path),
-                "has no image `a\\n\\u{1b}[31m`, but `shop/api:0`, `shop/api:1`",
-                "docker-archive:FILE:NAME:TAG",
-                Kind::NotFound,
-            ),
-            (
-                Problem::NoSuchImage {
-                    wanted: "x".to_owned(),
-                    images: vec![],
-                }
-                .of(path),
-                "its images have no names",
-                "`@0` means the first",
-                Kind::NotFound,
-            ),
-            (
-                Problem::Ambiguous { images: names(30) }.of(path),
-                "`shop/api:19`, and 10 more",
-                "write the image's name",
-                Kind::Variables,
-            ),
-            (
-                Problem::Compressed { with: "zstd" }.of(path),
-                "`out/x.tar` is compressed with zstd, and only gzip is read",
-                "decompress it",
-                Kind::Variables,
-            ),
-            (
-                Problem::Hostile {
-                    entry: odd,
-                    why: "does",
-                }
-                .of(path),
-                "entry `a\\n",
-                "do not use this",
-                Kind::Other,
-            ),
-            (
-                ArchiveError::reading(path, &io::Error::new(ErrorKind::InvalidData, wrong)),
-                "where the image's configuration states sha256:",
-                "make the archive anew",
-                Kind::Other,
-            ),
-            (
-                ArchiveError::reading(path, &ErrorKind::UnexpectedEof.into()),
-                "it was cut short",
-                "anew",
-                Kind::Other,
-            ),
-            (
-                ArchiveError::writing(path, &ErrorKind::StorageFull.into()),
-                "the disk is full",
-                "free space",
-                Kind::Other,
-            ),
-            (
-                Problem::reading(path, &ErrorKind::PermissionDenied.into()).of(path),
-                "`out/x.tar` cannot be read: `",
-                "`- chmod -R a+rX out/x.tar`",
-                Kind::Other,
-            ),
-        ] {
-            let failure = Failure::from(&error);
-            assert!(failure.message.contains(fact), "{}", failure.message);
-            assert!(!failure.message.contains(char::is_control), "{}", failure.message);
-            assert_eq!(failure.kind, kind, "{}", failure.message);
-            let hint = failure.hint.unwrap_or_default();
-            assert!(hint.contains(cure), "{hint}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,356 @@
+//! Every mistake that a variable may have, and what is said of it.
+
+use super::*;
+
+#[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
+fn every_mistake_names_variable_value_and_cure() {
+    let retag = |pairs: &[(&'static str, &'static str)]| {
+        [&[("ACTION", "retag"), ("SOURCE", "a:1"), ("TAGS", "2")], pairs].concat()
+    };
+    let push = |pairs: &[(&'static str, &'static str)]| [&[("ACTION", "push"), ("SOURCE", "a:1")], pairs].concat();
+    let pull = |pairs: &[(&'static str, &'static str)]| [&[("IMAGES", "a:1")], pairs].concat();
+    let copy = |pairs: &[(&'static str, &'static str)]| [&[("ACTION", "copy")], pairs].concat();
+    let share = |pairs: &[(&'static str, &'static str)]| {
+        copy(&[&[("IMAGES", "docker.io/node:20"), ("SHARD", "true")], pairs].concat())
+    };
+    for (pairs, mistake) in [
+        (
+            vec![("ACTION", "mirror")],
+            "`ACTION` is `mirror`: there is no such action; write one of `pull`, `retag`, `push`, `copy`, `login`, \
+             `check`",
+        ),
+        (
+            vec![],
+            "`IMAGES`: `pull` needs images, and there is no Dockerfile and no compose file in `/clone` to find them in; write \
+             `IMAGES: 'base:1 tools:2'` or a list, or name images with their host where they are used, as in `FROM \
+             crg.apkg.io/",
+        ),
+        (
+            vec![("IMAGES", "packages.atlassian.net/shop/base:1")],
+            "`IMAGES` is `packages.atlassian.net/shop/base:1`: `packages.atlassian.net` is not Bitbucket's container \
+             registry: no such registry exists; write `crg.apkg.io/shop/base",
+        ),
+        (
+            vec![("IMAGES", "base:$TAG")],
+            "`IMAGES` is `base:$TAG`: it holds a `$` or brace",
+        ),
+        (
+            vec![("IMAGES", "base:")],
+            "`IMAGES` is `base:`: the tag after the `:` is empty; write a tag",
+        ),
+        // retag
+        (
+            vec![("ACTION", "retag"), ("TAGS", "2")],
+            "`SOURCE`: `retag` needs the image that is in the registry; write",
+        ),
+        (
+            vec![("ACTION", "retag"), ("SOURCE", "a:1")],
+            "`TAGS`: `retag` needs the tags to set; write `TAGS: '1.4.2 latest'`",
+        ),
+        (
+            retag(&[("TARGET", "b")]),
+            "`TARGET` is `b`: `retag` stays in the repository of `SOURCE`; leave it out; to bring an image to another repository use `ACTION: copy`",
+        ),
+        (
+            retag(&[("SOURCE", "docker-daemon:a:1")]),
+            "`SOURCE` is `docker-daemon:a:1`: `retag` works inside the registry, not on `docker-daemon:`; write",
+        ),
+        (
+            retag(&[("SOURCE", "docker.io/a:1")]),
+            "`SOURCE` is `docker.io/a:1`: it is on `docker.io`, but `REGISTRY` is `crg.apkg.io`; `retag` stays",
+        ),
+        (
+            retag(&[("SOURCE", "A:1")]),
+            "`SOURCE` is `A:1`: `shop/A` has capital letters",
+        ),
+        (
+            retag(&[("TAGS", "shop/a:2")]),
+            "`TAGS` is `shop/a:2`: it is a whole reference; write the tags alone",
+        ),
+        (
+            retag(&[("TAGS", "feature/x")]),
+            "`TAGS` is `feature/x`: `feature/x` is no tag; a tag has up to 128",
+        ),
+        (
+            retag(&[("ON_EXISTING", "never")]),
+            "`ON_EXISTING` is `never`: there is no such choice; write `overwrite`, `skip` or `fail`",
+        ),
+        // push
+        (
+            vec![("ACTION", "push")],
+            "`SOURCE`: `push` needs the image that the step has built; write the name given to",
+        ),
+        (
+            vec![("ACTION", "push"), ("SOURCE", "  ")],
+            "`SOURCE`: it is empty: the variable in its value is not set in this step; set that variable",
+        ),
+        // What was meant for another action than the default.
+        (
+            vec![("SOURCE", "api"), ("TAGS", "1")],
+            "`ACTION`: it is not set, and `pull`, the default, does not use `SOURCE`, `TAGS`; write `ACTION: push`",
+        ),
+        (
+            vec![("IMAGES", "api"), ("TARGET", "api")],
+            "`ACTION`: it is not set, and `pull`, the default, does not use `TARGET`; write",
+        ),
+        (
+            vec![("ACTION", "push"), ("SOURCE", "oci-archive:a.tar")],
+            "`SOURCE` is `oci-archive:a.tar`: no target follows from it; write `TARGET: package`",
+        ),
+        (
+            vec![("ACTION", "push"), ("SOURCE", "docker-daemon:")],
+            "`SOURCE` is `docker-daemon:`: it names no image; write the name that `docker image ls` shows",
+        ),
+        (
+            vec![("ACTION", "push"), ("SOURCE", "sha256:0123456789abcdef")],
+            "`SOURCE` is `sha256:0123456789abcdef`: it is an image ID, which names no target; write `TARGET: package`",
+        ),
+        (
+            vec![("ACTION", "push"), ("SOURCE", "0123456789ab")],
+            "`SOURCE` is `0123456789ab`: it is an image ID, which names no target; write `TARGET: package`",
+        ),
+        (
+            vec![("ACTION", "push"), ("SOURCE", "ghcr.io/acme/API:1")],
+            "`SOURCE` is `ghcr.io/acme/API:1`: no target follows from it: `shop/API` has capital letters, which \
+             repository names cannot have; write `TARGET: package`",
+        ),
+        (
+            push(&[("SOURCE", "a:b:c")]),
+            "`SOURCE` is `a:b:c`: `b:c` is no tag; write the name that `docker image ls`",
+        ),
+        (
+            push(&[("SOURCE", "./api.tar")]),
+            "`SOURCE` is `./api.tar`: it is a path, and a path needs its form before it; write `docker-archive:./api.tar` \
+             for what `docker save` wrote, else `oci-archive:FILE` or `oci:FOLDER`",
+        ),
+        (
+            push(&[("SOURCE", "images/api.tar.gz")]),
+            "`SOURCE` is `images/api.tar.gz`: it is a path, and a path needs its form before it; write \
+             `docker-archive:images/api.tar.gz`",
+        ),
+        (
+            push(&[("TARGET", "api:1"), ("TAGS", "2")]),
+            "`TARGET` is `api:1`: it has the tag `1`, and `TAGS` is set too; write the tags in one of them",
+        ),
+        (
+            push(&[(
+                "TARGET",
+                "api@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            )]),
+            "it has a digest, which the image itself decides; write `package` or `package:tag`",
+        ),
+        (
+            push(&[("TARGET", "docker.io/shop/api")]),
+            "`TARGET` is `docker.io/shop/api`: it is on `docker.io`, but what is written goes to `REGISTRY`, `crg.apkg.io`",
+        ),
+        (
+            push(&[("TARGET", "bitbucket.org/shop/api")]),
+            "`bitbucket.org` is not Bitbucket's container registry",
+        ),
+        // what is copied from skopeo's lines
+        (
+            copy(&[("SOURCE", "docker://docker.io/node:20")]),
+            "`SOURCE` is `docker://docker.io/node:20`: an image name has no `https://` or `docker://`; leave the scheme out",
+        ),
+        (
+            retag(&[("SOURCE", "docker://crg.apkg.io/shop/a:1")]),
+            "`SOURCE` is `docker://crg.apkg.io/shop/a:1`: an image name has no `https://` or `docker://`; leave",
+        ),
+        (
+            push(&[("SOURCE", "docker://docker.io/node:20")]),
+            "`push` does not read `docker://`; for an image of a registry use `ACTION: copy`",
+        ),
+        // copy
+        (
+            copy(&[
+                ("SOURCE", "docker.io/library/Node"),
+                ("SOURCE_USERNAME", "u"),
+                ("SOURCE_PASSWORD", "p"),
+            ]),
+            "`SOURCE` is `docker.io/library/Node`: `library/Node` has capital letters",
+        ),
+        (
+            copy(&[("IMAGES", "=a:1")]),
+            "`IMAGES` is `=a:1`: it has no source before the `=`; write `source=target` without spaces",
+        ),
+        (
+            copy(&[("IMAGES", "docker.io/node:20=")]),
+            "`IMAGES` is `docker.io/node:20=`: it has no target after the `=`; write `source=target` without spaces",
+        ),
+        (
+            copy(&[
+                ("SOURCE", "docker.io/node:20"),
+                ("SHARD", "true"),
+                ("BITBUCKET_PARALLEL_STEP", "3"),
+            ]),
+            "`SHARD`: `BITBUCKET_PARALLEL_STEP` is `3` and `BITBUCKET_PARALLEL_STEP_COUNT` is not set, which do not fit",
+        ),
+        (
+            copy(&[("SOURCE", "node:20")]),
+            "`SOURCE` is `node:20`: source and target are the same, since a name without host is one of this registry; \
+             for Docker Hub's write `docker.io/node:20`, else another target or other `TAGS`",
+        ),
+        (
+            copy(&[("IMAGES", "team/node:2*=team/node")]),
+            "`IMAGES` is `team/node:2*=team/node`: source and target are the same, since a name without host is one of \
+             this registry; for Docker Hub's write `docker.io/team/node:2*`, else another target",
+        ),
+        (
+            copy(&[("IMAGES", "oci:images:1=a")]),
+            "`IMAGES` is `oci:images:1=a`: it names images of registries, not `oci:`; for archives, layouts and the \
+             daemon use `ACTION: push`",
+        ),
+        (
+            copy(&[("IMAGES", "docker-archive:a.tar=a")]),
+            "`IMAGES` is `docker-archive:a.tar=a`: it names images of registries, not `docker-archive:`",
+        ),
+        // pull
+        (
+            pull(&[("IMAGES", "docker-daemon:a")]),
+            "`IMAGES` is `docker-daemon:a`: it names images of registries, not `docker-daemon:`",
+        ),
+        (
+            pull(&[("TO", "docker-archive:a.tar:API:1")]),
+            "`TO` is `docker-archive:a.tar:API:1`: `API` has capital letters, which repository names cannot have; write \
+             `api`",
+        ),
+        (
+            pull(&[("TO", "docker-archive:a.tar:api:1:2")]),
+            "`TO` is `docker-archive:a.tar:api:1:2`: `1:2` is no tag",
+        ),
+        (
+            pull(&[("TO", "docker-archive:a.tar:api@sha256:0")]),
+            "`TO` is `docker-archive:a.tar:api@sha256:0`: it names a digest, which the image itself decides",
+        ),
+        (
+            pull(&[("TO", "oci:images:@0")]),
+            "`TO` is `oci:images:@0`: `@` and a number mean an image by its place, and are no name",
+        ),
+        (
+            pull(&[
+                ("TO", "oci:../out:1"),
+                ("BITBUCKET_CLONE_DIR", "/clone"),
+                ("BITBUCKET_PIPE_STORAGE_DIR", "/storage"),
+            ]),
+            "`TO` is `oci:../out:1`: it is outside the clone, so the step would never see it; write a path below `/clone`",
+        ),
+        (
+            pull(&[("IMAGES", "a:1*")]),
+            "`IMAGES` is `a:1*`: `1*` is no tag; patterns of tags are for the `SOURCE` and `IMAGES` of `copy`",
+        ),
+        (
+            pull(&[("IMAGES", "a:1 b:1"), ("TO", "oci:out:1")]),
+            "`TO` is `oci:out:1`: it names one image, and there are several to pull; leave the name out",
+        ),
+        (
+            copy(&[(
+                "IMAGES",
+                "docker.io/node:20=node@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            )]),
+            "`: its target has a digest, which the image itself decides; write `source=target:tag`",
+        ),
+        (
+            copy(&[("IMAGES", "docker.io/node:20=docker.io/shop/node")]),
+            "`: its target is on `docker.io`, but what is written goes to `crg.apkg.io`; write the target without a host",
+        ),
+        (
+            copy(&[("IMAGES", "docker.io/node:2*=node:1")]),
+            "`: a pattern keeps the tags that it finds; leave the target's tags out",
+        ),
+        (
+            copy(&[("IMAGES", "a:2=a:2")]),
+            "`: source and target are the same, since a name without host is one of this registry; for Docker Hub's write",
+        ),
+        (copy(&[("IMAGES", "docker.io/node:2*+=node")]), "`: `2*+` is no tag; "),
+        (
+            share(&[("BITBUCKET_PARALLEL_STEP", "2"), ("BITBUCKET_PARALLEL_STEP_COUNT", "2")]),
+            "`SHARD`: `BITBUCKET_PARALLEL_STEP` is `2` and `BITBUCKET_PARALLEL_STEP_COUNT` is `2`, which do not fit",
+        ),
+        // all
+        (pull(&[("PLATFORM", "arm64")]), "`PLATFORM` is `arm64`: "),
+        (pull(&[("DOCKER_HOST", "ssh://x")]), "`DOCKER_HOST` is `ssh://x`: "),
+        (
+            pull(&[("REGISTRY", "https://crg.apkg.io")]),
+            "`REGISTRY` is `https://crg.apkg.io`: ",
+        ),
+        (
+            pull(&[("REGISTRY", "bitbucket.org")]),
+            "`REGISTRY` is `bitbucket.org`: it is not Bitbucket's container registry: that host serves Git",
+        ),
+        (
+            pull(&[("CREDENTIAL", "ATATTsecret")]),
+            "`CREDENTIAL`: it names which credential to use, and there is no such choice; write `auto`, `built-in`",
+        ),
+        (pull(&[("TOKEN_EXPIRES_ON", "soon")]), "`TOKEN_EXPIRES_ON` is `soon`: "),
+        (
+            pull(&[("DEBUG", "yes")]),
+            "`DEBUG` is `yes`: it is a switch; write `'true'` or `'false'`",
+        ),
+        (
+            pull(&[("ALLOW_UNSUPPORTED_TOKEN", "1")]),
+            "`ALLOW_UNSUPPORTED_TOKEN` is `1`: it is a switch",
+        ),
+        (
+            pull(&[("REPORT", "out.json"), ("OUTPUT_ENV", "./out.json")]),
+            "`OUTPUT_ENV` is `./out.json`: it is the file of `REPORT` too; write two names",
+        ),
+    ] {
+        let mistakes = bad(&pairs);
+        assert_eq!(mistakes.len(), 1, "{pairs:?}: {mistakes:?}");
+        assert!(mistakes[0].contains(mistake), "{mistake}\n{}", mistakes[0]);
+        assert!(
+            !mistakes[0].ends_with('.') && !mistakes[0].contains("ATATT"),
+            "{}",
+            mistakes[0]
+        );
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let mistakes = bad(&[
+        ("ACTION", "push"),
+        ("TARGET", "api:1:2"),
+        ("TAGS", "-x -x a/b:c"),
+        ("PLATFORM", "?"),
+        ("ON_EXISTING", "?"),
+        ("DOCKER_HOST", "ssh://x"),
+        ("REGISTRY", "?"),
+        ("CREDENTIAL", "?"),
+        ("TIMEOUT", "0"),
+        ("RETRIES", "21"),
+        ("CONCURRENCY", "33"),
+        ("DEBUG", "?"),
+        ("TOKEN_EXPIRES_ON", "?"),
+        ("CA_CERTIFICATE", "/no/such/file"),
+        ("IMAGES_COUNT", "?"),
+    ]);
+    let mut named: Vec<&str> = mistakes
+        .iter()
+        .filter_map(|mistake| mistake.split('`').nth(1))
+        .collect();
+    named.sort_unstable();
+    assert_eq!(
+        named,
+        [
+            "CA_CERTIFICATE",
+            "CONCURRENCY",
+            "CREDENTIAL",
+            "DEBUG",
+            "DOCKER_HOST",
+            "IMAGES_COUNT",
+            "ON_EXISTING",
+            "PLATFORM",
+            "REGISTRY",
+            "RETRIES",
+            "SOURCE",
+            "TAGS",
+            "TAGS",
+            "TARGET",
+            "TIMEOUT",
+            "TOKEN_EXPIRES_ON",
+        ],
+        "{mistakes:#?}"
+    );
+}

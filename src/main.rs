@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use crg_pipe::pipe;
-use crg_pipe::report::{console, panic};
+use crg_pipe::report::{console, help, panic};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -20,12 +20,15 @@ fn main() -> ExitCode {
 fn start(colour: bool) -> anyhow::Result<u8> {
     if let Some(argument) = std::env::args_os().nth(1) {
         let argument = argument.to_string_lossy();
-        if argument == "--version" {
-            console::plain(concat!("crg-pipe ", env!("CARGO_PKG_VERSION")));
-            return Ok(0);
+        match &*argument {
+            "--help" | "-h" => console::plain(&help::text()),
+            "--version" => console::plain(concat!("crg-pipe ", env!("CARGO_PKG_VERSION"))),
+            other => {
+                console::failure(&pipe::no_arguments(other).to_string(), colour);
+                return Ok(2);
+            }
         }
-        console::failure(&pipe::no_arguments(&argument).to_string(), colour);
-        return Ok(2);
+        return Ok(0);
     }
     rustls::crypto::ring::default_provider()
         .install_default()

@@ -123,6 +123,6 @@ pub fn no_arguments(argument: &str) -> Mistake {
         "arguments",
         argument,
         "the pipe takes none",
-        "set its variables in the environment; `--version` prints the version",
+        "set its variables in the environment; `--help` lists them",
     )
 }

@@ -182,7 +182,15 @@ fn debug_shows_requests_and_no_secret() {
 }
 
 #[test]
-fn the_version_and_stray_arguments() {
+fn the_version_the_help_and_stray_arguments() {
+    for help in ["--help", "-h"] {
+        Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), help])
+            .run()
+            .succeeds()
+            .says("ACTION is one of")
+            .says("BITBUCKET_WORKSPACE")
+            .says("ATLASSIAN_API_TOKEN ");
+    }
     Pipe::of(&[env!("CARGO_BIN_EXE_crg-pipe"), "--version"])
         .run()
         .succeeds()

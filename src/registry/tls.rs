@@ -19,8 +19,8 @@ const MOST_NAMES: usize = 5;
 /// A root that is none.
 pub fn settings(own: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    for root in webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().chain(own) {
+    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    for root in own {
         roots.add(root.clone())?;
     }
     let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))

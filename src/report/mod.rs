@@ -2,6 +2,7 @@
 
 pub mod console;
 mod ending;
+pub mod help;
 pub mod insights;
 pub mod panic;
 pub mod warnings;

@@ -28,8 +28,8 @@ const MOST_STORED: usize = 0xffff;
 const MOST_THREADS: usize = 8;
 /// Deflate, no flags, no time, no name, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// What a window is filled with at first; it is two windows long.
-static ZEROS: [u8; 2 * WINDOW] = [0; 2 * WINDOW];
+/// What a window is filled with at first, which is two windows long; piece by piece, as it would be 64 KiB of the binary.
+static ZEROS: [u8; 1024] = [0; 1024];
 /// An empty last block with fixed codes.
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
@@ -320,7 +320,9 @@ fn deflate(compress: &mut Compress, buffer: &mut [u8], dictionary: &[u8], block:
 /// for each block would do too, but glibc 2.36 lets a heap grow with each aligned allocation: 2.7 MiB a thread, not 1.
 fn wash(compress: &mut Compress, buffer: &mut [u8]) -> io::Result<()> {
     compress.reset();
-    compress.compress(&ZEROS, buffer, FlushCompress::Sync)?;
+    for _ in 0..2 * WINDOW / ZEROS.len() {
+        compress.compress(&ZEROS, buffer, FlushCompress::None)?;
+    }
     compress.reset();
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// Entries of folders; fewer in tests, which make them all.
-pub(crate) const ENTRIES: usize = if cfg!(test) { 2000 } else { 20_000 };
+pub(crate) const ENTRIES: usize = if cfg!(test) { 500 } else { 20_000 };
 /// Comparisons of an entry with a rule of a `.gitignore`, by their lengths; fewer in tests, which are not optimized.
 const STEPS: usize = if cfg!(test) { 1_000_000 } else { 200_000_000 };
 /// Files that are read.

@@ -23,7 +23,7 @@ struct Slow(io::Cursor<Vec<u8>>);
 
 impl Read for Slow {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = buffer.len().min(7);
+        let length = buffer.len().min(251);
         self.0.read(&mut buffer[..length])
     }
 }

@@ -87,6 +87,15 @@ pub(super) fn once<T: PartialEq>(place: &mut Option<T>, value: T) -> Result<(), 
     }
 }
 
+/// Gives a value that was not given before. A second header of a kind before one entry replaces the first (Go), is added to
+/// it (GNU) or ends the reading (Rust's tar).
+pub(super) fn first<T>(place: &mut Option<T>, value: T) -> Result<(), Bad> {
+    match place.replace(value) {
+        Some(_) => Err(Bad::Twice),
+        None => Ok(()),
+    }
+}
+
 /// A name. Readers differ in what an empty one means, and in one with a zero.
 fn name(value: &[u8]) -> Result<String, Bad> {
     if value.is_empty() || value.contains(&0) {

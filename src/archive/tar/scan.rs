@@ -2,7 +2,7 @@
 
 use super::super::error::Problem;
 use super::header::{self, BLOCK, Kind};
-use super::records::{Bad, Records, once};
+use super::records::{Bad, Records, first, once};
 use super::sparse::{self, Form, MOST_PIECES, Map};
 use std::io::{self, ErrorKind};
 
@@ -81,7 +81,7 @@ impl<'a, T: Tape> Scan<'a, T> {
 
     /// The next entry.
     pub(super) fn next(&mut self) -> Result<Option<Item>, Problem> {
-        let mut records = Records::default();
+        let mut records = None;
         let (mut name, mut link) = (None, None);
         // Whether a header came that speaks of the next entry.
         let mut speaks = false;
@@ -103,11 +103,11 @@ impl<'a, T: Tape> Scan<'a, T> {
             match header.kind {
                 Kind::LongName => {
                     let text = self.long_text(&header)?;
-                    once(&mut name, text).map_err(|bad| self.bad(&bad))?;
+                    first(&mut name, text).map_err(|bad| self.bad(&bad))?;
                 }
                 Kind::LongLink => {
                     let text = self.long_text(&header)?;
-                    once(&mut link, text).map_err(|bad| self.bad(&bad))?;
+                    first(&mut link, text).map_err(|bad| self.bad(&bad))?;
                 }
                 Kind::GlobalRecords => {
                     let content = self.content(&header, LARGEST_RECORDS)?;
@@ -119,9 +119,12 @@ impl<'a, T: Tape> Scan<'a, T> {
                 }
                 Kind::Records => {
                     let content = self.content(&header, LARGEST_RECORDS)?;
-                    records.add(&content).map_err(|bad| self.bad(&bad))?;
+                    let mut own = Records::default();
+                    own.add(&content).map_err(|bad| self.bad(&bad))?;
+                    first(&mut records, own).map_err(|bad| self.bad(&bad))?;
                 }
                 kind => {
+                    let mut records = records.unwrap_or_default();
                     self.take_names(&mut header, (name, link), &mut records)?;
                     self.take_size(&mut header, records.size)?;
                     let what = self.what(kind, header.size, &header, &records, &block)?;

@@ -31,7 +31,7 @@ async fn serve(answer: impl Fn(&str, u16) -> String + Send + Sync + 'static) -> 
             let answer = answer(&head, port);
             written.lock().unwrap().push(head);
             if answer.contains(LATE) {
-                tokio::time::sleep(Duration::from_millis(1500)).await;
+                tokio::time::sleep(Duration::from_millis(450)).await;
             }
             let _ = socket.write_all(answer.as_bytes()).await;
             if answer.contains("Content-Length: 99999") {
@@ -71,7 +71,7 @@ fn registry(port: u16) -> Registry {
     let network = Network::new(Settings {
         extra_roots: Vec::new(),
         proxy: None,
-        timeout: Duration::from_secs(1),
+        timeout: Duration::from_millis(300),
         retries: 0,
     });
     let credential = Credential {

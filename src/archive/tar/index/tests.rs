@@ -253,6 +253,17 @@ fn what_readers_take_in_two_ways_is_refused() {
             .entry("long", tar::EntryType::GNULongName, "", b"b\0")
             .file("x", b"")
             .end(),
+        // A second header of its kind.
+        Raw::default()
+            .entry("long", tar::EntryType::GNULongName, "", b"a\0")
+            .entry("long", tar::EntryType::GNULongName, "", b"a\0")
+            .file("x", b"")
+            .end(),
+        Raw::default()
+            .entry("records", tar::EntryType::new(b'x'), "", b"")
+            .entry("records", tar::EntryType::new(b'x'), "", b"9 path=a\n")
+            .file("x", b"")
+            .end(),
         Raw::default()
             .entry("long", tar::EntryType::GNULongName, "", b"a\0b\0")
             .file("x", b"")

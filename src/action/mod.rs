@@ -31,8 +31,7 @@ use crate::registry::retry::Policy;
 use crate::session::Session;
 use crate::transfer::Progress;
 use journal::Journal;
-use std::cell::RefCell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::{RefCell, RefMut};
 use std::time::Duration;
 use time::Date;
 
@@ -51,14 +50,14 @@ pub struct Run {
     writes: bool,
     journal: Journal,
     progress: Progress,
-    loans: Mutex<Vec<Loan>>,
+    loans: RefCell<Vec<Loan>>,
     /// `TOKEN_EXPIRES_ON`.
     expires_on: Option<Date>,
     chosen: Chosen,
     /// What `check` found.
     table: RefCell<Table>,
     /// `None` unless they are wanted.
-    shapes: Mutex<Option<Vec<SeenImage>>>,
+    shapes: RefCell<Option<Vec<SeenImage>>>,
 }
 
 /// A name of the daemon that the run needs for itself, and what it was before.
@@ -85,11 +84,11 @@ impl Run {
             writes: request.action.writes(),
             journal: Journal::default(),
             progress: Progress::default(),
-            loans: Mutex::default(),
+            loans: RefCell::default(),
             expires_on: request.expires_on,
             chosen: request.chosen.clone(),
             table: RefCell::default(),
-            shapes: Mutex::default(),
+            shapes: RefCell::default(),
         }
     }
 
@@ -168,8 +167,8 @@ impl Run {
         self.loans().push(loan);
     }
 
-    fn loans(&self) -> MutexGuard<'_, Vec<Loan>> {
-        self.loans.lock().unwrap_or_else(PoisonError::into_inner)
+    fn loans(&self) -> RefMut<'_, Vec<Loan>> {
+        self.loans.borrow_mut()
     }
 }
 

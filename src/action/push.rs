@@ -150,13 +150,12 @@ pub(super) async fn plan(
     push: &Push,
     mut is_same: impl AsyncFnMut(&Manifest, &Remote) -> Result<bool, RunError>,
 ) -> Result<(Tagging, Option<Manifest>), RunErrors> {
-    // A request has at least one tag.
-    let (first, others) = push
-        .tags
-        .split_first()
-        .ok_or_else(|| RunError::told(Kind::Variables, "`TAGS` is empty", "write a tag"))?;
-    let (target, found) = run.session.open(&push.target, first, Access::PullPush).await?;
-    let looks = others.iter().map(|tag| run.session.look(&target, tag));
+    let (target, found) = run
+        .session
+        .open(&push.target, push.tags.first(), Access::PullPush)
+        .await?;
+    let others = push.tags.iter().skip(1);
+    let looks = others.map(|tag| run.session.look(&target, tag));
     let mut manifests = vec![found];
     manifests.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
     let mut there = None;

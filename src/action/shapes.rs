@@ -6,25 +6,23 @@ use crate::names::Digest;
 use crate::names::platform::Platform;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, platforms};
-use std::sync::PoisonError;
 
 impl Run {
     /// The same run, which keeps shapes; without this none is kept.
     #[must_use]
     pub fn keeping_shapes(self) -> Self {
-        *self.shapes.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+        *self.shapes.borrow_mut() = Some(Vec::new());
         self
     }
 
     /// The shapes of what was met so far.
     pub(super) fn shapes(&self) -> Vec<SeenImage> {
-        let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
-        shapes.clone().unwrap_or_default()
+        self.shapes.borrow().clone().unwrap_or_default()
     }
 
     /// Keeps what a manifest says of itself. `size` is that of all below it, where that was counted.
     pub(super) fn met(&self, manifest: &Manifest, size: Option<u64>) {
-        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shapes = self.shapes.borrow_mut();
         let Some(shapes) = shapes.as_mut() else { return };
         let (platforms, size) = match manifest.content() {
             Ok(Content::Index(entries)) => {
@@ -52,7 +50,7 @@ impl Run {
 
     /// Keeps what was read elsewhere of an image.
     pub(super) fn met_as(&self, digest: &Digest, platforms: Vec<String>, size: Option<u64>) {
-        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shapes = self.shapes.borrow_mut();
         if let Some(shapes) = shapes.as_mut() {
             keep(shapes, digest, platforms, size);
         }

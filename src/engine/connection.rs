@@ -4,7 +4,9 @@ use super::address::Address;
 use super::classify::Asked;
 use super::error::{Cause, Error};
 use super::stream::Message;
+use crate::registry::body::read_up_to;
 use crate::text::USER_AGENT;
+use bytes::BytesMut;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
@@ -134,16 +136,11 @@ impl Connection {
         mut response: Response,
         longest: usize,
         asked: &str,
-    ) -> Result<(Vec<u8>, bool), Error> {
-        let mut body = Vec::new();
-        while let Some(chunk) = self.chunk(&mut response, self.timeout, asked).await? {
-            if body.len() + chunk.len() > longest {
-                body.extend_from_slice(&chunk[..longest - body.len()]);
-                return Ok((body, false));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok((body, true))
+    ) -> Result<(BytesMut, bool), Error> {
+        let mut body = BytesMut::new();
+        let next = async || self.chunk(&mut response, self.timeout, asked).await;
+        let is_all = read_up_to(longest, &mut body, next).await?;
+        Ok((body, is_all))
     }
 
     async fn chunk(

@@ -10,7 +10,8 @@ use crate::names::{Digest, Repository, Tag};
 use crate::registry::manifest::Descriptor;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Longest silence of a daemon that unpacks, compresses or waits for a registry to store a layer.
@@ -32,23 +33,23 @@ pub struct Pushed {
 
 /// When a transfer of a run last moved: what waits for its turn waits for the others.
 #[derive(Debug, Clone)]
-pub(super) struct Clock(Arc<Mutex<Instant>>);
+pub(super) struct Clock(Rc<Cell<Instant>>);
 
 impl Default for Clock {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+        Self(Rc::new(Cell::new(Instant::now())))
     }
 }
 
 impl Clock {
     fn moved(&self) -> Instant {
         let now = Instant::now();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        self.0.set(now);
         now
     }
 
     fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.get()
     }
 }
 

@@ -1,9 +1,29 @@
-//! The bodies of refusals: what registries, token servers and storage say of the reason. Pure.
+//! Bodies of answers: read no further than a limit, and what those of refusals say of the reason.
 
 use crate::text::{PAGE, Quoted};
+use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
+
+/// Reads a body until it ends or there is more of it than `limit` bytes. Gives whether this is all of it.
+///
+/// # Errors
+/// It breaks off; what came before is kept.
+pub async fn read_up_to<E>(
+    limit: usize,
+    body: &mut BytesMut,
+    mut next: impl AsyncFnMut() -> Result<Option<Bytes>, E>,
+) -> Result<bool, E> {
+    while let Some(chunk) = next().await? {
+        let room = limit - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() > room {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
 
 /// Error codes of the OCI distribution specification ("Error codes") that this project tells apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

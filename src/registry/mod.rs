@@ -51,36 +51,36 @@ use crate::names::{Host, Repository};
 use challenge::Challenge;
 use exchange::Ask;
 use network::HostState;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::cell::Cell;
+use std::rc::Rc;
 use token::Tokens;
 
 /// One registry as seen with one credential, or with none.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry(Rc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    network: Arc<Network>,
+    network: Rc<Network>,
     host: Host,
-    state: Arc<HostState>,
+    state: Rc<HostState>,
     credential: Option<Credential>,
     tokens: Tokens,
     /// Whether the credential was sent, and what was asked for with it given.
-    is_accepted: AtomicBool,
+    is_accepted: Cell<bool>,
 }
 
 impl Registry {
     /// Opens no connection.
     #[must_use]
-    pub fn new(network: &Arc<Network>, host: &Host, credential: Option<Credential>) -> Self {
-        Self(Arc::new(Inner {
-            network: Arc::clone(network),
+    pub fn new(network: &Rc<Network>, host: &Host, credential: Option<Credential>) -> Self {
+        Self(Rc::new(Inner {
+            network: Rc::clone(network),
             host: host.clone(),
             state: network.host(host),
             credential,
             tokens: Tokens::default(),
-            is_accepted: AtomicBool::new(false),
+            is_accepted: Cell::new(false),
         }))
     }
 

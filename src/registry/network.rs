@@ -1,6 +1,7 @@
 //! What is sent to registries and token servers, with time limits and redirects. One for a whole run.
 
 use super::address::{server, shown};
+use super::body::read_up_to;
 use super::challenge::Challenge;
 use super::client::Clients;
 use super::error::{Error, Problem};
@@ -20,8 +21,9 @@ use reqwest::header::{
 };
 use reqwest::{Method, Response, Url};
 use rustls::pki_types::CertificateDer;
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Most redirects that one request follows.
@@ -47,14 +49,14 @@ pub struct Settings {
 pub struct Network {
     settings: Settings,
     clients: Clients,
-    hosts: Mutex<HashMap<Host, Arc<HostState>>>,
+    hosts: RefCell<HashMap<Host, Rc<HostState>>>,
     resting: Resting,
 }
 
 /// What has been learnt of a registry's host.
 #[derive(Debug, Default)]
 pub(super) struct HostState {
-    known: RwLock<Option<Known>>,
+    known: RefCell<Option<Known>>,
     /// Held by the request that finds out, so that the others do not each meet a 401 of their own. Holds when and how the
     /// last one that found out nothing failed.
     pub(super) probe: tokio::sync::Mutex<Option<(Instant, Failed)>>,
@@ -71,11 +73,12 @@ pub(super) struct Known {
 
 impl HostState {
     pub(super) fn known(&self) -> Option<Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.borrow().clone()
     }
 
-    pub(super) fn learn(&self, known: Known) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    pub(super) fn learn(&self, known: Known) -> Known {
+        *self.known.borrow_mut() = Some(known.clone());
+        known
     }
 }
 
@@ -115,11 +118,11 @@ impl Outgoing {
 impl Network {
     /// Nothing is connected yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(settings: Settings) -> Rc<Self> {
+        Rc::new(Self {
             settings,
             clients: Clients::default(),
-            hosts: Mutex::default(),
+            hosts: RefCell::default(),
             resting: Resting::default(),
         })
     }
@@ -130,9 +133,9 @@ impl Network {
         }
     }
 
-    pub(super) fn host(&self, host: &Host) -> Arc<HostState> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(hosts.entry(host.clone()).or_default())
+    pub(super) fn host(&self, host: &Host) -> Rc<HostState> {
+        let mut hosts = self.hosts.borrow_mut();
+        Rc::clone(hosts.entry(host.clone()).or_default())
     }
 
     /// Waits until a server that asked to be left alone may be asked again.
@@ -330,13 +333,11 @@ impl Network {
             return Err(Problem::TooLarge { limit });
         }
         let mut body = BytesMut::new();
-        while let Some(chunk) = self.chunk(&mut response).await? {
-            if body.len() + chunk.len() > limit {
-                return Err(Problem::TooLarge { limit });
-            }
-            body.extend_from_slice(&chunk);
+        if read_up_to(limit, &mut body, async || self.chunk(&mut response).await).await? {
+            Ok(body.freeze())
+        } else {
+            Err(Problem::TooLarge { limit })
         }
-        Ok(body.freeze())
     }
 
     /// The next bytes of a body; `None` at its end.
@@ -351,14 +352,7 @@ impl Network {
     /// all the same.
     pub(super) async fn read_refusal(&self, mut response: Response) -> Bytes {
         let mut body = BytesMut::new();
-        let reading = async {
-            while let Ok(Some(chunk)) = response.chunk().await {
-                body.extend_from_slice(&chunk[..chunk.len().min(LARGEST_REFUSAL - body.len())]);
-                if body.len() == LARGEST_REFUSAL {
-                    break;
-                }
-            }
-        };
+        let reading = read_up_to(LARGEST_REFUSAL, &mut body, async || response.chunk().await);
         let _ = tokio::time::timeout(self.settings.timeout, reading).await;
         body.freeze()
     }

@@ -13,7 +13,6 @@ use crate::names::{Digest, Repository, Selector, Tag};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response};
-use std::sync::atomic::Ordering;
 
 /// A repository, with the registry that is signed in to and the rights that its token is asked for.
 #[derive(Debug, Clone)]
@@ -51,7 +50,7 @@ impl Remote {
     fn standing(&self) -> Standing {
         if self.credential().is_some() && self.sent_credential().is_none() {
             Standing::NotAsked
-        } else if self.registry.0.is_accepted.load(Ordering::Relaxed) {
+        } else if self.registry.0.is_accepted.get() {
             Standing::Accepted
         } else {
             Standing::Unknown

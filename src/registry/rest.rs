@@ -3,8 +3,8 @@
 use super::address::{Origin, origin, server};
 use super::retry::{self, FIRST};
 use reqwest::Url;
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A rest is told of if it ends so much later than was known.
@@ -12,7 +12,7 @@ const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// Registries, token servers, and storage that blobs are redirected to, each with the end of its rest.
 #[derive(Debug, Default)]
-pub(super) struct Resting(Mutex<HashMap<Origin, Instant>>);
+pub(super) struct Resting(RefCell<HashMap<Origin, Instant>>);
 
 impl Resting {
     /// Notes an answer's status and the pause that it asked for.
@@ -26,7 +26,7 @@ impl Resting {
 
     /// Lets a server rest from now on for so long at least; gives how much longer that is than was known.
     fn extend(&self, url: &Url, now: Instant, rest: Duration) -> Duration {
-        let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resting = self.0.borrow_mut();
         let end = resting.entry(origin(url)).or_insert(now);
         let known = now.max(*end);
         *end = known.max(now + rest);
@@ -42,7 +42,7 @@ impl Resting {
 
     /// The end of a server's rest, if it is not over.
     pub(super) fn until(&self, url: &Url) -> Option<Instant> {
-        let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resting = self.0.borrow_mut();
         // Mostly nobody rests, and then no key is made.
         if resting.is_empty() {
             return None;

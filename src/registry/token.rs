@@ -18,8 +18,9 @@ use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Validity of a token whose answer names none, in seconds (the specification's default).
@@ -39,7 +40,7 @@ pub(super) struct Token {
 
 /// The tokens of one credential at one registry, by scopes.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<Slot>>>>);
+pub(super) struct Tokens(RefCell<HashMap<Scopes, Rc<tokio::sync::Mutex<Slot>>>>);
 
 /// What is known of the token for some scopes.
 #[derive(Debug, Default)]
@@ -61,9 +62,9 @@ pub(super) struct Realm<'a> {
 pub(super) type Refusal = (Problem, Option<Duration>);
 
 impl Tokens {
-    fn slot(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<Slot>> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(scopes.clone()).or_default())
+    fn slot(&self, scopes: &Scopes) -> Rc<tokio::sync::Mutex<Slot>> {
+        let mut slots = self.0.borrow_mut();
+        Rc::clone(slots.entry(scopes.clone()).or_default())
     }
 
     /// The token for `scopes`, and whether it was made just now.

@@ -13,7 +13,7 @@ use crate::names::{Digest, Host, Reference, Repository, Selector, Tag};
 use crate::registry::{self, Error, Head, Manifest, Negative, Network, Problem, Registry, Remote, Scopes};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Most tags that are looked at for a suggestion.
 const TAGS_FOR_SUGGESTIONS: usize = 1000;
@@ -21,7 +21,7 @@ const TAGS_FOR_SUGGESTIONS: usize = 1000;
 /// The registries of a run, each as seen with each credential that may serve it.
 #[derive(Debug)]
 pub struct Session {
-    network: Arc<Network>,
+    network: Rc<Network>,
     registry: Host,
     own: Vec<Registry>,
     /// The credential of another registry, and which one that is.
@@ -50,7 +50,7 @@ pub struct Pair {
 impl Session {
     /// Opens no connection.
     #[must_use]
-    pub fn new(network: Arc<Network>, registry: &Host, own: &[Credential]) -> Self {
+    pub fn new(network: Rc<Network>, registry: &Host, own: &[Credential]) -> Self {
         let own = own
             .iter()
             .map(|credential| Registry::new(&network, registry, Some(credential.clone())));

@@ -102,15 +102,17 @@ impl Registry {
     pub async fn greet(&self) -> Result<SignIn, Error> {
         let scopes = Scopes::none();
         let ask = Ask::greeting(&scopes, "answering");
-        self.retried(&ask, async || match self.find_out(&ask).await? {
-            None => Ok(()),
-            Some(first) => self.settle(&ask, first, None).await.map(|_| ()),
-        })
-        .await?;
-        Ok(match self.0.state.known().map(|known| known.challenge) {
-            Some(Challenge::Bearer { realm, .. }) => SignIn::Token(shown(&realm, &self.0.host)),
-            Some(Challenge::Basic) => SignIn::Basic,
-            Some(Challenge::Open) | None => SignIn::Open,
+        let known = self.retried(&ask, async || {
+            let (known, first) = self.find_out(&ask).await?;
+            if let Some(first) = first {
+                self.settle(&ask, first, None).await?;
+            }
+            Ok(known)
+        });
+        Ok(match known.await?.challenge {
+            Challenge::Bearer { realm, .. } => SignIn::Token(shown(&realm, &self.0.host)),
+            Challenge::Basic => SignIn::Basic,
+            Challenge::Open => SignIn::Open,
         })
     }
 
@@ -147,11 +149,14 @@ impl Registry {
             asked,
             ..self.error(ask.during.clone(), problem, 1)
         };
-        let Some(known) = self.0.state.known() else {
-            return Err(failed((
-                Problem::Protocol("an upload before any sign-in".to_owned()),
-                None,
-            )));
+        let known = match self.0.state.known() {
+            Some(known) => known,
+            None => {
+                self.find_out(&Ask::greeting(ask.scopes, &ask.during))
+                    .await
+                    .map_err(failed)?
+                    .0
+            }
         };
         let outgoing = ask.outgoing(known.scheme, &self.0.host);
         let (outgoing, is_own) = outgoing.map_err(|problem| failed((problem, None)))?;
@@ -206,23 +211,30 @@ impl Registry {
 
     /// An answer or a typed refusal.
     async fn settle(&self, ask: &Ask<'_>, incoming: Incoming, token: Option<Token>) -> Result<Response, Failed> {
-        let Incoming { response, same_origin } = incoming;
-        let status = response.status();
-        if status.is_success() {
-            let problem = if ask.at_home && !same_origin {
-                Problem::Redirect {
-                    to: shown(response.url(), &self.0.host),
-                    why: "only the registry itself can answer this",
-                }
-            } else if ask.takes.contains(&status.as_u16()) {
-                return Ok(response);
-            } else {
-                Problem::Unproven {
-                    status: status.as_u16(),
-                }
-            };
-            return Err((problem.at(self.party(response.url(), ask.part())), None));
+        let status = incoming.response.status();
+        if !status.is_success() {
+            return Err(self.refused(ask, incoming, token).await);
         }
+        let Incoming { response, same_origin } = incoming;
+        let problem = if ask.at_home && !same_origin {
+            Problem::Redirect {
+                to: shown(response.url(), &self.0.host),
+                why: "only the registry itself can answer this",
+            }
+        } else if ask.takes.contains(&status.as_u16()) {
+            return Ok(response);
+        } else {
+            Problem::Unproven {
+                status: status.as_u16(),
+            }
+        };
+        Err((problem.at(self.party(response.url(), ask.part())), None))
+    }
+
+    /// The refusal that an answer other than a success is.
+    async fn refused(&self, ask: &Ask<'_>, incoming: Incoming, token: Option<Token>) -> Failed {
+        let Incoming { response, .. } = incoming;
+        let status = response.status();
         let pause = asked_pause(response.headers());
         let party = self.party(response.url(), ask.part());
         let (code, words) = read_body(&self.0.network.read_refusal(response).await);
@@ -233,7 +245,7 @@ impl Registry {
             words,
             granted,
         };
-        Err((refused.at(party), pause))
+        (refused.at(party), pause)
     }
 }
 

@@ -9,22 +9,15 @@ use super::super::{Problem, Registry, retry};
 use super::{Ask, Failed, Target};
 use reqwest::header::HeaderValue;
 use reqwest::{Response, Url};
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 impl Registry {
     /// One try, with the sign-in that it takes.
     pub(super) async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Failed> {
         let state = &self.0.state;
-        let mut first = match state.known() {
-            None => self.find_out(ask).await?,
-            Some(_) => None,
-        };
+        let (mut known, mut first) = self.find_out(ask).await?;
         let mut may_renew = true;
         loop {
-            let Some(known) = state.known() else {
-                return Err((Problem::Protocol("nothing is known of the registry".to_owned()), None));
-            };
             let outgoing = ask.outgoing(known.scheme, &self.0.host);
             let (outgoing, is_own) = outgoing.map_err(|problem| (problem, None))?;
             let (incoming, token) = if let Some(incoming) = first.take() {
@@ -38,20 +31,15 @@ impl Registry {
                 let sent = self.0.network.send(&outgoing, authorization.as_ref()).await;
                 let sent = sent.map_err(|problem| (problem, None))?;
                 if authorization.is_some() && self.0.credential.is_some() && sent.response.status().is_success() {
-                    self.0.is_accepted.store(true, Ordering::Relaxed);
+                    self.0.is_accepted.set(true);
                 }
                 (sent, token)
             };
             let status = incoming.response.status().as_u16();
             if is_own && self.is_unsettled(&known, status) {
-                self.ask_for_challenge(known.scheme).await?;
-                match state.known() {
-                    Some(Known {
-                        challenge: Challenge::Open,
-                        ..
-                    })
-                    | None => {}
-                    Some(_) => continue,
+                known = self.ask_for_challenge(known).await?;
+                if known.challenge != Challenge::Open {
+                    continue;
                 }
             }
             // A challenge of another host is none of the registry's.
@@ -64,12 +52,12 @@ impl Registry {
                 (Some((token, false)), Ok(challenge)) if may_renew => {
                     tracing::debug!("the token was refused, asking for a new one");
                     self.0.tokens.forget(ask.scopes, &token.bearer).await;
-                    state.learn(Known { challenge, ..known });
+                    known = state.learn(Known { challenge, ..known });
                     may_renew = false;
                 }
                 // Some registries leave one request open and challenge the next.
                 (None, Ok(challenge)) if challenge != known.challenge && may_renew => {
-                    state.learn(Known { challenge, ..known });
+                    known = state.learn(Known { challenge, ..known });
                     may_renew = false;
                 }
                 (token, _) => return self.settle(ask, incoming, token.map(|(token, _)| token)).await,
@@ -84,14 +72,16 @@ impl Registry {
         is_refusal && known.challenge == Challenge::Open && !known.is_greeted && self.0.credential.is_some()
     }
 
-    /// Asks `/v2/` how to sign in, once for a host.
-    async fn ask_for_challenge(&self, scheme: &'static str) -> Result<(), Failed> {
+    /// Asks `/v2/` how to sign in, once for a host; gives what is known of it then.
+    async fn ask_for_challenge(&self, known: Known) -> Result<Known, Failed> {
         let state = &self.0.state;
         let _one_at_a_time = state.probe.lock().await;
-        let is_open = |known: &Known| known.challenge == Challenge::Open;
-        if state.known().is_some_and(|known| known.is_greeted || !is_open(&known)) {
-            return Ok(());
+        // Another request may have asked meanwhile.
+        let known = state.known().unwrap_or(known);
+        if known.is_greeted || known.challenge != Challenge::Open {
+            return Ok(known);
         }
+        let scheme = known.scheme;
         let scopes = Scopes::none();
         let ask = Ask::greeting(&scopes, "answering");
         let (outgoing, _) = ask.outgoing(scheme, &self.0.host).map_err(|problem| (problem, None))?;
@@ -103,25 +93,28 @@ impl Registry {
                 let challenge = self.challenge(&incoming.response);
                 challenge.map_err(|problem| (problem, None))?
             }
-            status if retry::may_pass(status) => return self.settle(&ask, incoming, None).await.map(|_| ()),
+            status if retry::may_pass(status) => return Err(self.refused(&ask, incoming, None).await),
             _ => Challenge::Open,
         };
-        state.learn(Known {
+        Ok(state.learn(Known {
             scheme,
             challenge,
             is_greeted: true,
-        });
-        Ok(())
+        }))
     }
 
-    /// Learns how to talk to the registry, unless that is known; gives the answer if the request needed no sign-in. One at
-    /// a time. Who waited while the host did not answer takes that failure for its own: else each would wait in turn.
-    pub(super) async fn find_out(&self, ask: &Ask<'_>) -> Result<Option<Incoming>, Failed> {
+    /// How to talk to the registry. Unless that is known it is learnt by this request, whose answer is given too if it
+    /// needed no sign-in. One at a time. Who waited while the host did not answer takes that failure for its own: else each
+    /// would wait in turn.
+    pub(super) async fn find_out(&self, ask: &Ask<'_>) -> Result<(Known, Option<Incoming>), Failed> {
         let state = &self.0.state;
+        if let Some(known) = state.known() {
+            return Ok((known, None));
+        }
         let since = Instant::now();
         let mut failed = state.probe.lock().await;
-        if state.known().is_some() {
-            return Ok(None);
+        if let Some(known) = state.known() {
+            return Ok((known, None));
         }
         if let Some((at, failure)) = &*failed
             && since < *at
@@ -139,7 +132,7 @@ impl Registry {
 
     /// The first request of all: without authorisation, to learn the scheme and the challenge.
     /// Gives the answer if none was needed.
-    async fn first_attempt(&self, ask: &Ask<'_>) -> Result<Option<Incoming>, Failed> {
+    async fn first_attempt(&self, ask: &Ask<'_>) -> Result<(Known, Option<Incoming>), Failed> {
         let ask_by = async |scheme| {
             let (outgoing, _) = ask.outgoing(scheme, &self.0.host)?;
             self.0.network.send(&outgoing, None).await
@@ -154,23 +147,23 @@ impl Registry {
         let is_greeted = matches!(&ask.target, Target::Path(path) if path.is_empty());
         if status.as_u16() == 401 && incoming.same_origin {
             let challenge = self.challenge(&incoming.response).map_err(|problem| (problem, None))?;
-            self.0.state.learn(Known {
+            let known = self.0.state.learn(Known {
                 scheme,
                 challenge,
                 is_greeted,
             });
-            return Ok(None);
+            return Ok((known, None));
         }
         // "Not now" says nothing of how to sign in.
         if !status.is_success() && (!status.is_client_error() || retry::may_pass(status.as_u16())) {
-            return self.settle(ask, incoming, None).await.map(|_| None);
+            return Err(self.refused(ask, incoming, None).await);
         }
-        self.0.state.learn(Known {
+        let known = self.0.state.learn(Known {
             scheme,
             challenge: Challenge::Open,
             is_greeted,
         });
-        Ok(Some(incoming))
+        Ok((known, Some(incoming)))
     }
 
     fn challenge(&self, response: &Response) -> Result<Challenge, Problem> {

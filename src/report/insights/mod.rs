@@ -10,8 +10,10 @@ pub use body::{Ended, annotations, report};
 use crate::clone::pipelines;
 use crate::input::Commit;
 use crate::names::Host;
-use crate::registry::{Reach, body::read_body, retry};
+use crate::registry::body::{read_body, read_up_to};
+use crate::registry::{Reach, retry};
 use crate::text::USER_AGENT;
+use bytes::BytesMut;
 use reqwest::{Client, Method};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -205,13 +207,9 @@ async fn exchange(client: &Client, method: Method, url: &str, document: &Value, 
     if status.is_success() {
         return Ok(());
     }
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk[..chunk.len().min(LONGEST_REFUSAL - body.len())]);
-        if body.len() == LONGEST_REFUSAL {
-            break;
-        }
-    }
+    let mut body = BytesMut::new();
+    // A refusal that breaks off is one all the same.
+    let _ = read_up_to(LONGEST_REFUSAL, &mut body, async || response.chunk().await).await;
     let (_, words) = read_body(&body);
     let said = if words.is_empty() {
         String::new()

@@ -2,6 +2,7 @@
 
 mod dialects;
 mod layers;
+mod readers;
 
 use crate::support::engine::Engine;
 use crate::support::image::{Blob, Image, ImageBuilder};
@@ -71,6 +72,7 @@ fn output(image: &Image, names: &[&str]) -> OutputImage {
         root: manifests.pop().unwrap(),
         below: manifests,
         names: names.iter().map(|name| (*name).to_owned()).collect(),
+        repository: None,
     }
 }
 
@@ -292,6 +294,7 @@ fn what_docker_saves_is_read_compressed_and_loaded_again(engine: &Engine) {
                 root: manifest,
                 below: Vec::new(),
                 names: Vec::new(),
+                repository: None,
             };
             write(&location(&layout), &[written], &blobs);
             // skopeo and Docker take what became of it for the same image.

@@ -126,32 +126,14 @@ fn a_name_that_passes_to_another_image_is_told() {
         named("shop/base"),
         named("shop/api")
     ));
-}
-
-#[test]
-fn a_docker_archive_with_zstd_is_told_to_need_a_new_docker() {
-    let emulator = start();
-    let manifest = String::from_utf8(emulator.manifest("shop/api", "1").unwrap().to_vec()).unwrap();
-    for (to, told) in [("docker-archive:out.tar", true), ("oci-archive:out.tar", false)] {
-        let zstd = Answer::new(200)
-            .header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
-            .body(manifest.replace("tar+gzip", "tar+zstd"));
-        emulator.script(on("GET", "/manifests/1").signed_in(), 1, zstd);
-        let outcome = pipe(&emulator, "pull")
-            .var("IMAGES", "api:1")
-            .var("TO", to)
-            .run()
-            .succeeds();
-        let says = format!(
-            "WARNING: `{}/shop/api:1` has layers compressed with zstd, which `docker load` reads from Docker 23 on",
-            emulator.host()
-        );
-        if told {
-            outcome.says(&says);
-        } else {
-            outcome.never_says("zstd");
-        }
-    }
+    // It stays without a name, and can be chosen by its place.
+    let source = format!("{to}:@0");
+    pipe(&emulator, "push")
+        .var("SOURCE", &source)
+        .var("TARGET", "web:kept")
+        .run()
+        .succeeds();
+    assert_eq!(emulator.tag("shop/web", "kept"), emulator.tag("shop/base", "1"));
 }
 
 #[test]

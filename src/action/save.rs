@@ -4,7 +4,7 @@ use super::heartbeat::during;
 use super::journal::Outcome;
 use super::one_platform::root;
 use super::{Run, all, pull};
-use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer};
+use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer, is_ref_name};
 use crate::explain::{RunError, RunErrors};
 use crate::input::Pull;
 use crate::names::platform::Platform;
@@ -102,8 +102,12 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Run
             root: of.graph.root.clone(),
             below: of.graph.children.clone(),
             names: names(to, &of.image, found),
+            repository: Some(of.image.repository.to_string()),
         })
         .collect();
+    for (image, of) in images.iter().zip(found) {
+        warn_of_readers(to, image, of);
+    }
     let blobs: Vec<(Digest, u64)> = found
         .iter()
         .flat_map(|found| found.graph.blobs.iter().map(|blob| (blob.digest.clone(), blob.size)))
@@ -114,13 +118,6 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Run
     let mut groups = Vec::new();
     for found in found {
         found.graph.tell_of_foreign();
-        // moby#41759, Docker 23.0.
-        if to.transport == Transport::DockerArchive && found.graph.blobs.iter().any(is_zstd) {
-            tracing::warn!(
-                "`{}` has layers compressed with zstd, which `docker load` reads from Docker 23 on",
-                found.image
-            );
-        }
         let mut wanted = Vec::new();
         for blob in found.graph.blobs.iter().filter(|blob| seen.insert(blob.digest.clone())) {
             if let Slot::Present(region) = writer.blob(&blob.digest)? {
@@ -149,6 +146,33 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Run
         fetched,
         moved: run.progress.moved(),
     })
+}
+
+/// What is written is whole, but not every program reads it.
+fn warn_of_readers(to: &Location, output: &OutputImage, found: &Found) {
+    let image = &found.image;
+    if to.transport == Transport::DockerArchive {
+        // moby#41759, Docker 23.0.
+        if found.graph.blobs.iter().any(is_zstd) {
+            tracing::warn!("`{image}` has layers compressed with zstd, which `docker load` reads from Docker 23 on");
+        }
+        return;
+    }
+    for name in output.names.iter().filter(|name| !is_ref_name(name)) {
+        tracing::warn!(
+            "`{image}` is called `{name}` in `{}:`, and skopeo, buildah and umoci can choose no such name; a name behind the \
+             path of `TO` takes its place",
+            to.transport
+        );
+    }
+    // Tried with skopeo 1.9 to 1.18 and umoci 0.4: they look for OCI media types alone.
+    if !output.names.is_empty() && output.root.media_type.starts_with("application/vnd.docker.") {
+        tracing::warn!(
+            "`{image}` has Docker's media types: in `{}:` skopeo before 1.19, buildah before 1.40 and umoci do not find it by \
+             its name; skopeo and buildah read a `docker-archive:`",
+            to.transport
+        );
+    }
 }
 
 fn is_zstd(blob: &Descriptor) -> bool {

@@ -54,6 +54,7 @@ impl Image {
             root: self.manifest.clone(),
             below: Vec::new(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
+            repository: None,
         }
     }
 

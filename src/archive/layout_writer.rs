@@ -9,11 +9,11 @@ use super::location::Transport;
 use super::region::Region;
 use super::source::{BlobSource, Store as _};
 use super::writer::{Contents, Slot};
-use crate::files::{Part, check_writable, shown};
+use crate::files::{Part, check_writable, remove_abandoned, shown};
 use crate::names::Digest;
 use crate::registry::manifest::LARGEST;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -68,6 +68,16 @@ impl LayoutWriter {
         for file in contents.digests().map(|digest| path.join(blob_name(digest))) {
             folder.check_holds(file.parent().unwrap_or(path))?;
         }
+        // What killed runs left; those of version 0.1.0 left it beside the blobs.
+        let files = contents.digests().map(|digest| path.join(blob_name(digest)));
+        let folders: HashSet<PathBuf> = files.filter_map(|file| Some(file.parent()?.to_owned())).collect();
+        for folder in folders.iter().map(PathBuf::as_path).chain([path]) {
+            remove_abandoned(folder, |_| true);
+        }
+        // Another user's folder is told now, and not by the first blob that would go there.
+        for folder in folders.iter().filter(|folder| !made.contains(folder)) {
+            check_writable(&folder.join("blob").into()).map_err(|error| Problem::Output(error).of(path))?;
+        }
         let mut index = match folder.document(INDEX, LARGEST)? {
             Some(bytes) => LayoutIndex::parse(&bytes).map_err(|why| Problem::damaged(INDEX, why).of(path))?,
             None => LayoutIndex::new(),
@@ -115,7 +125,8 @@ impl LayoutWriter {
         }
         let path = self.path.join(blob_name(digest));
         let writing = |error: &io::Error| Problem::writing(&path, error).of(&self.path);
-        let part = Part::create(&path, 0o644).map_err(|error| writing(&error))?;
+        // Nowhere below `blobs/`: `umoci gc` takes every file there for a blob.
+        let part = Part::create_in(&self.path, &path, 0o644).map_err(|error| writing(&error))?;
         part.file().set_len(blob.size).map_err(|error| writing(&error))?;
         let region = Region::new(Arc::clone(part.file()), 0, blob.size);
         blob.state = State::Part(part, region.clone());
@@ -153,17 +164,28 @@ impl LayoutWriter {
             return Err(self.folder.missing(&blob_name(&digest)));
         }
         for (digest, bytes) in &self.manifests {
-            replace(&self.path.join(blob_name(digest)), bytes).map_err(|problem| problem.of(&self.path))?;
+            self.replace(&blob_name(digest), bytes)?;
         }
         if self.folder.find("oci-layout")?.is_none() {
-            replace(&self.path.join("oci-layout"), MARKER).map_err(|problem| problem.of(&self.path))?;
+            self.replace("oci-layout", MARKER)?;
         }
-        replace(&self.path.join(INDEX), &self.index.bytes()).map_err(|problem| problem.of(&self.path))?;
+        self.replace(INDEX, &self.index.bytes())?;
         self.is_finished = true;
         for replaced in &self.replaced {
             tracing::info!("`{}:{}`: {replaced}", Transport::Oci, shown(&self.path));
         }
         Ok(())
+    }
+
+    /// Puts a file in place at once. It is not synced: a layout outlives its step, not a loss of power.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+        let path = self.path.join(name);
+        Part::create_in(&self.path, &path, 0o644)
+            .and_then(|mut part| {
+                part.file().write_all_at(bytes, 0)?;
+                part.put_in_place()
+            })
+            .map_err(|error| Problem::writing(&path, &error).of(&self.path))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Blob>> {
@@ -202,14 +224,4 @@ fn make_folders(folder: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
     } else {
         Err(ErrorKind::NotADirectory.into())
     }
-}
-
-/// Puts a file in place at once. It is not synced: a layout outlives its step, not a loss of power.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    Part::create(path, 0o644)
-        .and_then(|mut part| {
-            part.file().write_all_at(bytes, 0)?;
-            part.put_in_place()
-        })
-        .map_err(|error| Problem::writing(path, &error))
 }

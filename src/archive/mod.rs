@@ -39,6 +39,7 @@ pub use docker_archive::{DockerArchive, DockerImage, Layer};
 pub use error::{ArchiveError, Problem};
 pub use gzip::{Gzip, WrongDiffId};
 pub use layout::{Layout, LayoutImage};
+pub use layout_index::is_ref_name;
 pub use location::{BadLocation, Location, Transport};
 pub use proof::Proof;
 pub use region::{Region, RegionReader};

@@ -7,7 +7,7 @@ mod part;
 
 pub use denied::Denied;
 pub use output::Output;
-pub(crate) use part::Part;
+pub(crate) use part::{Part, remove_abandoned};
 
 use crate::text::excerpt;
 use std::fmt;

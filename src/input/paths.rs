@@ -1,7 +1,7 @@
 //! Files and folders that a run writes: where they are, and whether the step would see them.
 
 use super::{Check, Read};
-use crate::archive::{Location, Transport};
+use crate::archive::{Location, Transport, is_ref_name};
 use crate::engine::Address;
 use crate::files::{Output, shown};
 use crate::mistake::Mistake;
@@ -144,7 +144,14 @@ fn output_name(name: &str, transport: Transport) -> Result<(), (String, String)>
         ));
     }
     if transport != Transport::DockerArchive {
-        return Ok(());
+        if is_ref_name(name) {
+            return Ok(());
+        }
+        let problem = format!(
+            "the specification of OCI layouts has no name like `{name}`, and skopeo, buildah and umoci could not choose it"
+        );
+        let cure = "write letters and digits, with single `.`, `_`, `-`, `:`, `@`, `+` or `/` between them";
+        return Err((problem, cure.to_owned()));
     }
     let bad = |bad: BadReference| (bad.to_string(), bad.hint());
     let (repository, tag, digest) = split(name).map_err(bad)?;

@@ -20,6 +20,8 @@ pub struct OutputImage {
     /// For layouts its tags, as `org.opencontainers.image.ref.name` has them; for a docker-archive its full references.
     /// An image may be without.
     pub names: Vec<String>,
+    /// The repository that its tags are of, with the host.
+    pub repository: Option<String>,
 }
 
 /// Where a blob goes.

@@ -171,6 +171,7 @@ fn images_share_their_blobs_and_an_index_takes_all_below() {
         root: root.clone(),
         below: vec![amd64.manifest.clone(), arm64.manifest.clone()],
         names: vec!["multi".to_owned()],
+        repository: None,
     };
     let blobs = [amd64.sizes(), arm64.sizes(), amd64.sizes()].concat();
     for transport in ["oci", "oci-archive"] {
@@ -346,6 +347,43 @@ fn blobs_that_are_there_are_not_written_again_unless_wrong() {
         assert_eq!(std::fs::read(name(number)).unwrap(), *blob);
     }
     assert!(!names(&path).iter().any(|name| name.contains("part")));
+}
+
+#[test]
+fn what_is_on_its_way_lies_beside_the_blobs_and_what_was_left_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let location = location("oci", &path);
+    let image = Image::new("x", 2);
+    write(&location, &Image::new("other", 1), &["0"]).unwrap();
+    let left = [
+        format!(".{}.0123456789abcdef.part", "0".repeat(64)),
+        format!("blobs/sha256/.{}.0123456789abcdef.part", "0".repeat(64)),
+    ];
+    for name in &left {
+        std::fs::write(path.join(name), "half").unwrap();
+    }
+    let writer = Writer::create(&location, &[image.output(&["1"])], &image.sizes()).unwrap();
+    assert!(left.iter().all(|name| !path.join(name).exists()));
+    for (digest, _) in image.sizes() {
+        writer.blob(&digest).unwrap();
+    }
+    // A second run in the same layout leaves those of the first alone.
+    let second = Writer::create(&location, &[image.output(&["2"])], &image.sizes()).unwrap();
+    let parts = |folder: &Path| {
+        let names = std::fs::read_dir(folder).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.contains(".part")).count()
+    };
+    assert_eq!(
+        (parts(&path), parts(&path.join("blobs/sha256"))),
+        (image.blobs.len(), 0)
+    );
+    for writer in [writer, second] {
+        fill(&writer, &image.blobs);
+        writer.finish().unwrap();
+    }
+    assert!(!names(&path).iter().any(|name| name.contains(".part")));
 }
 
 #[test]

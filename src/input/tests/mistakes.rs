@@ -228,6 +228,11 @@ fn every_mistake_names_variable_value_and_cure() {
             "`TO` is `oci:images:@0`: `@` and a number mean an image by its place, and are no name",
         ),
         (
+            pull(&[("TO", "oci-archive:a.tar:x|y")]),
+            "`TO` is `oci-archive:a.tar:x|y`: the specification of OCI layouts has no name like `x|y`, and skopeo, buildah and \
+             umoci could not choose it; write letters and digits, with single",
+        ),
+        (
             pull(&[
                 ("TO", "oci:../out:1"),
                 ("BITBUCKET_CLONE_DIR", "/clone"),

@@ -1,5 +1,7 @@
 //! Registries, proxies and images that mean harm: they forge no line of the log and learn or leak no secret.
 
+mod memory;
+
 use crate::support::emulator::{Answer, Emulator, Setup, on};
 use crate::support::image::Image;
 use crate::support::outcome::Outcome;

@@ -7,7 +7,7 @@ use super::tagging::{Content, Step, Tagging, looks, refuse, summary};
 use super::{Run, all};
 use crate::explain::failure::Kind;
 use crate::explain::{RunError, RunErrors};
-use crate::input::{Copy, OnExisting, Selection};
+use crate::input::{Copy, MOST_IMAGES, OnExisting, Selection};
 use crate::names::{Digest, Reference, Repository, Tag};
 use crate::registry::Manifest;
 use crate::session::Pair;
@@ -16,9 +16,13 @@ use crate::text::count;
 use crate::transfer::progress::Unknown;
 use crate::transfer::{Destination, Graph, Mover, Origin, Referrers};
 use futures_util::stream::{self, StreamExt as _};
+use std::cell::Cell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
+
+/// Most tags that the patterns of a run may fit, for all steps of a group together.
+const MOST_LISTED: usize = 50_000;
 
 /// One image to copy.
 #[derive(Debug, Clone)]
@@ -123,6 +127,8 @@ fn of_many(done: &[Vec<(Tag, Outcome)>]) -> String {
 
 /// The images asked for: patterns filled in, this step's share taken.
 async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
+    let listed = Cell::new(0);
+    let listed = &listed;
     let items = copy.items.iter().map(|item| async move {
         let tags = match &item.source {
             Selection::One(image) => return Ok(vec![(image.clone(), item.target.clone(), item.tags.clone())]),
@@ -131,6 +137,10 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
                 // Not every registry lists them in order, and all steps of a group must count alike.
                 fitting.sort_unstable();
                 fitting.dedup();
+                listed.set(listed.get() + fitting.len());
+                if listed.get() > MOST_LISTED {
+                    return Err(too_many("fit the patterns", listed.get(), MOST_LISTED));
+                }
                 if fitting.is_empty() {
                     let message = format!("no tag of `{repository}` fits `{}`", pattern.as_str());
                     return Err(RunError::told(
@@ -164,6 +174,9 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
             tags,
         })
         .collect();
+    if wanted.len() > MOST_IMAGES {
+        return Err(too_many("are to be copied in one step", wanted.len(), MOST_IMAGES).into());
+    }
     if let Some(shard) = copy.shard {
         tracing::info!(
             "step {} of {} takes {}",
@@ -173,6 +186,14 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
         );
     }
     Ok(wanted)
+}
+
+fn too_many(what: &str, count: usize, most: usize) -> RunError {
+    RunError::told(
+        Kind::Variables,
+        format!("{count} images {what}, more than {most}"),
+        "write narrower patterns, or share the images out among parallel steps: `SHARD: 'true'`",
+    )
 }
 
 /// Each way once. Two images under one tag are refused: which of them it names in the end would be chance.

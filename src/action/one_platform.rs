@@ -4,8 +4,8 @@ use crate::explain::RunError;
 use crate::explain::failure::Kind;
 use crate::names::platform::Platform;
 use crate::registry::Manifest;
-use crate::registry::manifest::{Content, config_platform, entry_for, platforms};
-use crate::transfer::Origin;
+use crate::registry::manifest::{Content, Descriptor, config_platform, entry_for, platforms};
+use crate::transfer::{Origin, TransferError};
 
 /// The manifest for `wanted` of the image that `manifest` is the root of, `name` in messages; the root itself where no
 /// platform is wanted. `is_asked`: whether `PLATFORM` wants it, and not the form of an archive.
@@ -30,8 +30,8 @@ pub(super) async fn root(
     };
     match manifest.content().map_err(damaged)? {
         Content::Index(entries) => {
-            let entry = entry_for(&entries, wanted).ok_or_else(|| missing(wanted, &platforms(&entries)))?;
-            Ok(origin.manifest(entry).await?)
+            let entry = entry(origin, &entries, wanted).await?;
+            entry.map_err(|available| missing(wanted, &available))
         }
         Content::Image { config, .. } => match config_platform(&origin.document(&config).await?) {
             Some(has) if !has.satisfies(wanted) => Err(missing(wanted, &[has.to_string()])),
@@ -39,6 +39,39 @@ pub(super) async fn root(
         },
         Content::Other(_) => Err(missing(wanted, &[])),
     }
+}
+
+/// Most entries without a platform whose configurations are read.
+const MOST_READ: usize = 16;
+
+/// The manifest of an index for a platform: the first entry that names it, else the first that names none and whose own
+/// configuration does. The image specification leaves `platform` open, and buildah's and manifest-tool's indexes may have none
+/// (skopeo#901, podman#24685). Gives the platforms that there are where this one is not.
+pub(super) async fn entry(
+    origin: &Origin,
+    entries: &[Descriptor],
+    wanted: &Platform,
+) -> Result<Result<Manifest, Vec<String>>, TransferError> {
+    if let Some(entry) = entry_for(entries, wanted) {
+        return origin.manifest(entry).await.map(Ok);
+    }
+    let mut available = platforms(entries);
+    let silent = entries
+        .iter()
+        .filter(|entry| entry.platform.is_none() && !entry.is_index() && !entry.is_blob());
+    for entry in silent.take(MOST_READ) {
+        let manifest = origin.manifest(entry).await?;
+        // Attestations have no platform, and artifacts no such configuration.
+        let Ok(Content::Image { config, .. }) = manifest.content() else {
+            continue;
+        };
+        match config_platform(&origin.document(&config).await?) {
+            Some(has) if has.satisfies(wanted) => return Ok(Ok(manifest)),
+            Some(has) => available.push(has.to_string()),
+            None => {}
+        }
+    }
+    Ok(Err(available))
 }
 
 /// The failure of an image that is not there for a platform.

@@ -4,7 +4,7 @@ use super::daemon::{Told, auth, connect, retried};
 use super::discovery;
 use super::heartbeat::during;
 use super::journal::Outcome;
-use super::one_platform::missing;
+use super::one_platform::{entry, missing};
 use super::save;
 use super::{Run, all};
 use crate::action::plan::{NoImage, NotPulled, Parts, Pulled, is_image, pulled};
@@ -18,8 +18,8 @@ use crate::registry::manifest::{Content, Descriptor, config_platform};
 use crate::registry::{Access, Manifest, Negative, Remote};
 use crate::text::bytes;
 use crate::text::count;
-use crate::transfer::TransferError;
 use crate::transfer::progress::Unknown;
+use crate::transfer::{Origin, TransferError};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 
@@ -182,9 +182,15 @@ async fn choose(
     let pulled = match pulled(manifest, &content, wanted, engine.platform()) {
         Ok(pulled) => pulled,
         Err(NotPulled::NoImage(what)) => return Err(no_image(image, &what)),
-        Err(NotPulled::NoPlatform { available }) => {
+        Err(NotPulled::NoPlatform { mut available }) => {
             let named = wanted.is_some();
             let wanted = wanted.unwrap_or(engine.platform());
+            if let Content::Index(entries) = &content {
+                match entry(&Origin::Registry(remote.clone()), entries, wanted).await? {
+                    Ok(manifest) => return Ok(Pulled::of_entry(&manifest.digest, wanted)),
+                    Err(all) => available = all,
+                }
+            }
             return Err(missing(&image.to_string(), wanted, &available, named));
         }
     };

@@ -60,6 +60,9 @@ impl Check<'_> {
     fn items(&mut self) -> AtLeastOne<Read<Item>> {
         let source = self.variables.scalars.source.as_deref();
         let images = AtLeastOne::of(self.variables.images.iter().collect());
+        if let Err(mistaken) = self.not_too_many_images() {
+            return Err(mistaken).into();
+        }
         match (source, images) {
             (Some(source), Some(_)) => {
                 let cure = "write one image in `SOURCE`, or several in `IMAGES` as `source` or `source=target`";

@@ -7,9 +7,13 @@ use crate::names::{AtLeastOne, BadReference, Host, Namespace, Reference, Reposit
 /// How skopeo begins the name of an image in a registry. Here it needs no such word.
 pub(super) const DOCKER: &str = "docker://";
 
+/// Most images of one run: each costs requests, and what is known of each is held until the end.
+pub const MOST_IMAGES: usize = 5000;
+
 impl<'a> Check<'a> {
     /// `IMAGES`, each once; `None` if there is none.
     pub(super) fn images(&mut self) -> Read<Option<AtLeastOne<Reference>>> {
+        self.not_too_many_images()?;
         let mut images: Vec<Reference> = Vec::new();
         let mut mistaken = None;
         for text in &self.variables.images {
@@ -28,6 +32,19 @@ impl<'a> Check<'a> {
             }
         }
         mistaken.map_or_else(|| Ok(AtLeastOne::of(images)), Err)
+    }
+
+    /// Whether `IMAGES` names no more than one run takes.
+    pub(super) fn not_too_many_images(&mut self) -> Read<()> {
+        let count = self.variables.images.len();
+        if count <= MOST_IMAGES {
+            return Ok(());
+        }
+        Err(self.mistake(Mistake::unshown(
+            "IMAGES",
+            format!("it names {count} images, and one run takes at most {MOST_IMAGES}"),
+            "name fewer of them, and the others in another step",
+        )))
     }
 
     pub(super) fn required_source(&mut self, problem: &str, cure: &str) -> Read<&'a str> {

@@ -18,6 +18,7 @@ pub use actions::{Action, ActionName, Login, NAMES, Pull, Retag, WantedImage};
 pub use checkup::Checkup;
 pub use copy::{Copy, Item};
 pub(crate) use discovery::nothing;
+pub use images::MOST_IMAGES;
 pub use paths::{Destination, Outputs};
 pub use push::{Push, Source};
 pub use selection::{Pattern, Selection, Shard};

@@ -1,19 +1,20 @@
 //! JSON objects of Docker's own, whose keys count in any case of their letters: Go reads them so, and containerify writes
 //! `config` where `docker save` writes `Config`.
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use std::fmt;
 
-/// The values of the fields of these names, for a type's own `Deserialize`. A field that is there twice, in whatever
-/// case, is refused: readers differ in which of the two they take.
+/// The values of the fields of these names as they stand there, for a type's own `Deserialize`: read into a tree of values,
+/// a hostile text of megabytes takes some hundred. A field that is there twice, in whatever case, is refused: readers differ
+/// in which of the two they take.
 ///
 /// # Errors
 /// It is no object, or has a field twice.
 pub fn fields<'de, D: Deserializer<'de>, const N: usize>(
     deserializer: D,
     names: [&'static str; N],
-) -> Result<[Value; N], D::Error> {
+) -> Result<[Option<Box<RawValue>>; N], D::Error> {
     deserializer.deserialize_map(Fields(names))
 }
 
@@ -21,21 +22,23 @@ pub fn fields<'de, D: Deserializer<'de>, const N: usize>(
 ///
 /// # Errors
 /// It is of another type, told with the field's name.
-pub fn field<'de, T: Deserialize<'de>, E: de::Error>(name: &str, value: Value) -> Result<T, E> {
-    T::deserialize(value).map_err(|error| E::custom(format!("`{name}`: {error}")))
+#[allow(clippy::needless_pass_by_value, reason = "it is what `fields` gives")]
+pub fn field<T: de::DeserializeOwned, E: de::Error>(name: &str, value: Option<Box<RawValue>>) -> Result<T, E> {
+    let text = value.as_ref().map_or("null", |value| value.get());
+    serde_json::from_str(text).map_err(|error| E::custom(format!("`{name}`: {error}")))
 }
 
 struct Fields<const N: usize>([&'static str; N]);
 
 impl<'de, const N: usize> Visitor<'de> for Fields<N> {
-    type Value = [Value; N];
+    type Value = [Option<Box<RawValue>>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<[Value; N], A::Error> {
-        let mut values: [Option<Value>; N] = std::array::from_fn(|_| None);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values: [Option<Box<RawValue>>; N] = std::array::from_fn(|_| None);
         while let Some(key) = map.next_key::<String>()? {
             match self.0.iter().position(|name| key.eq_ignore_ascii_case(name)) {
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -45,13 +48,14 @@ impl<'de, const N: usize> Visitor<'de> for Fields<N> {
                 Some(place) => values[place] = Some(map.next_value()?),
             }
         }
-        Ok(values.map(Option::unwrap_or_default))
+        Ok(values)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize;
 
     struct Image(String, Option<Vec<String>>);
 

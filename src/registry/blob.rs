@@ -7,6 +7,7 @@ use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
 use super::party::Part;
 use super::payload::Payload;
+use super::reading::encoding;
 use super::trust::Purpose;
 use crate::names::{Digest, Repository};
 use bytes::Bytes;
@@ -28,6 +29,31 @@ pub struct Upload {
     location: Url,
     /// So many bytes the registry says it has; what is sent next goes on from there.
     pub stored: u64,
+    /// Where the last request to it was redirected to, with all that its address needs.
+    redirected: Option<Url>,
+}
+
+impl Upload {
+    fn of(location: Url, stored: u64) -> Self {
+        Self {
+            location,
+            stored,
+            redirected: None,
+        }
+    }
+
+    /// The same session where an error says that its bytes are to go.
+    #[must_use]
+    pub fn redirected(&self, error: &Error) -> Option<Self> {
+        let Problem::Moved { to, .. } = &error.problem else {
+            return None;
+        };
+        Some(Self {
+            location: self.location.clone(),
+            stored: self.stored,
+            redirected: Some(to.clone()),
+        })
+    }
 }
 
 /// What became of an upload that broke off.
@@ -58,6 +84,18 @@ pub struct BlobRead {
 }
 
 impl BlobRead {
+    /// What is wrong where the bytes are not the blob's and were said to be encoded. Some storages say so of what is a
+    /// compressed layer anyway, and whose bytes are right.
+    #[must_use]
+    pub fn encoded(&self) -> Option<Error> {
+        let encoding = encoding(self.response.headers())?;
+        let party = self.remote.registry.party(self.response.url(), Part::Blob);
+        Some(
+            self.remote
+                .error(self.during.clone(), Problem::Encoded { encoding }.at(party)),
+        )
+    }
+
     /// The next bytes, from the one on that was asked for; `None` at the end.
     ///
     /// # Errors
@@ -262,7 +300,7 @@ impl Remote {
                 let location = self
                     .session(&answer, during)
                     .map_or(upload.location, |session| session.location);
-                Ok(stored.map_or(Resumed::Gone, |stored| Resumed::Session(Upload { location, stored })))
+                Ok(stored.map_or(Resumed::Gone, |stored| Resumed::Session(Upload::of(location, stored))))
             }
             // Registries drop a session that broke off (docker-registry 2.8, whose `_state` must name the newest byte), or
             // know no such question; or the upload is done.
@@ -284,7 +322,10 @@ impl Remote {
             method: Method::PATCH,
             // Amazon's says 201, others 204; what was stored is proven when the upload is closed.
             takes: &[202, 201, 204, 200],
-            target: Target::Address(upload.location.clone(), Purpose::Upload),
+            target: Target::Address(
+                upload.redirected.as_ref().unwrap_or(&upload.location).clone(),
+                Purpose::Upload,
+            ),
             content_type: Some("application/octet-stream".to_owned()),
             ..Ask::get(String::new(), &self.scopes, LARGEST_ANSWER, during.clone())
         };
@@ -312,7 +353,7 @@ impl Remote {
     fn session(&self, answer: &Answer, during: String) -> Result<Upload, Error> {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         match location.and_then(|location| answer.url.join(location).ok()) {
-            Some(location) => Ok(Upload { location, stored: 0 }),
+            Some(location) => Ok(Upload::of(location, 0)),
             None => Err(self.error(
                 during,
                 Problem::Protocol("an upload session without a `Location`".to_owned()),
@@ -322,8 +363,11 @@ impl Remote {
 
     /// The request that ends an upload.
     fn closing(&self, digest: &Digest, upload: &Upload) -> Ask<'_> {
-        let mut location = upload.location.clone();
-        location.query_pairs_mut().append_pair("digest", digest.as_str());
+        let location = upload.redirected.clone().unwrap_or_else(|| {
+            let mut location = upload.location.clone();
+            location.query_pairs_mut().append_pair("digest", digest.as_str());
+            location
+        });
         Ask {
             method: Method::PUT,
             takes: &[201],

@@ -8,6 +8,7 @@ use super::scope::{Granted, Scopes};
 use crate::credential::Credential;
 use crate::names::{Digest, Host, Repository};
 use crate::text::Quoted;
+use reqwest::Url;
 use std::fmt;
 use std::time::Duration;
 
@@ -157,6 +158,13 @@ pub enum Problem {
         /// Why not.
         why: &'static str,
     },
+    /// What was sent is to be sent again, to another address of the same server.
+    Moved {
+        /// Where to.
+        to: Url,
+        /// The same for a message.
+        shown: Quoted,
+    },
     /// An answer that sounds like success, and does not mean that what was asked for was done.
     Unproven {
         /// HTTP status.
@@ -182,6 +190,16 @@ pub enum Problem {
         expected: Digest,
         /// What the bytes are.
         found: Digest,
+    },
+    /// It came in an encoding that nobody asked for.
+    Encoded {
+        /// Which one.
+        encoding: Quoted,
+    },
+    /// The run holds so much already that no more of it fits.
+    OverBudget {
+        /// The limit in bytes.
+        limit: usize,
     },
     /// A document is larger than is read into memory.
     TooLarge {
@@ -334,6 +352,10 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
             )
         }
         Problem::Redirect { to, why } => write!(f, "{who} redirected {during} to `{to}`, which is not followed: {why}"),
+        Problem::Moved { shown, .. } => write!(
+            f,
+            "{who} redirected {during} to `{shown}`, which is not followed: it is one of too many"
+        ),
         Problem::Unproven { status } => write!(
             f,
             "{who} answered {during} with {status}, which does not say that it was done"
@@ -348,6 +370,15 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
         Problem::WrongDigest { expected, found } => write!(
             f,
             "{who} sent other bytes than asked for while {during}: expected {expected}, got {found}"
+        ),
+        Problem::Encoded { encoding } => write!(
+            f,
+            "{who} sent it encoded as `{encoding}` while {during}, though `identity` was asked for"
+        ),
+        Problem::OverBudget { limit } => write!(
+            f,
+            "what {who} sent while {during} is too much for one run, which holds {} of manifests and lists",
+            crate::text::bytes(*limit as u64)
         ),
         Problem::TooLarge { limit } => write!(f, "{who} sent more than {limit} bytes while {during}"),
         Problem::At(_, problem) => tell(f, who, during, problem),

@@ -1,11 +1,12 @@
 //! What is sent to registries and token servers, with time limits and redirects. One for a whole run.
 
 use super::address::{server, shown};
-use super::body::read_up_to;
+use super::budget::Budget;
 use super::challenge::Challenge;
 use super::client::Clients;
 use super::error::{Error, Problem};
 use super::exchange::Failed;
+use super::notice::Notices;
 use super::party::{Part, Party};
 use super::payload::{LONGEST_STORING, Payload, Watch};
 use super::proxy::Proxy;
@@ -15,11 +16,11 @@ use super::rest::Resting;
 use super::retry::{self, Policy};
 use super::trust::{Purpose, Verdict, judge};
 use crate::names::Host;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE,
 };
-use reqwest::{Method, Response, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use rustls::pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,8 +29,6 @@ use std::time::{Duration, Instant};
 
 /// Most redirects that one request follows.
 const MOST_REDIRECTS: usize = 5;
-/// Largest body of a refusal that is read, in bytes.
-const LARGEST_REFUSAL: usize = 64 * 1024;
 
 /// Limits and trust of a run.
 #[derive(Debug, Clone)]
@@ -51,6 +50,8 @@ pub struct Network {
     clients: Clients,
     hosts: RefCell<HashMap<Host, Rc<HostState>>>,
     resting: Resting,
+    notices: Notices,
+    budget: Budget,
 }
 
 /// What has been learnt of a registry's host.
@@ -124,6 +125,8 @@ impl Network {
             clients: Clients::default(),
             hosts: RefCell::default(),
             resting: Resting::default(),
+            notices: Notices::default(),
+            budget: Budget::default(),
         })
     }
 
@@ -131,6 +134,15 @@ impl Network {
         Policy {
             retries: self.settings.retries,
         }
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    /// What the run may hold.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub(super) fn host(&self, host: &Host) -> Rc<HostState> {
@@ -146,6 +158,12 @@ impl Network {
     /// Whether a server asked to be left alone for now.
     pub(super) fn is_resting(&self, url: &Url) -> bool {
         self.resting.until(url).is_some()
+    }
+
+    /// The server's wish for the next try; more than anybody waits, once a run has waited enough.
+    pub(super) fn asked_pause(&self, headers: &HeaderMap) -> Option<Duration> {
+        let asked = asked_pause(headers)?;
+        Some(self.resting.asked_for_too_long().unwrap_or(asked))
     }
 
     /// Sends once, following redirects where that is safe. Any status is an answer.
@@ -235,7 +253,7 @@ impl Network {
     ) -> Result<Response, Problem> {
         self.resting.over(url).await;
         let (client, proxy) = self.clients.of(url, &self.settings)?;
-        let mut request = client.request(outgoing.method.clone(), url.clone());
+        let mut request = bare(client, outgoing, url);
         if let Some(accept) = outgoing.accept {
             request = request.header(ACCEPT, accept);
         }
@@ -279,7 +297,7 @@ impl Network {
         let url = &outgoing.url;
         self.resting.over(url).await;
         let (client, proxy) = self.clients.of(url, &self.settings)?;
-        let mut request = client.request(outgoing.method.clone(), url.clone());
+        let mut request = bare(client, outgoing, url);
         if let Some(content_type) = &outgoing.content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
@@ -315,6 +333,7 @@ impl Network {
                 let status = response.status().as_u16();
                 tracing::debug!("{method} {shown} → {status} ({milliseconds} ms)");
                 self.resting.note(url, status, asked_pause(response.headers()));
+                self.notices.tell(&server(url), response.headers());
             }
             Err(problem) => {
                 if let Problem::Unreachable(reach) = problem.cause() {
@@ -323,44 +342,17 @@ impl Network {
             }
         }
     }
+}
 
-    /// Reads a body of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// It is longer, breaks off or stands still.
-    pub(super) async fn read(&self, mut response: Response, limit: usize) -> Result<Bytes, Problem> {
-        if response.content_length().is_some_and(|length| length > limit as u64) {
-            return Err(Problem::TooLarge { limit });
-        }
-        let mut body = BytesMut::new();
-        if read_up_to(limit, &mut body, async || self.chunk(&mut response).await).await? {
-            Ok(body.freeze())
-        } else {
-            Err(Problem::TooLarge { limit })
-        }
-    }
-
-    /// The next bytes of a body; `None` at its end.
-    ///
-    /// # Errors
-    /// It breaks off or stands still.
-    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Problem> {
-        within(self.settings.timeout, response.chunk(), None).await
-    }
-
-    /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
-    /// all the same.
-    pub(super) async fn read_refusal(&self, mut response: Response) -> Bytes {
-        let mut body = BytesMut::new();
-        let reading = read_up_to(LARGEST_REFUSAL, &mut body, async || response.chunk().await);
-        let _ = tokio::time::timeout(self.settings.timeout, reading).await;
-        body.freeze()
-    }
+/// A request with what each of them says. Without a word on encodings any will do, and a digest is of the bytes as they are.
+fn bare(client: &Client, outgoing: &Outgoing, url: &Url) -> RequestBuilder {
+    let request = client.request(outgoing.method.clone(), url.clone());
+    request.header(ACCEPT_ENCODING, "identity")
 }
 
 /// Waits for a server. Not left to the client: its read timeout goes on while nobody reads, so that a registry would seem
 /// silent while another is busy (reqwest 0.13).
-async fn within<T>(
+pub(super) async fn within<T>(
     limit: Duration,
     waits: impl Future<Output = reqwest::Result<T>>,
     proxy: Option<&Proxy>,
@@ -377,7 +369,7 @@ fn unanswered(error: &reqwest::Error, proxy: Option<&Proxy>) -> Problem {
 }
 
 /// The server's wish for the next try.
-pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     // A date is meant by the server's clock.
     let now = text("date").and_then(|date| httpdate::parse_http_date(date).ok());

@@ -18,6 +18,8 @@ pub enum Reach {
     Tls(Handshake),
     /// Too long without a byte.
     Timeout,
+    /// Bytes came, and too few of them for the time.
+    Drip,
     /// A proxy made no connection to who was asked.
     NoTunnel,
     /// A proxy wants to know who asks.
@@ -98,6 +100,7 @@ impl fmt::Display for Reach {
             Self::Certificate(what) => write!(f, "its certificate is not valid: {what}"),
             Self::Tls(what) => write!(f, "TLS failed: {what}"),
             Self::Timeout => f.write_str("it was silent for too long"),
+            Self::Drip => f.write_str("its bytes came so slowly that it would not have ended"),
             Self::NoTunnel => f.write_str("it made no connection"),
             Self::ProxyAuthorization => f.write_str("it asks for a user name and a password"),
             Self::Broken(what) => write!(f, "the connection broke: {what}"),

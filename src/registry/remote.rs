@@ -2,11 +2,13 @@
 
 use super::Registry;
 use super::blob::{is_html, is_page};
+use super::budget::Charge;
 use super::error::{Asker, Error, Problem, Standing};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER};
 use super::manifest::{self, Manifest, NotAManifest};
 use super::party::Part;
 use super::payload::Payload;
+use super::reading::{encoding, plain};
 use super::scope::{Granted, Scopes};
 use crate::credential::{Credential, Source};
 use crate::names::{Digest, Repository, Selector, Tag};
@@ -74,6 +76,21 @@ impl Remote {
         self.registry.0.tokens.granted(&self.scopes).await
     }
 
+    /// A part of what the run may hold; nothing yet.
+    #[must_use]
+    pub fn charge(&self) -> Charge {
+        self.registry.0.network.budget().charge()
+    }
+
+    /// Holds so many bytes more.
+    ///
+    /// # Errors
+    /// They do not fit beside what the run holds already.
+    pub fn hold(&self, charge: &mut Charge, bytes: usize) -> Result<(), Error> {
+        let during = || format!("reading `{}`", self.repository.path());
+        charge.grow(bytes).map_err(|problem| self.error(during(), problem))
+    }
+
     /// Reads a manifest and checks its digest.
     ///
     /// # Errors
@@ -88,6 +105,7 @@ impl Remote {
         let answer = self.exchange(ask).await?;
         let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let fail = |problem| self.error(during.clone(), problem);
+        plain(&answer.headers, &answer.body).map_err(fail)?;
         let manifest = Manifest::new(answer.body, content_type).map_err(|bad| fail(self.misread(bad, selector)))?;
         let claimed = match selector {
             Selector::Digest(digest) => Some(digest.clone()),
@@ -215,7 +233,10 @@ impl Remote {
         let whole = if is_html(&answer.headers) && is_page(&answer.body) {
             Err(Problem::WebPage)
         } else {
-            check(digest, &answer.body)
+            check(digest, &answer.body).map_err(|wrong| match encoding(&answer.headers) {
+                Some(encoding) => Problem::Encoded { encoding },
+                None => wrong,
+            })
         };
         let party = self.registry.party(&answer.url, Part::Blob);
         whole.map_err(|problem| self.error(during, problem.at(party)))?;

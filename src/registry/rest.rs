@@ -10,13 +10,44 @@ use std::time::{Duration, Instant};
 /// A rest is told of if it ends so much later than was known.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
-/// Registries, token servers, and storage that blobs are redirected to, each with the end of its rest.
+/// So long in all is waited in a run for what servers ask for, however many requests ask for it at a time.
+const LONGEST_IN_ALL: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 1800 });
+
+/// Registries, token servers, and storage that blobs are redirected to.
 #[derive(Debug, Default)]
-pub(super) struct Resting(RefCell<HashMap<Origin, Instant>>);
+pub(super) struct Resting {
+    /// The end of the rest of each.
+    ends: RefCell<HashMap<Origin, Instant>>,
+    asked: RefCell<Asked>,
+}
+
+/// The pauses that were asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    /// The end of the last one of each server.
+    ends: HashMap<Origin, Instant>,
+    /// All of them; what overlaps counts once.
+    total: Duration,
+}
+
+impl Asked {
+    fn take(&mut self, url: &Url, now: Instant, pause: Duration) {
+        let end = self.ends.entry(origin(url)).or_insert(now);
+        let known = now.max(*end);
+        *end = known.max(now + pause);
+        self.total += *end - known;
+    }
+}
 
 impl Resting {
     /// Notes an answer's status and the pause that it asked for.
     pub(super) fn note(&self, url: &Url, status: u16, asked: Option<Duration>) {
+        if let Some(pause) = asked.filter(|asked| *asked <= retry::LONGEST_ASKED && retry::may_pass(status)) {
+            self.asked.borrow_mut().take(url, Instant::now(), pause);
+        }
+        if self.asked_for_too_long().is_some() {
+            return;
+        }
         let Some(rest) = rest(status, asked) else { return };
         if self.extend(url, Instant::now(), rest) > WORTH_TELLING {
             let host = server(url);
@@ -24,9 +55,16 @@ impl Resting {
         }
     }
 
+    /// All that was asked for, once that is more than a run waits. A longer pause than anybody waits is an answer.
+    pub(super) fn asked_for_too_long(&self) -> Option<Duration> {
+        let total = self.asked.borrow().total;
+        let too_long = retry::LONGEST_ASKED + Duration::from_secs(1);
+        (total > LONGEST_IN_ALL).then(|| total.max(too_long))
+    }
+
     /// Lets a server rest from now on for so long at least; gives how much longer that is than was known.
     fn extend(&self, url: &Url, now: Instant, rest: Duration) -> Duration {
-        let mut resting = self.0.borrow_mut();
+        let mut resting = self.ends.borrow_mut();
         let end = resting.entry(origin(url)).or_insert(now);
         let known = now.max(*end);
         *end = known.max(now + rest);
@@ -42,7 +80,7 @@ impl Resting {
 
     /// The end of a server's rest, if it is not over.
     pub(super) fn until(&self, url: &Url) -> Option<Instant> {
-        let mut resting = self.0.borrow_mut();
+        let mut resting = self.ends.borrow_mut();
         // Mostly nobody rests, and then no key is made.
         if resting.is_empty() {
             return None;
@@ -77,6 +115,36 @@ mod tests {
         assert_eq!(resting.extend(&url, now + seconds(2), seconds(10)), seconds(0));
         assert_eq!(resting.extend(&other, now, seconds(10)), seconds(10));
         assert_eq!(resting.until(&url), Some(now + seconds(61)));
+    }
+
+    #[test]
+    fn pauses_have_a_total_for_a_run() {
+        let (url, other) = ("https://crg.apkg.io/v2/", "https://example.org/");
+        let (now, seconds) = (Instant::now(), Duration::from_secs);
+        let total = |pauses: &[(&str, u64, u64)]| {
+            let mut asked = Asked::default();
+            for (url, at, pause) in pauses {
+                asked.take(&Url::parse(url).unwrap(), now + seconds(*at), seconds(*pause));
+            }
+            asked.total.as_secs()
+        };
+        assert_eq!(total(&[(url, 0, 300); 20]), 300, "many at a time");
+        assert_eq!(total(&[(url, 0, 300), (url, 100, 300)]), 400);
+        assert_eq!(total(&[(url, 0, 300), (url, 300, 300)]), 600);
+        assert_eq!(total(&[(url, 0, 300), (url, 900, 300), (url, 900, 1)]), 600);
+        assert_eq!(total(&[(url, 0, 300), (other, 0, 300)]), 600);
+        let resting = Resting::default();
+        let url = Url::parse(url).unwrap();
+        for (status, asked, too_long) in [
+            (503, 3, false),
+            // What is no "not now", or longer than anybody waits, is not waited for.
+            (403, 300, false),
+            (503, 301, false),
+            (503, 4, true),
+        ] {
+            resting.note(&url, status, Some(seconds(asked)));
+            assert_eq!(resting.asked_for_too_long().is_some(), too_long, "{status} {asked}");
+        }
     }
 
     #[test]

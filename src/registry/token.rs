@@ -3,9 +3,11 @@
 //! "Docker Registry v2 authentication": GET on the realm with `service` and `scope`, Basic where there is a credential.
 
 use super::body::read_body;
+use super::budget::Charge;
 use super::error::Problem;
-use super::network::{Network, Outgoing, asked_pause};
+use super::network::{Network, Outgoing};
 use super::party::{Part, Party};
+use super::reading::plain;
 use super::scope::{Granted, Scopes};
 use crate::credential::Credential;
 use crate::names::Host;
@@ -17,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -27,8 +29,8 @@ use std::time::{Duration, Instant};
 const USUAL_SECONDS: u64 = 60;
 /// A token is given up so long before its end, so that it does not expire on the way.
 const MARGIN: Duration = Duration::from_secs(5);
-/// Largest answer of a token server, in bytes.
-const LARGEST: usize = 1024 * 1024;
+/// Largest answer of a token server, in bytes. No server takes a header half as long.
+const LARGEST: usize = 256 * 1024;
 
 /// A token and what it grants.
 #[derive(Debug, Clone)]
@@ -36,6 +38,7 @@ pub(super) struct Token {
     pub(super) bearer: Secret,
     pub(super) granted: Granted,
     until: Instant,
+    _charge: Rc<Charge>,
 }
 
 /// The tokens of one credential at one registry, by scopes.
@@ -143,15 +146,15 @@ fn header(text: &str) -> Result<HeaderValue, Problem> {
     Ok(value)
 }
 
-/// Each of any type: what is not as it should be is as if it were not there.
+/// Each of any type, as it stands there: what is not as it should be is as if it were not there.
 #[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    token: Value,
-    #[serde(default)]
-    access_token: Value,
-    #[serde(default)]
-    expires_in: Value,
+struct Answer<'a> {
+    #[serde(borrow)]
+    token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    access_token: Option<&'a RawValue>,
+    #[serde(borrow)]
+    expires_in: Option<&'a RawValue>,
 }
 
 async fn request(
@@ -192,7 +195,7 @@ async fn request(
     let fail = |problem: Problem| (problem.at(party.clone()), None);
     if !response.status().is_success() {
         let status = response.status().as_u16();
-        let pause = asked_pause(response.headers());
+        let pause = network.asked_pause(response.headers());
         let (code, words) = read_body(&network.read_refusal(response).await);
         // Only the realm itself says anything of the credential, and only with these.
         let problem = match status {
@@ -213,33 +216,43 @@ async fn request(
         };
         return Err((problem, pause));
     }
+    let headers = response.headers().clone();
     let body = network.read(response, LARGEST).await.map_err(fail)?;
-    let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
+    plain(&headers, &body).map_err(fail)?;
+    let answer: Answer<'_> = serde_json::from_slice(&body).map_err(|error| {
         let why = Quoted::new(&error.to_string());
         fail(Problem::Protocol(format!("what came is not a token ({why})")))
     })?;
-    let named = [&answer.token, &answer.access_token]
-        .into_iter()
-        .filter_map(Value::as_str);
-    let Some(token) = named.map(str::trim).find(|token| !token.is_empty()) else {
+    let named = [answer.token, answer.access_token].into_iter().flatten();
+    let named = named.filter_map(|named| serde_json::from_str::<String>(named.get()).ok());
+    let Some(token) = named
+        .map(|token| token.trim().to_owned())
+        .find(|token| !token.is_empty())
+    else {
         return Err(fail(Problem::Protocol("what came holds no token".to_owned())));
     };
+    // With what is read out of it.
+    let mut charge = network.budget().charge();
+    charge.grow(4 * token.len()).map_err(fail)?;
+    let token = token.as_str();
     let granted = Granted::of_token(token, scopes);
     let bearer = Secret::new(token);
     hide_bearer(&bearer);
     Ok(Token {
         granted,
         bearer,
-        until: asked + validity(&answer.expires_in),
+        until: asked + validity(answer.expires_in),
+        _charge: Rc::new(charge),
     })
 }
 
 /// How long a token is used that says it lasts so many seconds: a second at least, or none would ever serve, and a day at
 /// most.
-fn validity(expires_in: &Value) -> Duration {
+fn validity(expires_in: Option<&RawValue>) -> Duration {
+    let named = expires_in.and_then(|text| serde_json::from_str::<f64>(text.get()).ok());
     // A cast of what is too large gives the largest, and of what is negative or no number 0.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let seconds = expires_in.as_f64().map(|seconds| seconds as u64);
+    let seconds = named.map(|seconds| seconds as u64);
     let seconds = seconds.filter(|seconds| *seconds > 0).unwrap_or(USUAL_SECONDS);
     Duration::from_secs(seconds.min(86_400))
         .saturating_sub(MARGIN)
@@ -261,14 +274,15 @@ mod tests {
             (json!(u64::MAX), 86_395),
             (json!(1e300), 86_395),
             // What these mean nobody says.
-            (Value::Null, 55),
+            (json!(null), 55),
             (json!(0), 55),
             (json!(0.5), 55),
             (json!(-5), 55),
             (json!("300"), 55),
             (json!([300]), 55),
         ] {
-            assert_eq!(validity(&expires_in), Duration::from_secs(used), "{expires_in:?}");
+            let raw = serde_json::value::to_raw_value(&expires_in).unwrap();
+            assert_eq!(validity(Some(&raw)), Duration::from_secs(used), "{expires_in:?}");
         }
     }
 }

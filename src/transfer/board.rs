@@ -3,7 +3,7 @@
 
 use super::download::Wanted;
 use super::hashing::{Hashing, Running};
-use crate::registry::manifest::Descriptor;
+use crate::registry::{self, manifest::Descriptor};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,8 @@ pub(super) struct Progress {
     pub(super) hashed: u64,
     /// Pieces that are not done.
     pub(super) open: usize,
+    /// What is wrong with it if its bytes are.
+    pub(super) encoded: Option<registry::Error>,
 }
 
 /// Part of a blob that one connection fetches.
@@ -92,6 +94,7 @@ impl<'w> Board<'w> {
             running: Some(Running::of_kind(&wanted.blob.digest)),
             hashed: 0,
             open: 1,
+            encoded: None,
         });
         Self {
             wanted,

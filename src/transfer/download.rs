@@ -101,7 +101,9 @@ impl Mover<'_> {
                         expected: blob.size,
                         found,
                     };
-                    return Err(wrong_bytes(&blob, format!("`{}`", from.repository()), wrong));
+                    let board = board.borrow();
+                    let encoded = &board.blobs[board.pieces[number].blob].encoded;
+                    return Err(encoded_or_wrong(encoded.as_ref(), &blob, from, wrong));
                 }
                 Err(Broken::File(failure)) => return Err(failure),
             };
@@ -131,6 +133,9 @@ impl Mover<'_> {
         let end = (piece.end < blob.size).then_some(piece.end);
         let read = from.read_blob(&blob.digest, (piece.at, end)).await;
         let mut read = read.map_err(Broken::Unopened)?;
+        if let Some(encoded) = read.encoded() {
+            board.borrow_mut().blobs[piece.blob].encoded = Some(encoded);
+        }
         if let Some(found) = read.size.filter(|size| *size != blob.size) {
             return Err(Broken::Size { found });
         }
@@ -168,7 +173,7 @@ impl Mover<'_> {
         number: usize,
         from: &Remote,
     ) -> Result<Option<Digest>, TransferError> {
-        let (wanted, running, hashed) = {
+        let (wanted, running, hashed, encoded) = {
             let mut board = board.borrow_mut();
             let piece = board.pieces[number];
             let wanted = board.wanted[piece.blob].clone();
@@ -177,7 +182,7 @@ impl Mover<'_> {
             let Some(running) = progress.running.take_if(|_| progress.open == 0) else {
                 return Ok(None);
             };
-            (wanted, running, progress.hashed)
+            (wanted, running, progress.hashed, progress.encoded.take())
         };
         let blob = wanted.blob;
         let hasher = self.hashing.finish(running).await;
@@ -186,11 +191,21 @@ impl Mover<'_> {
         if found == blob.digest {
             return Ok(Some(found));
         }
-        Err(wrong_bytes(
-            &blob,
-            format!("`{}`", from.repository()),
-            Wrong::Digest { found },
-        ))
+        let wrong = Wrong::Digest { found };
+        Err(encoded_or_wrong(encoded.as_ref(), &blob, from, wrong))
+    }
+}
+
+/// Bytes that were said to be encoded are not the blob's for that reason.
+fn encoded_or_wrong(
+    encoded: Option<&registry::Error>,
+    blob: &Descriptor,
+    from: &Remote,
+    wrong: Wrong,
+) -> TransferError {
+    match encoded {
+        Some(error) => TransferError::Part(error.clone()),
+        None => wrong_bytes(blob, format!("`{}`", from.repository()), wrong),
     }
 }
 

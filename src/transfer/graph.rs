@@ -3,10 +3,11 @@
 use super::error::TransferError;
 use super::origin::Origin;
 use crate::names::Digest;
-use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor};
+use crate::registry::{Charge, Manifest, Remote};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Deepest nesting of indexes that is followed. Real ones have two levels.
 const DEEPEST: usize = 16;
@@ -14,6 +15,8 @@ const DEEPEST: usize = 16;
 const MOST_MANIFESTS: usize = 10_000;
 /// Most bytes of all manifests of one image, which are held in memory.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// What a descriptor costs, with all the places that it is known at.
+const DESCRIPTOR: usize = 400;
 /// Most blobs of one image.
 const MOST_BLOBS: usize = 100_000;
 
@@ -28,6 +31,8 @@ pub struct Graph {
     pub blobs: Vec<Descriptor>,
     /// Layers that may not be distributed; they stay where their publisher has them.
     pub foreign: Vec<Descriptor>,
+    /// What all of this costs the run.
+    _held: Option<Arc<Charge>>,
 }
 
 impl Graph {
@@ -39,11 +44,14 @@ impl Graph {
         let mut known: HashMap<Digest, (Manifest, Vec<Descriptor>)> = HashMap::new();
         let mut blobs = Blobs::default();
         let mut bytes = root.bytes.len();
+        let mut held = Holding::of(origin);
         let mut level = vec![root.clone()];
         for _ in 0..DEEPEST {
             let mut wanted = Vec::new();
             for manifest in std::mem::take(&mut level) {
+                let before = blobs.seen.len();
                 let below = blobs.take(&manifest)?;
+                held.take(blobs.seen.len() - before + below.len())?;
                 wanted.extend(below.iter().cloned());
                 known.insert(manifest.digest.clone(), (manifest, below));
             }
@@ -51,7 +59,7 @@ impl Graph {
             wanted.retain(|entry: &Descriptor| !known.contains_key(&entry.digest) && seen.insert(entry.digest.clone()));
             if wanted.is_empty() {
                 let children = children_first(&root.digest, &known);
-                return Ok(blobs.graph(root, children));
+                return Ok(blobs.graph(root, children, held.charge));
             }
             if known.len() + wanted.len() > MOST_MANIFESTS {
                 return Err(too_much(&root, &format!("more than {MOST_MANIFESTS} manifests")));
@@ -94,6 +102,7 @@ impl Graph {
             children: Vec::new(),
             blobs: Vec::new(),
             foreign: Vec::new(),
+            _held: None,
         }
     }
 
@@ -101,6 +110,30 @@ impl Graph {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.blobs.iter().fold(0, |sum, blob| sum.saturating_add(blob.size))
+    }
+}
+
+/// What a graph of a registry costs the run; archives are the user's own.
+struct Holding<'a> {
+    remote: Option<&'a Remote>,
+    charge: Option<Charge>,
+}
+
+impl<'a> Holding<'a> {
+    fn of(origin: &'a Origin) -> Self {
+        let remote = match origin {
+            Origin::Registry(remote) => Some(remote),
+            Origin::Layout(_) | Origin::Blobs(..) => None,
+        };
+        let charge = remote.map(Remote::charge);
+        Self { remote, charge }
+    }
+
+    fn take(&mut self, descriptors: usize) -> Result<(), TransferError> {
+        match (self.remote, &mut self.charge) {
+            (Some(remote), Some(charge)) => Ok(remote.hold(charge, descriptors * DESCRIPTOR)?),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -148,13 +181,14 @@ impl Blobs {
         Ok(below)
     }
 
-    fn graph(mut self, root: Manifest, children: Vec<Manifest>) -> Graph {
+    fn graph(mut self, root: Manifest, children: Vec<Manifest>, charge: Option<Charge>) -> Graph {
         self.ours.sort_by_key(|blob| blob.size);
         Graph {
             root,
             children,
             blobs: self.ours,
             foreign: self.foreign,
+            _held: charge.map(Arc::new),
         }
     }
 }

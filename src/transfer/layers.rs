@@ -3,7 +3,7 @@
 
 use super::checked::Checked;
 use super::progress::Counter;
-use super::upload::{Broken, Outlet, PIECE, WAITING, from_registry, is_spoilt, left};
+use super::upload::{Broken, Outlet, PIECE, WAITING, from_registry, is_spoilt, left, redirected};
 use super::{Destination, LARGE, Mover, TransferError};
 use crate::archive::{
     ArchiveError, BlobSource, Compression, DockerImage, Layer, Location, Proof, StoredLayer, manifest_for,
@@ -209,7 +209,7 @@ impl Mover<'_> {
             Compression::Gzip => None,
             Compression::None | Compression::Zstd => Some(heavy.acquire().await),
         };
-        let mut tries = Tries::new(self.policy, 0);
+        let (mut tries, mut followed) = (Tries::new(self.policy, 0), 0);
         let mut session = None;
         // So many bytes came out of the layer so far: no session can have more.
         let mut made = 0;
@@ -235,6 +235,10 @@ impl Mover<'_> {
                 Err(Broken::Failed(failure)) => return Err(failure),
                 Err(Broken::Target(error)) => error,
             };
+            if let Some(upload) = redirected(&upload, &error, &mut followed) {
+                session = Some(upload);
+                continue;
+            }
             self.pause(&error, &upload, &mut tries).await?;
             // The same bytes come out of the same layer, so what arrived need not be sent again.
             let left = left(upload, (None, made), &error, remote, &mut tries).await;

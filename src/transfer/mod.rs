@@ -25,7 +25,7 @@ pub use referrers::Referrers;
 use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
-use crate::registry::{self, Code, Manifest, Mount, Problem, Remote, Resumed, Written};
+use crate::registry::{self, Charge, Code, Manifest, Mount, Problem, Remote, Resumed, Written};
 use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
@@ -52,9 +52,14 @@ pub struct Mover<'a> {
     has_mounted: Cell<bool>,
     /// One transfer of a blob to a repository serves all images that need it there.
     moved: RefCell<Moved>,
+    /// What it costs the run to know that.
+    held: RefCell<Option<Charge>>,
     progress: &'a Progress,
     hashing: Hashing,
 }
+
+/// What it costs to know of one.
+const MOVED: usize = 300;
 
 /// Whether a blob has come to a repository; locked while it is on its way.
 type Moved = HashMap<(Repository, Digest), Arc<Mutex<bool>>>;
@@ -80,6 +85,7 @@ impl<'a> Mover<'a> {
             large: Semaphore::new(concurrency.div_ceil(2)),
             has_mounted: Cell::new(false),
             moved: RefCell::default(),
+            held: RefCell::default(),
             progress,
             hashing: Hashing::default(),
         }
@@ -186,7 +192,7 @@ impl<'a> Mover<'a> {
         to: &Destination,
         force: bool,
     ) -> Result<u64, TransferError> {
-        self.expect(blobs, to, force);
+        self.expect(blobs, to, force)?;
         let under_way = stream::iter(blobs).map(|blob| self.once(blob, origin, to, force));
         let mut under_way = under_way.buffer_unordered(self.concurrency * LIGHT);
         let mut bytes = 0;
@@ -197,8 +203,12 @@ impl<'a> Mover<'a> {
     }
 
     /// What is to move is known before the first of it does.
-    fn expect(&self, blobs: &[Descriptor], to: &Destination, force: bool) {
+    fn expect(&self, blobs: &[Descriptor], to: &Destination, force: bool) -> Result<(), TransferError> {
         let mut moved = self.moved.borrow_mut();
+        let mut held = self.held.borrow_mut();
+        let held = held.get_or_insert_with(|| to.remote.charge());
+        to.remote.hold(held, blobs.len() * MOVED)?;
+        let before = moved.len();
         for blob in blobs {
             let key = (to.remote.repository().clone(), blob.digest.clone());
             let is_new = !moved.contains_key(&key);
@@ -207,6 +217,9 @@ impl<'a> Mover<'a> {
                 self.progress.expect(blob.size);
             }
         }
+        // Images share blobs.
+        held.give_back((blobs.len() - (moved.len() - before)) * MOVED);
+        Ok(())
     }
 
     /// Moves a blob unless it has been moved to that repository in this run.
@@ -274,7 +287,7 @@ impl<'a> Mover<'a> {
             LARGE.. => Some(self.large.acquire().await),
             _ => None,
         };
-        let mut tries = Tries::new(self.policy, 0);
+        let (mut tries, mut followed) = (Tries::new(self.policy, 0), 0);
         let mut checked = Checked::new(&blob.digest, blob.size);
         let counter = self.progress.counter();
         loop {
@@ -288,6 +301,10 @@ impl<'a> Mover<'a> {
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
             };
+            if let Some(upload) = upload::redirected(&upload, &error, &mut followed) {
+                session = Some(upload);
+                continue;
+            }
             self.pause(&error, &upload, &mut tries).await?;
             let known = (Some(&blob.digest), blob.size);
             let left = upload::left(upload, known, &error, remote, &mut tries).await;

@@ -38,6 +38,16 @@ pub(super) fn is_spoilt(error: &registry::Error, upload: &Upload) -> bool {
     upload.stored > 0 && error.problem.status() == Some(400)
 }
 
+/// Most redirects that the bytes of one upload follow.
+const MOST_REDIRECTS: u32 = 5;
+
+/// The session at the address of the target where an upload was redirected to: there its bytes are sent again.
+pub(super) fn redirected(upload: &Upload, error: &registry::Error, followed: &mut u32) -> Option<Upload> {
+    let upload = upload.redirected(error)?;
+    *followed += 1;
+    (*followed <= MOST_REDIRECTS).then_some(upload)
+}
+
 /// Asks the target, and says where it goes on. It can have at most so many bytes; the blob's digest is not always known.
 pub(super) async fn left(
     upload: Upload,
@@ -266,12 +276,17 @@ pub(super) async fn from_registry(
 ) -> Result<(), TransferError> {
     outlet.skip -= checked.back_to(outlet.skip).min(outlet.skip);
     let mut tries = Tries::new(mover.policy, checked.passed());
+    let mut encoded = None;
+    let wrong = |wrong, encoded: Option<registry::Error>| match encoded {
+        Some(error) => TransferError::Part(error),
+        None => wrong_bytes(blob, format!("`{}`", from.repository()), wrong),
+    };
     loop {
-        let error = match read_on(blob, from, checked, &mut outlet).await {
+        let error = match read_on(blob, from, checked, &mut outlet, &mut encoded).await {
             Ok(Flow::Gone) => return Ok(()),
             Ok(Flow::Part) if tries.goes_on(checked.passed()) => continue,
             Ok(Flow::Ended | Flow::Part) => break,
-            Ok(Flow::Wrong(wrong)) => return Err(wrong_bytes(blob, format!("`{}`", from.repository()), wrong)),
+            Ok(Flow::Wrong(how)) => return Err(wrong(how, encoded)),
             Ok(Flow::Unopened(error)) => return Err(TransferError::Part(error)),
             Err(error) => error,
         };
@@ -284,7 +299,7 @@ pub(super) async fn from_registry(
             }
             Ok(())
         }
-        Err(wrong) => Err(wrong_bytes(blob, format!("`{}`", from.repository()), wrong)),
+        Err(how) => Err(wrong(how, encoded)),
     }
 }
 
@@ -306,6 +321,7 @@ async fn read_on(
     from: &Remote,
     checked: &mut Checked,
     outlet: &mut Outlet,
+    encoded: &mut Option<registry::Error>,
 ) -> Result<Flow, registry::Error> {
     if checked.passed() == blob.size {
         outlet.opened = None;
@@ -318,6 +334,7 @@ async fn read_on(
         Err(error) => return Ok(Flow::Unopened(error)),
     };
     outlet.opened = None;
+    *encoded = read.encoded();
     if let Some(found) = read.size.filter(|size| *size != blob.size) {
         let expected = blob.size;
         return Ok(Flow::Wrong(super::checked::Wrong::Size { expected, found }));

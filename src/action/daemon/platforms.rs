@@ -1,15 +1,16 @@
 //! Which platform of a daemon's image a push publishes. Docker from 27 on is told; before, its containerd image store pushes
 //! an index as a whole, and what is wanted of it is then the tag's by a write of the pipe.
 
-use crate::action::Run;
+use crate::action::{Run, one_platform};
 use crate::engine::{Engine, LocalImage};
 use crate::explain::RunError;
 use crate::explain::failure::Kind;
 use crate::input::Push;
 use crate::names::platform::Platform;
-use crate::names::{Digest, Reference, Selector};
-use crate::registry::manifest::{Content, entry_for, platforms};
+use crate::names::{Digest, Reference};
+use crate::registry::manifest::Content;
 use crate::registry::{Access, Manifest, Remote};
+use crate::transfer::Origin;
 
 /// Whether the daemon's image can be published as it is asked for; says what it publishes where that is less than the image.
 ///
@@ -91,14 +92,10 @@ pub(in crate::action) async fn entry(
     let Ok(Content::Index(entries)) = manifest.content() else {
         return Ok(None);
     };
-    let Some(entry) = entry_for(&entries, wanted) else {
+    let origin = Origin::Registry(target.clone());
+    let found = one_platform::entry(&origin, &entries, wanted).await?;
+    found.map(Some).map_err(|available| {
         let place = format!("{}@{}", target.repository(), manifest.digest);
-        return Err(crate::action::one_platform::missing(
-            &place,
-            wanted,
-            &platforms(&entries),
-            true,
-        ));
-    };
-    Ok(Some(target.manifest(&Selector::Digest(entry.digest.clone())).await?))
+        one_platform::missing(&place, wanted, &available, true)
+    })
 }

@@ -21,6 +21,18 @@ pub(super) struct Pulled {
     pub(super) config: Option<Digest>,
 }
 
+impl Pulled {
+    /// One image of an index, which is for this platform.
+    pub(super) fn of_entry(digest: &Digest, platform: &Platform) -> Self {
+        Self {
+            digest: digest.clone(),
+            parts: Parts::Of(digest.clone()),
+            platform: Some(platform.clone()),
+            config: None,
+        }
+    }
+}
+
 /// What comes with a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Parts {
@@ -80,7 +92,7 @@ pub(super) fn pulled(
         Content::Index(entries) => {
             let available = platforms(entries);
             match (other, entry_for(entries, other.unwrap_or(daemon)), entries.first()) {
-                (Some(_), Some(entry), _) => Ok(of(&entry.digest, &entry.digest, wanted)),
+                (Some(other), Some(entry), _) => Ok(Pulled::of_entry(&entry.digest, other)),
                 (None, Some(entry), _) => Ok(of(&manifest.digest, &entry.digest, wanted.or(Some(daemon)))),
                 // An index that names no platforms at all leaves it to the daemon.
                 (None, None, Some(first)) if available.is_empty() => Ok(of(&manifest.digest, &first.digest, None)),

@@ -116,11 +116,13 @@ pub fn explain(error: &Error, context: Context<'_>) -> Failure {
             "your credential was not sent: a sign-in address must be `https` on a host with a name, so this is a fault \
              of the registry or an attack",
         ),
-        Problem::Redirect { .. } => Failure::new(
+        Problem::Redirect { .. } | Problem::Moved { .. } => Failure::new(
             Kind::Other,
             fact,
             "nothing was sent there; ask those who run the registry",
         ),
+        Problem::Encoded { .. } => Failure::new(Kind::Other, fact, reach::encoded(error.host.as_str())),
+        Problem::OverBudget { .. } => Failure::new(Kind::Other, fact, hint::OVER_BUDGET),
         Problem::TooMany { .. } => Failure::new(Kind::Other, fact, hint::TOO_MANY),
         Problem::Schema1 { .. } => Failure::new(Kind::Other, fact, hint::SCHEMA_1),
         Problem::Protocol(_) | Problem::Unproven { .. } => Failure::new(

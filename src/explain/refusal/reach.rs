@@ -13,6 +13,7 @@ pub(super) fn elsewhere(party: &Party, problem: &Problem, fact: String, error: &
     let (kind, hint) = match problem {
         Problem::Unreachable(reach) => (Kind::Unreachable, at(party, reach, host)),
         Problem::WebPage => (Kind::Other, in_place(server.as_str())),
+        Problem::Encoded { .. } => (Kind::Other, encoded(server.as_str())),
         Problem::Refused { words, .. } if words.as_str() == PAGE => (Kind::Other, in_place(server.as_str())),
         Problem::Refused { status: 429, .. } => (
             Kind::Refused,
@@ -59,6 +60,11 @@ pub(super) fn in_place(server: &str) -> String {
     )
 }
 
+/// An answer in an encoding that nobody asked for.
+pub(super) fn encoded(server: &str) -> String {
+    format!("`{server}`, or a proxy on the way to it, must leave bodies as they are: a digest is of their very bytes")
+}
+
 /// No answer of the registry itself.
 pub(super) fn of_registry(reach: &Reach, error: &Error, asked: &Asked<'_>) -> String {
     let host = &error.host;
@@ -69,7 +75,7 @@ pub(super) fn of_registry(reach: &Reach, error: &Error, asked: &Asked<'_>) -> St
             format!("check `REGISTRY`, which is `{host}`")
         }
         Reach::Name => format!("check the host name `{host}`, and that the step has a network"),
-        Reach::ConnectionRefused | Reach::Timeout | Reach::Broken(_) => {
+        Reach::ConnectionRefused | Reach::Timeout | Reach::Drip | Reach::Broken(_) => {
             let hint = "run the step again later; if it goes through a proxy, check `HTTPS_PROXY`";
             if host.is_atlassian() {
                 format!("{hint}; see {}", hint::STATUS_PAGE)
@@ -93,7 +99,7 @@ fn at(party: &Party, reach: &Reach, registry: &Host) -> String {
     };
     match reach {
         // The registry's own name with another port: seen where a registry does not know the port that it is reached by.
-        Reach::ConnectionRefused | Reach::Timeout | Reach::Broken(_) | Reach::Tls(_)
+        Reach::ConnectionRefused | Reach::Timeout | Reach::Drip | Reach::Broken(_) | Reach::Tls(_)
             if name(server.as_str()) == registry.name() && server.as_str() != registry.as_str() =>
         {
             format!(
@@ -101,7 +107,7 @@ fn at(party: &Party, reach: &Reach, registry: &Host) -> String {
                  (`http.host` of docker-registry), or have the proxy before it pass on `Host` and `X-Forwarded-Proto`"
             )
         }
-        Reach::Name | Reach::ConnectionRefused | Reach::Timeout | Reach::Broken(_) => format!(
+        Reach::Name | Reach::ConnectionRefused | Reach::Timeout | Reach::Drip | Reach::Broken(_) => format!(
             "`{registry}` answers, and {what}: the network of the step, or `HTTPS_PROXY`, must lead to `{server}` too\n\
              if it does, run the step again later"
         ),

@@ -6,9 +6,10 @@ use super::address::shown;
 use super::body::read_body;
 use super::challenge::Challenge;
 use super::error::{Asker, Error, Problem};
-use super::network::{Incoming, Outgoing, asked_pause};
+use super::network::{Incoming, Outgoing};
 use super::party::{Part, Party};
 use super::payload::Payload;
+use super::redirect::redirect_target;
 use super::scope::{Granted, Scopes};
 use super::token::Token;
 use super::trust::{Purpose, Verdict, judge};
@@ -175,6 +176,16 @@ impl Registry {
             // The next try asks for a new one.
             self.0.tokens.forget(ask.scopes, &token.bearer).await;
         }
+        if let Some(to) = redirect_target(&response).map_err(|problem| failed((problem, None)))? {
+            let purpose = Purpose::Redirect(&ask.method, response.status());
+            let shown = shown(&to, &self.0.host);
+            // The body is gone: who has it again sends it there.
+            let problem = match judge(&to, purpose, &outgoing.url, &self.0.host) {
+                Verdict::NotAsked(why) => Problem::Redirect { to: shown, why },
+                _ => Problem::Moved { to, shown },
+            };
+            return Err(failed((problem, None)));
+        }
         let incoming = Incoming {
             response,
             same_origin: true,
@@ -235,7 +246,7 @@ impl Registry {
     async fn refused(&self, ask: &Ask<'_>, incoming: Incoming, token: Option<Token>) -> Failed {
         let Incoming { response, .. } = incoming;
         let status = response.status();
-        let pause = asked_pause(response.headers());
+        let pause = self.0.network.asked_pause(response.headers());
         let party = self.party(response.url(), ask.part());
         let (code, words) = read_body(&self.0.network.read_refusal(response).await);
         let granted = token.map_or(Granted::Unknown, |token| token.granted);

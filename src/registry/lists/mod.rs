@@ -10,6 +10,7 @@ pub use referrers::{Referrer, fallback_tag};
 use super::Remote;
 use super::error::{Error, Problem};
 use super::exchange::{Answer, Ask, Target};
+use super::reading::plain;
 use super::trust::Purpose;
 use crate::names::Tag;
 use std::time::{Duration, Instant};
@@ -20,6 +21,9 @@ const TAGS_ON_A_PAGE: usize = 1000;
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 /// Tags on a page come in such numbers where a registry gives fewer at a time than it is asked for.
 const ROUND: usize = 50;
+
+/// What a tag costs that is kept: an image of a run is made of it.
+const TAG: usize = 600;
 
 /// How much of a list is read.
 struct Total {
@@ -120,9 +124,11 @@ impl Remote {
     pub async fn all_tags(&self, fits: impl Fn(&Tag) -> bool) -> Result<Vec<Tag>, Error> {
         let mut tags = Vec::new();
         let mut total = Total::of(MOST_TAGS);
+        let mut charge = self.charge();
         let mut size = TAGS_ON_A_PAGE;
         let mut target = self.tags_from(size, None);
         let mut links = false;
+        let mut kept = 0;
         // The page before, of those that no link led to.
         let mut before: Option<PageOfTags> = None;
         loop {
@@ -132,6 +138,8 @@ impl Remote {
                 }
             };
             let page = self.tag_page(target, &mut total, keep).await?;
+            self.hold(&mut charge, (tags.len() - kept) * TAG)?;
+            kept = tags.len();
             if let Some(next) = page.next {
                 (target, links) = (next, true);
                 continue;
@@ -179,6 +187,7 @@ impl Remote {
         };
         let answer = self.exchange(ask).await?;
         let fail = |problem| self.error(during.clone(), problem);
+        plain(&answer.headers, &answer.body).map_err(fail)?;
         let (mut count, mut last) = (0, None);
         let read = page::strings(&answer.body, "tags", |tag| {
             count += 1;

@@ -3,12 +3,14 @@
 
 use super::{Most, Total, page};
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::Remote;
 use crate::registry::error::{Error, Problem};
 use crate::registry::exchange::{Answer, Ask, Target};
 use crate::registry::manifest::{self, Descriptor};
+use crate::registry::reading::plain;
+use crate::registry::{Charge, Remote};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::value::RawValue;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The only form that a list of referrers has.
@@ -29,6 +31,8 @@ pub struct Referrer {
     pub digest: Digest,
     /// Its descriptor with all annotations, as it was listed.
     pub descriptor: Box<RawValue>,
+    /// What it costs the run.
+    _held: Arc<Charge>,
 }
 
 impl Remote {
@@ -53,7 +57,7 @@ impl Remote {
                 ..Ask::get(String::new(), &self.scopes, manifest::LARGEST, during.clone())
             };
             let page = match self.exchange(ask).await {
-                Ok(answer) => match listed(&answer, &mut total, &mut found) {
+                Ok(answer) => match listed(&answer, &mut total, &mut found, self.charge()) {
                     Ok(()) => Ok(self.next_page(&answer, &during)?),
                     Err(problem) => Err(self.error(during.clone(), problem)),
                 },
@@ -129,7 +133,7 @@ impl Remote {
             ))));
         }
         let mut found = Vec::new();
-        entries(&index.bytes, &mut found).map_err(|what| fail(Problem::Protocol(what)))?;
+        entries(&index.bytes, &mut found, self.charge()).map_err(fail)?;
         let mut total = Total::of(MOST_REFERRERS);
         total.take(found.len(), index.bytes.len()).map_err(fail)?;
         Ok(Some(found))
@@ -137,7 +141,8 @@ impl Remote {
 }
 
 /// Takes what an answer lists.
-fn listed(answer: &Answer, total: &mut Total, found: &mut Vec<Referrer>) -> Result<(), Problem> {
+fn listed(answer: &Answer, total: &mut Total, found: &mut Vec<Referrer>, charge: Charge) -> Result<(), Problem> {
+    plain(&answer.headers, &answer.body)?;
     let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type
         .unwrap_or_default()
@@ -149,17 +154,20 @@ fn listed(answer: &Answer, total: &mut Total, found: &mut Vec<Referrer>) -> Resu
         return Err(Problem::Protocol("what it sent is not an OCI index".to_owned()));
     }
     let before = found.len();
-    entries(&answer.body, found).map_err(Problem::Protocol)?;
+    entries(&answer.body, found, charge)?;
     // The same manifest on two pages counts twice.
     total.take(found.len().saturating_sub(before), answer.body.len())
 }
 
 /// Adds the entries of an index, each once.
-fn entries(index: &[u8], found: &mut Vec<Referrer>) -> Result<(), String> {
+fn entries(index: &[u8], found: &mut Vec<Referrer>, mut charge: Charge) -> Result<(), Problem> {
     if !manifest::is_index(index) {
-        return Err("what it sent is not an OCI index".to_owned());
+        return Err(Problem::Protocol("what it sent is not an OCI index".to_owned()));
     }
-    page::read(index, "manifests", |entry| {
+    // As large as all entries together can be.
+    charge.grow(index.len())?;
+    let held = Arc::new(charge);
+    let read = page::read(index, "manifests", |entry| {
         let digest = Descriptor::read(entry.get())?.digest;
         if found.len() > MOST_REFERRERS.entries || found.iter().any(|known| known.digest == digest) {
             return Ok(());
@@ -167,9 +175,11 @@ fn entries(index: &[u8], found: &mut Vec<Referrer>) -> Result<(), String> {
         found.push(Referrer {
             digest,
             descriptor: entry.to_owned(),
+            _held: Arc::clone(&held),
         });
         Ok(())
-    })
+    });
+    read.map_err(Problem::Protocol)
 }
 
 /// The tag under which clients keep the list of referrers where a registry does not, and which cosign's tags begin with.

@@ -5,7 +5,9 @@
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, IntoDeserializer as _, MapAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -75,13 +77,46 @@ pub(super) struct Document<D> {
     schema_version: Option<u64>,
     #[serde(rename = "mediaType")]
     pub(super) media_type: Option<String>,
-    pub(super) manifests: Option<Vec<D>>,
+    pub(super) manifests: Option<Few<D>>,
     pub(super) config: Option<D>,
-    pub(super) layers: Option<Vec<D>>,
-    pub(super) blobs: Option<Vec<D>>,
+    pub(super) layers: Option<Few<D>>,
+    pub(super) blobs: Option<Few<D>>,
     #[serde(rename = "fsLayers")]
     fs_layers: Option<IgnoredAny>,
     pub(super) subject: Option<D>,
+}
+
+/// Most entries of one list. Docker stacks 127 layers, and the largest indexes have some hundred images.
+const MOST_ENTRIES: usize = 10_000;
+
+/// A list of a manifest, with an end: each entry costs more memory than text.
+pub(super) struct Few<D>(pub(super) Vec<D>);
+
+impl<'de, D: Deserialize<'de>> Deserialize<'de> for Few<D> {
+    fn deserialize<De: Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
+        deserializer.deserialize_seq(Entries(PhantomData))
+    }
+}
+
+struct Entries<D>(PhantomData<D>);
+
+impl<'de, D: Deserialize<'de>> Visitor<'de> for Entries<D> {
+    type Value = Few<D>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = list.next_element()? {
+            if entries.len() == MOST_ENTRIES {
+                return Err(A::Error::custom(format!("it lists more than {MOST_ENTRIES} parts")));
+            }
+            entries.push(entry);
+        }
+        Ok(Few(entries))
+    }
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use crate::names::Digest;
 use crate::names::platform::Platform;
 use crate::text::Quoted;
 use bytes::Bytes;
-use document::{Document, PlatformFields, RawDescriptor, Shape, Spelled};
+use document::{Document, Few, PlatformFields, RawDescriptor, Shape, Spelled};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -114,8 +114,8 @@ impl Manifest {
     /// A descriptor in it is malformed.
     pub fn content(&self) -> Result<Content, String> {
         let document = self.document()?;
-        let checked = |descriptors: Option<Vec<RawDescriptor>>| {
-            let descriptors = descriptors.unwrap_or_default().into_iter();
+        let checked = |descriptors: Option<Few<RawDescriptor>>| {
+            let descriptors = descriptors.map_or_else(Vec::new, |few| few.0).into_iter();
             descriptors.map(Descriptor::checked).collect::<Result<Vec<_>, _>>()
         };
         match (document.manifests, document.config) {

@@ -3,6 +3,7 @@
 mod dialects;
 mod layers;
 mod readers;
+mod tools;
 
 use crate::support::engine::Engine;
 use crate::support::image::{Blob, Image, ImageBuilder};

@@ -39,3 +39,4 @@ pub mod shop;
 pub mod skopeo;
 pub mod supervised;
 pub mod token_server;
+pub mod tools;

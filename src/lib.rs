@@ -7,22 +7,38 @@
 
 #![forbid(unsafe_code)]
 
-pub mod action;
-pub mod archive;
-pub mod clone;
-pub mod credential;
-pub mod docker_config;
-pub mod engine;
-pub mod explain;
-pub mod files;
-pub mod input;
-pub mod mistake;
-pub mod names;
+mod action;
+mod archive;
+mod clone;
+mod credential;
+mod docker_config;
+mod engine;
+mod explain;
+mod files;
+mod input;
+mod mistake;
+mod names;
 pub mod pipe;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
-pub mod registry;
-pub mod report;
-pub mod session;
-pub mod text;
-pub mod transfer;
+mod registry;
+mod report;
+mod session;
+mod text;
+mod transfer;
+
+pub use report::{console, help, panic};
+
+/// What `tests/` and `examples/` take from the rooms, beside the pipe itself.
+#[doc(hidden)]
+pub mod parts {
+    pub use crate::archive::{
+        BlobSource, Compression, DockerArchive, DockerImage, Gzip, Layout, Location, OutputImage, Slot, StoredLayer,
+        Writer, manifest_for,
+    };
+    pub use crate::engine::{Address, Engine, Error as EngineError, RegistryAuth, Settings as EngineSettings};
+    pub use crate::input::{ActionName, NAMES};
+    pub use crate::names::{Digest, Host, Repository};
+    pub use crate::registry::Manifest;
+    pub use crate::registry::manifest::{Content, Descriptor};
+}

@@ -1,8 +1,7 @@
 //! The edge of the process: environment in, exit status out.
 
 use anyhow::Context as _;
-use crg_pipe::pipe;
-use crg_pipe::report::{console, help, panic};
+use crg_pipe::{console, help, panic, pipe};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

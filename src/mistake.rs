@@ -19,7 +19,7 @@ pub struct Mistake {
 }
 
 /// Those of a run, all told at once.
-pub type Mistakes = AtLeastOne<Mistake>;
+pub(crate) type Mistakes = AtLeastOne<Mistake>;
 
 /// Longest part of a value that a message repeats, in characters.
 const SHOWN: usize = 80;

@@ -9,13 +9,10 @@ use crate::support::engine::Engine;
 use crate::support::image::{Blob, Image, ImageBuilder};
 use crate::support::skopeo::{Skopeo, write_layout};
 use bytes::Bytes;
-use crg_pipe::archive::{
-    BlobSource, Compression, DockerArchive, DockerImage, Gzip, Layout, Location, OutputImage, Slot, StoredLayer,
-    Writer, manifest_for,
+use crg_pipe::parts::{
+    BlobSource, Compression, Content, Descriptor, Digest, DockerArchive, DockerImage, Gzip, Layout, Location, Manifest,
+    OutputImage, Slot, StoredLayer, Writer, manifest_for,
 };
-use crg_pipe::names::Digest;
-use crg_pipe::registry::Manifest;
-use crg_pipe::registry::manifest::{Content, Descriptor};
 use flate2::write::GzEncoder;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};

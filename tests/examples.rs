@@ -6,7 +6,7 @@ use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
 use crate::support::pki::Authority;
-use crg_pipe::input::{ActionName, NAMES};
+use crg_pipe::parts::{ActionName, NAMES};
 use serde_yaml::Value;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};

@@ -65,7 +65,7 @@ fn provenance_names_what_was_made_from_what() {
         json!({ "uri": format!("git+{repository}"), "digest": { "gitCommit": COMMIT } })
     );
     let lock = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
-    let lock = crg_pipe::names::Digest::of(&lock);
+    let lock = crg_pipe::parts::Digest::of(&lock);
     assert_eq!(
         format!("sha256:{}", materials[1]["digest"]["sha256"].as_str().unwrap()),
         lock.as_str()

@@ -1,8 +1,7 @@
 //! The Docker daemon of the demonstration: whether one is there, whether it reaches the registry, and what a step's
 //! `docker build` would do, by the Engine API itself.
 
-use crg_pipe::engine::{Address, Engine, Error, RegistryAuth, Settings};
-use crg_pipe::names::{Digest, Host, Repository};
+use crg_pipe::parts::{Address, Digest, Engine, EngineError, EngineSettings, Host, RegistryAuth, Repository};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -31,7 +30,7 @@ impl Daemon {
         let repository = Repository::new(Host::parse(registry)?, "shop/base")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(async {
-            let engine = Engine::connect(address.clone(), Settings { timeout: TIMEOUT })
+            let engine = Engine::connect(address.clone(), EngineSettings { timeout: TIMEOUT })
                 .await
                 .map_err(|error| NoDaemon(error.to_string()))?;
             let nothing = Digest::of(b"no image at all");
@@ -39,7 +38,7 @@ impl Daemon {
                 .pull(&repository, &nothing, &[], &RegistryAuth::anonymous(), |_| {})
                 .await;
             match asked {
-                Err(Error::Registry { .. } | Error::NotResolved { .. }) => Ok(Self {
+                Err(EngineError::Registry { .. } | EngineError::NotResolved { .. }) => Ok(Self {
                     address,
                     version: engine.version().to_owned(),
                 }),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What became of one image, or of one tag of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Brought into the daemon.
     Pulled,
     /// In the daemon already.
@@ -24,14 +24,13 @@ pub enum Outcome {
     Skipped,
     /// It is there, and nothing was done with it (`check`).
     Checked,
-    /// It failed.
     Failed,
 }
 
 impl Outcome {
     /// As the report names it.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Pulled => "pulled",
             Self::Present => "present",
@@ -46,19 +45,18 @@ impl Outcome {
 
     /// Whether the tag now names the run's image.
     #[must_use]
-    pub const fn is_set(self) -> bool {
+    pub(crate) const fn is_set(self) -> bool {
         !matches!(self, Self::Skipped | Self::Failed)
     }
 }
 
 /// One line of the report: an image under one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Which image of the run it belongs to, counted from 0 in the order in which they were asked for.
     pub image: usize,
     /// Whether it was not asked for by name: cosign's tags go along with their image.
     pub goes_along: bool,
-    /// The repository.
     pub repository: Repository,
     /// The tag, if one was asked for or set.
     pub tag: Option<Tag>,
@@ -77,13 +75,13 @@ pub struct Record {
 impl Record {
     /// Whether the daemon or the registry is now another than before.
     #[must_use]
-    pub fn changed(&self) -> bool {
+    pub(crate) fn changed(&self) -> bool {
         matches!(self.outcome, Outcome::Pulled | Outcome::Tagged | Outcome::Pushed)
     }
 
     /// `repository:tag`, or `repository@digest` where there is no tag.
     #[must_use]
-    pub fn reference(&self) -> String {
+    pub(crate) fn reference(&self) -> String {
         match (&self.tag, &self.digest) {
             (Some(tag), _) => format!("{}:{tag}", self.repository),
             (None, Some(digest)) => format!("{}@{digest}", self.repository),
@@ -94,7 +92,7 @@ impl Record {
 
 /// One row of `check`, as the report has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// What kind of fact: `credential`, `scopes`, `expiry`, `registry`, `image`, `target`, `pipelines` or
     /// `script`.
     pub name: &'static str,
@@ -110,7 +108,7 @@ pub struct Fact {
 
 /// What `check` has found; empty until all is looked at, and for the other actions.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
+pub(crate) struct Table {
     /// As it is printed.
     pub text: String,
     /// What is said below it, each with what to do about it. What failed is the run's to tell.
@@ -121,7 +119,7 @@ pub struct Table {
 
 /// What is known of an image besides its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenImage {
+pub(crate) struct SeenImage {
     /// Of its manifest.
     pub digest: Digest,
     /// Its platforms, in its own order; of several, each with its size where `check` has read it.
@@ -132,7 +130,7 @@ pub struct SeenImage {
 
 /// What a run has done when it ends.
 #[derive(Debug, Default)]
-pub struct Done {
+pub(crate) struct Done {
     /// What became of each image.
     pub records: Vec<Record>,
     /// What `check` found.

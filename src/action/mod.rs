@@ -18,8 +18,8 @@ mod shapes;
 mod signals;
 mod tagging;
 
-pub use journal::{Done, Fact, Outcome, Record, SeenImage, Table};
-pub use signals::StopSignals;
+pub(crate) use journal::{Done, Fact, Outcome, Record, SeenImage, Table};
+pub(crate) use signals::StopSignals;
 
 use crate::credential::Chosen;
 use crate::engine::{Engine, Untagged};
@@ -36,11 +36,11 @@ use std::time::Duration;
 use time::Date;
 
 /// Bounds the putting back of a name in the daemon at the end of a run: Pipelines gives a stopped step little time.
-pub const GIVING_BACK_AT_THE_END: Duration = Duration::from_millis(1500);
+pub(crate) const GIVING_BACK_AT_THE_END: Duration = Duration::from_millis(1500);
 
 /// One run of the pipe: how the world is reached, and what has been done so far.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     session: Session,
     concurrency: usize,
     timeout: Duration,
@@ -72,7 +72,7 @@ struct Loan {
 impl Run {
     /// Opens no connection.
     #[must_use]
-    pub fn new(request: &Request, session: Session) -> Self {
+    pub(crate) fn new(request: &Request, session: Session) -> Self {
         Self {
             session,
             concurrency: request.concurrency,
@@ -96,7 +96,7 @@ impl Run {
     ///
     /// # Errors
     /// All that went wrong. What was done nevertheless stands in [`Run::done`].
-    pub async fn carry_out(&self, action: &Action) -> Result<String, Failures> {
+    pub(crate) async fn carry_out(&self, action: &Action) -> Result<String, Failures> {
         let result = match action {
             Action::Pull(pull) => pull::run(self, pull).await,
             Action::Retag(retag) => retag::run(self, retag).await,
@@ -125,7 +125,7 @@ impl Run {
 
     /// All that was done so far.
     #[must_use]
-    pub fn done(&self) -> Done {
+    pub(crate) fn done(&self) -> Done {
         Done {
             records: self.journal.records(),
             table: self.table.borrow().clone(),
@@ -135,7 +135,7 @@ impl Run {
 
     /// Gives the daemon's names that were borrowed back to what they were, each within a time. Broken off, it begins
     /// with the same name when it is called again; after its end it does nothing.
-    pub async fn give_back(&self, within: Duration) {
+    pub(crate) async fn give_back(&self, within: Duration) {
         let first = || self.loans().first().cloned();
         while let Some(loan) = first() {
             let name = format!("{}:{}", loan.repository, loan.tag);

@@ -21,7 +21,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What is published.
 enum Image {
     /// Of a layout: all is named by its digest.
     Whole(Box<Manifest>, Origin),

@@ -77,7 +77,6 @@ fn wanted_platform(pull: &Pull, platform: Option<Platform>, to: &Location) -> Op
     }
 }
 
-/// What was fetched.
 struct Written {
     fetched: HashSet<Digest>,
     moved: u64,

@@ -10,7 +10,7 @@ use crate::registry::manifest::{Content, platforms};
 impl Run {
     /// The same run, which keeps shapes; without this none is kept.
     #[must_use]
-    pub fn keeping_shapes(self) -> Self {
+    pub(crate) fn keeping_shapes(self) -> Self {
         *self.shapes.borrow_mut() = Some(Vec::new());
         self
     }

@@ -84,7 +84,6 @@ impl LayoutIndex {
         without
     }
 
-    /// The bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
         Value::Object(self.0.clone()).to_string().into_bytes()
     }
@@ -93,7 +92,7 @@ impl LayoutIndex {
 /// Whether an image can have such a name: skopeo, buildah and umoci choose by no other (OCI image specification, "Annotations",
 /// the grammar of `org.opencontainers.image.ref.name`).
 #[must_use]
-pub fn is_ref_name(name: &str) -> bool {
+pub(crate) fn is_ref_name(name: &str) -> bool {
     let is_component = |component: &str| {
         let words = component.replace("--", "-");
         let mut words = words.split(['-', '.', '_', ':', '@', '+']);

@@ -16,7 +16,6 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::DockerArchive, Self::OciArchive, Self::Oci];
 
     /// The word before the colon.
@@ -48,7 +47,7 @@ impl fmt::Display for Transport {
 /// An archive or layout, and the image in it that is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// Its form.
+    /// Its form, as the prefix says it.
     pub transport: Transport,
     /// The file or folder, as written: relative to the working folder.
     pub path: PathBuf,

@@ -27,7 +27,7 @@ pub(crate) struct Budget {
 
 /// What there was too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spent {
+pub(crate) enum Spent {
     /// Files and folders.
     Entries,
     /// Rules in `.gitignore` files.
@@ -43,7 +43,7 @@ pub enum Spent {
 impl Spent {
     /// `the clone has more …`.
     #[must_use]
-    pub fn in_words(self) -> String {
+    pub(crate) fn in_words(self) -> String {
         match self {
             Self::Entries => format!("more than {ENTRIES} files and folders"),
             Self::Rules => "more rules in `.gitignore` files than can be tried on each file".to_owned(),

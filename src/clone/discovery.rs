@@ -20,7 +20,7 @@ const MOST_PLACES: usize = 100;
 /// The images of `namespace.registry` that Dockerfiles and compose files of the clone name with their host: without one, a
 /// name in these files is Docker Hub's. `target` is the platform that is built for, if not that of the machine.
 #[must_use]
-pub fn images(clone: &Path, namespace: &Namespace, target: Option<&Platform>) -> Discovered {
+pub(crate) fn images(clone: &Path, namespace: &Namespace, target: Option<&Platform>) -> Discovered {
     let budget = Budget::new();
     let Walk { files: paths, unread } = walk::walk(clone, &budget, |name| {
         dockerfile::is_name(name) || compose::is_name(name)

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 /// Why a file is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unread {
+pub(crate) enum Unread {
     /// There is none.
     Absent,
     /// It lies outside of the clone, by its name or by a link.

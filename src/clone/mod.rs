@@ -3,21 +3,20 @@
 //! bounds all that is looked at.
 
 pub(crate) mod budget;
-pub mod compose;
+pub(crate) mod compose;
 mod discovery;
-pub mod dockerfile;
+pub(crate) mod dockerfile;
 mod files;
 pub(crate) mod gitignore;
 pub(crate) mod ignore;
 mod meant;
-pub mod pipelines;
+pub(crate) mod pipelines;
 pub(crate) mod scripts;
 pub(crate) mod walk;
 mod yaml;
 
-pub use budget::Spent;
-pub use discovery::images;
-pub use files::Unread;
+pub(crate) use budget::Spent;
+pub(crate) use discovery::images;
 
 use crate::files::shown;
 use crate::names::Reference;
@@ -28,7 +27,7 @@ use std::path::PathBuf;
 
 /// An image as a file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mention {
+pub(crate) enum Mention {
     /// Its name, variables filled in.
     Image {
         /// As `docker pull` would take it.
@@ -57,7 +56,7 @@ pub enum Mention {
 
 /// Why it is not known which image a file names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unclear {
+pub(crate) enum Unclear {
     /// It needs this build argument, which has no default before the first `FROM`.
     Argument(String),
     /// It needs this build argument, which is not declared before the first `FROM`.
@@ -97,7 +96,7 @@ impl fmt::Display for Unclear {
 
 /// A place in the clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub(crate) struct Place {
     /// Relative to the clone.
     pub file: PathBuf,
     /// From 1; `None` where it is not sure.
@@ -113,7 +112,7 @@ impl fmt::Display for Place {
 
 /// Something that may name an image of the registry, but does not say which.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PassedOver {
+pub(crate) struct PassedOver {
     /// Where it is written.
     pub place: Place,
     /// What it is and why it was passed over, fit for a log line, without a trailing period.
@@ -128,7 +127,7 @@ impl fmt::Display for PassedOver {
 
 /// An image of the registry, and where it is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundImage {
+pub(crate) struct FoundImage {
     /// With a tag or digest.
     pub image: Reference,
     /// The platform that the files take it for; `None` for the daemon's own.
@@ -141,7 +140,7 @@ pub struct FoundImage {
 
 /// What Dockerfiles and compose files say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Discovered {
+pub(crate) struct Discovered {
     /// The registry's images, each once for each platform.
     pub images: Vec<FoundImage>,
     /// What may name more, each place and problem once.
@@ -156,7 +155,7 @@ pub struct Discovered {
 
 impl Discovered {
     /// The images alone, each once.
-    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Reference> {
         let images = self.images.iter().enumerate();
         images.filter_map(|(at, found)| {
             let is_first = self.images[..at].iter().all(|other| other.image != found.image);

@@ -4,18 +4,17 @@
 use crate::mistake::Mistake;
 use time::{Date, Month};
 
-/// The variable's name.
 const VARIABLE: &str = "TOKEN_EXPIRES_ON";
 /// Days before the expiry from which a warning is given.
-pub const WARNS_FROM: i64 = 30;
+pub(crate) const WARNS_FROM: i64 = 30;
 /// Days before the expiry from which the warning says what will break.
-pub const URGENT_FROM: i64 = 7;
+pub(crate) const URGENT_FROM: i64 = 7;
 
 /// Parses `YYYY-MM-DD`.
 ///
 /// # Errors
 /// A mistake of `TOKEN_EXPIRES_ON` for every other form, and for days that no calendar has.
-pub fn parse(text: &str) -> Result<Date, Mistake> {
+pub(crate) fn parse(text: &str) -> Result<Date, Mistake> {
     let bad = |problem: &str| {
         Mistake::new(
             VARIABLE,
@@ -33,7 +32,7 @@ pub fn parse(text: &str) -> Result<Date, Mistake> {
 /// The warning for a token that expires on `expires`, if `today` is near it: from 30 days before, with more weight from
 /// 7 days before.
 #[must_use]
-pub fn warning(expires: Date, today: Date) -> Option<String> {
+pub(crate) fn warning(expires: Date, today: Date) -> Option<String> {
     const CURE: &str = "make a new one, store it in the variable `ATLASSIAN_API_TOKEN` and change `TOKEN_EXPIRES_ON`";
     let left = days_left(expires, today);
     let date = shown(expires);
@@ -60,13 +59,13 @@ pub fn warning(expires: Date, today: Date) -> Option<String> {
 
 /// Days from `today` to the last one of a token; below 0 once it has passed.
 #[must_use]
-pub fn days_left(expires: Date, today: Date) -> i64 {
+pub(crate) fn days_left(expires: Date, today: Date) -> i64 {
     (expires - today).whole_days()
 }
 
 /// A day as `TOKEN_EXPIRES_ON` has it.
 #[must_use]
-pub fn shown(day: Date) -> String {
+pub(crate) fn shown(day: Date) -> String {
     format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day())
 }
 

@@ -4,18 +4,18 @@
 //! the pipe's variables into the credentials that may be tried, in order. [`advice`] and [`warning`] say what was found;
 //! [`expiry`] reads the day that the user gives. Nothing here does I/O.
 
-pub mod advice;
+pub(crate) mod advice;
 mod choose;
-pub mod expiry;
+pub(crate) mod expiry;
 pub(crate) mod jwt;
-pub mod kind;
-pub mod value;
-pub mod warning;
+pub(crate) mod kind;
+pub(crate) mod value;
+pub(crate) mod warning;
 
-pub use advice::UnusableCredential;
+pub(crate) use advice::UnusableCredential;
 #[cfg(test)]
 pub(crate) use choose::tests::chosen;
-pub use choose::{Chosen, Given, Written, choose};
+pub(crate) use choose::{Chosen, Given, Written, choose};
 
 use crate::text::Secret;
 use std::fmt;
@@ -77,7 +77,7 @@ impl fmt::Display for Source {
 
 /// `CREDENTIAL`: which source may serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Choice {
+pub(crate) enum Choice {
     /// The built-in credential first, then the API token, per repository.
     #[default]
     Auto,
@@ -94,6 +94,5 @@ pub struct Credential {
     pub source: Source,
     /// The user name as it is sent.
     pub username: String,
-    /// The token.
     pub token: Secret,
 }

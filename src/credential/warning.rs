@@ -7,21 +7,17 @@ use std::fmt;
 
 /// Something about a credential that may explain a refusal to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Warning {
+pub(crate) enum Warning {
     /// A kind that does not work is tried because `ALLOW_UNSUPPORTED_TOKEN` says so.
     KindAllowed {
         /// Where it came from.
         source: Source,
-        /// The kind.
         kind: Kind,
         /// The token's first four characters.
         prefix: String,
     },
     /// A user name that does not work is tried because `ALLOW_UNSUPPORTED_TOKEN` says so.
-    UsernameAllowed {
-        /// The name.
-        name: AccessTokenName,
-    },
+    UsernameAllowed { name: AccessTokenName },
     /// A service account, by its token (`ATST`) or by its address.
     ServiceAccount,
     /// A token of before 2023.
@@ -49,7 +45,7 @@ pub enum Warning {
 impl Warning {
     /// Which credential it is about.
     #[must_use]
-    pub const fn source(&self) -> Source {
+    pub(crate) const fn source(&self) -> Source {
         match self {
             Self::KindAllowed { source, .. } => *source,
             Self::ApiTokenAsBuiltIn => Source::BuiltIn,

@@ -11,7 +11,7 @@ const LONGEST_IGNORE: u64 = 1 << 20;
 
 /// A Dockerfile whose build may take the folder in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Exposing {
+pub(crate) struct Exposing {
     /// The Dockerfile, relative to the clone.
     pub dockerfile: PathBuf,
     /// The build context that holds the folder, relative to the clone; empty for the clone itself.
@@ -22,7 +22,7 @@ pub struct Exposing {
 /// Which context a Dockerfile is built with is not written anywhere, so both usual ones count: its own folder, and the
 /// clone. What cannot be read is passed over: this is for a warning.
 #[must_use]
-pub fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
+pub(crate) fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
     let (Ok(clone), Ok(folder)) = (fs::canonicalize(clone), fs::canonicalize(folder)) else {
         return Vec::new();
     };

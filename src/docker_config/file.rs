@@ -14,9 +14,8 @@ const NAME: &str = "config.json";
 /// Longest file that is read, in bytes; real ones are some kilobytes.
 const LONGEST: u64 = 1 << 20;
 
-/// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
+pub(crate) struct Written {
     /// The `config.json`.
     pub file: PathBuf,
     /// Whether the folder was made, with a `.gitignore` that keeps it out of commits.
@@ -34,7 +33,7 @@ pub struct Written {
 ///
 /// # Errors
 /// [`ConfigError`]; a file that is there is then as it was.
-pub fn write(
+pub(crate) fn write(
     output: &Output,
     registry: &Host,
     credential: &Credential,

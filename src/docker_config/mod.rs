@@ -1,11 +1,11 @@
 //! Docker's `config.json`: a credential merged into one that may be there, so that later lines of the step can use the
 //! registry; and whether an image build would take that file in.
 
-pub mod build_contexts;
+pub(crate) mod build_contexts;
 mod file;
 pub(crate) mod keys;
 
-pub use file::{Written, write};
+pub(crate) use file::write;
 
 use crate::credential::Credential;
 use crate::files::{Denied, OutputError, shell_word, shown};
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 /// A `config.json` with the credential in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Merged {
+pub(crate) struct Merged {
     /// The whole file: it holds this and maybe other credentials.
     pub text: Secret,
     /// What stood in the credential's way and was changed.
@@ -29,36 +29,29 @@ pub struct Merged {
 
 /// A setting of the file that would have hidden the credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
+pub(crate) enum Note {
     /// `credHelpers` named a program for this registry; the entry was removed.
     HelperRemoved {
-        /// The registry.
         registry: String,
         /// The program's name after `docker-credential-`.
         helper: String,
     },
     /// `credsStore` names a program for all registries; this registry was excepted from it.
     StoreExcepted {
-        /// The registry.
         registry: String,
         /// The program's name after `docker-credential-`.
         store: String,
     },
     /// `auths` has entries for parts of this registry, which other clients than Docker take first.
     PartsGoFirst {
-        /// The registry.
         registry: String,
         /// The first of them.
         part: String,
     },
     /// The file sets more than credentials, and it stays set.
-    Kept {
-        /// The keys.
-        keys: Vec<&'static str>,
-    },
+    Kept { keys: Vec<&'static str> },
     /// Git would take the file into a commit.
     NotIgnored {
-        /// The file.
         file: PathBuf,
         /// Whether it was there before, and so may be in the repository.
         was_there: bool,
@@ -126,7 +119,7 @@ impl fmt::Display for Note {
 ///
 /// # Errors
 /// [`Fault`] if the text is not what Docker reads; it is never replaced then.
-pub fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Credential) -> Result<Merged, Fault> {
+pub(crate) fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Credential) -> Result<Merged, Fault> {
     let mut config = parse(existing.unwrap_or_default())?;
     let key = key(registry);
     let mut notes = Vec::new();
@@ -277,7 +270,7 @@ fn printable(text: &str) -> String {
 
 /// What a text has that Docker does not read as its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It begins with a byte order mark, which Docker does not take.
     ByteOrderMark,
     /// It is no JSON.
@@ -291,7 +284,6 @@ pub enum Fault {
     NoObject,
     /// A key holds another kind of value than Docker reads there.
     WrongKind {
-        /// The key.
         key: &'static str,
         /// What Docker reads there.
         wanted: &'static str,
@@ -311,39 +303,27 @@ impl fmt::Display for Fault {
 
 /// Why no credential was written. The file that is there is then as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// It holds what Docker would not read.
     Content {
-        /// The file.
         file: PathBuf,
         /// What is wrong in it.
         fault: Fault,
     },
     /// It is longer than any such file.
-    TooLong {
-        /// The file.
-        file: PathBuf,
-    },
+    TooLong { file: PathBuf },
     /// It may not be read.
     Unreadable {
-        /// The file.
         file: PathBuf,
         /// Who may, and who we are.
         denied: Denied,
     },
     /// It is a link that leads nowhere or out of its folder.
-    Link {
-        /// The link.
-        file: PathBuf,
-    },
+    Link { file: PathBuf },
     /// It is a folder or a device.
-    NoFile {
-        /// What is there.
-        file: PathBuf,
-    },
+    NoFile { file: PathBuf },
     /// It cannot be read for another reason.
     Reading {
-        /// The file.
         file: PathBuf,
         /// What the system says.
         reason: String,
@@ -355,7 +335,7 @@ pub enum ConfigError {
 impl ConfigError {
     /// What to do about it, without a trailing period.
     #[must_use]
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         match self {
             Self::Content {
                 fault: Fault::ByteOrderMark,

@@ -15,13 +15,13 @@ const VARIABLE: &str = "DOCKER_HOST";
 /// The address of a Docker daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// A Unix socket.
+    /// The path of a Unix socket.
     Unix(PathBuf),
     /// Plain HTTP over TCP, as the docker service of Pipelines speaks it.
     Tcp {
         /// Name or address; an IPv6 address in brackets.
         host: String,
-        /// Port.
+        /// Where the daemon listens there.
         port: u16,
     },
 }

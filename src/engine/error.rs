@@ -52,19 +52,19 @@ pub enum Error {
     Unreachable {
         /// Where it was looked for.
         address: Address,
-        /// Why.
+        /// Why there was none.
         cause: Cause,
     },
     /// The connection broke before the answer was whole.
     Broken {
         /// Where the daemon is.
         address: Address,
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
     },
     /// The daemon said nothing for too long, or the same over and over.
     Stalled {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// How long nothing came.
         silence: Duration,
@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// The authorization plugin of the step's daemon forbids the call.
     Plugin {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the plugin said.
         words: Quoted,
@@ -85,7 +85,7 @@ pub enum Error {
     },
     /// A registry refused, as the daemon relays it.
     Registry {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// The kind of refusal.
         refusal: Refusal,
@@ -94,7 +94,7 @@ pub enum Error {
     },
     /// The daemon does not reach the registry.
     RegistryUnreachable {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the daemon said.
         words: Quoted,
@@ -103,21 +103,21 @@ pub enum Error {
     },
     /// The image is for another platform than the daemon takes.
     Platform {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the daemon said.
         words: Quoted,
     },
     /// The daemon's disk is full.
     NoSpace {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the daemon said.
         words: Quoted,
     },
     /// The daemon has a layer whole and cannot unpack it.
     Layer {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the daemon said.
         words: Quoted,
@@ -126,35 +126,35 @@ pub enum Error {
     },
     /// The daemon did not find what the pipe has just read.
     NotResolved {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the daemon said.
         words: Quoted,
     },
     /// The daemon has a part of the image alone.
     Incomplete {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the daemon said.
         words: Quoted,
     },
     /// What the daemon got is not what its digest names.
     WrongBytes {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the daemon said.
         words: Quoted,
     },
     /// The daemon refused for a reason of its own.
     Daemon {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What the daemon said.
         words: Quoted,
     },
     /// What answered is no Docker daemon, or not as the Engine API says.
     Protocol {
-        /// What was asked.
+        /// What was asked of the daemon.
         asked: String,
         /// What is wrong with the answer.
         problem: String,

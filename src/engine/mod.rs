@@ -15,10 +15,12 @@ mod transfer;
 
 pub use address::Address;
 pub use auth::RegistryAuth;
-pub use error::{Cause, Error, Refusal};
-pub use local_image::{LocalImage, LocalManifest};
-pub use progress::{Progress, layer_name};
-pub use transfer::Pushed;
+pub use error::Error;
+pub(crate) use error::Refusal;
+pub(crate) use local_image::LocalImage;
+#[cfg(test)]
+pub(crate) use local_image::LocalManifest;
+pub(crate) use progress::{Progress, layer_name};
 
 use crate::names::platform::Platform;
 use crate::names::{Repository, Tag};

@@ -15,10 +15,9 @@ use crate::transfer::TransferError;
 
 /// One thing that a run failed of.
 #[derive(Debug)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// What needs no more than itself to be explained.
     Told(Failure),
-    /// A registry.
     Registry(registry::Error),
     /// The credentials, or what was looked for with them.
     Session(SessionError),
@@ -26,7 +25,6 @@ pub enum RunError {
     Transfer(TransferError),
     /// The Docker daemon, which may relay what a registry refused it.
     Relayed {
-        /// What it said.
         error: engine::Error,
         /// What the token is known to grant.
         granted: Granted,
@@ -37,28 +35,25 @@ pub enum RunError {
     },
     /// A tag that the registry would not move.
     NotOverwritten {
-        /// The refusal.
         error: registry::Error,
-        /// The tag.
         tag: Tag,
-        /// Where it points.
         existing: Digest,
     },
 }
 
 /// All that a run failed of.
 #[derive(Debug)]
-pub struct RunErrors(AtLeastOne<RunError>);
+pub(crate) struct RunErrors(AtLeastOne<RunError>);
 
 impl RunError {
     /// An error that is explained where it is met.
-    pub fn told(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn told(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Told(Failure::new(kind, message, hint))
     }
 
     /// The failure that it is for the user.
     #[must_use]
-    pub fn explain(&self, context: Context<'_>) -> Failure {
+    pub(crate) fn explain(&self, context: Context<'_>) -> Failure {
         match self {
             Self::Told(failure) => failure.clone(),
             Self::Registry(error) => explain(error, context),
@@ -78,19 +73,19 @@ impl RunError {
 impl RunErrors {
     /// Several; `None` for none.
     #[must_use]
-    pub fn of(errors: Vec<RunError>) -> Option<Self> {
+    pub(crate) fn of(errors: Vec<RunError>) -> Option<Self> {
         AtLeastOne::of(errors).map(Self)
     }
 
     /// These and one more.
     #[must_use]
-    pub fn and(self, error: RunError) -> Self {
+    pub(crate) fn and(self, error: RunError) -> Self {
         Self(self.0.and([error]))
     }
 
     /// These after others.
     #[must_use]
-    pub fn after(self, others: Vec<RunError>) -> Self {
+    pub(crate) fn after(self, others: Vec<RunError>) -> Self {
         match Self::of(others) {
             Some(others) => Self(others.0.and(self.0)),
             None => self,
@@ -99,7 +94,7 @@ impl RunErrors {
 
     /// The failures that they are for the user, with what Bitbucket knows of an API token that was refused. It is asked once
     /// at most, and only where it made the token: for a strange `REGISTRY` it is not.
-    pub async fn explain(&self, session: &Session, context: Context<'_>) -> Failures {
+    pub(crate) async fn explain(&self, session: &Session, context: Context<'_>) -> Failures {
         let failures = self.explained(context);
         if !failures.iter().any(|failure| failure.bitbucket_may_know) {
             return failures;

@@ -11,8 +11,7 @@ use std::fmt;
 
 /// What kind of thing went wrong; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// The pipe's variables.
+pub(crate) enum Kind {
     Variables,
     /// The credential: none, unsupported, not accepted, or one that another would do better than.
     Credential,
@@ -27,9 +26,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The exit status.
     #[must_use]
-    pub const fn status(self) -> u8 {
+    pub(crate) const fn status(self) -> u8 {
         match self {
             Self::Variables => 2,
             Self::Credential => 3,
@@ -42,7 +40,7 @@ impl Kind {
 
     /// The word that the report uses.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Variables => "variables",
             Self::Credential => "credential",
@@ -68,8 +66,7 @@ impl Kind {
 
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Its kind.
+pub(crate) struct Failure {
     pub kind: Kind,
     /// The fact, on one line, without a trailing period.
     pub message: String,
@@ -81,7 +78,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with advice.
-    pub fn new(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -99,12 +96,12 @@ impl fmt::Display for Failure {
 
 /// All that went wrong in a run; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failures(AtLeastOne<Failure>);
+pub(crate) struct Failures(AtLeastOne<Failure>);
 
 impl Failures {
     /// Several; `None` for none. Equal ones count once.
     #[must_use]
-    pub fn of(failures: Vec<Failure>) -> Option<Self> {
+    pub(crate) fn of(failures: Vec<Failure>) -> Option<Self> {
         let mut distinct: Vec<Failure> = Vec::new();
         for failure in failures {
             if !distinct.contains(&failure) {
@@ -116,21 +113,20 @@ impl Failures {
 
     /// These and one more.
     #[must_use]
-    pub fn and(self, failure: Failure) -> Self {
+    pub(crate) fn and(self, failure: Failure) -> Self {
         if self.0.contains(&failure) {
             return self;
         }
         Self(self.0.and([failure]))
     }
 
-    /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Failure> {
         self.0.iter()
     }
 
     /// The one that decides the exit status.
     #[must_use]
-    pub fn first<'a>(&'a self) -> &'a Failure {
+    pub(crate) fn first<'a>(&'a self) -> &'a Failure {
         let earlier = |first: &'a Failure, next: &'a Failure| {
             if next.kind.rank() < first.kind.rank() {
                 next
@@ -141,9 +137,8 @@ impl Failures {
         self.0.iter().fold(self.0.first(), earlier)
     }
 
-    /// The exit status.
     #[must_use]
-    pub fn status(&self) -> u8 {
+    pub(crate) fn status(&self) -> u8 {
         self.first().kind.status()
     }
 }

@@ -1,10 +1,10 @@
 //! What an error means to the user: the fact, the cause that is known, and what to do.
 
-pub mod bitbucket;
+pub(crate) mod bitbucket;
 mod error;
-pub mod failure;
-pub mod refusal;
+pub(crate) mod failure;
+pub(crate) mod refusal;
 mod transfer;
 
-pub use error::{RunError, RunErrors};
-pub use refusal::Context;
+pub(crate) use error::{RunError, RunErrors};
+pub(crate) use refusal::Context;

@@ -5,8 +5,8 @@ mod denied;
 mod output;
 mod part;
 
-pub use denied::Denied;
-pub use output::Output;
+pub(crate) use denied::Denied;
+pub(crate) use output::Output;
 pub(crate) use part::{Part, remove_abandoned};
 
 use crate::text::excerpt;
@@ -17,7 +17,7 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What to do about a full disk.
-pub const FREE_SPACE: &str = "free space earlier in the step, or use a larger `size` of step";
+pub(crate) const FREE_SPACE: &str = "free space earlier in the step, or use a larger `size` of step";
 
 /// Writes `bytes` to a place with permission bits `mode`, whatever the umask is. A reader sees the old file or the new one,
 /// never a part; the new one is on disk when this returns. A link at the place itself is replaced, not followed; one on the way to it that
@@ -25,7 +25,7 @@ pub const FREE_SPACE: &str = "free space earlier in the step, or use a larger `s
 ///
 /// # Errors
 /// [`OutputError`]; then the place is as it was.
-pub fn write_atomically(output: &Output, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
+pub(crate) fn write_atomically(output: &Output, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
     let path = output.path();
     let failed = |error: &io::Error| OutputError::new(path, error);
     output.check_inside()?;
@@ -51,7 +51,7 @@ const O_NONBLOCK: i32 = 0o4000;
 ///
 /// # Errors
 /// Any of reading; [`ErrorKind::FileTooLarge`] where there are more; what is not a file.
-pub fn read_up_to(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_up_to(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
     if file.metadata()?.file_type().is_fifo() {
         return Err(io::Error::other("it is a pipe, not a file"));
@@ -69,7 +69,7 @@ pub fn read_up_to(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`OutputError`].
-pub fn check_writable(output: &Output) -> Result<(), OutputError> {
+pub(crate) fn check_writable(output: &Output) -> Result<(), OutputError> {
     output.check_inside()?;
     let path = output.path();
     refuse_other_than_files(path)?;
@@ -211,13 +211,13 @@ impl std::error::Error for OutputError {}
 
 /// A path for a message: on one line and bounded.
 #[must_use]
-pub fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     excerpt(&path.to_string_lossy(), 200)
 }
 
 /// A path as a word of a shell line.
 #[must_use]
-pub fn shell_word(path: &Path) -> String {
+pub(crate) fn shell_word(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ',' | '@' | '%' | ':');
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A file or folder to write, and how far it may reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub(crate) struct Output {
     path: PathBuf,
     /// The folder that holds it wherever links lead: in a pipe the clone, which is all that the step sees.
     within: Option<PathBuf>,
@@ -17,19 +17,19 @@ pub struct Output {
 impl Output {
     /// A path that must be below `within`, where that is given.
     #[must_use]
-    pub fn new(path: PathBuf, within: Option<PathBuf>) -> Self {
+    pub(crate) fn new(path: PathBuf, within: Option<PathBuf>) -> Self {
         Self { path, within }
     }
 
     /// The path as it was written, made absolute.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// A file of this folder, with the same bound.
     #[must_use]
-    pub fn join(&self, name: &str) -> Self {
+    pub(crate) fn join(&self, name: &str) -> Self {
         Self {
             path: self.path.join(name),
             within: self.within.clone(),
@@ -38,7 +38,7 @@ impl Output {
 
     /// Another path with the same bound.
     #[must_use]
-    pub fn at(&self, path: &Path) -> Self {
+    pub(crate) fn at(&self, path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             within: self.within.clone(),
@@ -47,7 +47,7 @@ impl Output {
 
     /// The link by which the way to it leaves its bound, where the file system shows one.
     #[must_use]
-    pub fn leads_out(&self) -> Option<PathBuf> {
+    pub(crate) fn leads_out(&self) -> Option<PathBuf> {
         leads_out(&self.path, self.within.as_ref()?).ok().flatten()
     }
 
@@ -56,7 +56,7 @@ impl Output {
     ///
     /// # Errors
     /// [`OutputError`]: a link leads out.
-    pub fn check_inside(&self) -> Result<(), OutputError> {
+    pub(crate) fn check_inside(&self) -> Result<(), OutputError> {
         let Some(within) = &self.within else { return Ok(()) };
         match leads_out(&self.path, within) {
             Ok(None) => Ok(()),

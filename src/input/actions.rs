@@ -31,7 +31,7 @@ pub enum ActionName {
 }
 
 impl ActionName {
-    /// Each of them.
+    /// Each of them, in the order of the documentation.
     pub const ALL: [Self; 6] = [
         Self::Pull,
         Self::Retag,
@@ -110,7 +110,7 @@ pub const NAMES: [(&str, &[ActionName]); 29] = {
 /// What is written in each variable that is no list, and what Pipelines says; empty ones are absent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[allow(missing_docs, reason = "the names are the variables'")]
-pub struct Scalars {
+pub(crate) struct Scalars {
     pub action: Option<String>,
     pub source: Option<String>,
     pub target: Option<String>,
@@ -151,7 +151,6 @@ pub struct Scalars {
     pub bitbucket_parallel_step: Option<String>,
     pub bitbucket_parallel_step_count: Option<String>,
     pub docker_host: Option<String>,
-    pub no_color: Option<String>,
 }
 
 fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
@@ -160,7 +159,7 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Se
 
 /// `ACTION` with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Images into the step's daemon.
     Pull(Pull),
     /// More tags for an image of the registry.
@@ -177,20 +176,19 @@ pub enum Action {
 
 /// `ACTION: pull`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pull {
+pub(crate) struct Pull {
     /// The images, each once.
     pub images: AtLeastOne<Reference>,
     /// Where the images were found, if `IMAGES` did not name them.
     pub discovered: Option<Discovered>,
     /// Which platform, if not the daemon's, or all.
     pub platform: Option<Platform>,
-    /// Where to.
     pub to: Destination,
 }
 
 /// `ACTION: retag`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retag {
+pub(crate) struct Retag {
     /// The image that is there.
     pub source: Reference,
     /// The tags to set.
@@ -201,7 +199,7 @@ pub struct Retag {
 
 /// `ACTION: login`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
+pub(crate) struct Login {
     /// The folder of `config.json`.
     pub folder: Output,
 }
@@ -209,7 +207,7 @@ pub struct Login {
 impl Action {
     /// The credential of another registry, and which one that is.
     #[must_use]
-    pub fn source_credential(&self) -> Option<(Host, Credential)> {
+    pub(crate) fn source_credential(&self) -> Option<(Host, Credential)> {
         match self {
             Self::Copy(copy) => copy.source_credential.clone(),
             _ => None,
@@ -218,7 +216,7 @@ impl Action {
 
     /// Whether it needs the right to write to the registry. `check` only tries whether it has that.
     #[must_use]
-    pub const fn writes(&self) -> bool {
+    pub(crate) const fn writes(&self) -> bool {
         match self {
             Self::Retag(_) | Self::Push(_) | Self::Copy(_) => true,
             Self::Check(check) => !check.targets.is_empty(),
@@ -229,8 +227,7 @@ impl Action {
 
 /// An image to pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedImage {
-    /// Its name.
+pub(crate) struct WantedImage {
     pub image: Reference,
     /// Which platform, if not the daemon's, or all.
     pub platform: Option<Platform>,
@@ -243,7 +240,7 @@ pub struct WantedImage {
 impl Pull {
     /// The images, each once for each platform: the one that a file of the clone takes goes before `PLATFORM`.
     #[must_use]
-    pub fn wanted(&self) -> Vec<WantedImage> {
+    pub(crate) fn wanted(&self) -> Vec<WantedImage> {
         let Some(discovered) = &self.discovered else {
             let images = self.images.iter().map(|image| WantedImage {
                 image: image.clone(),

@@ -7,7 +7,7 @@ use crate::names::{Reference, Repository, Tag};
 
 /// `ACTION: check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checkup {
+pub(crate) struct Checkup {
     /// The images to look for, each once; perhaps none.
     pub images: Vec<Reference>,
     /// Where the images were found, if `IMAGES` did not name them.

@@ -11,7 +11,7 @@ use crate::text::Quoted;
 
 /// `ACTION: copy`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
+pub(crate) struct Copy {
     /// What goes where, in the order asked for.
     pub items: AtLeastOne<Item>,
     /// One platform instead of all.
@@ -28,10 +28,8 @@ pub struct Copy {
 
 /// One image, or those of a pattern, and its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// What is read.
+pub(crate) struct Item {
     pub source: Selection,
-    /// Where to.
     pub target: Repository,
     /// The tags to set; none where the source's own are kept.
     pub tags: Vec<Tag>,

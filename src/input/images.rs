@@ -8,7 +8,7 @@ use crate::names::{AtLeastOne, BadReference, Host, Namespace, Reference, Reposit
 pub(super) const DOCKER: &str = "docker://";
 
 /// Most images of one run: each costs requests, and what is known of each is held until the end.
-pub const MOST_IMAGES: usize = 5000;
+pub(crate) const MOST_IMAGES: usize = 5000;
 
 impl<'a> Check<'a> {
     /// `IMAGES`, each once; `None` if there is none.

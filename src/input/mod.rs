@@ -12,16 +12,17 @@ mod paths;
 mod push;
 mod selection;
 mod values;
-pub mod variables;
+pub(crate) mod variables;
 
-pub use actions::{Action, ActionName, Login, NAMES, Pull, Retag, WantedImage};
-pub use checkup::Checkup;
-pub use copy::{Copy, Item};
+pub(crate) use actions::{Action, Login, Pull, Retag, WantedImage};
+pub use actions::{ActionName, NAMES};
+pub(crate) use checkup::Checkup;
+pub(crate) use copy::Copy;
 pub(crate) use discovery::nothing;
-pub use images::MOST_IMAGES;
-pub use paths::{Destination, Outputs};
-pub use push::{Push, Source};
-pub use selection::{Pattern, Selection, Shard};
+pub(crate) use images::MOST_IMAGES;
+pub(crate) use paths::{Destination, Outputs};
+pub(crate) use push::{Push, Source};
+pub(crate) use selection::Selection;
 
 use crate::clone::Discovered;
 use crate::credential::{Chosen, choose};
@@ -36,7 +37,7 @@ use time::Date;
 
 /// What the variables come to.
 #[derive(Debug)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// `ACTION`; `None` for what is none.
     pub action: Option<ActionName>,
     /// `DEBUG`.
@@ -51,8 +52,7 @@ pub struct Checked {
 
 /// Everything a run needs to know.
 #[derive(Debug, Clone)]
-pub struct Request {
-    /// What to do.
+pub(crate) struct Request {
     pub action: Action,
     /// `REGISTRY`.
     pub registry: Host,
@@ -70,8 +70,7 @@ pub struct Request {
 
 /// What `ON_EXISTING` says of a tag that points elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnExisting {
-    /// It is moved.
+pub(crate) enum OnExisting {
     #[default]
     Overwrite,
     /// It stays, and that is fine.
@@ -82,7 +81,7 @@ pub enum OnExisting {
 
 /// What Pipelines says of the step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     /// `BITBUCKET_WORKSPACE`.
     pub workspace: Option<String>,
     /// `BITBUCKET_REPO_FULL_NAME`, `workspace/repository`.
@@ -97,13 +96,13 @@ pub struct Step {
 
 /// What Pipelines says of the commit that a step is for; each `None` where it cannot stand in a URL as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
+pub(crate) struct Commit {
     /// `BITBUCKET_WORKSPACE`.
     pub workspace: Option<String>,
     /// `BITBUCKET_REPO_SLUG`.
     pub repository: Option<String>,
     /// `BITBUCKET_COMMIT`.
-    pub commit: Option<String>,
+    pub hash: Option<String>,
     /// `BITBUCKET_BUILD_NUMBER`.
     pub build: Option<String>,
     /// Which of the steps of a parallel group this is.
@@ -115,7 +114,7 @@ pub struct Commit {
 impl Step {
     /// The clone; where Pipelines names none, the working folder.
     #[must_use]
-    pub fn clone_or_working_folder(&self) -> &Path {
+    pub(crate) fn clone_or_working_folder(&self) -> &Path {
         self.clone_folder.as_ref().unwrap_or(&self.working_folder)
     }
 
@@ -144,7 +143,7 @@ impl Commit {
         Self {
             workspace: plain(&scalars.bitbucket_workspace),
             repository: plain(&scalars.bitbucket_repo_slug),
-            commit: plain(&scalars.bitbucket_commit),
+            hash: plain(&scalars.bitbucket_commit),
             build: plain(&scalars.bitbucket_build_number),
             parallel_step: plain(&scalars.bitbucket_parallel_step),
             clone_folder: scalars.bitbucket_clone_dir.as_ref().map(PathBuf::from),
@@ -160,7 +159,7 @@ fn is_plain(value: &str) -> bool {
 
 /// A check in progress: what was written, what it means for every action, and what is wrong with it so far.
 #[derive(Debug)]
-pub struct Check<'a> {
+pub(crate) struct Check<'a> {
     variables: &'a Variables,
     /// `None` for what is no action.
     action: Option<ActionName>,
@@ -171,7 +170,7 @@ pub struct Check<'a> {
 
 /// What is looked for in the clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search {
+pub(crate) struct Search {
     /// The clone, or the working folder.
     pub clone: PathBuf,
     /// What names mean.
@@ -183,7 +182,7 @@ pub struct Search {
 impl<'a> Check<'a> {
     /// Begins with what names mean. `working_folder` is where relative paths start.
     #[must_use]
-    pub fn begin(variables: &'a Variables, working_folder: &Path) -> Self {
+    pub(crate) fn begin(variables: &'a Variables, working_folder: &Path) -> Self {
         let step = Step::of(variables, working_folder);
         let mut check = Self {
             variables,
@@ -205,7 +204,7 @@ impl<'a> Check<'a> {
 
     /// What to look for in the clone, if images are to be looked for in it.
     #[must_use]
-    pub fn search(&self) -> Option<Search> {
+    pub(crate) fn search(&self) -> Option<Search> {
         let searches =
             matches!(self.action, Some(ActionName::Pull | ActionName::Check)) && self.variables.images.is_empty();
         // A mistake in it is told elsewhere; `check` does not use it.
@@ -220,7 +219,7 @@ impl<'a> Check<'a> {
 
     /// All the rest, with what [`Check::search`] led to.
     #[must_use]
-    pub fn finish(mut self, discovered: Option<Discovered>) -> Checked {
+    pub(crate) fn finish(mut self, discovered: Option<Discovered>) -> Checked {
         let scalars = &self.variables.scalars;
         let action = self.action(discovered);
         let outputs = self.outputs();

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// `TO`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
+pub(crate) enum Destination {
     /// The step's Docker daemon.
     Daemon(Address),
     /// A file or folder.
@@ -20,7 +20,7 @@ pub enum Destination {
 
 /// `REPORT` and `OUTPUT_ENV`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outputs {
+pub(crate) struct Outputs {
     /// File for the JSON report.
     pub report: Option<Output>,
     /// File for lines to `source`.

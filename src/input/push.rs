@@ -13,10 +13,8 @@ use std::path::Path;
 
 /// `ACTION: push`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Push {
-    /// What is published.
+pub(crate) struct Push {
     pub source: Source,
-    /// Where to.
     pub target: Repository,
     /// The tags to set.
     pub tags: AtLeastOne<Tag>,
@@ -28,7 +26,7 @@ pub struct Push {
 
 /// `SOURCE` of `push`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// The image as the daemon names it: name with tag or digest, or an ID.
     Daemon(String, Address),
     /// In a file or folder.

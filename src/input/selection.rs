@@ -5,8 +5,7 @@ use crate::text::Glob;
 
 /// What is read of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
-    /// One image.
+pub(crate) enum Selection {
     One(Reference),
     /// Every tag that a pattern fits.
     Matching(Repository, Pattern),
@@ -14,14 +13,14 @@ pub enum Selection {
 
 /// A pattern of tags: `*` for any characters, `?` for one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     written: String,
     glob: Glob,
 }
 
 /// One step's share in a group of parallel steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
+pub(crate) struct Shard {
     /// `BITBUCKET_PARALLEL_STEP`, from 0.
     pub step: usize,
     /// `BITBUCKET_PARALLEL_STEP_COUNT`, at least 1.
@@ -31,7 +30,7 @@ pub struct Shard {
 impl Selection {
     /// The repository that is read.
     #[must_use]
-    pub fn repository(&self) -> &Repository {
+    pub(crate) fn repository(&self) -> &Repository {
         match self {
             Self::One(image) => &image.repository,
             Self::Matching(repository, _) => repository,
@@ -42,7 +41,7 @@ impl Selection {
 impl Shard {
     /// Whether the image with this number is this step's.
     #[must_use]
-    pub const fn takes(self, number: usize) -> bool {
+    pub(crate) const fn takes(self, number: usize) -> bool {
         number % self.count == self.step
     }
 }
@@ -50,13 +49,13 @@ impl Shard {
 impl Pattern {
     /// Whether a tag fits.
     #[must_use]
-    pub fn fits(&self, tag: &Tag) -> bool {
+    pub(crate) fn fits(&self, tag: &Tag) -> bool {
         self.glob.fits(tag.as_str())
     }
 
     /// As written.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.written
     }
 }

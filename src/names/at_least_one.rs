@@ -13,7 +13,6 @@ impl<T> AtLeastOne<T> {
         (!items.is_empty()).then_some(Self(items))
     }
 
-    /// The first.
     #[must_use]
     pub fn first(&self) -> &T {
         // None is made empty, and nothing is ever taken out.

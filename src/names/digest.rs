@@ -70,7 +70,7 @@ impl Digest {
         }
     }
 
-    /// The hash function.
+    /// The hash function that made it.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         if self.0.starts_with("sha512:") {

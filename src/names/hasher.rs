@@ -7,9 +7,8 @@ use std::io::{self, Read};
 /// How much is read at a time, in bytes.
 const READ: usize = 256 * 1024;
 
-/// A running digest.
 #[derive(Clone)]
-pub struct Hasher(State);
+pub(crate) struct Hasher(State);
 
 #[derive(Clone)]
 enum State {
@@ -20,7 +19,7 @@ enum State {
 impl Hasher {
     /// Of no bytes yet.
     #[must_use]
-    pub fn new(algorithm: Algorithm) -> Self {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
             Algorithm::Sha256 => State::Sha256(Sha256::new()),
             Algorithm::Sha512 => State::Sha512(Sha512::new()),
@@ -29,18 +28,18 @@ impl Hasher {
 
     /// For content of this digest.
     #[must_use]
-    pub fn of_kind(digest: &Digest) -> Self {
+    pub(crate) fn of_kind(digest: &Digest) -> Self {
         Self::new(digest.algorithm())
     }
 
     /// For content whose digest is not known yet.
     #[must_use]
-    pub fn sha256() -> Self {
+    pub(crate) fn sha256() -> Self {
         Self::new(Algorithm::Sha256)
     }
 
     /// Takes the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             State::Sha256(state) => state.update(bytes),
             State::Sha512(state) => state.update(bytes),
@@ -49,7 +48,7 @@ impl Hasher {
 
     /// The digest of all bytes so far.
     #[must_use]
-    pub fn finish(self) -> Digest {
+    pub(crate) fn finish(self) -> Digest {
         match self.0 {
             State::Sha256(state) => Digest::from_sha256(&state.finalize()),
             State::Sha512(state) => Digest::from_sha512(&state.finalize()),
@@ -61,7 +60,7 @@ impl Hasher {
 ///
 /// # Errors
 /// The reader's.
-pub fn digest_of(mut reader: impl Read, algorithm: Algorithm) -> io::Result<Digest> {
+pub(crate) fn digest_of(mut reader: impl Read, algorithm: Algorithm) -> io::Result<Digest> {
     let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; READ];
     loop {

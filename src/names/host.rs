@@ -121,7 +121,7 @@ impl fmt::Display for Host {
 
 /// Whether a host name without port means this machine itself.
 #[must_use]
-pub fn is_loopback_name(name: &str) -> bool {
+pub(crate) fn is_loopback_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     name == "localhost"
         || name.ends_with(".localhost")
@@ -132,7 +132,7 @@ pub fn is_loopback_name(name: &str) -> bool {
 
 /// What a host that is often mistaken for the registry really is.
 #[must_use]
-pub fn wrong_host(host: &Host) -> Option<&'static str> {
+pub(crate) fn wrong_host(host: &Host) -> Option<&'static str> {
     WRONG_HOSTS
         .iter()
         .find(|(wrong, _)| *wrong == host.name())

@@ -9,13 +9,15 @@ mod bad_reference;
 mod digest;
 mod hasher;
 mod host;
-pub mod platform;
+pub(crate) mod platform;
 
-pub use at_least_one::AtLeastOne;
-pub use bad_reference::BadReference;
-pub use digest::{Algorithm, Digest};
-pub use hasher::{Hasher, digest_of};
-pub use host::{Host, is_loopback_name, wrong_host};
+pub(crate) use at_least_one::AtLeastOne;
+pub(crate) use bad_reference::BadReference;
+pub(crate) use digest::Algorithm;
+pub use digest::Digest;
+pub(crate) use hasher::{Hasher, digest_of};
+pub use host::Host;
+pub(crate) use host::{is_loopback_name, wrong_host};
 
 use std::fmt;
 
@@ -49,7 +51,7 @@ impl Repository {
         })
     }
 
-    /// The registry.
+    /// The registry that it is in.
     #[must_use]
     pub fn host(&self) -> &Host {
         &self.host
@@ -127,7 +129,6 @@ impl Tag {
         Self("latest".to_owned())
     }
 
-    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -142,7 +143,7 @@ impl fmt::Display for Tag {
 
 /// What a manifest is asked for by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Selector {
+pub(crate) enum Selector {
     /// The tag, which may move.
     Tag(Tag),
     /// The digest, which cannot.
@@ -160,7 +161,7 @@ impl fmt::Display for Selector {
 
 /// Where short names belong: the pipe's registry and the step's workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namespace {
+pub(crate) struct Namespace {
     /// `REGISTRY`.
     pub registry: Host,
     /// `BITBUCKET_WORKSPACE`, if the step has it.
@@ -169,8 +170,7 @@ pub struct Namespace {
 
 /// A reference as the user means it: repository, with a tag, a digest, both or neither.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Reference {
-    /// The repository.
+pub(crate) struct Reference {
     pub repository: Repository,
     /// The tag, if one was written.
     pub tag: Option<Tag>,
@@ -181,7 +181,7 @@ pub struct Reference {
 impl Reference {
     /// The same; with the tag `latest` if it has neither tag nor digest.
     #[must_use]
-    pub fn or_latest(mut self) -> Self {
+    pub(crate) fn or_latest(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {
             self.tag = Some(Tag::latest());
         }
@@ -194,7 +194,7 @@ impl Reference {
     ///
     /// # Errors
     /// Says which part is wrong; [`BadReference::hint`] says what to write.
-    pub fn parse(text: &str, namespace: &Namespace) -> Result<Self, BadReference> {
+    pub(crate) fn parse(text: &str, namespace: &Namespace) -> Result<Self, BadReference> {
         let (name, tag, digest) = split(text)?;
         let repository = repository(name, namespace)?;
         Ok(Self {
@@ -206,7 +206,7 @@ impl Reference {
 
     /// What to ask the registry for: the digest, else the tag, else `latest`.
     #[must_use]
-    pub fn selector(&self) -> Selector {
+    pub(crate) fn selector(&self) -> Selector {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => Selector::Digest(digest.clone()),
             (None, Some(tag)) => Selector::Tag(tag.clone()),
@@ -232,7 +232,7 @@ impl fmt::Display for Reference {
 ///
 /// # Errors
 /// Texts that cannot be a reference at all: empty, with white space, a URL, an unexpanded variable.
-pub fn split(text: &str) -> Result<(&str, Option<&str>, Option<&str>), BadReference> {
+pub(crate) fn split(text: &str) -> Result<(&str, Option<&str>, Option<&str>), BadReference> {
     if text.is_empty() {
         return Err(BadReference::Empty);
     }
@@ -265,7 +265,7 @@ pub fn split(text: &str) -> Result<(&str, Option<&str>, Option<&str>), BadRefere
 /// The host of a name, if its first part is one: it has a dot or a port, is `localhost` or a bracketed address.
 /// This is how Docker tells `localhost/a` and `example.org/a` from `team/a`.
 #[must_use]
-pub fn split_host(name: &str) -> (Option<&str>, &str) {
+pub(crate) fn split_host(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
         _ => (None, name),

@@ -11,7 +11,7 @@ use std::fmt;
 ///
 /// # Errors
 /// It is no object, or has a field twice.
-pub fn fields<'de, D: Deserializer<'de>, const N: usize>(
+pub(crate) fn fields<'de, D: Deserializer<'de>, const N: usize>(
     deserializer: D,
     names: [&'static str; N],
 ) -> Result<[Option<Box<RawValue>>; N], D::Error> {
@@ -23,7 +23,7 @@ pub fn fields<'de, D: Deserializer<'de>, const N: usize>(
 /// # Errors
 /// It is of another type, told with the field's name.
 #[allow(clippy::needless_pass_by_value, reason = "it is what `fields` gives")]
-pub fn field<T: de::DeserializeOwned, E: de::Error>(name: &str, value: Option<Box<RawValue>>) -> Result<T, E> {
+pub(crate) fn field<T: de::DeserializeOwned, E: de::Error>(name: &str, value: Option<Box<RawValue>>) -> Result<T, E> {
     let text = value.as_ref().map_or("null", |value| value.get());
     serde_json::from_str(text).map_err(|error| E::custom(format!("`{name}`: {error}")))
 }

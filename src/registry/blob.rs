@@ -16,16 +16,15 @@ use reqwest::{Method, Response, Url};
 
 /// What became of a mount.
 #[derive(Debug)]
-pub enum Mount {
+pub(crate) enum Mount {
     /// The target has the blob now, or had it before.
     Done,
     /// It was not made; the blob can be uploaded into this session.
     Session(Upload),
 }
 
-/// An upload session.
 #[derive(Debug)]
-pub struct Upload {
+pub(crate) struct Upload {
     location: Url,
     /// So many bytes the registry says it has; what is sent next goes on from there.
     pub stored: u64,
@@ -44,7 +43,7 @@ impl Upload {
 
     /// The same session where an error says that its bytes are to go.
     #[must_use]
-    pub fn redirected(&self, error: &Error) -> Option<Self> {
+    pub(crate) fn redirected(&self, error: &Error) -> Option<Self> {
         let Problem::Moved { to, .. } = &error.problem else {
             return None;
         };
@@ -58,7 +57,7 @@ impl Upload {
 
 /// What became of an upload that broke off.
 #[derive(Debug)]
-pub enum Resumed {
+pub(crate) enum Resumed {
     /// The session is open and has bytes: the rest can follow.
     Session(Upload),
     /// The repository has the blob: only the answer was lost.
@@ -69,7 +68,7 @@ pub enum Resumed {
 
 /// A blob on its way from a registry.
 #[derive(Debug)]
-pub struct BlobRead {
+pub(crate) struct BlobRead {
     response: Response,
     /// The byte that the answer begins with: 0 where the registry does not honour ranges, whatever was asked for.
     pub start: u64,
@@ -87,7 +86,7 @@ impl BlobRead {
     /// What is wrong where the bytes are not the blob's and were said to be encoded. Some storages say so of what is a
     /// compressed layer anyway, and whose bytes are right.
     #[must_use]
-    pub fn encoded(&self) -> Option<Error> {
+    pub(crate) fn encoded(&self) -> Option<Error> {
         let encoding = encoding(self.response.headers())?;
         let party = self.remote.registry.party(self.response.url(), Part::Blob);
         Some(
@@ -100,7 +99,7 @@ impl BlobRead {
     ///
     /// # Errors
     /// The connection broke, or nothing came for `TIMEOUT`.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let registry = &self.remote.registry;
             let chunk = match self.first.take() {
@@ -128,7 +127,7 @@ impl Remote {
     ///
     /// # Errors
     /// No answer.
-    pub async fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
+    pub(crate) async fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
         let ask = Ask {
             method: Method::HEAD,
             for_write: true,
@@ -150,7 +149,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn read_blob(&self, digest: &Digest, (start, end): (u64, Option<u64>)) -> Result<BlobRead, Error> {
+    pub(crate) async fn read_blob(&self, digest: &Digest, (start, end): (u64, Option<u64>)) -> Result<BlobRead, Error> {
         let during = format!("reading {}", self.named_blob(digest));
         let range = (start > 0 || end.is_some()).then_some((start, end));
         let ask = |range| Ask {
@@ -201,7 +200,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal, which is no reason to give up: the blob can still be uploaded.
-    pub async fn mount(&self, digest: &Digest, from: &Repository) -> Result<Mount, Error> {
+    pub(crate) async fn mount(&self, digest: &Digest, from: &Repository) -> Result<Mount, Error> {
         let during = format!("mounting {}", self.named_blob(digest));
         let path = format!(
             "{}/blobs/uploads/?mount={digest}&from={}",
@@ -220,7 +219,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn begin_upload(&self) -> Result<Upload, Error> {
+    pub(crate) async fn begin_upload(&self) -> Result<Upload, Error> {
         let during = format!("beginning an upload to `{}`", self.repository.path());
         let answer = self
             .post(
@@ -236,7 +235,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal; not every registry knows this request, and all drop sessions that nothing comes to.
-    pub async fn cancel_upload(&self, upload: Upload) -> Result<(), Error> {
+    pub(crate) async fn cancel_upload(&self, upload: Upload) -> Result<(), Error> {
         let during = format!("giving up an upload to `{}`", self.repository.path());
         let ask = Ask {
             method: Method::DELETE,
@@ -252,7 +251,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal, or what stopped the body. [`Remote::resume`] tells what is left of the session.
-    pub async fn put_blob(&self, digest: &Digest, upload: &Upload, body: Payload) -> Result<(), Error> {
+    pub(crate) async fn put_blob(&self, digest: &Digest, upload: &Upload, body: Payload) -> Result<(), Error> {
         let rest = body.size.filter(|size| upload.stored > 0 && *size > 0);
         let ask = Ask {
             range: rest.map(|size| (upload.stored, Some(upload.stored + size))),
@@ -269,7 +268,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn close_upload(&self, digest: &Digest, upload: &Upload) -> Result<(), Error> {
+    pub(crate) async fn close_upload(&self, digest: &Digest, upload: &Upload) -> Result<(), Error> {
         let ask = Ask {
             body: Some(Bytes::new()),
             ..self.closing(digest, upload)
@@ -286,7 +285,7 @@ impl Remote {
     ///
     /// # Errors
     /// No answer.
-    pub async fn resume(&self, digest: Option<&Digest>, upload: Upload) -> Result<Resumed, Error> {
+    pub(crate) async fn resume(&self, digest: Option<&Digest>, upload: Upload) -> Result<Resumed, Error> {
         let during = format!("asking how far an upload to `{}` came", self.repository.path());
         let ask = Ask {
             for_write: true,
@@ -316,7 +315,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal, or what stopped the body.
-    pub async fn append(&self, upload: &Upload, body: Payload) -> Result<Upload, Error> {
+    pub(crate) async fn append(&self, upload: &Upload, body: Payload) -> Result<Upload, Error> {
         let during = format!("uploading to `{}`", self.repository.path());
         let ask = Ask {
             method: Method::PATCH,

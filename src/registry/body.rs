@@ -10,7 +10,7 @@ use std::fmt;
 ///
 /// # Errors
 /// It breaks off; what came before is kept.
-pub async fn read_up_to<E>(
+pub(crate) async fn read_up_to<E>(
     limit: usize,
     body: &mut BytesMut,
     mut next: impl AsyncFnMut() -> Result<Option<Bytes>, E>,
@@ -28,7 +28,7 @@ pub async fn read_up_to<E>(
 /// Error codes of the OCI distribution specification ("Error codes") that this project tells apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the specification's")]
-pub enum Code {
+pub(crate) enum Code {
     Unauthorized,
     Denied,
     NameUnknown,
@@ -100,7 +100,7 @@ struct Entry {
 /// Reads an error body: the OCI form `{"errors":[{code,message,detail}]}`, the forms that token servers use
 /// (`details`, `message`, `error` with `error_description`), else the text itself.
 #[must_use]
-pub fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
+pub(crate) fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
     let text = String::from_utf8_lossy(bytes);
     let Ok(body) = serde_json::from_slice::<Body>(bytes) else {
         let page = text

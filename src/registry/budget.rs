@@ -13,11 +13,11 @@ const BESIDE: usize = 512;
 
 /// What is left to a run.
 #[derive(Debug, Clone)]
-pub struct Budget(Arc<AtomicUsize>);
+pub(crate) struct Budget(Arc<AtomicUsize>);
 
 /// A part of the budget, given back when dropped.
 #[derive(Debug)]
-pub struct Charge {
+pub(crate) struct Charge {
     budget: Budget,
     bytes: usize,
 }
@@ -31,7 +31,7 @@ impl Default for Budget {
 impl Budget {
     /// Nothing yet.
     #[must_use]
-    pub fn charge(&self) -> Charge {
+    pub(crate) fn charge(&self) -> Charge {
         Charge {
             budget: self.clone(),
             bytes: 0,
@@ -44,7 +44,7 @@ impl Charge {
     ///
     /// # Errors
     /// So much is not left.
-    pub fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
         let take = |left: usize| left.checked_sub(bytes);
         let left = &self.budget.0;
         match left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
@@ -57,7 +57,7 @@ impl Charge {
     }
 
     /// Gives back so many bytes.
-    pub fn give_back(&mut self, bytes: usize) {
+    pub(crate) fn give_back(&mut self, bytes: usize) {
         self.shrink_to(self.bytes.saturating_sub(bytes));
     }
 

@@ -14,12 +14,10 @@ use std::time::Duration;
 
 /// A failed exchange with a registry or its token server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
-    /// The registry.
+pub(crate) struct Error {
     pub host: Host,
     /// What was being done, as `reading the manifest of shop/base:1`.
     pub during: String,
-    /// What happened.
     pub problem: Problem,
     /// How often it was tried.
     pub tries: u32,
@@ -31,7 +29,7 @@ pub struct Error {
 
 /// With which credential and for which rights something was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Asker {
+pub(crate) struct Asker {
     /// The repository; none for a mere sign-in.
     pub repository: Option<Repository>,
     /// The rights that its token was asked for.
@@ -46,8 +44,7 @@ pub struct Asker {
 
 /// What a run knows of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Standing {
-    /// Nothing.
+pub(crate) enum Standing {
     #[default]
     Unknown,
     /// Something was given for it in this run: it is right.
@@ -60,7 +57,7 @@ impl Error {
     /// Whether the credential does not reach the repository, so that another one may be tried. An answer about the tag
     /// (`MANIFEST_UNKNOWN`) is an answer.
     #[must_use]
-    pub fn turns_away(&self) -> bool {
+    pub(crate) fn turns_away(&self) -> bool {
         match &self.problem {
             Problem::SignIn { status, .. } => matches!(status, 400 | 401 | 403),
             Problem::NotGranted { .. } => true,
@@ -74,13 +71,13 @@ impl Error {
 
     /// Whether the registry has given an answer that another try does not change.
     #[must_use]
-    pub const fn is_refused(&self) -> bool {
+    pub(crate) const fn is_refused(&self) -> bool {
         self.problem.status().is_some() && !self.problem.may_pass()
     }
 
     /// Whether the repository answered that it has no such manifest.
     #[must_use]
-    pub const fn is_missing(&self) -> bool {
+    pub(crate) const fn is_missing(&self) -> bool {
         match &self.problem {
             Problem::Refused {
                 code: Some(Code::ManifestUnknown),
@@ -93,7 +90,7 @@ impl Error {
 
     /// Whether the registry answered that it has no such repository.
     #[must_use]
-    pub const fn is_unknown_name(&self) -> bool {
+    pub(crate) const fn is_unknown_name(&self) -> bool {
         matches!(
             &self.problem,
             Problem::Refused {
@@ -105,19 +102,16 @@ impl Error {
 
     /// Whether the answer sounds like success and proves nothing.
     #[must_use]
-    pub const fn is_unproven(&self) -> bool {
+    pub(crate) const fn is_unproven(&self) -> bool {
         matches!(self.problem.cause(), Problem::Unproven { .. })
     }
 }
 
-/// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
-    /// No answer came.
+pub(crate) enum Problem {
     Unreachable(Reach),
     /// The registry answered with a refusal.
     Refused {
-        /// HTTP status.
         status: u16,
         /// Code of the first entry of the OCI error body.
         code: Option<Code>,
@@ -130,7 +124,6 @@ pub enum Problem {
     NotGranted {
         /// As `push on shop/base`, in back-ticks.
         missing: Vec<String>,
-        /// What it has.
         granted: Granted,
     },
     /// The token server refused the sign-in, or could not see to it now.
@@ -146,16 +139,12 @@ pub enum Problem {
     At(Party, Box<Problem>),
     /// The registry named a realm that may not have the credential.
     UntrustedRealm {
-        /// The realm.
         realm: Quoted,
-        /// Why not.
         why: &'static str,
     },
     /// A redirect that is not followed.
     Redirect {
-        /// Where it led.
         to: Quoted,
-        /// Why not.
         why: &'static str,
     },
     /// What was sent is to be sent again, to another address of the same server.
@@ -167,7 +156,6 @@ pub enum Problem {
     },
     /// An answer that sounds like success, and does not mean that what was asked for was done.
     Unproven {
-        /// HTTP status.
         status: u16,
     },
     /// A list that is longer than any is.
@@ -177,7 +165,6 @@ pub enum Problem {
     },
     /// An image of Docker's schema 1.
     Schema1 {
-        /// Its whole name.
         image: String,
     },
     /// A web page came in the place of what was asked for.
@@ -211,7 +198,7 @@ pub enum Problem {
 impl Problem {
     /// Whether a registry says that it refuses because a tag is immutable. Which code that has is documented nowhere.
     #[must_use]
-    pub fn is_of_immutable_tag(&self) -> bool {
+    pub(crate) fn is_of_immutable_tag(&self) -> bool {
         match self {
             Self::Refused { code, words, .. } => {
                 let code = code.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -223,7 +210,7 @@ impl Problem {
 
     /// Whether there was no answer that a registry gives: neither a yes nor a refusal nor silence.
     #[must_use]
-    pub const fn makes_no_sense(&self) -> bool {
+    pub(crate) const fn makes_no_sense(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Refused { .. } | Self::NotGranted { .. } | Self::SignIn { .. } => false,
             Self::At(_, problem) => !matches!(
@@ -240,7 +227,7 @@ impl Problem {
 
     /// Whether another try can help.
     #[must_use]
-    pub const fn may_pass(&self) -> bool {
+    pub(crate) const fn may_pass(&self) -> bool {
         match self.cause() {
             Self::Unreachable(reach) => reach.may_pass(),
             Self::Refused { status, .. } | Self::SignIn { status, .. } => super::retry::may_pass(*status),
@@ -250,7 +237,7 @@ impl Problem {
 
     /// What happened, whoever it happened to.
     #[must_use]
-    pub const fn cause(&self) -> &Self {
+    pub(crate) const fn cause(&self) -> &Self {
         match self {
             Self::At(_, problem) => problem.cause(),
             _ => self,
@@ -259,7 +246,7 @@ impl Problem {
 
     /// The status of a refusal by the registry or by its storage: what a token server or a proxy answers is another matter.
     #[must_use]
-    pub const fn status(&self) -> Option<u16> {
+    pub(crate) const fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
             Self::At(Party::Storage(_) | Party::Other(_), problem) => problem.status(),

@@ -5,16 +5,16 @@
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
 
 mod address;
-pub mod any_case;
-pub mod blob;
-pub mod body;
+pub(crate) mod any_case;
+pub(crate) mod blob;
+pub(crate) mod body;
 mod budget;
 mod challenge;
 mod client;
-pub mod error;
+pub(crate) mod error;
 mod exchange;
 mod lists;
-pub mod manifest;
+pub(crate) mod manifest;
 mod network;
 mod notice;
 mod party;
@@ -27,27 +27,27 @@ mod reading;
 mod redirect;
 mod remote;
 mod rest;
-pub mod retry;
-pub mod scope;
+pub(crate) mod retry;
+pub(crate) mod scope;
 mod tls;
 mod token;
 mod trust;
 
-pub use blob::{BlobRead, Mount, Resumed, Upload};
-pub use body::Code;
-pub use budget::{Budget, Charge};
-pub use error::{Asker, Error, Problem, Standing};
-pub use exchange::SignIn;
-pub use lists::{Referrer, fallback_tag};
+pub(crate) use blob::{Mount, Resumed, Upload};
+pub(crate) use body::Code;
+pub(crate) use budget::Charge;
+pub(crate) use error::{Asker, Error, Problem, Standing};
+pub(crate) use exchange::SignIn;
+pub(crate) use lists::{Referrer, fallback_tag};
 pub use manifest::Manifest;
-pub use network::{Network, Settings};
-pub use party::Party;
-pub use payload::Payload;
-pub use proxy::{BadProxy, Proxy};
-pub use reach::{Certificate, Handshake, Reach};
-pub use remote::{Head, Negative, Remote, Written};
-pub use scope::{Access, Granted, Scopes};
-pub use tls::settings as tls_settings;
+pub(crate) use network::{Network, Settings};
+pub(crate) use party::Party;
+pub(crate) use payload::Payload;
+pub(crate) use proxy::{BadProxy, Proxy};
+pub(crate) use reach::{Certificate, Handshake, Reach};
+pub(crate) use remote::{Head, Negative, Remote, Written};
+pub(crate) use scope::{Access, Granted, Scopes};
+pub(crate) use tls::settings as tls_settings;
 pub(crate) use token::{basic, bearer};
 
 use crate::credential::Credential;
@@ -61,7 +61,7 @@ use token::Tokens;
 
 /// One registry as seen with one credential, or with none.
 #[derive(Debug, Clone)]
-pub struct Registry(Rc<Inner>);
+pub(crate) struct Registry(Rc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -77,7 +77,7 @@ struct Inner {
 impl Registry {
     /// Opens no connection.
     #[must_use]
-    pub fn new(network: &Rc<Network>, host: &Host, credential: Option<Credential>) -> Self {
+    pub(crate) fn new(network: &Rc<Network>, host: &Host, credential: Option<Credential>) -> Self {
         Self(Rc::new(Inner {
             network: Rc::clone(network),
             host: host.clone(),
@@ -90,7 +90,7 @@ impl Registry {
 
     /// The credential it signs in with.
     #[must_use]
-    pub fn credential(&self) -> Option<&Credential> {
+    pub(crate) fn credential(&self) -> Option<&Credential> {
         self.0.credential.as_ref()
     }
 
@@ -99,7 +99,7 @@ impl Registry {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn sign_in(&self) -> Result<bool, Error> {
+    pub(crate) async fn sign_in(&self) -> Result<bool, Error> {
         let scopes = Scopes::none();
         self.exchange(Ask::greeting(&scopes, "signing in")).await?;
         if !self.is_open() {
@@ -137,7 +137,7 @@ impl Registry {
 
     /// One of its repositories; `scopes` are the rights that the token is asked for.
     #[must_use]
-    pub fn remote(&self, repository: &Repository, scopes: &Scopes) -> Remote {
+    pub(crate) fn remote(&self, repository: &Repository, scopes: &Scopes) -> Remote {
         Remote {
             registry: self.clone(),
             repository: repository.clone(),

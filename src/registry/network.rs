@@ -32,7 +32,7 @@ const MOST_REDIRECTS: usize = 5;
 
 /// Limits and trust of a run.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `CA_CERTIFICATE`: roots beside the public ones.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// `HTTPS_PROXY` and `NO_PROXY`.
@@ -45,7 +45,7 @@ pub struct Settings {
 
 /// Connections, shared by every registry and credential of a run.
 #[derive(Debug)]
-pub struct Network {
+pub(crate) struct Network {
     settings: Settings,
     clients: Clients,
     hosts: RefCell<HashMap<Host, Rc<HostState>>>,
@@ -101,7 +101,6 @@ pub(super) struct Outgoing {
     pub(super) stores: bool,
 }
 
-/// What came back.
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) response: Response,
@@ -119,7 +118,7 @@ impl Outgoing {
 impl Network {
     /// Nothing is connected yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Rc<Self> {
+    pub(crate) fn new(settings: Settings) -> Rc<Self> {
         Rc::new(Self {
             settings,
             clients: Clients::default(),

@@ -8,7 +8,7 @@ use std::fmt;
 
 /// Who failed where it was not the registry itself, each by its host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Party {
+pub(crate) enum Party {
     /// Who makes its tokens.
     TokenServer(Quoted),
     /// Where it keeps blobs, or takes them.
@@ -41,7 +41,7 @@ impl Party {
 
     /// Its host and port.
     #[must_use]
-    pub const fn server(&self) -> &Quoted {
+    pub(crate) const fn server(&self) -> &Quoted {
         let (Self::TokenServer(server) | Self::Storage(server) | Self::Other(server) | Self::Proxy(server)) = self;
         server
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(super) const LONGEST_STORING: Duration = Duration::from_secs(300);
 
 /// A body that is made while it is sent.
-pub struct Payload {
+pub(crate) struct Payload {
     /// The bytes; an error in place of them breaks the request off.
     pub stream: BoxStream<'static, Result<Bytes, std::io::Error>>,
     /// How many there will be; unknown for what is compressed on the way.

@@ -9,14 +9,14 @@ use std::net::IpAddr;
 
 /// The proxy of a run, and who is asked without it.
 #[derive(Clone)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     url: Url,
     exempt: Vec<Exempt>,
 }
 
 /// Why a text names no proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadProxy {
+pub(crate) enum BadProxy {
     /// It is not an address.
     NotAnAddress,
     /// It is one of another kind: SOCKS, say.
@@ -47,7 +47,7 @@ impl Proxy {
     ///
     /// # Errors
     /// What is wrong with the proxy's. Any text is a list of exemptions.
-    pub fn parse(proxy: &str, exempt: &str) -> Result<Self, BadProxy> {
+    pub(crate) fn parse(proxy: &str, exempt: &str) -> Result<Self, BadProxy> {
         let proxy = proxy.trim();
         let url = match proxy.split_once("://") {
             Some((scheme, _)) if !matches!(&*scheme.to_ascii_lowercase(), "http" | "https") => {

@@ -5,10 +5,9 @@ use std::fmt;
 
 /// Why no answer came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// The host name is not known.
     Name,
-    /// Nothing listens there.
     ConnectionRefused,
     /// The certificate is of no CA that is trusted.
     UnknownIssuer,
@@ -24,13 +23,12 @@ pub enum Reach {
     NoTunnel,
     /// A proxy wants to know who asks.
     ProxyAuthorization,
-    /// The connection broke.
     Broken(String),
 }
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Certificate {
+pub(crate) enum Certificate {
     /// Since that day.
     Expired(Option<String>),
     /// Until that day.
@@ -55,9 +53,8 @@ pub enum Certificate {
     Missing,
 }
 
-/// How TLS failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handshake {
+pub(crate) enum Handshake {
     /// What answers does not speak it.
     NoTls,
     /// There is no version or cipher that both take.
@@ -77,7 +74,7 @@ pub enum Handshake {
 impl Reach {
     /// Whether another try can help: a wrong certificate stays wrong.
     #[must_use]
-    pub const fn may_pass(&self) -> bool {
+    pub(crate) const fn may_pass(&self) -> bool {
         !matches!(
             self,
             Self::UnknownIssuer | Self::Certificate(_) | Self::Tls(_) | Self::ProxyAuthorization
@@ -86,7 +83,7 @@ impl Reach {
 
     /// Whether there was an answer, though no secure one.
     #[must_use]
-    pub const fn is_insecure(&self) -> bool {
+    pub(crate) const fn is_insecure(&self) -> bool {
         matches!(self, Self::UnknownIssuer | Self::Certificate(_) | Self::Tls(_))
     }
 }

@@ -18,34 +18,27 @@ use reqwest::{Method, Response};
 
 /// A repository, with the registry that is signed in to and the rights that its token is asked for.
 #[derive(Debug, Clone)]
-pub struct Remote {
+pub(crate) struct Remote {
     pub(super) registry: Registry,
     pub(super) repository: Repository,
     pub(super) scopes: Scopes,
 }
 
 impl Remote {
-    /// Its name.
     #[must_use]
-    pub fn repository(&self) -> &Repository {
+    pub(crate) fn repository(&self) -> &Repository {
         &self.repository
-    }
-
-    /// The rights that its token is asked for.
-    #[must_use]
-    pub fn scopes(&self) -> &Scopes {
-        &self.scopes
     }
 
     /// The credential at hand for it.
     #[must_use]
-    pub fn credential(&self) -> Option<&Credential> {
+    pub(crate) fn credential(&self) -> Option<&Credential> {
         self.registry.credential()
     }
 
     /// The credential that serves it: none where the registry lets in who shows none.
     #[must_use]
-    pub fn sent_credential(&self) -> Option<&Credential> {
+    pub(crate) fn sent_credential(&self) -> Option<&Credential> {
         self.credential().filter(|_| !self.registry.is_open())
     }
 
@@ -61,24 +54,24 @@ impl Remote {
 
     /// Where that comes from.
     #[must_use]
-    pub fn source(&self) -> Option<Source> {
+    pub(crate) fn source(&self) -> Option<Source> {
         self.sent_credential().map(|credential| credential.source)
     }
 
     /// `the API token`, `no credential`: what serves, in a sentence.
     #[must_use]
-    pub fn credential_in_words(&self) -> &'static str {
+    pub(crate) fn credential_in_words(&self) -> &'static str {
         self.source().map_or("no credential", Source::in_words)
     }
 
     /// What its token is known to grant; unknown before the first request that needed it.
-    pub async fn granted(&self) -> Granted {
+    pub(crate) async fn granted(&self) -> Granted {
         self.registry.0.tokens.granted(&self.scopes).await
     }
 
     /// A part of what the run may hold; nothing yet.
     #[must_use]
-    pub fn charge(&self) -> Charge {
+    pub(crate) fn charge(&self) -> Charge {
         self.registry.0.network.budget().charge()
     }
 
@@ -86,7 +79,7 @@ impl Remote {
     ///
     /// # Errors
     /// They do not fit beside what the run holds already.
-    pub fn hold(&self, charge: &mut Charge, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn hold(&self, charge: &mut Charge, bytes: usize) -> Result<(), Error> {
         let during = || format!("reading `{}`", self.repository.path());
         charge.grow(bytes).map_err(|problem| self.error(during(), problem))
     }
@@ -95,7 +88,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal, or bytes that are not what was asked for.
-    pub async fn manifest(&self, selector: &Selector) -> Result<Manifest, Error> {
+    pub(crate) async fn manifest(&self, selector: &Selector) -> Result<Manifest, Error> {
         let during = format!("reading {}", self.named(selector));
         let path = format!("{}/manifests/{selector}", self.repository.path());
         let ask = Ask {
@@ -128,7 +121,7 @@ impl Remote {
     ///
     /// # Errors
     /// Any refusal but that.
-    pub async fn find(&self, tag: &Tag) -> Result<Option<Manifest>, Error> {
+    pub(crate) async fn find(&self, tag: &Tag) -> Result<Option<Manifest>, Error> {
         match self.manifest(&Selector::Tag(tag.clone())).await {
             Ok(manifest) => Ok(Some(manifest)),
             Err(error) if error.is_missing() => Ok(None),
@@ -140,7 +133,7 @@ impl Remote {
     ///
     /// # Errors
     /// Any refusal other than 404.
-    pub async fn head(&self, selector: &Selector) -> Result<Head, Error> {
+    pub(crate) async fn head(&self, selector: &Selector) -> Result<Head, Error> {
         let during = format!("reading {}", self.named(selector));
         let path = format!("{}/manifests/{selector}", self.repository.path());
         let ask = Ask {
@@ -164,7 +157,7 @@ impl Remote {
     ///
     /// # Errors
     /// Any refusal other than "there is no such manifest".
-    pub async fn digest(&self, selector: &Selector, negative: Negative) -> Result<Option<Digest>, Error> {
+    pub(crate) async fn digest(&self, selector: &Selector, negative: Negative) -> Result<Option<Digest>, Error> {
         match self.head(selector).await {
             Ok(Head::Digest(digest)) => return Ok(Some(digest)),
             Ok(Head::Missing) if negative == Negative::Believed => return Ok(None),
@@ -185,7 +178,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal, or a digest in the answer that is not the manifest's.
-    pub async fn put_manifest(&self, selector: &Selector, manifest: &Manifest) -> Result<Written, Error> {
+    pub(crate) async fn put_manifest(&self, selector: &Selector, manifest: &Manifest) -> Result<Written, Error> {
         let during = format!("writing {}", self.named(selector));
         let ask = Ask {
             method: Method::PUT,
@@ -224,7 +217,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal, wrong bytes, or more than [`manifest::LARGEST`] of them.
-    pub async fn small_blob(&self, digest: &Digest) -> Result<Bytes, Error> {
+    pub(crate) async fn small_blob(&self, digest: &Digest) -> Result<Bytes, Error> {
         let during = format!("reading the blob `{digest}` of `{}`", self.repository.path());
         let path = format!("{}/blobs/{digest}", self.repository.path());
         let answer = self
@@ -244,7 +237,7 @@ impl Remote {
     }
 
     /// What its token is known to lack of the rights that it was asked for.
-    pub async fn shortfall(&self) -> Option<Error> {
+    pub(crate) async fn shortfall(&self) -> Option<Error> {
         let granted = self.granted().await;
         let missing = self.scopes.shortfall(&granted);
         let problem = || Problem::NotGranted {
@@ -254,9 +247,8 @@ impl Remote {
         (!missing.is_empty()).then(|| self.of(true, self.error(String::new(), problem())))
     }
 
-    /// Who asks.
     #[must_use]
-    pub fn asker(&self, writes: bool) -> Asker {
+    pub(crate) fn asker(&self, writes: bool) -> Asker {
         Asker {
             repository: Some(self.repository.clone()),
             scopes: self.scopes.clone(),
@@ -314,7 +306,7 @@ impl Remote {
 
 /// What a HEAD of a manifest says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Head {
+pub(crate) enum Head {
     /// There is one of this digest.
     Digest(Digest),
     /// There is one.
@@ -325,7 +317,7 @@ pub enum Head {
 
 /// Whether a HEAD that finds nothing is enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Negative {
+pub(crate) enum Negative {
     /// It is: what is not seen may be written over.
     Believed,
     /// A GET must say so too.
@@ -334,7 +326,7 @@ pub enum Negative {
 
 /// What a registry says of a manifest that it has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
+pub(crate) struct Written {
     /// Whether it lists the manifest among the referrers of its `subject` by itself.
     pub subject_is_known: bool,
 }

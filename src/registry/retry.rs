@@ -21,7 +21,7 @@ const WORTH_A_BREAK: u64 = 1024 * 1024;
 
 /// How often a request is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// Tries after the first.
     pub retries: u32,
 }
@@ -30,7 +30,7 @@ impl Policy {
     /// How long to wait before try number `tries + 1`, or `None` to give up. `asked` is the server's `Retry-After`, which
     /// makes the pause longer and never shorter; `chance` a number from 0 to 1 that spreads the tries of many.
     #[must_use]
-    pub fn pause(self, problem: &Problem, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+    pub(crate) fn pause(self, problem: &Problem, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         if problem.may_pass() {
             self.next(tries, asked, chance)
         } else {
@@ -40,7 +40,7 @@ impl Policy {
 
     /// The same for a failure that is known to pass.
     #[must_use]
-    pub fn next(self, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+    pub(crate) fn next(self, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         if tries > self.retries || asked.is_some_and(|asked| asked > LONGEST_ASKED) {
             return None;
         }
@@ -54,7 +54,7 @@ impl Policy {
 /// The tries of a body that goes on where it broke off. What brings bytes may break as often as it likes, within reason:
 /// one byte a connection is no progress.
 #[derive(Debug)]
-pub struct Tries {
+pub(crate) struct Tries {
     policy: Policy,
     count: u32,
     best: u64,
@@ -64,7 +64,7 @@ pub struct Tries {
 impl Tries {
     /// Before the first, of a body that begins at byte 0 or goes on at `at`.
     #[must_use]
-    pub fn new(policy: Policy, at: u64) -> Self {
+    pub(crate) fn new(policy: Policy, at: u64) -> Self {
         Self {
             policy,
             count: 1,
@@ -74,7 +74,7 @@ impl Tries {
     }
 
     /// It has come as far as byte `at`.
-    pub fn reached(&mut self, at: u64) {
+    pub(crate) fn reached(&mut self, at: u64) {
         if at > self.best {
             self.breaks = self.breaks.saturating_sub((at - self.best) / WORTH_A_BREAK);
             (self.best, self.count) = (at, 1);
@@ -82,7 +82,7 @@ impl Tries {
     }
 
     /// Whether it may go on at once where it ended early, at byte `at`, but without a failure: as often as it may break.
-    pub fn goes_on(&mut self, at: u64) -> bool {
+    pub(crate) fn goes_on(&mut self, at: u64) -> bool {
         self.reached(at);
         self.breaks += 1;
         self.breaks <= MOST_BREAKS
@@ -90,7 +90,7 @@ impl Tries {
 
     /// How long to wait before the next try after a failure that may pass, or `None` to give up; the rest as for
     /// [`Policy::next`].
-    pub fn next(&mut self, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+    pub(crate) fn next(&mut self, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         self.breaks += 1;
         if self.breaks > MOST_BREAKS {
             return None;
@@ -102,7 +102,7 @@ impl Tries {
 
     /// Tries since it last brought anything.
     #[must_use]
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.count
     }
 }
@@ -115,13 +115,13 @@ pub(super) fn spread(chance: f64) -> Duration {
 
 /// Statuses that say "not now" rather than "no".
 #[must_use]
-pub const fn may_pass(status: u16) -> bool {
+pub(crate) const fn may_pass(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 520..=524)
 }
 
 /// `Retry-After`: seconds or an HTTP date (RFC 9110, 10.2.3).
 #[must_use]
-pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
@@ -132,7 +132,7 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 
 /// A number from 0 to 1. The standard library's hasher keys are the only randomness this needs.
 #[must_use]
-pub fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     let bits = std::collections::hash_map::RandomState::new().build_hasher().finish();
     f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
@@ -155,7 +155,7 @@ pub(super) fn is_at_proxy(error: &reqwest::Error) -> bool {
 
 /// Why a request got no answer, from the chain of causes that the HTTP client gives.
 #[must_use]
-pub fn reach(error: &reqwest::Error) -> Reach {
+pub(crate) fn reach(error: &reqwest::Error) -> Reach {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut last = error.to_string();
     while let Some(cause) = source {

@@ -10,7 +10,7 @@ use std::fmt;
 
 /// What may be done to one repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Access {
+pub(crate) enum Access {
     /// Read manifests and blobs.
     Pull,
     /// Read, and write manifests and blobs.
@@ -20,7 +20,7 @@ pub enum Access {
 impl Access {
     /// The actions as the token server knows them.
     #[must_use]
-    pub const fn actions(self) -> &'static [&'static str] {
+    pub(crate) const fn actions(self) -> &'static [&'static str] {
         match self {
             Self::Pull => &["pull"],
             Self::PullPush => &["pull", "push"],
@@ -30,24 +30,23 @@ impl Access {
 
 /// The rights a run needs on repositories of one registry, by path. Empty for a mere sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Scopes(BTreeMap<String, Access>);
+pub(crate) struct Scopes(BTreeMap<String, Access>);
 
 impl Scopes {
     /// No repository: to see whether a credential is taken at all.
     #[must_use]
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::default()
     }
 
-    /// One repository.
     #[must_use]
-    pub fn of(repository: &Repository, access: Access) -> Self {
+    pub(crate) fn of(repository: &Repository, access: Access) -> Self {
         Self(BTreeMap::from([(repository.path().to_owned(), access)]))
     }
 
     /// These and others.
     #[must_use]
-    pub fn and(mut self, other: &Self) -> Self {
+    pub(crate) fn and(mut self, other: &Self) -> Self {
         for (path, access) in &other.0 {
             let held = self.0.entry(path.clone()).or_insert(*access);
             *held = (*held).max(*access);
@@ -57,12 +56,12 @@ impl Scopes {
 
     /// Whether one repository is to be written to.
     #[must_use]
-    pub fn writes(&self, repository: &Repository) -> bool {
+    pub(crate) fn writes(&self, repository: &Repository) -> bool {
         self.0.get(repository.path()) == Some(&Access::PullPush)
     }
 
     /// The `scope` parameters of a token request.
-    pub fn parameters(&self) -> impl Iterator<Item = String> + '_ {
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = String> + '_ {
         self.0
             .iter()
             .map(|(path, access)| format!("repository:{path}:{}", access.actions().join(",")))
@@ -70,7 +69,7 @@ impl Scopes {
 
     /// The actions asked for that `granted` is known to lack, as `push on shop/base`.
     #[must_use]
-    pub fn shortfall(&self, granted: &Granted) -> Vec<String> {
+    pub(crate) fn shortfall(&self, granted: &Granted) -> Vec<String> {
         let Granted::Known(granted) = granted else {
             return Vec::new();
         };
@@ -95,7 +94,7 @@ impl fmt::Display for Scopes {
 
 /// What a token says it grants.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Granted {
+pub(crate) enum Granted {
     /// The token is opaque, or speaks of rights in words that we do not know: proves nothing either way.
     #[default]
     Unknown,
@@ -121,7 +120,7 @@ impl Granted {
     /// Reads the `access` claim of a JWT ("Docker Registry v2 Bearer token specification"). The signature is the registry's to check.
     /// A claim that names other repositories only is unknown: a registry may name resources otherwise inside its tokens.
     #[must_use]
-    pub fn of_token(token: &str, asked: &Scopes) -> Self {
+    pub(crate) fn of_token(token: &str, asked: &Scopes) -> Self {
         let claims = Jwt::of(token).and_then(Jwt::claims);
         let Some(Claims { access: Some(entries) }) = claims else {
             return Self::Unknown;
@@ -142,7 +141,7 @@ impl Granted {
 
     /// The actions on one repository; `None` where they are unknown.
     #[must_use]
-    pub fn actions(&self, repository: &Repository) -> Option<&[String]> {
+    pub(crate) fn actions(&self, repository: &Repository) -> Option<&[String]> {
         match self {
             Self::Unknown => None,
             Self::Known(granted) => Some(granted.get(repository.path()).map_or(&[], Vec::as_slice)),
@@ -151,7 +150,7 @@ impl Granted {
 
     /// `pull`, `pull,push` or `nothing`, for one repository; `None` where it is unknown.
     #[must_use]
-    pub fn on(&self, repository: &Repository) -> Option<String> {
+    pub(crate) fn on(&self, repository: &Repository) -> Option<String> {
         Some(match self.actions(repository)? {
             [] => "nothing".to_owned(),
             actions => {

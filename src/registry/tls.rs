@@ -17,7 +17,7 @@ const MOST_NAMES: usize = 5;
 ///
 /// # Errors
 /// A root that is none.
-pub fn settings(own: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn settings(own: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     for root in own {

@@ -17,7 +17,7 @@ const READABLE: u32 = 0o644;
 
 /// Where the end of a run is told.
 #[derive(Debug)]
-pub struct Ending {
+pub(crate) struct Ending {
     /// What is no action is not repeated: the mistake that it is shows it, escaped.
     action: &'static str,
     outputs: Outputs,
@@ -28,7 +28,7 @@ pub struct Ending {
 impl Ending {
     /// As the variables have it, for a run that has begun.
     #[must_use]
-    pub fn new(checked: &Checked, begun: Instant, colour: bool) -> Self {
+    pub(crate) fn new(checked: &Checked, begun: Instant, colour: bool) -> Self {
         let insights = checked.insights.clone();
         Self {
             action: checked.action.map_or("crg-pipe", |action| action.as_str()),
@@ -40,7 +40,7 @@ impl Ending {
 
     /// Whether a report on the commit is wanted.
     #[must_use]
-    pub fn is_reported_on_commit(&self) -> bool {
+    pub(crate) fn is_reported_on_commit(&self) -> bool {
         self.insights.is_some()
     }
 
@@ -49,7 +49,7 @@ impl Ending {
     ///
     /// # Errors
     /// The files that cannot be.
-    pub fn check_outputs(&mut self) -> Result<(), Failures> {
+    pub(crate) fn check_outputs(&mut self) -> Result<(), Failures> {
         let outputs = [&self.outputs.env, &self.outputs.report].into_iter().flatten();
         let failures = outputs.filter_map(|output| check_writable(output).err().map(Failure::from));
         let failures = Failures::of(failures.collect());
@@ -57,7 +57,7 @@ impl Ending {
     }
 
     /// Prints what `check` has found.
-    pub fn print_table(&self, done: &Done) {
+    pub(crate) fn print_table(done: &Done) {
         if done.table.facts.is_empty() {
             return;
         }
@@ -74,7 +74,7 @@ impl Ending {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn write(&mut self, done: &Done) -> Result<(), Failures> {
+    pub(crate) fn write(&mut self, done: &Done) -> Result<(), Failures> {
         let env = self
             .outputs
             .env
@@ -95,7 +95,7 @@ impl Ending {
 
     /// Sends the report on the commit, if one is wanted. A signal meanwhile ends the sending alone: the run is done, and
     /// what it came to stays its exit status.
-    pub async fn report_on_commit<S>(
+    pub(crate) async fn report_on_commit<S>(
         &self,
         result: Result<&str, &Failures>,
         done: &Done,
@@ -113,14 +113,14 @@ impl Ending {
 
     /// Prints the last line of a run that did what it should.
     #[must_use]
-    pub fn succeed(&self, summary: &str) -> u8 {
+    pub(crate) fn succeed(&self, summary: &str) -> u8 {
         console::success(&format!("{}: {summary}", self.action), self.colour);
         0
     }
 
     /// Prints every failure with its advice, writes the report, prints the last line.
     #[must_use]
-    pub fn fail(&self, done: &Done, failures: &Failures) -> u8 {
+    pub(crate) fn fail(&self, done: &Done, failures: &Failures) -> u8 {
         let status = failures.status();
         let mut told = Vec::new();
         for failure in failures.iter() {
@@ -138,7 +138,7 @@ impl Ending {
 
     /// Says what a signal ended, and writes the report.
     #[must_use]
-    pub fn stop(&self, done: &Done, (signal, status): (&str, u8)) -> u8 {
+    pub(crate) fn stop(&self, done: &Done, (signal, status): (&str, u8)) -> u8 {
         let message = format!("stopped by {signal}");
         self.write_report(|| super::interrupted(self.action, status, &done.records, &message));
         self.last_line(&format!("{message}, {done} (exit status {status})"));

@@ -3,11 +3,11 @@
 pub mod console;
 mod ending;
 pub mod help;
-pub mod insights;
+pub(crate) mod insights;
 pub mod panic;
-pub mod warnings;
+pub(crate) mod warnings;
 
-pub use ending::Ending;
+pub(crate) use ending::Ending;
 
 use crate::action::{Done, Fact, Record};
 use crate::explain::failure::Failures;
@@ -46,7 +46,7 @@ struct Fault {
 
 /// The JSON report (`schema: 1`), with a line end.
 #[must_use]
-pub fn json(action: &str, status: u8, done: &Done, failures: Option<&Failures>) -> Vec<u8> {
+pub(crate) fn json(action: &str, status: u8, done: &Done, failures: Option<&Failures>) -> Vec<u8> {
     let error = failures.map(|failures| {
         let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
         Fault {
@@ -60,7 +60,7 @@ pub fn json(action: &str, status: u8, done: &Done, failures: Option<&Failures>) 
 
 /// The report of a run that a signal ended.
 #[must_use]
-pub fn interrupted(action: &str, status: u8, records: &[Record], message: &str) -> Vec<u8> {
+pub(crate) fn interrupted(action: &str, status: u8, records: &[Record], message: &str) -> Vec<u8> {
     let error = Fault {
         kind: "stopped",
         message: redact(message),
@@ -101,7 +101,7 @@ fn document(action: &str, status: u8, records: &[Record], facts: &[Fact], error:
 /// Lines of `KEY='value'` for a later line of the step to `source`. Values hold only characters of checked references,
 /// so that no quoting can go wrong.
 #[must_use]
-pub fn env(records: &[Record]) -> Vec<u8> {
+pub(crate) fn env(records: &[Record]) -> Vec<u8> {
     let count = records.iter().map(|record| record.image + 1).max().unwrap_or(0);
     let mut lines = String::new();
     for image in 0..count {

@@ -7,7 +7,7 @@ use crate::text::Quoted;
 use std::time::SystemTime;
 
 /// Names that look like a variable's, and variables that the action does not use.
-pub fn of_names(variables: &Variables, action: Option<ActionName>) {
+pub(crate) fn of_names(variables: &Variables, action: Option<ActionName>) {
     for (written, meant) in &variables.near_misses {
         let written = Quoted::new(written);
         tracing::warn!("`{written}` is not a variable of this pipe; did you mean `{meant}`?");
@@ -21,7 +21,7 @@ pub fn of_names(variables: &Variables, action: Option<ActionName>) {
 }
 
 /// What is odd about the credentials, and whether the API token ends soon.
-pub fn of_credentials(request: &Request) {
+pub(crate) fn of_credentials(request: &Request) {
     for warning in &request.chosen.warnings {
         tracing::warn!("{warning}");
     }

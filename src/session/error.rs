@@ -5,7 +5,7 @@ use crate::registry;
 
 /// Why a repository was not opened, or not what was looked for in it found.
 #[derive(Debug)]
-pub enum SessionError {
+pub(crate) enum SessionError {
     /// The registry's refusal, or no answer of it.
     Registry(registry::Error),
     /// A repository that is open has no such tag or digest.
@@ -27,12 +27,7 @@ pub enum SessionError {
     /// This registry asks nobody to sign in, so that a wrong credential would look right.
     NotAsked(Host),
     /// `REGISTRY` answered, and not as a registry does.
-    NoRegistry {
-        /// What it answered.
-        error: registry::Error,
-        /// Its name.
-        registry: Host,
-    },
+    NoRegistry { error: registry::Error, registry: Host },
 }
 
 impl From<registry::Error> for SessionError {

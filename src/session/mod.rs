@@ -6,7 +6,7 @@
 mod error;
 mod probe;
 
-pub use error::SessionError;
+pub(crate) use error::SessionError;
 
 use crate::credential::{Credential, Source};
 use crate::names::{Digest, Host, Reference, Repository, Selector, Tag};
@@ -20,7 +20,7 @@ const TAGS_FOR_SUGGESTIONS: usize = 1000;
 
 /// The registries of a run, each as seen with each credential that may serve it.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     network: Rc<Network>,
     registry: Host,
     own: Vec<Registry>,
@@ -34,23 +34,22 @@ pub struct Session {
 
 /// Both sides of a copy.
 #[derive(Debug)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// Where it comes from.
     pub from: Remote,
-    /// What it is.
     pub manifest: Manifest,
-    /// Where it goes.
     pub to: Remote,
     /// Whether one token serves both, so that blobs can be mounted.
     pub joined: bool,
     /// Where the first tag points now, if that was asked already.
+    #[allow(clippy::option_option, reason = "not asked, no such tag, and where it points")]
     pub existing: Option<Option<Digest>>,
 }
 
 impl Session {
     /// Opens no connection.
     #[must_use]
-    pub fn new(network: Rc<Network>, registry: &Host, own: &[Credential]) -> Self {
+    pub(crate) fn new(network: Rc<Network>, registry: &Host, own: &[Credential]) -> Self {
         let own = own
             .iter()
             .map(|credential| Registry::new(&network, registry, Some(credential.clone())));
@@ -66,7 +65,7 @@ impl Session {
 
     /// The same with a credential for another registry, which no other host gets.
     #[must_use]
-    pub fn with_foreign(self, foreign_credential: Option<(Host, Credential)>) -> Self {
+    pub(crate) fn with_foreign(self, foreign_credential: Option<(Host, Credential)>) -> Self {
         Self {
             foreign_credential,
             ..self
@@ -77,7 +76,11 @@ impl Session {
     ///
     /// # Errors
     /// Why none was let in, or why there is no such manifest.
-    pub async fn read(&self, image: &Reference, access: registry::Access) -> Result<(Remote, Manifest), SessionError> {
+    pub(crate) async fn read(
+        &self,
+        image: &Reference,
+        access: registry::Access,
+    ) -> Result<(Remote, Manifest), SessionError> {
         let scopes = Scopes::of(&image.repository, access);
         let mut refusals = Vec::new();
         for remote in self.candidates(&image.repository, &scopes) {
@@ -99,7 +102,7 @@ impl Session {
     ///
     /// # Errors
     /// Why none was let in.
-    pub async fn open(
+    pub(crate) async fn open(
         &self,
         repository: &Repository,
         tag: &Tag,
@@ -140,7 +143,7 @@ impl Session {
 
     /// Whether the registry said that it does not know a repository, which the first push to it may make.
     #[must_use]
-    pub fn is_unmade(&self, repository: &Repository) -> bool {
+    pub(crate) fn is_unmade(&self, repository: &Repository) -> bool {
         self.unmade.borrow().contains(repository)
     }
 
@@ -148,7 +151,12 @@ impl Session {
     ///
     /// # Errors
     /// Any refusal but "there is none".
-    pub async fn existing(&self, remote: &Remote, tag: &Tag, negative: Negative) -> Result<Option<Digest>, Error> {
+    pub(crate) async fn existing(
+        &self,
+        remote: &Remote,
+        tag: &Tag,
+        negative: Negative,
+    ) -> Result<Option<Digest>, Error> {
         match remote.digest(&Selector::Tag(tag.clone()), negative).await {
             Err(error) if is_to_be_made(&error, remote.repository()) => Ok(None),
             looked => looked,
@@ -159,7 +167,7 @@ impl Session {
     ///
     /// # Errors
     /// Any refusal but "there is none".
-    pub async fn look(&self, remote: &Remote, tag: &Tag) -> Result<Option<Manifest>, Error> {
+    pub(crate) async fn look(&self, remote: &Remote, tag: &Tag) -> Result<Option<Manifest>, Error> {
         match remote.find(tag).await {
             Err(error) if is_to_be_made(&error, remote.repository()) => Ok(None),
             looked => looked,
@@ -171,7 +179,7 @@ impl Session {
     ///
     /// # Errors
     /// Why one of the sides let none in, or why there is no such manifest.
-    pub async fn pair(&self, source: &Reference, target: &Repository, tag: &Tag) -> Result<Pair, SessionError> {
+    pub(crate) async fn pair(&self, source: &Reference, target: &Repository, tag: &Tag) -> Result<Pair, SessionError> {
         if *source.repository.host() == *target.host()
             && let Some(pair) = self.joined(source, target).await?
         {
@@ -249,7 +257,11 @@ impl Session {
     ///
     /// # Errors
     /// Why none was, or why the tags cannot be listed.
-    pub async fn tags(&self, repository: &Repository, fits: impl Fn(&Tag) -> bool) -> Result<Vec<Tag>, SessionError> {
+    pub(crate) async fn tags(
+        &self,
+        repository: &Repository,
+        fits: impl Fn(&Tag) -> bool,
+    ) -> Result<Vec<Tag>, SessionError> {
         let scopes = Scopes::of(repository, registry::Access::Pull);
         let mut refusals = Vec::new();
         for remote in self.candidates(repository, &scopes) {
@@ -264,20 +276,20 @@ impl Session {
 
     /// `REGISTRY`.
     #[must_use]
-    pub fn registry(&self) -> &Host {
+    pub(crate) fn registry(&self) -> &Host {
         &self.registry
     }
 
     /// The API token, if it is among the credentials that may serve.
     #[must_use]
-    pub fn api_token(&self) -> Option<&Credential> {
+    pub(crate) fn api_token(&self) -> Option<&Credential> {
         let mut own = self.own.iter().filter_map(Registry::credential);
         own.find(|credential| credential.source == Source::ApiToken)
     }
 
     /// How the world is reached.
     #[must_use]
-    pub fn network(&self) -> &Network {
+    pub(crate) fn network(&self) -> &Network {
         &self.network
     }
 

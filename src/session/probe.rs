@@ -11,7 +11,7 @@ impl Session {
     ///
     /// # Errors
     /// The refusal. Any other fault is left for the push itself to meet.
-    pub async fn try_write(&self, remote: &Remote) -> Result<(), Error> {
+    pub(crate) async fn try_write(&self, remote: &Remote) -> Result<(), Error> {
         let is_unmade = self.is_unmade(remote.repository());
         if remote.granted().await != Granted::Unknown && !is_unmade {
             return Ok(());
@@ -33,7 +33,7 @@ impl Session {
     ///
     /// # Errors
     /// The session was refused.
-    pub async fn try_upload(&self, remote: &Remote) -> Result<bool, Error> {
+    pub(crate) async fn try_upload(&self, remote: &Remote) -> Result<bool, Error> {
         let upload = remote.begin_upload().await?;
         let cancelled = remote.cancel_upload(upload).await;
         if let Err(error) = &cancelled {
@@ -46,7 +46,7 @@ impl Session {
     ///
     /// # Errors
     /// Why it does not.
-    pub async fn greet(&self) -> Result<SignIn, SessionError> {
+    pub(crate) async fn greet(&self) -> Result<SignIn, SessionError> {
         let greeted = Registry::new(&self.network, &self.registry, None).greet().await;
         greeted.map_err(|error| match &error.problem {
             Problem::Refused { status: 400..=499, .. } => SessionError::NoRegistry {
@@ -61,7 +61,7 @@ impl Session {
     ///
     /// # Errors
     /// Why it is not accepted.
-    pub async fn sign_in_with(&self, source: Source) -> Result<bool, SessionError> {
+    pub(crate) async fn sign_in_with(&self, source: Source) -> Result<bool, SessionError> {
         let of_source = |registry: &&Registry| registry.credential().is_some_and(|own| own.source == source);
         let Some(registry) = self.own.iter().find(of_source) else {
             return Err(turned_away(&self.registry, Vec::new()));
@@ -73,7 +73,7 @@ impl Session {
     ///
     /// # Errors
     /// Why none was; or that none was asked for, so that a wrong one would look right.
-    pub async fn sign_in(&self) -> Result<Credential, SessionError> {
+    pub(crate) async fn sign_in(&self) -> Result<Credential, SessionError> {
         let mut refusals = Vec::new();
         for registry in &self.own {
             let Some(credential) = registry.credential() else {

@@ -2,7 +2,7 @@
 
 /// `1.5 MiB`, `340 MiB`, `12 B`.
 #[must_use]
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if count < 1024 {
         return format!("{count} B");
@@ -26,7 +26,7 @@ pub fn bytes(count: u64) -> String {
 
 /// `3 images`, `1 image`.
 #[must_use]
-pub fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 {
         format!("1 {noun}")
     } else {

@@ -5,7 +5,7 @@ use super::{is_odd, redact};
 /// A text for a message: on one line, no longer than `longest` characters of it, with what is not seen escaped. Secrets are
 /// taken out before it is cut: half of one is one too.
 #[must_use]
-pub fn excerpt(text: &str, longest: usize) -> String {
+pub(crate) fn excerpt(text: &str, longest: usize) -> String {
     let text = redact(text);
     let mut characters = text.chars();
     let mut shown = String::new();

@@ -7,7 +7,6 @@ pub(crate) struct Glob(Vec<Token>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
-    /// This character.
     Is(char),
     /// `?`: one character, but no `/`.
     One,
@@ -18,7 +17,10 @@ enum Token {
     /// `**/`: nothing, or whole folders.
     Folders,
     /// `[a-z]`, `[^a-z]`: one of these, or one of all others.
-    Class { others: bool, ranges: Vec<(char, char)> },
+    Class {
+        others: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 impl Glob {

@@ -9,18 +9,18 @@ mod quoted;
 mod redaction;
 mod secret;
 
-pub use amount::{bytes, count};
-pub use excerpt::excerpt;
+pub(crate) use amount::{bytes, count};
+pub(crate) use excerpt::excerpt;
 pub(crate) use glob::Glob;
-pub use odd::{is_odd, without_odd};
-pub use quoted::Quoted;
+pub(crate) use odd::{is_odd, without_odd};
+pub(crate) use quoted::Quoted;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redaction::properties;
-pub use redaction::{hide, hide_bearer, hide_pair, redact};
-pub use secret::Secret;
+pub(crate) use redaction::{hide, hide_bearer, hide_pair, redact};
+pub(crate) use secret::Secret;
 
 /// What stands for a web page, which has no words for a log.
-pub const PAGE: &str = "a web page instead of an answer";
+pub(crate) const PAGE: &str = "a web page instead of an answer";
 
 /// How the pipe names itself to every server that it asks.
-pub const USER_AGENT: &str = concat!("crg-pipe/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("crg-pipe/", env!("CARGO_PKG_VERSION"));

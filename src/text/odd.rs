@@ -3,7 +3,7 @@
 /// Whether a character is none that is seen as itself: a control character, one of Unicode's format characters (category `Cf`:
 /// marks that reorder, join or hide), or a separator of lines.
 #[must_use]
-pub fn is_odd(character: char) -> bool {
+pub(crate) fn is_odd(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}'
@@ -29,7 +29,7 @@ pub fn is_odd(character: char) -> bool {
 
 /// A text of ours, which may have several lines, with all that is odd escaped.
 #[must_use]
-pub fn without_odd(text: &str) -> String {
+pub(crate) fn without_odd(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
         if is_odd(character) && character != '\n' {

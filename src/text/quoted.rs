@@ -41,7 +41,6 @@ impl Quoted {
         self.0.is_empty()
     }
 
-    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -79,7 +79,6 @@ impl Piece {
 
 /// What a free connection is to do.
 pub(super) enum Taken {
-    /// Fetch this piece.
     Piece(usize),
     /// Nothing to do now, but there may be: after this time, or only once something has changed.
     Wait(Option<Duration>),

@@ -12,7 +12,7 @@ const STEP: u64 = 512 * 1024;
 const MARKS: usize = 32;
 
 /// Lets bytes pass but the last piece, which goes only when the digest of all is known to be right.
-pub struct Checked {
+pub(crate) struct Checked {
     digest: Digest,
     size: u64,
     passed: u64,
@@ -24,7 +24,7 @@ pub struct Checked {
 
 /// Bytes that are not those of the digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wrong {
+pub(crate) enum Wrong {
     /// More or fewer than the descriptor says.
     Size {
         /// The descriptor's.
@@ -51,7 +51,7 @@ impl std::fmt::Display for Wrong {
 impl Checked {
     /// For a blob of this digest and size.
     #[must_use]
-    pub fn new(digest: &Digest, size: u64) -> Self {
+    pub(crate) fn new(digest: &Digest, size: u64) -> Self {
         Self {
             digest: digest.clone(),
             size,
@@ -64,7 +64,7 @@ impl Checked {
 
     /// Goes back to where bytes can come from again so that the one at `at` is among them; gives that place, which is
     /// less than two steps before `at`, or the start.
-    pub fn back_to(&mut self, at: u64) -> u64 {
+    pub(crate) fn back_to(&mut self, at: u64) -> u64 {
         if at >= self.passed && self.held.is_none() {
             return self.passed;
         }
@@ -81,7 +81,7 @@ impl Checked {
 
     /// How many bytes have come.
     #[must_use]
-    pub fn passed(&self) -> u64 {
+    pub(crate) fn passed(&self) -> u64 {
         self.passed
     }
 
@@ -89,7 +89,7 @@ impl Checked {
     ///
     /// # Errors
     /// There are more than there should be.
-    pub fn push(&mut self, bytes: Bytes) -> Result<Option<Bytes>, Wrong> {
+    pub(crate) fn push(&mut self, bytes: Bytes) -> Result<Option<Bytes>, Wrong> {
         self.passed += bytes.len() as u64;
         if self.passed > self.size {
             return Err(Wrong::Size {
@@ -114,7 +114,7 @@ impl Checked {
     ///
     /// # Errors
     /// All of them together are wrong.
-    pub fn finish(&mut self) -> Result<Option<Bytes>, Wrong> {
+    pub(crate) fn finish(&mut self) -> Result<Option<Bytes>, Wrong> {
         if self.passed != self.size {
             return Err(Wrong::Size {
                 expected: self.size,

@@ -24,8 +24,7 @@ const READ_BACK: usize = 256 * 1024;
 
 /// A blob and where it goes.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    /// The blob.
+pub(crate) struct Wanted {
     pub blob: Descriptor,
     /// As large as the blob.
     pub region: Region,
@@ -36,7 +35,7 @@ impl Mover<'_> {
     ///
     /// # Errors
     /// What stopped it; regions that were not sealed then hold anything.
-    pub async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         wanted: &[Wanted],
         from: &Remote,

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 
 /// Why something did not move.
 #[derive(Debug)]
-pub enum TransferError {
+pub(crate) enum TransferError {
     /// A registry refused, or gave no answer.
     Registry(registry::Error),
     /// The same of what a manifest names as a part of its image.
@@ -18,11 +18,9 @@ pub enum TransferError {
     Referrer(registry::Error),
     /// What a place lists as referring to an image names another one, or none.
     OtherSubject {
-        /// Its digest.
         digest: Digest,
         /// That of the image.
         subject: Digest,
-        /// The place.
         place: String,
     },
     /// An archive or layout.
@@ -31,57 +29,36 @@ pub enum TransferError {
     LacksPlatform(ArchiveError),
     /// A place lacks content of a digest.
     Lacks {
-        /// The digest.
         digest: Digest,
         /// The place, as a sentence names it.
         place: String,
     },
     /// A place has other bytes under a digest.
     WrongBytes {
-        /// The digest.
         digest: Digest,
-        /// The place.
         place: String,
         /// What is wrong with them.
         wrong: Wrong,
     },
     /// An archive has other bytes under a digest.
     WrongFile {
-        /// The digest.
         digest: Digest,
-        /// The archive.
         place: String,
         /// What is wrong with them.
         wrong: Wrong,
     },
     /// A blob of an archive cannot be read.
     Unread {
-        /// The digest.
         digest: Digest,
-        /// The place.
         place: String,
-        /// Why.
         error: io::Error,
     },
     /// A configuration of an archive cannot be read.
-    Document {
-        /// The digest.
-        digest: Digest,
-        /// The place.
-        place: String,
-        /// Why.
-        why: String,
-    },
+    Document { digest: Digest, place: String, why: String },
     /// A blob cannot be written.
-    Unwritten {
-        /// The digest.
-        digest: Digest,
-        /// Why.
-        error: io::Error,
-    },
+    Unwritten { digest: Digest, error: io::Error },
     /// A manifest that is none.
     Damaged {
-        /// Its digest.
         digest: Digest,
         /// What is wrong with it.
         what: String,
@@ -92,19 +69,9 @@ pub enum TransferError {
         digest: Digest,
     },
     /// An image has more than any has.
-    TooMuch {
-        /// Its digest.
-        digest: Digest,
-        /// Of what.
-        what: String,
-    },
+    TooMuch { digest: Digest, what: String },
     /// More refers to an image than is brought.
-    TooManyReferrers {
-        /// Its digest.
-        digest: Digest,
-        /// So many are.
-        most: usize,
-    },
+    TooManyReferrers { digest: Digest, most: usize },
 }
 
 impl fmt::Display for TransferError {

@@ -22,7 +22,7 @@ const MOST_BLOBS: usize = 100_000;
 
 /// Everything below one manifest, and it itself.
 #[derive(Debug, Clone)]
-pub struct Graph {
+pub(crate) struct Graph {
     /// The manifest that the tag names.
     pub root: Manifest,
     /// All others, children before their parents.
@@ -40,7 +40,7 @@ impl Graph {
     ///
     /// # Errors
     /// A manifest that is missing, malformed, or one of too many.
-    pub async fn of(origin: &Origin, root: Manifest, concurrency: usize) -> Result<Self, TransferError> {
+    pub(crate) async fn of(origin: &Origin, root: Manifest, concurrency: usize) -> Result<Self, TransferError> {
         let mut known: HashMap<Digest, (Manifest, Vec<Descriptor>)> = HashMap::new();
         let mut blobs = Blobs::default();
         let mut bytes = root.bytes.len();
@@ -84,7 +84,7 @@ impl Graph {
     }
 
     /// Tells of the layers that stay where they are.
-    pub fn tell_of_foreign(&self) {
+    pub(crate) fn tell_of_foreign(&self) {
         for layer in &self.foreign {
             tracing::warn!(
                 "the layer {} may not be distributed ({}) and is left where its publisher has it",
@@ -96,7 +96,7 @@ impl Graph {
 
     /// Of a manifest that the target has already, with all below it.
     #[must_use]
-    pub fn bare(root: Manifest) -> Self {
+    pub(crate) fn bare(root: Manifest) -> Self {
         Self {
             root,
             children: Vec::new(),
@@ -108,7 +108,7 @@ impl Graph {
 
     /// Bytes of all blobs.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.blobs.iter().fold(0, |sum, blob| sum.saturating_add(blob.size))
     }
 }

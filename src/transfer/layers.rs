@@ -27,7 +27,7 @@ const HEAVY: usize = 2;
 
 /// An image of a docker-archive, and what is known of its layers.
 #[derive(Debug)]
-pub struct ArchivedImage {
+pub(crate) struct ArchivedImage {
     image: DockerImage,
     archive: Location,
     /// What proven layers are as they are published.
@@ -37,7 +37,7 @@ pub struct ArchivedImage {
 impl ArchivedImage {
     /// Nothing is proven yet.
     #[must_use]
-    pub fn new(image: DockerImage, archive: Location) -> Self {
+    pub(crate) fn new(image: DockerImage, archive: Location) -> Self {
         Self {
             image,
             archive,
@@ -51,7 +51,12 @@ impl ArchivedImage {
     ///
     /// # Errors
     /// A layer of the archive that is damaged.
-    pub async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, remote: &Remote) -> Result<bool, TransferError> {
+    pub(crate) async fn is(
+        &mut self,
+        manifest: &Manifest,
+        mover: &Mover<'_>,
+        remote: &Remote,
+    ) -> Result<bool, TransferError> {
         if let Some(own) = &self.image.manifest {
             return Ok(own.digest == manifest.digest);
         }

@@ -4,23 +4,23 @@
 //! What is moved streams through memory in pieces and is checked against its digest before its last piece goes out.
 
 mod board;
-pub mod checked;
-pub mod download;
+pub(crate) mod checked;
+pub(crate) mod download;
 mod error;
-pub mod graph;
+pub(crate) mod graph;
 mod hashing;
 mod layers;
-pub mod origin;
-pub mod progress;
+pub(crate) mod origin;
+pub(crate) mod progress;
 mod referrers;
 mod upload;
 
-pub use error::TransferError;
-pub use graph::Graph;
-pub use layers::ArchivedImage;
-pub use origin::Origin;
-pub use progress::Progress;
-pub use referrers::Referrers;
+pub(crate) use error::TransferError;
+pub(crate) use graph::Graph;
+pub(crate) use layers::ArchivedImage;
+pub(crate) use origin::Origin;
+pub(crate) use progress::Progress;
+pub(crate) use referrers::Referrers;
 
 use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
@@ -42,7 +42,7 @@ const LARGE: u64 = 1024 * 1024;
 
 /// Moves content into repositories of one registry, and knows what it has moved there.
 #[derive(Debug)]
-pub struct Mover<'a> {
+pub(crate) struct Mover<'a> {
     policy: Policy,
     concurrency: usize,
     light: Semaphore,
@@ -66,7 +66,7 @@ type Moved = HashMap<(Repository, Digest), Arc<Mutex<bool>>>;
 
 /// Where an image goes.
 #[derive(Debug, Clone)]
-pub struct Destination {
+pub(crate) struct Destination {
     /// The repository, signed in to.
     pub remote: Remote,
     /// The repository of the same registry that its token may mount from.
@@ -76,7 +76,7 @@ pub struct Destination {
 impl<'a> Mover<'a> {
     /// `concurrency`: transfers at a time.
     #[must_use]
-    pub fn new(policy: Policy, concurrency: usize, progress: &'a Progress) -> Self {
+    pub(crate) fn new(policy: Policy, concurrency: usize, progress: &'a Progress) -> Self {
         Self {
             policy,
             concurrency,
@@ -96,7 +96,7 @@ impl<'a> Mover<'a> {
     ///
     /// # Errors
     /// What stopped it. What has arrived stays, and the next run finds it there.
-    pub async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<u64, TransferError> {
+    pub(crate) async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<u64, TransferError> {
         graph.tell_of_foreign();
         let moved = self.blobs(&graph.blobs, origin, to, false).await?;
         // Images stand on nothing but blobs; indexes below the root, which are rare, on what comes before them.
@@ -122,7 +122,7 @@ impl<'a> Mover<'a> {
     ///
     /// # Errors
     /// What stopped it.
-    pub async fn put_root(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), TransferError> {
+    pub(crate) async fn put_root(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), TransferError> {
         let selector = Selector::Digest(graph.root.digest.clone());
         self.put(&graph.root, &selector, graph, origin, to).await.map(|_| ())
     }
@@ -131,7 +131,13 @@ impl<'a> Mover<'a> {
     ///
     /// # Errors
     /// The refusal, unexplained: whether a tag may be moved is the caller's affair.
-    pub async fn tag(&self, graph: &Graph, tag: &Tag, origin: &Origin, to: &Destination) -> Result<(), TagError> {
+    pub(crate) async fn tag(
+        &self,
+        graph: &Graph,
+        tag: &Tag,
+        origin: &Origin,
+        to: &Destination,
+    ) -> Result<(), TagError> {
         let selector = Selector::Tag(tag.clone());
         let remote = &to.remote;
         match remote.put_manifest(&selector, &graph.root).await {
@@ -320,8 +326,7 @@ impl<'a> Mover<'a> {
 
 /// Why a tag was not written.
 #[derive(Debug)]
-pub enum TagError {
-    /// The registry refused.
+pub(crate) enum TagError {
     Refused(registry::Error),
     /// Something else failed on the way.
     Failed(TransferError),

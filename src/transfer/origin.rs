@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A source of manifests and blobs.
 #[derive(Debug, Clone)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A repository, with the credential that serves it.
     Registry(Remote),
     /// An OCI layout, in a folder or a tar.
@@ -25,7 +25,7 @@ pub enum Origin {
 impl Origin {
     /// Nothing at hand, where nothing is needed.
     #[must_use]
-    pub fn nothing(name: &Location) -> Self {
+    pub(crate) fn nothing(name: &Location) -> Self {
         Self::Blobs(Arc::default(), format!("`{name}`"))
     }
 
@@ -33,7 +33,7 @@ impl Origin {
     ///
     /// # Errors
     /// The refusal, or wrong bytes.
-    pub async fn manifest(&self, entry: &Descriptor) -> Result<Manifest, TransferError> {
+    pub(crate) async fn manifest(&self, entry: &Descriptor) -> Result<Manifest, TransferError> {
         match self {
             Self::Registry(remote) => {
                 let read = remote.manifest(&Selector::Digest(entry.digest.clone())).await;
@@ -55,7 +55,7 @@ impl Origin {
     ///
     /// # Errors
     /// The refusal, wrong bytes, or more than is read whole.
-    pub async fn document(&self, blob: &Descriptor) -> Result<Bytes, TransferError> {
+    pub(crate) async fn document(&self, blob: &Descriptor) -> Result<Bytes, TransferError> {
         if let Self::Registry(remote) = self {
             return remote.small_blob(&blob.digest).await.map_err(TransferError::Part);
         }
@@ -82,7 +82,7 @@ impl Origin {
     ///
     /// # Errors
     /// It is not there, or with another size.
-    pub fn file(&self, blob: &Descriptor) -> Result<BlobSource, TransferError> {
+    pub(crate) fn file(&self, blob: &Descriptor) -> Result<BlobSource, TransferError> {
         match self {
             Self::Registry(_) => Err(lacks(&blob.digest, self)),
             Self::Layout(layout) => Ok(layout.blob(blob)?),
@@ -95,7 +95,7 @@ impl Origin {
 
     /// Its name for a message.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::Registry(remote) => format!("`{}`", remote.repository()),
             Self::Layout(layout) => format!("`{}`", shown(layout.path())),

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What has moved in a run, and what is to move as far as that is known.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(crate) struct Progress {
     moved: Arc<AtomicU64>,
     expected: Cell<u64>,
     /// So many parts of the run have a size that is not known.
@@ -34,13 +34,13 @@ struct Layer {
 impl Progress {
     /// Bytes that have crossed the wire.
     #[must_use]
-    pub fn moved(&self) -> u64 {
+    pub(crate) fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
     }
 
     /// Bytes that will have when all is done; `None` while that is not known of everything.
     #[must_use]
-    pub fn total(&self) -> Option<u64> {
+    pub(crate) fn total(&self) -> Option<u64> {
         let layers = self.layers.borrow();
         let of_daemon = layers.values().map(|layer| {
             if layer.is_there {
@@ -55,7 +55,7 @@ impl Progress {
 
     /// Notes a part of the run whose size is not known, until what this gives is dropped.
     #[must_use]
-    pub fn unknown(&self) -> Unknown<'_> {
+    pub(crate) fn unknown(&self) -> Unknown<'_> {
         self.unknown.set(self.unknown.get() + 1);
         Unknown(self)
     }
@@ -85,7 +85,7 @@ impl Progress {
 
     /// Notes the layers of an image that a daemon pulls, until what this gives is dropped: then it has them.
     #[must_use]
-    pub fn expect_layers(&self, layers: &[Descriptor]) -> Expected<'_> {
+    pub(crate) fn expect_layers(&self, layers: &[Descriptor]) -> Expected<'_> {
         let names: Vec<String> = layers.iter().map(|layer| layer_name(&layer.digest)).collect();
         let mut known = self.layers.borrow_mut();
         for (name, layer) in names.iter().zip(layers) {
@@ -95,7 +95,7 @@ impl Progress {
     }
 
     /// Notes how far a daemon is with a layer; gives the bytes that are new. Images that share it tell the same.
-    pub fn layer(&self, name: &str, moved: u64, total: u64) -> u64 {
+    pub(crate) fn layer(&self, name: &str, moved: u64, total: u64) -> u64 {
         let mut layers = self.layers.borrow_mut();
         let layer = layers.entry(name.to_owned()).or_default();
         let new = moved.saturating_sub(layer.moved);
@@ -108,14 +108,14 @@ impl Progress {
     }
 
     /// Notes that a layer need not move.
-    pub fn layer_is_there(&self, name: &str) {
+    pub(crate) fn layer_is_there(&self, name: &str) {
         self.layers.borrow_mut().entry(name.to_owned()).or_default().is_there = true;
     }
 }
 
 /// A part of a run whose size is not known; dropped when it is.
 #[derive(Debug)]
-pub struct Unknown<'a>(&'a Progress);
+pub(crate) struct Unknown<'a>(&'a Progress);
 
 impl Drop for Unknown<'_> {
     fn drop(&mut self) {
@@ -125,7 +125,7 @@ impl Drop for Unknown<'_> {
 
 /// Layers that a daemon pulls. What it did not tell of when they are dropped did not move.
 #[derive(Debug)]
-pub struct Expected<'a>(&'a Progress, Vec<String>);
+pub(crate) struct Expected<'a>(&'a Progress, Vec<String>);
 
 impl Drop for Expected<'_> {
     fn drop(&mut self) {

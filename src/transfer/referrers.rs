@@ -21,7 +21,7 @@ const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
 
 /// What belongs to an image, as its source has it.
 #[derive(Debug, Default)]
-pub struct Referrers {
+pub(crate) struct Referrers {
     /// Each subject that is referred to, with what refers to it.
     listed: Vec<(Digest, Vec<Referrer>)>,
     /// Cosign's tags, and what they point to.
@@ -31,7 +31,7 @@ pub struct Referrers {
 impl Referrers {
     /// How many manifests these are, without those of tags.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.listed.iter().map(|(_, listed)| listed.len()).sum()
     }
 }
@@ -41,7 +41,7 @@ impl Mover<'_> {
     ///
     /// # Errors
     /// A refusal, or more than one image has.
-    pub async fn find_referrers(&self, root: &Manifest, from: &Remote) -> Result<Referrers, TransferError> {
+    pub(crate) async fn find_referrers(&self, root: &Manifest, from: &Remote) -> Result<Referrers, TransferError> {
         let mut subjects = self.subjects(root, from).await?;
         let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
         let mut found = Referrers::default();
@@ -110,7 +110,7 @@ impl Mover<'_> {
     ///
     /// # Errors
     /// What stopped it.
-    pub async fn bring_referrers(
+    pub(crate) async fn bring_referrers(
         &self,
         found: &Referrers,
         from: &Remote,

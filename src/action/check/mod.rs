@@ -182,7 +182,6 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
     tell(run, rows, start)
 }
 
-/// Asks the registry.
 async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Unexplained<'a> {
     let session = &run.session;
     let start = Instant::now();

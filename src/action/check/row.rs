@@ -41,14 +41,12 @@ impl Mark {
     }
 }
 
-/// One fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     /// What kind of fact.
     pub(super) name: &'static str,
     /// What it is about.
     pub(super) subject: String,
-    /// How it stands.
     pub(super) mark: Mark,
     /// What was found, in a few words.
     pub(super) detail: String,

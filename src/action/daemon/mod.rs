@@ -10,7 +10,6 @@ use crate::engine::{self, Address, Engine, RegistryAuth, Settings};
 use crate::explain::RunError;
 use crate::registry::{Remote, retry};
 
-/// Finds the daemon.
 pub(super) async fn connect(run: &Run, address: &Address) -> Result<Engine, RunError> {
     let engine = Engine::connect(address.clone(), Settings { timeout: run.timeout }).await?;
     tracing::debug!("{engine}, {}", engine.platform());

@@ -36,7 +36,6 @@ impl Pulled {
 /// What comes with a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Parts {
-    /// These layers.
     Layers(Vec<Descriptor>),
     /// What this manifest names, which is yet to be read.
     Of(Digest),

@@ -23,7 +23,7 @@ const LIST: &str = "manifest.json";
 /// An index in an index in an index is as deep as it gets.
 const DEEPEST: usize = 3;
 
-/// An opened docker-archive.
+/// An opened docker-archive: its list of images is read, and every entry has its place.
 #[derive(Debug)]
 pub struct DockerArchive {
     tar: TarFile,
@@ -59,7 +59,6 @@ pub struct Layer {
     pub digest: Option<Digest>,
     /// How the bytes are compressed.
     pub compression: Compression,
-    /// The bytes.
     pub content: BlobSource,
 }
 

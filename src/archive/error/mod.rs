@@ -36,7 +36,6 @@ pub enum Problem {
     Unreadable(String),
     /// It is something else than was said.
     NotOfKind {
-        /// What was said.
         transport: Transport,
         /// What tells that it is not.
         why: &'static str,
@@ -56,17 +55,9 @@ pub enum Problem {
         whole: PathBuf,
     },
     /// It is compressed otherwise than with gzip.
-    Compressed {
-        /// With what.
-        with: &'static str,
-    },
+    Compressed { with: &'static str },
     /// A layer is compressed as no layer may be.
-    LayerCompressed {
-        /// The entry.
-        entry: String,
-        /// With what.
-        with: &'static str,
-    },
+    LayerCompressed { entry: String, with: &'static str },
     /// It lists no image at all.
     NoImages {
         /// What it may be read as in place of what was said.
@@ -74,7 +65,6 @@ pub enum Problem {
     },
     /// None of its images has the name.
     NoSuchImage {
-        /// The name.
         wanted: String,
         /// The names that there are.
         images: Vec<String>,
@@ -86,23 +76,15 @@ pub enum Problem {
     },
     /// Bytes that mean nothing.
     Damaged {
-        /// The entry.
         entry: String,
         /// What is wrong there.
         why: String,
     },
     /// An entry that no writer of images makes: somebody wants a file outside of the archive.
-    Hostile {
-        /// The entry.
-        entry: String,
-        /// What it does.
-        why: &'static str,
-    },
+    Hostile { entry: String, why: &'static str },
     /// A link of a layout leads out of it, or to nothing.
     LinksOut {
-        /// The entry.
         entry: String,
-        /// What it does.
         why: &'static str,
         /// Whether something is to be written there.
         writing: bool,
@@ -116,26 +98,20 @@ pub enum Problem {
     },
     /// An entry that readers of tar take in two ways.
     TwoWays {
-        /// The entry.
         entry: String,
         /// What it is to which of them.
         why: &'static str,
     },
     /// A container's files, and no image.
-    FileSystem {
-        /// What was said.
-        transport: Transport,
-    },
+    FileSystem { transport: Transport },
     /// More than is read.
     TooLarge {
         /// The entry, or what there are too many of.
         entry: String,
-        /// The limit.
         largest: u64,
     },
     /// A file that the archive should hold.
     Missing {
-        /// The entry.
         entry: String,
         /// Whether the archive lacks its end too.
         cut: bool,
@@ -147,7 +123,6 @@ pub enum Problem {
     },
     /// An image that this form of archive cannot hold.
     CannotHold {
-        /// The form.
         transport: Transport,
         /// What the image has.
         why: String,

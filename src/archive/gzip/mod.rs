@@ -152,7 +152,7 @@ impl fmt::Debug for Gzip {
 
 /// A layer whose bytes are not the ones that the image's configuration names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WrongDiffId {
+pub(crate) struct WrongDiffId {
     /// As the configuration states it.
     pub expected: Digest,
     /// Of the bytes.

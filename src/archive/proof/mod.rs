@@ -26,7 +26,7 @@ const LARGEST_WINDOW: u64 = 128 << 20;
 
 /// Reads as the bytes of a stored layer. It ends only if they decompress to the layer that the configuration names:
 /// whoever reads to the end has a layer that fits its image.
-pub struct Proof {
+pub(crate) struct Proof {
     source: Box<dyn Read + Send>,
     state: State,
 }
@@ -47,7 +47,7 @@ struct Decoder {
 impl Proof {
     /// Of what `source` gives, a layer's bytes as they are stored, for the layer with the digest `diff_id`.
     #[must_use]
-    pub fn new(source: Box<dyn Read + Send>, diff_id: Digest) -> Self {
+    pub(crate) fn new(source: Box<dyn Read + Send>, diff_id: Digest) -> Self {
         Self {
             source,
             state: State::Waiting(diff_id),

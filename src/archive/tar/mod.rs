@@ -14,4 +14,4 @@ mod sparse;
 pub(super) use file::TarFile;
 pub(super) use header::{BLOCK, header, padded};
 pub(super) use scan::CUT;
-pub use sparse::Sparse;
+pub(crate) use sparse::Sparse;

@@ -79,7 +79,6 @@ impl<'a, T: Tape> Scan<'a, T> {
         self.has_end
     }
 
-    /// The next entry.
     pub(super) fn next(&mut self) -> Result<Option<Item>, Problem> {
         let mut records = None;
         let (mut name, mut link) = (None, None);

@@ -25,7 +25,7 @@ const OVERRIDES: [&str; 4] = [
 /// Whether a file of this name is a compose file: `compose.yml`, `docker-compose.prod.yaml`, `compose-test.yml`,
 /// `docker-compose_dev.yml`, `dev.compose.yml`.
 #[must_use]
-pub fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let Some(name) = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml")) else {
         return false;

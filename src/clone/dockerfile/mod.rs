@@ -19,7 +19,7 @@ const OTHERS: [&str; 16] = [
 /// Whether a file of this name is a Dockerfile: `Dockerfile.dev`, `Dockerfile-dev`, `Dockerfile_dev`, `Dockerfile9`,
 /// `dev.Dockerfile`.
 #[must_use]
-pub fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     if name.ends_with(".dockerignore") {
         return false;
@@ -45,7 +45,7 @@ const MOST_FILLED: usize = 2000;
 
 /// What the file is built with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Build {
+pub(crate) struct Build {
     /// Build arguments that are given, by name; they go before the defaults of `ARG`.
     pub arguments: HashMap<String, String>,
     /// The platform that is built for, as `os/architecture[/variant]`; `None` for the builder's own.
@@ -59,7 +59,7 @@ pub struct Build {
 /// The images that a Dockerfile names, in its order, with the line where the instruction begins. Stages of the file, stage
 /// numbers and `scratch` are none. `ARG`s before the first `FROM` are filled in by what the build gives, else by their defaults.
 #[must_use]
-pub fn images(text: &str, build: &Build) -> Vec<Mention> {
+pub(crate) fn images(text: &str, build: &Build) -> Vec<Mention> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
     let mut reading = Reading {

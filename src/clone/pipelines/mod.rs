@@ -3,24 +3,23 @@
 
 mod structure;
 
-pub use structure::{Contents, Image, Line, contents};
+pub(crate) use structure::{Image, Line, contents};
 
 use super::files::Unread;
 use super::scripts::{ByHand, Script};
-use super::yaml::BadYaml;
 use super::{PassedOver, Place, meant, walk};
 use crate::names::{BadReference, Host, Namespace, Reference, split_host, wrong_host};
 use crate::text::Quoted;
 use std::path::{Path, PathBuf};
 
 /// The file that Pipelines reads, in the clone's top folder.
-pub const FILE: &str = "bitbucket-pipelines.yml";
+pub(crate) const FILE: &str = "bitbucket-pipelines.yml";
 /// Most findings that are told.
 const MOST_FINDINGS: usize = 1_000;
 
 /// An `image` that will not work as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The file, relative to the clone, and the line, as far as it is sure.
     pub place: Place,
     /// The image as it is written.
@@ -31,7 +30,7 @@ pub struct Finding {
 
 /// What is wrong with an `image`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// Its host is none that serves Bitbucket's packages; with what that host is.
     WrongHost(&'static str),
     /// It is no name that can be pulled; with why, and the right name.
@@ -49,7 +48,7 @@ pub enum Problem {
 impl Finding {
     /// The fact, on one line, without a trailing period.
     #[must_use]
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let image = Quoted::new(&self.image);
         match &self.problem {
             Problem::WrongHost(what) => format!("`image: {image}` is not in Bitbucket's container registry: {what}"),
@@ -71,7 +70,7 @@ impl Finding {
 
     /// What to write instead, without a trailing period.
     #[must_use]
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         let image = match (&self.problem, self.image.split_once('/')) {
             (Problem::WrongHost(_), Some((_, path))) => format!("{}/{path}", Host::BITBUCKET),
             (Problem::Name(_, right), _) => right.clone(),
@@ -88,7 +87,7 @@ impl Finding {
 
 /// What was found in a `bitbucket-pipelines.yml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LookedOver {
+pub(crate) struct LookedOver {
     /// Images that will not work.
     pub findings: Vec<Finding>,
     /// Commands of scripts that the pipe can do.
@@ -99,7 +98,7 @@ pub struct LookedOver {
 ///
 /// # Errors
 /// Where and why it cannot be read.
-pub fn look_over(clone: &Path, registry: &Host, workspace: Option<&str>) -> Result<LookedOver, PassedOver> {
+pub(crate) fn look_over(clone: &Path, registry: &Host, workspace: Option<&str>) -> Result<LookedOver, PassedOver> {
     let unread = |line, problem| PassedOver {
         place: Place {
             file: PathBuf::from(FILE),
@@ -125,7 +124,8 @@ pub fn look_over(clone: &Path, registry: &Host, workspace: Option<&str>) -> Resu
 ///
 /// # Errors
 /// `BadYaml` with the line.
-pub fn findings(file: &Path, text: &str, registry: &Host) -> Result<Vec<Finding>, BadYaml> {
+#[cfg(any(test, fuzzing))]
+pub(crate) fn findings(file: &Path, text: &str, registry: &Host) -> Result<Vec<Finding>, super::yaml::BadYaml> {
     Ok(of_images(file, &contents(text)?.images, registry))
 }
 

@@ -24,7 +24,7 @@ const MOST: usize = 20_000;
 
 /// What a file holds, each place once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Contents {
+pub(crate) struct Contents {
     /// The values of `image`.
     pub images: Vec<Image>,
     /// The lines of `script` and `after-script`.
@@ -33,7 +33,7 @@ pub struct Contents {
 
 /// The value of an `image`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Image {
+pub(crate) struct Image {
     /// Its name as it is written.
     pub name: String,
     /// From 1.
@@ -46,7 +46,7 @@ pub struct Image {
 
 /// A line that a shell gets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Line {
+pub(crate) struct Line {
     /// From 1; of a text that is folded or quoted, where it begins.
     pub line: usize,
     /// Without the white space around it.
@@ -57,7 +57,7 @@ pub struct Line {
 ///
 /// # Errors
 /// `BadYaml` with the line.
-pub fn contents(text: &str) -> Result<Contents, BadYaml> {
+pub(crate) fn contents(text: &str) -> Result<Contents, BadYaml> {
     let mut visit = Visit {
         text,
         contents: Contents::default(),

@@ -59,7 +59,6 @@ pub(crate) struct ByHand {
 /// What takes the place of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Instead {
-    /// The pipe.
     Pipe(Entry),
     /// The pipe before the command, which stays.
     Before(Entry),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 /// A text that cannot be read as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadYaml {
+pub(crate) struct BadYaml {
     /// Where it ends to be YAML, from 1, as far as the parser knows.
     pub line: Option<usize>,
     /// The parser's own words; they may repeat the file's.

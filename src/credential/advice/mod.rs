@@ -7,13 +7,13 @@ use super::{Choice, Source};
 use std::fmt;
 
 /// Atlassian's page on packages, which names the credentials that serve.
-pub const PACKAGES_PAGE: &str = "https://support.atlassian.com/bitbucket-cloud/docs/set-up-and-use-packages/";
+pub(crate) const PACKAGES_PAGE: &str = "https://support.atlassian.com/bitbucket-cloud/docs/set-up-and-use-packages/";
 /// Atlassian's page on API tokens.
-pub const API_TOKENS_PAGE: &str = "https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens";
+pub(crate) const API_TOKENS_PAGE: &str = "https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens";
 
 /// A credential that cannot work, or that is not there: told before any connection is opened (exit status 3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnusableCredential {
+pub(crate) struct UnusableCredential {
     /// What is the matter.
     pub reason: Reason,
     /// A credential that is there, is not used as things stand, and may serve if `CREDENTIAL` names it.
@@ -24,10 +24,9 @@ pub struct UnusableCredential {
 
 /// Why a credential cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// `ATLASSIAN_API_TOKEN` holds a token of another kind.
     TokenKind {
-        /// The kind.
         kind: Kind,
         /// The token's first four characters.
         prefix: String,
@@ -35,13 +34,9 @@ pub enum Reason {
     /// `ATLASSIAN_API_TOKEN` holds the value of `BITBUCKET_PACKAGES_TOKEN`, which is to go nowhere but to the registry.
     BuiltInToken,
     /// `ATLASSIAN_ACCOUNT_EMAIL` holds a name that belongs to access tokens.
-    Username {
-        /// The name.
-        name: AccessTokenName,
-    },
+    Username { name: AccessTokenName },
     /// `BITBUCKET_PACKAGES_TOKEN` plainly holds something that Pipelines does not put there.
     Shadowed {
-        /// The kind.
         kind: Kind,
         /// The token's first four characters.
         prefix: String,
@@ -57,7 +52,7 @@ pub enum Reason {
 
 /// A user name that belongs to access tokens, in Git only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AccessTokenName {
+pub(crate) enum AccessTokenName {
     /// `x-token-auth`.
     TokenAuth,
     /// An address at `bots.bitbucket.org`.
@@ -67,7 +62,7 @@ pub enum AccessTokenName {
 impl AccessTokenName {
     /// Recognises the two; `None` for every other user name.
     #[must_use]
-    pub fn of(username: &str) -> Option<Self> {
+    pub(crate) fn of(username: &str) -> Option<Self> {
         let username = username.to_ascii_lowercase();
         if username == "x-token-auth" {
             Some(Self::TokenAuth)
@@ -91,7 +86,7 @@ impl fmt::Display for AccessTokenName {
 impl UnusableCredential {
     /// The fact, in one line.
     #[must_use]
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match &self.reason {
             Reason::TokenKind { kind, .. } => {
                 format!("`ATLASSIAN_API_TOKEN` holds {kind}, which does not work in Bitbucket's container registry")
@@ -118,7 +113,7 @@ impl UnusableCredential {
 
     /// Which variable holds what, in a few words.
     #[must_use]
-    pub fn found(&self) -> String {
+    pub(crate) fn found(&self) -> String {
         match &self.reason {
             Reason::TokenKind { kind, .. } => format!("`ATLASSIAN_API_TOKEN` holds {kind}"),
             Reason::BuiltInToken => "`ATLASSIAN_API_TOKEN` holds the built-in token".to_owned(),
@@ -131,7 +126,7 @@ impl UnusableCredential {
     /// Why, and what to do: several lines, without a line break at the end. Together with [`UnusableCredential::message`] at most
     /// 22 lines of 120 characters.
     #[must_use]
-    pub fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         let mut lines = match &self.reason {
             Reason::TokenKind { kind, prefix } => vec![why(*kind).to_owned(), evidence(*kind, prefix)],
             Reason::BuiltInToken => why_built_in_token().map(str::to_owned).into(),
@@ -190,13 +185,13 @@ impl std::error::Error for UnusableCredential {}
 
 /// The steps to the credential that Atlassian documents, as lines: also for a registry that refuses at run time.
 #[must_use]
-pub fn steps_to_api_token(needs_push: bool) -> Vec<String> {
+pub(crate) fn steps_to_api_token(needs_push: bool) -> Vec<String> {
     steps_with_role(if needs_push { "Write" } else { "Read" }, needs_push)
 }
 
 /// The same with the role that one package needs: an action may write to another one.
 #[must_use]
-pub fn steps_with_role(role: &str, needs_push: bool) -> Vec<String> {
+pub(crate) fn steps_with_role(role: &str, needs_push: bool) -> Vec<String> {
     let scopes = if needs_push {
         "scopes `read:package:bitbucket` and `write:package:bitbucket`; they"
     } else {
@@ -216,7 +211,7 @@ pub fn steps_with_role(role: &str, needs_push: bool) -> Vec<String> {
 
 /// How a pipe gets at the API token of these steps.
 #[must_use]
-pub fn lines_for_api_token() -> Vec<String> {
+pub(crate) fn lines_for_api_token() -> Vec<String> {
     let mut lines =
         vec!["A pipe in `account/repo:version` form finds both by itself; in `docker://` form write:".to_owned()];
     lines.extend(variables(&[Source::ApiToken]));
@@ -225,7 +220,7 @@ pub fn lines_for_api_token() -> Vec<String> {
 
 /// The lines of a pipe that hand over the variables of `sources`.
 #[must_use]
-pub fn variables(sources: &[Source]) -> Vec<String> {
+pub(crate) fn variables(sources: &[Source]) -> Vec<String> {
     let names = sources
         .iter()
         .flat_map(|source| [source.username_variable(), source.token_variable()]);

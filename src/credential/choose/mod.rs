@@ -11,7 +11,7 @@ use crate::text::Secret;
 
 /// The variables that decide about the credential.
 #[derive(Debug, Clone)]
-pub struct Given<'a> {
+pub(crate) struct Given<'a> {
     /// `CREDENTIAL`; `None` if unset, which is `auto`, but not for a strange host.
     pub choice: Option<Choice>,
     /// `ALLOW_UNSUPPORTED_TOKEN`.
@@ -30,10 +30,8 @@ pub struct Given<'a> {
 
 /// The two variables of a source, as they were written; an empty value counts as unset.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Written<'a> {
-    /// The user name.
+pub(crate) struct Written<'a> {
     pub username: Option<&'a str>,
-    /// The token.
     pub token: Option<&'a Secret>,
 }
 
@@ -61,7 +59,7 @@ impl Written<'_> {
 
 /// The credentials of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// Which sources were looked at.
     pub choice: Choice,
     /// Those that may be tried, in this order.
@@ -78,7 +76,7 @@ impl Chosen {
     /// What ends a run before any connection is opened: a credential that cannot work, even if another one is there, for a
     /// user who set it means it to serve; or that there is none.
     #[must_use]
-    pub fn ends_run(&self) -> Option<&UnusableCredential> {
+    pub(crate) fn ends_run(&self) -> Option<&UnusableCredential> {
         let unusable = self.unusable.iter().map(|(_, why)| why);
         unusable.chain(&self.absent).next()
     }
@@ -89,7 +87,7 @@ impl Chosen {
 /// # Errors
 /// Values of a wrong form, half a pair, and a strange host without `CREDENTIAL`: a value of a wrong form tells nothing
 /// about its kind.
-pub fn choose(given: &Given<'_>) -> Result<Chosen, Mistakes> {
+pub(crate) fn choose(given: &Given<'_>) -> Result<Chosen, Mistakes> {
     let Found {
         candidates,
         warnings,

@@ -9,7 +9,7 @@ use super::jwt::Jwt;
 
 /// What kind of token a text looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `ATAT`: an API token of a user. Whether it has scopes, and for which product, does not show.
     UserApiToken,
     /// `ATCT`: an access token of a repository, project or workspace; keys of the organization's admin API look the same.
@@ -46,7 +46,7 @@ pub enum Kind {
 
 /// What a kind is good for in Bitbucket's container registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// The documented credential.
     Works,
     /// Not known to work; trying costs one request.
@@ -85,7 +85,7 @@ impl Kind {
     /// Classifies a token. White space and quotation marks around it are not looked through: they are mistakes of the
     /// variable, which [`super::value`] finds.
     #[must_use]
-    pub fn of(token: &str) -> Self {
+    pub(crate) fn of(token: &str) -> Self {
         if let Some((_, kind)) = PREFIXES.iter().find(|(prefix, _)| token.starts_with(prefix)) {
             return *kind;
         }
@@ -110,7 +110,7 @@ impl Kind {
 
     /// What the container registry of Bitbucket makes of this kind, by Atlassian's documentation.
     #[must_use]
-    pub const fn standing(self) -> Standing {
+    pub(crate) const fn standing(self) -> Standing {
         match self {
             Self::UserApiToken => Standing::Works,
             Self::ServiceAccountToken | Self::OldApiToken | Self::Unknown => Standing::Doubtful,
@@ -131,20 +131,20 @@ impl Kind {
 
     /// Whether it is another service's, and so must not be sent to Atlassian.
     #[must_use]
-    pub const fn is_foreign(self) -> bool {
+    pub(crate) const fn is_foreign(self) -> bool {
         matches!(self.standing(), Standing::Foreign)
     }
 
     /// Whether the first characters of the token name its kind, so that they may be shown: they are the same in all.
     #[must_use]
-    pub const fn is_told_by_prefix(self) -> bool {
+    pub(crate) const fn is_told_by_prefix(self) -> bool {
         !matches!(self, Self::OldApiToken | Self::Unknown)
     }
 }
 
 /// Whether a token is whole, as far as the checksum in it tells. It never proves that the token is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Integrity {
+pub(crate) enum Integrity {
     /// The checksum fits.
     Good,
     /// The checksum does not fit: altered, or a character is missing.
@@ -166,7 +166,7 @@ impl Integrity {
     /// Checks the last eight characters of an Atlassian token: the CRC-32 of all before them, as upper-case hexadecimal
     /// (recomputed from the published test vectors of secret scanners).
     #[must_use]
-    pub fn of(token: &str) -> Self {
+    pub(crate) fn of(token: &str) -> Self {
         let shortest = match Kind::of(token) {
             Kind::UserApiToken | Kind::AccessToken | Kind::ServiceAccountToken => PLAINLY_SHORT,
             Kind::AppPassword => APP_PASSWORD,

@@ -6,7 +6,7 @@ use crate::mistake::Mistake;
 
 /// What a variable is meant to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meant {
+pub(crate) enum Meant {
     /// A user name or mail address. It may be shown, unless it may be a token in the wrong variable.
     Username,
     /// A token of the user's own: its alphabet is known, so more can be said.
@@ -20,7 +20,7 @@ const SHORTEST_TOKEN: usize = 20;
 
 /// Everything that is wrong with the form of `value`; empty if nothing is.
 #[must_use]
-pub fn mistakes(variable: &str, value: &str, meant: Meant) -> Vec<Mistake> {
+pub(crate) fn mistakes(variable: &str, value: &str, meant: Meant) -> Vec<Mistake> {
     let mut problems: Vec<(&str, &str)> = Vec::new();
     if is_quoted(value, meant) {
         problems.push((

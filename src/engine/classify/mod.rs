@@ -27,7 +27,6 @@ pub(super) enum Of<'a> {
     Daemon,
     /// A manifest that the pipe has read itself just before.
     Pull(&'a Digest),
-    /// A push.
     Push,
 }
 

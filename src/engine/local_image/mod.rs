@@ -22,7 +22,6 @@ pub struct LocalImage {
 /// One image of an index. Attestations are not among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalManifest {
-    /// Its digest.
     pub digest: Digest,
     /// What it runs on.
     pub platform: Platform,

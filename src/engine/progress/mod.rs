@@ -42,9 +42,7 @@ enum Phase {
     Moving,
     /// The daemon hashes, compresses or unpacks it, or waits for a registry that has it whole to store it.
     Working,
-    /// It has moved.
     Moved,
-    /// It was there.
     There,
 }
 
@@ -82,7 +80,6 @@ impl Progress {
         }
     }
 
-    /// Of a push.
     pub(super) fn of_push() -> Self {
         Self {
             is_push: true,
@@ -233,7 +230,7 @@ impl Phase {
 
 /// What the daemon calls a layer in the lines of a pull, and with containerd's image store of a push.
 #[must_use]
-pub fn layer_name(digest: &Digest) -> String {
+pub(crate) fn layer_name(digest: &Digest) -> String {
     let (_, hex) = digest.as_str().split_once(':').unwrap_or_default();
     hex.chars().take(SHORT).collect()
 }

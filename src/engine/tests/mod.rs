@@ -3,6 +3,7 @@
 mod names;
 mod transfers;
 
+use super::error::Cause;
 use super::*;
 use crate::names::{Digest, Host};
 use crate::registry::manifest::Descriptor;

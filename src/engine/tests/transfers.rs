@@ -1,6 +1,7 @@
 //! Pulls and pushes: what is asked, what each end means, when patience ends.
 
 use super::*;
+use crate::engine::transfer::Pushed;
 use futures_util::future::join_all;
 
 const PUSH: &str = "POST /v1.44/images/crg.apkg.io/shop/base/push?tag=1 ";

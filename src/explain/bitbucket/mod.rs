@@ -3,9 +3,9 @@
 //! About a token it is asked after a refusal, and by `check`; once in a run, with one short try. No answer is an answer too:
 //! the run then ends with what the registry said. [`diagnosis`] reads the answer and does no I/O.
 
-pub mod diagnosis;
+pub(crate) mod diagnosis;
 
-pub use diagnosis::{Answer, Diagnosis, diagnose};
+pub(crate) use diagnosis::{Answer, Diagnosis, diagnose};
 
 use crate::credential::kind::Kind;
 use crate::credential::{Credential, Source};
@@ -22,7 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks Bitbucket about an API token, and reads the answer for an action that pushes or does not. `None` if there is
 /// nothing to say: no answer, or one that tells nothing.
-pub async fn ask(network: &Network, registry: &Host, credential: &Credential, needs_push: bool) -> Option<Diagnosis> {
+pub(crate) async fn ask(
+    network: &Network,
+    registry: &Host,
+    credential: &Credential,
+    needs_push: bool,
+) -> Option<Diagnosis> {
     let answer = who_is(network, registry, credential).await?;
     diagnose(&answer, Kind::of(credential.token.expose()), needs_push)
 }
@@ -30,7 +35,7 @@ pub async fn ask(network: &Network, registry: &Host, credential: &Credential, ne
 /// What Bitbucket answers about an API token. `None` without an answer, and for a credential that Bitbucket's API is not
 /// asked about: the built-in one serves packages alone, and those of other services, and of a strange `REGISTRY`, are none of
 /// Bitbucket's business.
-pub async fn who_is(network: &Network, registry: &Host, credential: &Credential) -> Option<Answer> {
+pub(crate) async fn who_is(network: &Network, registry: &Host, credential: &Credential) -> Option<Answer> {
     let is_bitbuckets = registry.is_atlassian() || registry.is_loopback();
     if credential.source != Source::ApiToken || !is_bitbuckets {
         return None;

@@ -7,7 +7,7 @@ mod finding;
 mod hint;
 mod reach;
 
-pub use finding::missing_scopes;
+pub(crate) use finding::missing_scopes;
 
 use crate::credential::{Credential, Source};
 use crate::engine;
@@ -27,14 +27,13 @@ const MOST_SUGGESTIONS: usize = 5;
 
 /// What an explanation depends on besides the error.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// Whether the action as a whole writes.
     pub writes: bool,
     /// Whether an API token is among the credentials that may serve.
     pub has_api_token: bool,
     /// `REGISTRY`.
     pub registry: &'a Host,
-    /// The step.
     pub step: &'a Step,
     /// What Bitbucket says of the API token, if it was asked.
     pub diagnosis: Option<&'a Diagnosis>,
@@ -82,7 +81,7 @@ impl<'a> Asked<'a> {
 
 /// The failure that an error of the registry is.
 #[must_use]
-pub fn explain(error: &Error, context: Context<'_>) -> Failure {
+pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
     let fact = error.to_string();
     let asked = &Asked {
         asker: &error.asker,
@@ -154,7 +153,7 @@ fn with_line(failure: Failure, line: &str) -> Failure {
 
 /// The failure of what is read because a manifest names it: if that is not there, no name was misspelt.
 #[must_use]
-pub fn explain_part(error: &Error, context: Context<'_>) -> Failure {
+pub(crate) fn explain_part(error: &Error, context: Context<'_>) -> Failure {
     let failure = explain(error, context);
     match &error.problem {
         Problem::Refused {
@@ -172,7 +171,7 @@ pub fn explain_part(error: &Error, context: Context<'_>) -> Failure {
 
 /// The failure of what is read because it was listed as referring to an image.
 #[must_use]
-pub fn explain_referrer(error: &Error, context: Context<'_>) -> Failure {
+pub(crate) fn explain_referrer(error: &Error, context: Context<'_>) -> Failure {
     let failure = explain(error, context);
     match &error.problem {
         Problem::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
@@ -189,7 +188,7 @@ type Pushed = (Tag, Option<Digest>);
 
 /// The failure of a refusal that the Docker daemon relays: its words, with what the daemon cannot know.
 #[must_use]
-pub fn relayed(
+pub(crate) fn relayed(
     error: &engine::Error,
     granted: &Granted,
     asker: &Asker,
@@ -279,7 +278,7 @@ fn refused(
 
 /// The failure that opening a repository ended in.
 #[must_use]
-pub fn explain_session(error: &SessionError, context: Context<'_>) -> Failure {
+pub(crate) fn explain_session(error: &SessionError, context: Context<'_>) -> Failure {
     match error {
         SessionError::Registry(error) => explain(error, context),
         SessionError::Missing { error, wanted, tags } => {
@@ -333,7 +332,7 @@ fn all_turned_away(place: &str, refusals: &[Error], context: Context<'_>) -> Fai
 
 /// The failure of a tag that the registry would not move. `existing` is where the tag points.
 #[must_use]
-pub fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, context: Context<'_>) -> Failure {
+pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, context: Context<'_>) -> Failure {
     let message = format!("{error}; the tag exists and is another image, {}", existing.short());
     let says_so = error.problem.is_of_immutable_tag();
     let rule = hint::immutable(tag, says_so);

@@ -1,6 +1,7 @@
 //! What each action takes from its variables.
 
 use super::*;
+use crate::input::selection::Shard;
 
 #[test]
 fn pull_is_what_is_done_if_nothing_else_is_said() {

@@ -70,7 +70,7 @@ const LONGEST_LIST: usize = 10_000;
 
 /// The variables of one run, read once.
 #[derive(Debug, Clone, Default)]
-pub struct Variables {
+pub(crate) struct Variables {
     /// Those that are no lists.
     pub scalars: Scalars,
     /// `IMAGES`.
@@ -99,7 +99,7 @@ impl Variables {
     /// Takes one snapshot of an environment (`std::env::vars_os()`). Bytes that are no UTF-8 are a mistake in one of our
     /// variables and of no interest elsewhere.
     #[must_use]
-    pub fn read(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    pub(crate) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let mut texts = BTreeMap::new();
         let mut mistakes = Vec::new();
         let mut empty = Vec::new();
@@ -184,7 +184,7 @@ impl Variables {
     }
 
     /// The names that are set and that `action` does not use, with the actions that do.
-    pub fn unused_by(&self, action: ActionName) -> impl Iterator<Item = (&'static str, &'static [ActionName])> {
+    pub(crate) fn unused_by(&self, action: ActionName) -> impl Iterator<Item = (&'static str, &'static [ActionName])> {
         NAMES
             .into_iter()
             .filter(move |(name, actions)| self.set.contains(name) && !actions.contains(&action))
@@ -192,7 +192,7 @@ impl Variables {
 
     /// What only other actions than `pull` use, where `ACTION` was not written: nobody who sets it means the default.
     #[must_use]
-    pub fn without_action(&self) -> Vec<&'static str> {
+    pub(crate) fn without_action(&self) -> Vec<&'static str> {
         let written = |name: &&str| self.set.contains(name) || self.empty.contains(name);
         if written(&"ACTION") {
             return Vec::new();
@@ -201,7 +201,7 @@ impl Variables {
     }
 
     /// Has every secret of the variables hidden in what is printed from now on, in the forms in which it travels.
-    pub fn hide_secrets(&self) {
+    pub(crate) fn hide_secrets(&self) {
         let scalars = &self.scalars;
         for (username, token) in [
             (&scalars.bitbucket_packages_username, &scalars.bitbucket_packages_token),

@@ -68,8 +68,7 @@ pub(super) struct Answer {
 
 /// How a registry wants to be signed in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignIn {
-    /// Not at all.
+pub(crate) enum SignIn {
     Open,
     /// User name and password with each request.
     Basic,
@@ -100,7 +99,7 @@ impl Registry {
     ///
     /// # Errors
     /// No answer, or one that is no registry's.
-    pub async fn greet(&self) -> Result<SignIn, Error> {
+    pub(crate) async fn greet(&self) -> Result<SignIn, Error> {
         let scopes = Scopes::none();
         let ask = Ask::greeting(&scopes, "answering");
         let known = self.retried(&ask, async || {

@@ -5,7 +5,7 @@ mod link;
 mod page;
 mod referrers;
 
-pub use referrers::{Referrer, fallback_tag};
+pub(crate) use referrers::{Referrer, fallback_tag};
 
 use super::Remote;
 use super::error::{Error, Problem};
@@ -37,7 +37,6 @@ struct Total {
 /// The bounds of a list. No list of a real repository comes near them.
 #[derive(Clone, Copy)]
 struct Most {
-    /// What is listed.
     what: &'static str,
     entries: usize,
     bytes: usize,
@@ -106,7 +105,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal; registries need not offer the list.
-    pub async fn tags(&self, most: usize) -> Result<Vec<Tag>, Error> {
+    pub(crate) async fn tags(&self, most: usize) -> Result<Vec<Tag>, Error> {
         let mut tags = Vec::new();
         self.tag_page(self.tags_from(most, None), &mut Total::of(MOST_TAGS), |tag| {
             if tags.len() < most {
@@ -121,7 +120,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal, a list that is not known to be whole, or more of it than any repository has.
-    pub async fn all_tags(&self, fits: impl Fn(&Tag) -> bool) -> Result<Vec<Tag>, Error> {
+    pub(crate) async fn all_tags(&self, fits: impl Fn(&Tag) -> bool) -> Result<Vec<Tag>, Error> {
         let mut tags = Vec::new();
         let mut total = Total::of(MOST_TAGS);
         let mut charge = self.charge();

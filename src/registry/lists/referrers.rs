@@ -26,8 +26,7 @@ const MOST_REFERRERS: Most = Most {
 
 /// A manifest that refers to another.
 #[derive(Debug, Clone)]
-pub struct Referrer {
-    /// Its digest.
+pub(crate) struct Referrer {
     pub digest: Digest,
     /// Its descriptor with all annotations, as it was listed.
     pub descriptor: Box<RawValue>,
@@ -43,7 +42,7 @@ impl Remote {
     /// # Errors
     /// The refusal, or that nothing which may be believed was listed. That a registry has no such API, and no tag in its place, is
     /// an empty list.
-    pub async fn referrers(&self, subject: &Digest, by_tag: &mut bool) -> Result<Vec<Referrer>, Error> {
+    pub(crate) async fn referrers(&self, subject: &Digest, by_tag: &mut bool) -> Result<Vec<Referrer>, Error> {
         let during = format!("listing what refers to `{}@{subject}`", self.repository.path());
         let mut found = Vec::new();
         let mut total = Total::of(MOST_REFERRERS);
@@ -110,7 +109,7 @@ impl Remote {
     ///
     /// # Errors
     /// Any refusal but "there is none", or what is there lists nothing.
-    pub async fn referrers_by_tag(&self, subject: &Digest) -> Result<Option<Vec<Referrer>>, Error> {
+    pub(crate) async fn referrers_by_tag(&self, subject: &Digest) -> Result<Option<Vec<Referrer>>, Error> {
         let Ok(tag) = Tag::parse(&fallback_tag(subject)) else {
             return Ok(None);
         };
@@ -184,7 +183,7 @@ fn entries(index: &[u8], found: &mut Vec<Referrer>, mut charge: Charge) -> Resul
 
 /// The tag under which clients keep the list of referrers where a registry does not, and which cosign's tags begin with.
 #[must_use]
-pub fn fallback_tag(subject: &Digest) -> String {
+pub(crate) fn fallback_tag(subject: &Digest) -> String {
     let tag = subject.as_str().replacen(':', "-", 1);
     // The specification cuts the longer digests to what a tag may hold.
     tag.chars().take(128).collect()

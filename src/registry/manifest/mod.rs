@@ -16,10 +16,10 @@ use serde::{Deserialize, Deserializer};
 use std::fmt;
 
 /// Largest manifest that is read, in bytes (the specification's suggested limit).
-pub const LARGEST: usize = 4 * 1024 * 1024;
+pub(crate) const LARGEST: usize = 4 * 1024 * 1024;
 
 /// Media types that are asked for, most wanted first.
-pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, \
@@ -43,9 +43,9 @@ pub enum Content {
     Index(Vec<Descriptor>),
     /// One image (or an artifact of the same form).
     Image {
-        /// The configuration.
+        /// What the image is run with.
         config: Descriptor,
-        /// The layers.
+        /// Its files, from the lowest layer on.
         layers: Vec<Descriptor>,
     },
     /// Something else that a registry keeps as a manifest, with the blobs that it points to.
@@ -55,9 +55,9 @@ pub enum Content {
 /// A pointer to content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
-    /// What it is.
+    /// What the content is, as its sender says.
     pub media_type: String,
-    /// Its digest.
+    /// What the content must hash to.
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
@@ -225,7 +225,7 @@ fn said(error: &impl fmt::Display) -> String {
 
 /// The entry of an index that serves `wanted`: the first whose platform satisfies it.
 #[must_use]
-pub fn entry_for<'a>(entries: &'a [Descriptor], wanted: &Platform) -> Option<&'a Descriptor> {
+pub(crate) fn entry_for<'a>(entries: &'a [Descriptor], wanted: &Platform) -> Option<&'a Descriptor> {
     entries.iter().find(|entry| {
         entry
             .platform
@@ -236,7 +236,7 @@ pub fn entry_for<'a>(entries: &'a [Descriptor], wanted: &Platform) -> Option<&'a
 
 /// The platforms of an index in its order, for a message. Attestations have none.
 #[must_use]
-pub fn platforms(entries: &[Descriptor]) -> Vec<String> {
+pub(crate) fn platforms(entries: &[Descriptor]) -> Vec<String> {
     entries
         .iter()
         .filter_map(|entry| entry.platform.as_ref())
@@ -246,7 +246,7 @@ pub fn platforms(entries: &[Descriptor]) -> Vec<String> {
 
 /// Reads the platform out of an image's configuration (OCI image specification, "Image Configuration").
 #[must_use]
-pub fn config_platform(config: &[u8]) -> Option<Platform> {
+pub(crate) fn config_platform(config: &[u8]) -> Option<Platform> {
     serde_json::from_slice::<ConfigPlatform>(config).ok()?.0.stated()
 }
 

@@ -5,7 +5,7 @@
 
 mod body;
 
-pub use body::{Ended, annotations, report};
+pub(crate) use body::{Ended, annotations, report};
 
 use crate::clone::pipelines;
 use crate::input::Commit;
@@ -33,7 +33,7 @@ const LONGEST_REFUSAL: usize = 64 * 1024;
 
 /// A report on the commit that a step is for.
 #[derive(Debug, Clone)]
-pub struct Insights {
+pub(crate) struct Insights {
     commit: Commit,
     begun: Instant,
 }
@@ -41,13 +41,13 @@ pub struct Insights {
 impl Insights {
     /// For a run that has begun.
     #[must_use]
-    pub fn new(commit: Commit, begun: Instant) -> Self {
+    pub(crate) fn new(commit: Commit, begun: Instant) -> Self {
         Self { commit, begun }
     }
 
     /// Sends the report of a run that has ended, with a mark at each line of `bitbucket-pipelines.yml` whose image will not
     /// be pulled. Whatever is in the way is told in one line; so is a step that is stopped meanwhile.
-    pub async fn send<S>(&self, ended: &Ended<'_>, registry: &Host, stopped: impl Future<Output = S>) {
+    pub(crate) async fn send<S>(&self, ended: &Ended<'_>, registry: &Host, stopped: impl Future<Output = S>) {
         match self.try_send(ended, registry, stopped).await {
             Ok(said) => tracing::info!("{said}"),
             Err(why) => tracing::warn!("{why}"),
@@ -63,7 +63,7 @@ impl Insights {
         let Commit {
             workspace: Some(workspace),
             repository: Some(repository),
-            commit: Some(commit),
+            hash: Some(commit),
             build,
             parallel_step,
             clone_folder: _,
@@ -119,7 +119,7 @@ impl Insights {
         let variables = [
             ("`BITBUCKET_WORKSPACE`", &self.commit.workspace),
             ("`BITBUCKET_REPO_SLUG`", &self.commit.repository),
-            ("`BITBUCKET_COMMIT`", &self.commit.commit),
+            ("`BITBUCKET_COMMIT`", &self.commit.hash),
         ];
         let missing: Vec<&str> = variables
             .iter()
@@ -150,9 +150,7 @@ impl Insights {
 /// How far the sending came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Got {
-    /// Nothing has answered.
     Nothing,
-    /// An answer.
     Answer,
     /// The report was taken.
     Report,
@@ -164,7 +162,6 @@ enum Untaken {
     /// In Bitbucket's own words.
     Refused(String),
     Unanswered(Reach),
-    /// A signal came.
     Stopped,
 }
 

@@ -19,7 +19,6 @@ const SHORTEST_BEARER: usize = 16;
 /// So many bytes of a realm's tokens are hidden at a time; the oldest of more are forgotten.
 const MOST_OF_BEARERS: usize = 128 * 1024;
 
-/// What is hidden.
 #[derive(Default)]
 struct Hidden {
     /// From everything: what the user keeps secret.
@@ -33,17 +32,17 @@ struct Hidden {
 static HIDDEN: RwLock<Option<Hidden>> = RwLock::new(None);
 
 /// Hides a secret in everything printed from now on, in every form in which it travels.
-pub fn hide(secret: &Secret) {
+pub(crate) fn hide(secret: &Secret) {
     change(|hidden| hidden.own.add_secret(secret.expose(), None));
 }
 
 /// Hides a token, alone and with its user name as Basic authentication encodes them.
-pub fn hide_pair(username: &str, token: &Secret) {
+pub(crate) fn hide_pair(username: &str, token: &Secret) {
     change(|hidden| hidden.own.add_secret(token.expose(), Some(username)));
 }
 
 /// Hides a token of a realm where others repeat it.
-pub fn hide_bearer(token: &Secret) {
+pub(crate) fn hide_bearer(token: &Secret) {
     let token = token.expose();
     if token.len() < SHORTEST_BEARER {
         return;
@@ -69,7 +68,7 @@ pub fn hide_bearer(token: &Secret) {
 
 /// The text with all hidden ones replaced.
 #[must_use]
-pub fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> String {
     with(|hidden| match hidden {
         Some(hidden) => runs::replaced(text, &[&hidden.own]),
         None => text.to_owned(),

@@ -18,7 +18,6 @@ const MOST_SCOPES: usize = 6;
 /// What the registry makes of a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SignedIn {
-    /// It is accepted.
     Accepted,
     /// The registry asks nobody to sign in.
     NotAsked,

@@ -9,16 +9,15 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 /// The scope that reads packages.
-pub const READ_PACKAGE: &str = "read:package:bitbucket";
+pub(crate) const READ_PACKAGE: &str = "read:package:bitbucket";
 /// The scope that writes packages. It does not include the other.
-pub const WRITE_PACKAGE: &str = "write:package:bitbucket";
+pub(crate) const WRITE_PACKAGE: &str = "write:package:bitbucket";
 /// Most scopes of an answer that are kept.
 const MOST_SCOPES: usize = 200;
 
 /// What came back, as far as it is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answer {
-    /// HTTP status.
+pub(crate) struct Answer {
     pub status: u16,
     /// `x-credential-type`: `api_token`, `repo_access_token`, `project_access_token`, `workspace_access_token`.
     pub credential_type: Option<String>,
@@ -31,7 +30,7 @@ pub struct Answer {
 impl Answer {
     /// Takes what is known out of an answer.
     #[must_use]
-    pub fn new(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub(crate) fn new(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let error = serde_json::from_slice::<Body>(body).unwrap_or_default().error;
         // A proxy or gateway may send the header more than once.
@@ -57,7 +56,7 @@ impl Answer {
 
 /// What Bitbucket says of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Diagnosis {
+pub(crate) enum Diagnosis {
     /// It does not know the token with this user name: expired, revoked, without scopes, cut, or another account's.
     NotKnown,
     /// It is the token of an OAuth client, and has expired.
@@ -71,7 +70,6 @@ pub enum Diagnosis {
     },
     /// It is known and lacks a scope.
     Lacks {
-        /// Its scopes.
         scopes: Vec<Quoted>,
         /// Those that the action needs besides.
         missing: Vec<&'static str>,
@@ -87,7 +85,7 @@ pub enum Diagnosis {
 
 /// Reads an answer. `None` if it says nothing of the token: limits, faults, pages of a proxy.
 #[must_use]
-pub fn diagnose(answer: &Answer, kind: Kind, needs_push: bool) -> Option<Diagnosis> {
+pub(crate) fn diagnose(answer: &Answer, kind: Kind, needs_push: bool) -> Option<Diagnosis> {
     let other_kind = |kind| Diagnosis::OtherKind {
         kind,
         scopes: answer.scopes.clone(),

@@ -57,7 +57,7 @@ pub(super) enum Refused {
 
 /// The failure of scopes that Bitbucket says are missing, where the registry has refused nothing.
 #[must_use]
-pub fn missing_scopes(message: String, diagnosis: &Diagnosis, username: &str, needs_push: bool) -> Failure {
+pub(crate) fn missing_scopes(message: String, diagnosis: &Diagnosis, username: &str, needs_push: bool) -> Failure {
     let doubt = Doubt {
         refused: Refused::SignIn,
         needs_push,

@@ -25,8 +25,7 @@ const LONGEST_DETAILS: usize = 2000;
 
 /// A run that has ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Ended<'a> {
-    /// The action.
+pub(crate) struct Ended<'a> {
     pub action: &'a str,
     /// What was done, in a line; or what went wrong.
     pub result: Result<&'a str, &'a Failures>,
@@ -36,7 +35,7 @@ pub struct Ended<'a> {
 
 /// The report: whether it went well, what became of each image, what it cost, and who signed in.
 #[must_use]
-pub fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> Value {
+pub(crate) fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> Value {
     let Ended { action, result, done } = ended;
     let records = done.records.as_slice();
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -91,7 +90,7 @@ pub fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> Value {
 
 /// The annotations, as the bodies of as many requests as they take.
 #[must_use]
-pub fn annotations(findings: &[Finding]) -> Vec<Value> {
+pub(crate) fn annotations(findings: &[Finding]) -> Vec<Value> {
     let annotations: Vec<Value> = findings
         .iter()
         .take(MOST_ANNOTATIONS)

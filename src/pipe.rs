@@ -61,7 +61,7 @@ pub async fn run(
     // What is done.
     let mut run = Run::new(&request, session(&request));
     if ending.is_reported_on_commit() {
-        run = run.keeping_shapes();
+        run = run.keeping_seen_images();
     }
     let result = tokio::select! {
         result = run.carry_out(&request.action) => Ok(result),

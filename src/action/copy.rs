@@ -2,7 +2,7 @@
 
 use super::heartbeat::during;
 use super::journal::Outcome;
-use super::one_platform::root;
+use super::select_platform::root;
 use super::tagging::{Content, Step, Tagging, looks, refuse, summary};
 use super::{Run, all};
 use crate::explain::failure::Kind;
@@ -14,7 +14,7 @@ use crate::session::Pair;
 use crate::text::bytes;
 use crate::text::count;
 use crate::transfer::progress::Unknown;
-use crate::transfer::{Destination, Graph, Mover, Origin, Referrers};
+use crate::transfer::{ContentSource, Destination, Graph, Mover, Referrers};
 use futures_util::stream::{self, StreamExt as _};
 use std::cell::Cell;
 use std::collections::hash_map::Entry;
@@ -233,10 +233,10 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Resu
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
     let pair = run.session.pair(&wanted.source, &wanted.target, &first).await?;
-    let origin = Origin::Registry(pair.from.clone());
+    let content_source = ContentSource::Registry(pair.from.clone());
     let root = root(
         &wanted.source.to_string(),
-        &origin,
+        &content_source,
         pair.manifest.clone(),
         copy.platform.as_ref(),
         true,
@@ -300,21 +300,21 @@ async fn one(
     let Planned {
         source, pair, tagging, ..
     } = planned;
-    let origin = Origin::Registry(pair.from.clone());
+    let content_source = ContentSource::Registry(pair.from.clone());
     let to = Destination {
         remote: pair.to.clone(),
         mount_from: (pair.joined && pair.from.repository() != pair.to.repository())
             .then(|| pair.from.repository().clone()),
     };
     let brought = if tagging.any(Step::Set) || planned.referrers.is_some() {
-        let brought = bring(run, mover, planned, (&origin, &to), unknown).await;
+        let brought = bring(run, mover, planned, (&content_source, &to), unknown).await;
         Some(brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?)
     } else {
         None
     };
     let content = brought
         .as_ref()
-        .map(|(graph, _)| Content::Brought(mover, graph, &origin, &to));
+        .map(|(graph, _)| Content::Brought(mover, graph, &content_source, &to));
     let moved = brought.as_ref().map_or(0, |(_, moved)| *moved);
     // Told once, with the first tag.
     let bytes = |place, _| if place == 0 { moved } else { 0 };
@@ -328,25 +328,25 @@ async fn bring(
     run: &Run,
     mover: &Mover<'_>,
     planned: &Planned,
-    (origin, to): (&Origin, &Destination),
+    (content_source, to): (&ContentSource, &Destination),
     unknown: Unknown<'_>,
 ) -> Result<(Graph, u64), RunErrors> {
-    let graph = Graph::of(origin, planned.root.clone(), run.concurrency).await?;
-    run.met(&graph.root, Some(graph.size()));
+    let graph = Graph::of(content_source, planned.root.clone(), run.concurrency).await?;
+    run.see(&graph.root, Some(graph.size()));
     let from = &planned.pair.from;
     if from.repository() == to.remote.repository() {
         return Ok((graph, 0));
     }
     let unknown = planned.referrers.as_ref().map(|_| unknown);
-    let moved = mover.bring(&graph, origin, to).await?;
+    let moved = mover.bring(&graph, content_source, to).await?;
     if let Some(referrers) = &planned.referrers {
         // The subject before what refers to it, and that before the tag: who pulls by the tag finds it signed.
-        mover.put_root(&graph, origin, to).await?;
+        mover.put_root(&graph, content_source, to).await?;
         mover.bring_referrers(referrers, from, to).await?;
         let mut count = referrers.count();
         let mut failed = Vec::new();
         for ((_, root), tagging) in referrers.tags.iter().zip(&planned.along) {
-            match bring_along(run, mover, root, tagging, origin, to).await {
+            match bring_along(run, mover, root, tagging, content_source, to).await {
                 Ok(outcomes) => count += outcomes.iter().filter(|(_, outcome)| outcome.is_set()).count(),
                 Err(failures) => failed.extend(failures),
             }
@@ -364,7 +364,7 @@ async fn bring_along(
     mover: &Mover<'_>,
     root: &Manifest,
     tagging: &Tagging,
-    origin: &Origin,
+    content_source: &ContentSource,
     to: &Destination,
 ) -> Result<Vec<(Tag, Outcome)>, RunErrors> {
     let start = Instant::now();
@@ -372,12 +372,12 @@ async fn bring_along(
         return tagging.set(run, None, Some(start), |_, _| 0).await;
     }
     let brought = async {
-        let graph = Graph::of(origin, root.clone(), run.concurrency).await?;
-        let moved = mover.bring(&graph, origin, to).await?;
+        let graph = Graph::of(content_source, root.clone(), run.concurrency).await?;
+        let moved = mover.bring(&graph, content_source, to).await?;
         Ok::<_, RunError>((graph, moved))
     };
     let brought = brought.await;
     let (graph, moved) = brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?;
-    let content = Content::Brought(mover, &graph, origin, to);
+    let content = Content::Brought(mover, &graph, content_source, to);
     tagging.set(run, Some(content), Some(start), |_, _| moved).await
 }

@@ -7,14 +7,14 @@ mod discovery;
 mod heartbeat;
 mod journal;
 mod login;
-mod one_platform;
 mod plan;
-mod publish;
 mod pull;
+mod pull_archive;
 mod push;
+mod push_archive;
 mod retag;
-mod save;
-mod shapes;
+mod seen_images;
+mod select_platform;
 mod signals;
 mod tagging;
 
@@ -57,7 +57,7 @@ pub(crate) struct Run {
     /// What `check` found.
     table: RefCell<Table>,
     /// `None` unless they are wanted.
-    shapes: RefCell<Option<Vec<SeenImage>>>,
+    seen_images: RefCell<Option<Vec<SeenImage>>>,
 }
 
 /// A name of the daemon that the run needs for itself, and what it was before.
@@ -88,7 +88,7 @@ impl Run {
             expires_on: request.expires_on,
             chosen: request.chosen.clone(),
             table: RefCell::default(),
-            shapes: RefCell::default(),
+            seen_images: RefCell::default(),
         }
     }
 
@@ -129,7 +129,7 @@ impl Run {
         Done {
             records: self.journal.records(),
             table: self.table.borrow().clone(),
-            seen: self.shapes(),
+            seen: self.seen_images(),
         }
     }
 

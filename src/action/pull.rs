@@ -4,8 +4,8 @@ use super::daemon::{Told, auth, connect, retried};
 use super::discovery;
 use super::heartbeat::during;
 use super::journal::Outcome;
-use super::one_platform::{entry, missing};
-use super::save;
+use super::pull_archive;
+use super::select_platform::{entry, missing};
 use super::{Run, all};
 use crate::action::plan::{NoImage, NotPulled, Parts, Pulled, is_image, pulled};
 use crate::engine::{self, Engine, LocalImage, Refusal};
@@ -19,7 +19,7 @@ use crate::registry::{Access, Manifest, Negative, Remote};
 use crate::text::bytes;
 use crate::text::count;
 use crate::transfer::progress::Unknown;
-use crate::transfer::{Origin, TransferError};
+use crate::transfer::{ContentSource, TransferError};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
     let found = find(run, &wanted);
     let daemon = match &pull.to {
         Destination::Daemon(daemon) => daemon,
-        Destination::Archive(to) => return save::run(run, pull, to, found.await?).await,
+        Destination::Archive(to) => return pull_archive::run(run, pull, to, found.await?).await,
     };
     let engine = connect(run, daemon);
     let (engine, found) = tokio::join!(engine, found);
@@ -153,7 +153,7 @@ async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Plann
         } = found;
         let platform = wanted.platform.as_ref();
         let pulled = choose(engine, &wanted.image, &remote, &manifest, platform).await?;
-        run.met(&manifest, None);
+        run.see(&manifest, None);
         Ok::<_, RunError>(Planned {
             number,
             wanted,
@@ -186,7 +186,7 @@ async fn choose(
             let named = wanted.is_some();
             let wanted = wanted.unwrap_or(engine.platform());
             if let Content::Index(entries) = &content {
-                match entry(&Origin::Registry(remote.clone()), entries, wanted).await? {
+                match entry(&ContentSource::Registry(remote.clone()), entries, wanted).await? {
                     Ok(manifest) => return Ok(Pulled::of_entry(&manifest.digest, wanted)),
                     Err(all) => available = all,
                 }

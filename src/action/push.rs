@@ -4,7 +4,7 @@ use super::daemon::{Told, arrived, auth, connect, may_have_arrived, platforms, p
 use super::heartbeat::during;
 use super::journal::{Outcome, Place};
 use super::plan::is_same_image;
-use super::publish;
+use super::push_archive;
 use super::tagging::{Content, Planned, Step, Tagging, refuse, summary};
 use super::{Loan, Run, all, joined};
 use crate::engine::{self, Engine, LocalImage};
@@ -24,7 +24,7 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
     let start = Instant::now();
     let (name, daemon) = match &push.source {
         Source::Daemon(name, daemon) => (name, daemon),
-        Source::Archive(location) => return publish::run(run, push, location).await,
+        Source::Archive(location) => return push_archive::run(run, push, location).await,
     };
     let engine = connect(run, daemon).await?;
     let local = find(&engine, name).await?;
@@ -323,7 +323,7 @@ async fn send(
     };
     let error = match shown {
         Ok((digest, of_unknown_size)) => {
-            run.met_local(&digest, platform.unwrap_or(&image.platform));
+            run.see_local(&digest, platform.unwrap_or(&image.platform));
             let pushed = Pushed {
                 tag: tag.clone(),
                 digest,

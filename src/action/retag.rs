@@ -14,7 +14,7 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, RunErrors> {
     let (remote, manifest) = run.session.read(&retag.source, Access::PullPush).await?;
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
     tracing::debug!("{name} is served with {}", remote.credential_in_words());
-    run.met(&manifest, None);
+    run.see(&manifest, None);
     let tagging = plan(run, remote, &manifest, retag).await?;
     refuse([&tagging])?;
     let size = manifest.bytes.len() as u64;

@@ -11,7 +11,7 @@ use crate::input::OnExisting;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{self, Manifest, Negative, Problem, Remote};
 use crate::text::count;
-use crate::transfer::{Destination, Graph, Mover, Origin, TagError};
+use crate::transfer::{ContentSource, Destination, Graph, Mover, TagError};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,7 @@ pub(super) enum Content<'a> {
     /// A manifest that the repository has.
     Present(&'a Manifest),
     /// What was brought there: what the registry misses of it is brought again.
-    Brought(&'a Mover<'a>, &'a Graph, &'a Origin, &'a Destination),
+    Brought(&'a Mover<'a>, &'a Graph, &'a ContentSource, &'a Destination),
 }
 
 impl Content<'_> {
@@ -224,7 +224,7 @@ impl Tagging {
                 let put = target.put_manifest(&Selector::Tag(tag.clone()), manifest).await;
                 put.map(|_| ()).map_err(TagError::Refused)
             }
-            Content::Brought(mover, graph, origin, to) => mover.tag(graph, tag, origin, to).await,
+            Content::Brought(mover, graph, content_source, to) => mover.tag(graph, tag, content_source, to).await,
         };
         let error = match written {
             Ok(()) => return Ok(Outcome::Tagged),

@@ -12,7 +12,7 @@
 //!
 //! Blocking code: callers run it beside their event loop. Memory does not grow with the size of an archive.
 
-mod assemble;
+mod build_manifest;
 mod compression;
 mod docker_archive;
 mod error;
@@ -33,7 +33,7 @@ mod tar;
 mod tar_writer;
 mod writer;
 
-pub use assemble::{StoredLayer, manifest_for};
+pub use build_manifest::{StoredLayer, manifest_for};
 pub use compression::Compression;
 pub(crate) use docker_archive::Layer;
 pub use docker_archive::{DockerArchive, DockerImage};

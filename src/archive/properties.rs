@@ -7,7 +7,7 @@ use super::{ArchiveError, BlobSource, DockerArchive, Layout, Location, Transport
 use crate::names::Digest;
 use crate::properties::fits_in_the_log;
 use crate::registry::manifest::Content;
-use crate::transfer::{Graph, Origin, TransferError};
+use crate::transfer::{ContentSource, Graph, TransferError};
 use flate2::write::GzEncoder;
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
@@ -167,7 +167,7 @@ fn graph(layout: &Arc<Layout>, root: crate::registry::Manifest) -> Result<Graph,
         Ok(runtime) => runtime,
         Err(error) => panic!("{error}"),
     });
-    runtime.block_on(Graph::of(&Origin::Layout(Arc::clone(layout)), root, 4))
+    runtime.block_on(Graph::of(&ContentSource::Layout(Arc::clone(layout)), root, 4))
 }
 
 /// A digest of what a blob holds, or that it cannot be read. It never holds more than it states.

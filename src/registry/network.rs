@@ -4,6 +4,7 @@ use super::address::{server, shown};
 use super::budget::Budget;
 use super::challenge::Challenge;
 use super::client::Clients;
+use super::cooldown::Cooldowns;
 use super::error::{Error, Problem};
 use super::exchange::Failed;
 use super::notice::Notices;
@@ -12,7 +13,6 @@ use super::payload::{LONGEST_STORING, Payload, Watch};
 use super::proxy::Proxy;
 use super::reach::Reach;
 use super::redirect::redirect_target;
-use super::rest::Resting;
 use super::retry::{self, Policy};
 use super::trust::{Purpose, Verdict, judge};
 use crate::names::Host;
@@ -49,7 +49,7 @@ pub(crate) struct Network {
     settings: Settings,
     clients: Clients,
     hosts: RefCell<HashMap<Host, Rc<HostState>>>,
-    resting: Resting,
+    resting: Cooldowns,
     notices: Notices,
     budget: Budget,
 }
@@ -123,7 +123,7 @@ impl Network {
             settings,
             clients: Clients::default(),
             hosts: RefCell::default(),
-            resting: Resting::default(),
+            resting: Cooldowns::default(),
             notices: Notices::default(),
             budget: Budget::default(),
         })

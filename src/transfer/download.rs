@@ -5,8 +5,8 @@
 //! the network is fast nothing is ever cut. The first cut finds out whether the registry honours ranges; where it does
 //! not, each blob stays in one piece.
 
-use super::board::{Board, Taken};
-use super::checked::Wrong;
+use super::schedule::{Schedule, Taken};
+use super::verify::Wrong;
 use super::{Mover, TransferError, wrong_bytes};
 use crate::archive::{ArchiveError, Region};
 use crate::names::Digest;
@@ -42,7 +42,7 @@ impl Mover<'_> {
         seal: &impl Fn(&Digest) -> Result<(), ArchiveError>,
     ) -> Result<(), TransferError> {
         self.progress.expect(wanted.iter().map(|wanted| wanted.blob.size).sum());
-        let board = RefCell::new(Board::of(wanted));
+        let board = RefCell::new(Schedule::of(wanted));
         let changed = Notify::new();
         try_join_all((0..self.concurrency).map(|_| self.work(&board, &changed, from, seal))).await?;
         Ok(())
@@ -50,7 +50,7 @@ impl Mover<'_> {
 
     async fn work(
         &self,
-        board: &RefCell<Board<'_>>,
+        board: &RefCell<Schedule<'_>>,
         changed: &Notify,
         from: &Remote,
         seal: &impl Fn(&Digest) -> Result<(), ArchiveError>,
@@ -82,7 +82,7 @@ impl Mover<'_> {
     /// Fetches a piece, going on where it broke off.
     async fn piece(
         &self,
-        board: &RefCell<Board<'_>>,
+        board: &RefCell<Schedule<'_>>,
         changed: &Notify,
         number: usize,
         from: &Remote,
@@ -115,7 +115,7 @@ impl Mover<'_> {
 
     async fn read_piece(
         &self,
-        board: &RefCell<Board<'_>>,
+        board: &RefCell<Schedule<'_>>,
         changed: &Notify,
         number: usize,
         from: &Remote,
@@ -168,7 +168,7 @@ impl Mover<'_> {
     /// When the last piece of a blob is done: what was not hashed on its way is read back, and the digest checked.
     async fn finish(
         &self,
-        board: &RefCell<Board<'_>>,
+        board: &RefCell<Schedule<'_>>,
         number: usize,
         from: &Remote,
     ) -> Result<Option<Digest>, TransferError> {

@@ -1,6 +1,6 @@
 //! Why content did not get from one place to another, typed: the fact only.
 
-use super::checked::Wrong;
+use super::verify::Wrong;
 use crate::archive::ArchiveError;
 use crate::names::Digest;
 use crate::registry;

@@ -1,7 +1,7 @@
 //! The graph below a manifest: every manifest and every blob that belongs to an image, each once.
 
 use super::error::TransferError;
-use super::origin::Origin;
+use super::source::ContentSource;
 use crate::names::Digest;
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::{Charge, Manifest, Remote};
@@ -40,11 +40,11 @@ impl Graph {
     ///
     /// # Errors
     /// A manifest that is missing, malformed, or one of too many.
-    pub(crate) async fn of(origin: &Origin, root: Manifest, concurrency: usize) -> Result<Self, TransferError> {
+    pub(crate) async fn of(source: &ContentSource, root: Manifest, concurrency: usize) -> Result<Self, TransferError> {
         let mut known: HashMap<Digest, (Manifest, Vec<Descriptor>)> = HashMap::new();
         let mut blobs = Blobs::default();
         let mut bytes = root.bytes.len();
-        let mut held = Holding::of(origin);
+        let mut held = Holding::of(source);
         let mut level = vec![root.clone()];
         for _ in 0..DEEPEST {
             let mut wanted = Vec::new();
@@ -64,7 +64,7 @@ impl Graph {
             if known.len() + wanted.len() > MOST_MANIFESTS {
                 return Err(too_much(&root, &format!("more than {MOST_MANIFESTS} manifests")));
             }
-            let reads = wanted.iter().map(|entry| origin.manifest(entry));
+            let reads = wanted.iter().map(|entry| source.manifest(entry));
             let mut reads = stream::iter(reads).buffered(concurrency);
             while let Some(manifest) = reads.next().await {
                 let manifest = manifest?;
@@ -120,10 +120,10 @@ struct Holding<'a> {
 }
 
 impl<'a> Holding<'a> {
-    fn of(origin: &'a Origin) -> Self {
-        let remote = match origin {
-            Origin::Registry(remote) => Some(remote),
-            Origin::Layout(_) | Origin::Blobs(..) => None,
+    fn of(source: &'a ContentSource) -> Self {
+        let remote = match source {
+            ContentSource::Registry(remote) => Some(remote),
+            ContentSource::Layout(_) | ContentSource::Blobs(..) => None,
         };
         let charge = remote.map(Remote::charge);
         Self { remote, charge }

@@ -1,9 +1,9 @@
 //! The layers of a docker-archive into a registry. Plain ones are compressed on their way, and none is taken over without
 //! proof: whatever is read here to its end is the layer that the image's configuration names.
 
-use super::checked::Checked;
 use super::progress::Counter;
 use super::upload::{Broken, Outlet, PIECE, WAITING, from_registry, is_spoilt, left, redirected};
+use super::verify::Verifier;
 use super::{Destination, LARGE, Mover, TransferError};
 use crate::archive::{
     ArchiveError, BlobSource, Compression, DockerImage, Layer, Location, Proof, StoredLayer, manifest_for,
@@ -12,7 +12,7 @@ use crate::names::{Digest, Hasher};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::Tries;
 use crate::registry::{Manifest, Payload, Remote, Resumed, Upload};
-use crate::transfer::Origin;
+use crate::transfer::ContentSource;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashMap;
@@ -93,7 +93,11 @@ impl ArchivedImage {
     ///
     /// # Errors
     /// A layer that is damaged, or what else stopped it.
-    pub(crate) async fn bring(self, mover: &Mover<'_>, to: &Destination) -> Result<(Manifest, Origin), TransferError> {
+    pub(crate) async fn bring(
+        self,
+        mover: &Mover<'_>,
+        to: &Destination,
+    ) -> Result<(Manifest, ContentSource), TransferError> {
         let heavy = Semaphore::new(HEAVY);
         // Two layers of one content are brought once.
         let mut first: HashMap<(&Digest, &Option<Digest>), usize> = HashMap::new();
@@ -135,7 +139,10 @@ impl ArchivedImage {
             Some(manifest) => manifest,
             None => manifest_for(&self.image.config, &stored),
         };
-        Ok((manifest, Origin::Blobs(Arc::new(blobs), format!("`{}`", self.archive))))
+        Ok((
+            manifest,
+            ContentSource::Blobs(Arc::new(blobs), format!("`{}`", self.archive)),
+        ))
     }
 }
 
@@ -183,8 +190,8 @@ impl Mover<'_> {
                     platform: None,
                 };
                 let blobs = HashMap::from([(stored.digest.clone(), layer.content.clone())]);
-                let origin = Origin::Blobs(Arc::new(blobs), format!("`{archive}`"));
-                self.blobs(&[blob], &origin, to, false).await?;
+                let source = ContentSource::Blobs(Arc::new(blobs), format!("`{archive}`"));
+                self.blobs(&[blob], &source, to, false).await?;
                 return Ok(stored);
             }
             _ => self.unknown(layer, archive, heavy, to).await?,
@@ -315,7 +322,7 @@ impl Mover<'_> {
         };
         let mut proof = Proof::new(Box::new(Arriving::new(receiver)), diff_id.clone());
         let proven = tokio::task::spawn_blocking(move || sum(&mut proof, |_| true));
-        let mut checked = Checked::new(&layer.digest, layer.size);
+        let mut checked = Verifier::new(&layer.digest, layer.size);
         tracing::info!(
             "reading the layer {} of `{}`, to see whether it is the archive's",
             layer.digest.short(),

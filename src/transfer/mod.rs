@@ -3,36 +3,36 @@
 //! Nothing is moved that is there: in one registry blobs are mounted, across registries the target is asked first.
 //! What is moved streams through memory in pieces and is checked against its digest before its last piece goes out.
 
-mod board;
-pub(crate) mod checked;
 pub(crate) mod download;
 mod error;
 pub(crate) mod graph;
 mod hashing;
 mod layers;
-pub(crate) mod origin;
 pub(crate) mod progress;
 mod referrers;
+mod schedule;
+pub(crate) mod source;
 mod upload;
+pub(crate) mod verify;
 
 pub(crate) use error::TransferError;
 pub(crate) use graph::Graph;
 pub(crate) use layers::ArchivedImage;
-pub(crate) use origin::Origin;
 pub(crate) use progress::Progress;
 pub(crate) use referrers::Referrers;
+pub(crate) use source::ContentSource;
 
 use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
 use crate::registry::{self, Charge, Code, Manifest, Mount, Problem, Remote, Resumed, Written};
-use checked::Checked;
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
+use verify::Verifier;
 
 /// Requests without a body of weight (mounts, looks) are so many times as many at a time as transfers: they wait, they do not load.
 const LIGHT: usize = 2;
@@ -96,9 +96,14 @@ impl<'a> Mover<'a> {
     ///
     /// # Errors
     /// What stopped it. What has arrived stays, and the next run finds it there.
-    pub(crate) async fn bring(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<u64, TransferError> {
+    pub(crate) async fn bring(
+        &self,
+        graph: &Graph,
+        source: &ContentSource,
+        to: &Destination,
+    ) -> Result<u64, TransferError> {
         graph.tell_of_foreign();
-        let moved = self.blobs(&graph.blobs, origin, to, false).await?;
+        let moved = self.blobs(&graph.blobs, source, to, false).await?;
         // Images stand on nothing but blobs; indexes below the root, which are rare, on what comes before them.
         let (indexes, images): (Vec<_>, Vec<_>) = graph
             .children
@@ -106,7 +111,7 @@ impl<'a> Mover<'a> {
             .partition(|child| matches!(child.content(), Ok(Content::Index(_))));
         let put = async |manifest: &Manifest| {
             let selector = Selector::Digest(manifest.digest.clone());
-            self.put(manifest, &selector, graph, origin, to).await
+            self.put(manifest, &selector, graph, source, to).await
         };
         let mut puts = stream::iter(images).map(&put).buffer_unordered(self.concurrency);
         while let Some(written) = puts.next().await {
@@ -122,9 +127,14 @@ impl<'a> Mover<'a> {
     ///
     /// # Errors
     /// What stopped it.
-    pub(crate) async fn put_root(&self, graph: &Graph, origin: &Origin, to: &Destination) -> Result<(), TransferError> {
+    pub(crate) async fn put_root(
+        &self,
+        graph: &Graph,
+        source: &ContentSource,
+        to: &Destination,
+    ) -> Result<(), TransferError> {
         let selector = Selector::Digest(graph.root.digest.clone());
-        self.put(&graph.root, &selector, graph, origin, to).await.map(|_| ())
+        self.put(&graph.root, &selector, graph, source, to).await.map(|_| ())
     }
 
     /// Writes the root of a graph under a tag.
@@ -135,7 +145,7 @@ impl<'a> Mover<'a> {
         &self,
         graph: &Graph,
         tag: &Tag,
-        origin: &Origin,
+        source: &ContentSource,
         to: &Destination,
     ) -> Result<(), TagError> {
         let selector = Selector::Tag(tag.clone());
@@ -143,7 +153,7 @@ impl<'a> Mover<'a> {
         match remote.put_manifest(&selector, &graph.root).await {
             Ok(_) => Ok(()),
             Err(error) if lacks_blob(&error) => {
-                self.heal(&graph.root, graph, origin, to)
+                self.heal(&graph.root, graph, source, to)
                     .await
                     .map_err(TagError::Failed)?;
                 let again = remote.put_manifest(&selector, &graph.root).await;
@@ -158,7 +168,7 @@ impl<'a> Mover<'a> {
         manifest: &Manifest,
         selector: &Selector,
         graph: &Graph,
-        origin: &Origin,
+        source: &ContentSource,
         to: &Destination,
     ) -> Result<Written, TransferError> {
         let remote = &to.remote;
@@ -168,7 +178,7 @@ impl<'a> Mover<'a> {
             Err(error) => error,
         };
         if lacks_blob(&error) {
-            self.heal(manifest, graph, origin, to).await?;
+            self.heal(manifest, graph, source, to).await?;
             return Ok(put().await?);
         }
         Err(error.into())
@@ -180,7 +190,7 @@ impl<'a> Mover<'a> {
         &self,
         manifest: &Manifest,
         graph: &Graph,
-        origin: &Origin,
+        source: &ContentSource,
         to: &Destination,
     ) -> Result<(), TransferError> {
         tracing::warn!(
@@ -188,18 +198,18 @@ impl<'a> Mover<'a> {
             to.remote.repository()
         );
         let one = Graph::of_one(manifest, graph);
-        self.blobs(&one, origin, to, true).await.map(|_| ())
+        self.blobs(&one, source, to, true).await.map(|_| ())
     }
 
     async fn blobs(
         &self,
         blobs: &[Descriptor],
-        origin: &Origin,
+        source: &ContentSource,
         to: &Destination,
         force: bool,
     ) -> Result<u64, TransferError> {
         self.expect(blobs, to, force)?;
-        let under_way = stream::iter(blobs).map(|blob| self.once(blob, origin, to, force));
+        let under_way = stream::iter(blobs).map(|blob| self.once(blob, source, to, force));
         let mut under_way = under_way.buffer_unordered(self.concurrency * LIGHT);
         let mut bytes = 0;
         while let Some(moved) = under_way.next().await {
@@ -232,7 +242,7 @@ impl<'a> Mover<'a> {
     async fn once(
         &self,
         blob: &Descriptor,
-        origin: &Origin,
+        source: &ContentSource,
         to: &Destination,
         force: bool,
     ) -> Result<u64, TransferError> {
@@ -242,7 +252,7 @@ impl<'a> Mover<'a> {
         if *done && !force {
             return Ok(0);
         }
-        let moved = self.one(blob, origin, to, force).await?;
+        let moved = self.one(blob, source, to, force).await?;
         *done = true;
         Ok(if moved { blob.size } else { 0 })
     }
@@ -251,7 +261,7 @@ impl<'a> Mover<'a> {
     async fn one(
         &self,
         blob: &Descriptor,
-        origin: &Origin,
+        source: &ContentSource,
         to: &Destination,
         force: bool,
     ) -> Result<bool, TransferError> {
@@ -294,7 +304,7 @@ impl<'a> Mover<'a> {
             _ => None,
         };
         let (mut tries, mut followed) = (Tries::new(self.policy, 0), 0);
-        let mut checked = Checked::new(&blob.digest, blob.size);
+        let mut checked = Verifier::new(&blob.digest, blob.size);
         let counter = self.progress.counter();
         loop {
             let upload = if let Some(upload) = session.take() {
@@ -302,7 +312,7 @@ impl<'a> Mover<'a> {
             } else {
                 remote.begin_upload().await?
             };
-            let error = match upload::carry(self, blob, origin, remote, &upload, (&mut checked, &counter)).await {
+            let error = match upload::carry(self, blob, source, remote, &upload, (&mut checked, &counter)).await {
                 Ok(()) => break,
                 Err(upload::Broken::Failed(failure)) => return Err(failure),
                 Err(upload::Broken::Target(error)) => error,
@@ -362,7 +372,7 @@ fn lacks_blob(error: &registry::Error) -> bool {
     )
 }
 
-fn wrong_bytes(blob: &Descriptor, place: String, wrong: checked::Wrong) -> TransferError {
+fn wrong_bytes(blob: &Descriptor, place: String, wrong: verify::Wrong) -> TransferError {
     TransferError::WrongBytes {
         digest: blob.digest.clone(),
         place,

@@ -4,7 +4,7 @@
 //! `.att` and `.sbom`, beside the image.
 
 use super::graph::{Graph, too_much};
-use super::origin::Origin;
+use super::source::ContentSource;
 use super::{Destination, Mover, TransferError};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::Content;
@@ -78,7 +78,7 @@ impl Mover<'_> {
 
     /// The digests of an image and of all manifests below it.
     async fn subjects(&self, root: &Manifest, from: &Remote) -> Result<Vec<Digest>, TransferError> {
-        let origin = Origin::Registry(from.clone());
+        let source = ContentSource::Registry(from.clone());
         let mut subjects = vec![root.digest.clone()];
         let mut indexes = vec![root.clone()];
         while let Some(index) = indexes.pop() {
@@ -98,7 +98,7 @@ impl Mover<'_> {
                     ));
                 }
                 if entry.is_index() {
-                    indexes.push(origin.manifest(&entry).await?);
+                    indexes.push(source.manifest(&entry).await?);
                 }
             }
         }
@@ -138,7 +138,7 @@ impl Mover<'_> {
         from: &Remote,
         to: &Destination,
     ) -> Result<bool, TransferError> {
-        let origin = Origin::Registry(from.clone());
+        let source = ContentSource::Registry(from.clone());
         let read = from.manifest(&Selector::Digest(digest.clone())).await;
         let root = read.map_err(TransferError::Referrer)?;
         // What refers to another image would be attached to that one, in a registry that nobody asked to change.
@@ -146,14 +146,14 @@ impl Mover<'_> {
             return Err(TransferError::OtherSubject {
                 digest: digest.clone(),
                 subject: subject.clone(),
-                place: origin.name(),
+                place: source.name(),
             });
         }
-        let graph = Graph::of(&origin, root, self.concurrency).await?;
-        self.bring(&graph, &origin, to).await?;
+        let graph = Graph::of(&source, root, self.concurrency).await?;
+        self.bring(&graph, &source, to).await?;
         let selector = Selector::Digest(digest.clone());
         Ok(self
-            .put(&graph.root, &selector, &graph, &origin, to)
+            .put(&graph.root, &selector, &graph, &source, to)
             .await?
             .subject_is_known)
     }

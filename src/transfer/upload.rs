@@ -1,8 +1,8 @@
 //! One blob into a registry: a producer reads and checks, a request sends what it gives, both in one task.
 
-use super::checked::Checked;
-use super::origin::Origin;
 use super::progress::Counter;
+use super::source::ContentSource;
+use super::verify::Verifier;
 use super::{Mover, TransferError, wrong_bytes};
 use crate::names::Digest;
 use crate::registry::manifest::Descriptor;
@@ -77,17 +77,17 @@ pub(super) async fn left(
     })
 }
 
-/// Carries a blob, or what its session lacks of it, from its origin into the session with one request.
+/// Carries a blob, or what its session lacks of it, from its source into the session with one request.
 ///
 /// # Errors
 /// What broke it off, and on which side.
 pub(super) async fn carry(
     mover: &Mover<'_>,
     blob: &Descriptor,
-    origin: &Origin,
+    source: &ContentSource,
     to: &Remote,
     upload: &Upload,
-    (checked, counter): (&mut Checked, &Counter),
+    (checked, counter): (&mut Verifier, &Counter),
 ) -> Result<(), Broken> {
     let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
     let payload = Payload {
@@ -108,7 +108,7 @@ pub(super) async fn carry(
         let _ = is_open.await;
         to.put_blob(&blob.digest, upload, payload).await
     };
-    let (produced, put) = tokio::join!(produce(mover, blob, origin, checked, outlet), put);
+    let (produced, put) = tokio::join!(produce(mover, blob, source, checked, outlet), put);
     match (produced, put) {
         // The source's failure is the reason; the request only broke off for want of bytes.
         (Err(failure), _) => Err(Broken::Failed(failure)),
@@ -147,14 +147,14 @@ impl Outlet {
 async fn produce(
     mover: &Mover<'_>,
     blob: &Descriptor,
-    origin: &Origin,
-    checked: &mut Checked,
+    source: &ContentSource,
+    checked: &mut Verifier,
     outlet: Outlet,
 ) -> Result<(), TransferError> {
     let to = outlet.to.clone();
-    let result = match origin {
-        Origin::Registry(from) => from_registry(mover, blob, from, checked, outlet).await,
-        Origin::Layout(_) | Origin::Blobs(..) => from_file(blob, origin, outlet).await,
+    let result = match source {
+        ContentSource::Registry(from) => from_registry(mover, blob, from, checked, outlet).await,
+        ContentSource::Layout(_) | ContentSource::Blobs(..) => from_file(blob, source, outlet).await,
     };
     if result.is_err() {
         let _ = to.send(Err(io::Error::other("the source failed"))).await;
@@ -163,12 +163,12 @@ async fn produce(
 }
 
 /// Reads a blob of an archive beside the event loop: reading a disk blocks, and hashing takes a core of its own.
-async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Result<(), TransferError> {
+async fn from_file(blob: &Descriptor, source: &ContentSource, mut outlet: Outlet) -> Result<(), TransferError> {
     outlet.opened = None;
-    let mut reader = origin.file(blob)?.reader();
+    let mut reader = source.file(blob)?.reader();
     let wanted = blob.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let mut checked = Checked::new(&wanted.digest, wanted.size);
+        let mut checked = Verifier::new(&wanted.digest, wanted.size);
         loop {
             let left = usize::try_from(wanted.size - checked.passed()).unwrap_or(PIECE);
             // The end is known: no buffer is made to read nothing.
@@ -197,11 +197,11 @@ async fn from_file(blob: &Descriptor, origin: &Origin, mut outlet: Outlet) -> Re
         Ok(Ok(())) => Ok(()),
         Ok(Err(Unread::Wrong(wrong))) => Err(TransferError::WrongFile {
             digest: blob.digest.clone(),
-            place: origin.name(),
+            place: source.name(),
             wrong,
         }),
-        Ok(Err(Unread::File(error))) => Err(unreadable(blob, origin, error)),
-        Err(error) => Err(unreadable(blob, origin, io::Error::other(error))),
+        Ok(Err(Unread::File(error))) => Err(unreadable(blob, source, error)),
+        Err(error) => Err(unreadable(blob, source, io::Error::other(error))),
     }
 }
 
@@ -255,13 +255,13 @@ impl Mover<'_> {
 
 enum Unread {
     File(io::Error),
-    Wrong(super::checked::Wrong),
+    Wrong(super::verify::Wrong),
 }
 
-fn unreadable(blob: &Descriptor, origin: &Origin, error: io::Error) -> TransferError {
+fn unreadable(blob: &Descriptor, source: &ContentSource, error: io::Error) -> TransferError {
     TransferError::Unread {
         digest: blob.digest.clone(),
-        place: origin.name(),
+        place: source.name(),
         error,
     }
 }
@@ -271,7 +271,7 @@ pub(super) async fn from_registry(
     mover: &Mover<'_>,
     blob: &Descriptor,
     from: &Remote,
-    checked: &mut Checked,
+    checked: &mut Verifier,
     mut outlet: Outlet,
 ) -> Result<(), TransferError> {
     outlet.skip -= checked.back_to(outlet.skip).min(outlet.skip);
@@ -311,7 +311,7 @@ enum Flow {
     /// Nobody takes them any more.
     Gone,
     /// They are not the blob's.
-    Wrong(super::checked::Wrong),
+    Wrong(super::verify::Wrong),
     /// None came, after all tries that a request has.
     Unopened(registry::Error),
 }
@@ -319,7 +319,7 @@ enum Flow {
 async fn read_on(
     blob: &Descriptor,
     from: &Remote,
-    checked: &mut Checked,
+    checked: &mut Verifier,
     outlet: &mut Outlet,
     encoded: &mut Option<registry::Error>,
 ) -> Result<Flow, registry::Error> {
@@ -337,7 +337,7 @@ async fn read_on(
     *encoded = read.encoded();
     if let Some(found) = read.size.filter(|size| *size != blob.size) {
         let expected = blob.size;
-        return Ok(Flow::Wrong(super::checked::Wrong::Size { expected, found }));
+        return Ok(Flow::Wrong(super::verify::Wrong::Size { expected, found }));
     }
     loop {
         // Room first, so that no piece waits outside the channel.

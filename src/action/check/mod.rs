@@ -174,7 +174,7 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
         page.note((0, image.tag.as_ref()), outcome, digest, 0, took);
         if let Some(found) = found {
             let (platforms, size) = found.shape.for_report();
-            run.met_as(&found.digest, platforms, size);
+            run.see_as(&found.digest, platforms, size);
         }
     }
     let today = OffsetDateTime::from(SystemTime::now()).date();

@@ -1,7 +1,7 @@
 //! Which platform of a daemon's image a push publishes. Docker from 27 on is told; before, its containerd image store pushes
 //! an index as a whole, and what is wanted of it is then the tag's by a write of the pipe.
 
-use crate::action::{Run, one_platform};
+use crate::action::{Run, select_platform};
 use crate::engine::{Engine, LocalImage};
 use crate::explain::RunError;
 use crate::explain::failure::Kind;
@@ -10,7 +10,7 @@ use crate::names::platform::Platform;
 use crate::names::{Digest, Reference};
 use crate::registry::manifest::Content;
 use crate::registry::{Access, Manifest, Remote};
-use crate::transfer::Origin;
+use crate::transfer::ContentSource;
 
 /// Whether the daemon's image can be published as it is asked for; says what it publishes where that is less than the image.
 ///
@@ -92,10 +92,10 @@ pub(in crate::action) async fn entry(
     let Ok(Content::Index(entries)) = manifest.content() else {
         return Ok(None);
     };
-    let origin = Origin::Registry(target.clone());
-    let found = one_platform::entry(&origin, &entries, wanted).await?;
+    let content_source = ContentSource::Registry(target.clone());
+    let found = select_platform::entry(&content_source, &entries, wanted).await?;
     found.map(Some).map_err(|available| {
         let place = format!("{}@{}", target.repository(), manifest.digest);
-        one_platform::missing(&place, wanted, &available, true)
+        select_platform::missing(&place, wanted, &available, true)
     })
 }

@@ -2,7 +2,7 @@
 
 use super::heartbeat::during;
 use super::journal::Outcome;
-use super::one_platform::root;
+use super::select_platform::root;
 use super::{Run, all, pull};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer, is_ref_name};
 use crate::explain::{RunError, RunErrors};
@@ -14,7 +14,7 @@ use crate::registry::manifest::Descriptor;
 use crate::text::bytes;
 use crate::text::count;
 use crate::transfer::download::Wanted;
-use crate::transfer::{Graph, Mover, Origin};
+use crate::transfer::{ContentSource, Graph, Mover};
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::HashSet;
@@ -42,10 +42,17 @@ pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::
         let is_asked = pull.platform.is_some() || wanted.platform.is_some();
         let platform = wanted_platform(pull, wanted.platform, to);
         let image = wanted.image;
-        let origin = Origin::Registry(remote.clone());
-        let root = root(&image.to_string(), &origin, manifest, platform.as_ref(), is_asked).await?;
-        let graph = Graph::of(&origin, root, run.concurrency).await?;
-        run.met(&graph.root, Some(graph.size()));
+        let content_source = ContentSource::Registry(remote.clone());
+        let root = root(
+            &image.to_string(),
+            &content_source,
+            manifest,
+            platform.as_ref(),
+            is_asked,
+        )
+        .await?;
+        let graph = Graph::of(&content_source, root, run.concurrency).await?;
+        run.see(&graph.root, Some(graph.size()));
         Ok::<_, RunError>(Found { image, remote, graph })
     });
     let found: Vec<Found> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;

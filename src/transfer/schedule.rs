@@ -17,9 +17,9 @@ const SETTLING: Duration = Duration::from_millis(100);
 const WORTH_CUTTING: Duration = Duration::from_millis(500);
 
 /// All that is under way. Only one thread touches it, never across a wait.
-pub(super) struct Board<'w> {
+pub(super) struct Schedule<'w> {
     pub(super) wanted: &'w [Wanted],
-    pub(super) blobs: Vec<Progress>,
+    pub(super) blobs: Vec<BlobProgress>,
     pub(super) pieces: Vec<Piece>,
     /// The first blob that has not been begun.
     next: usize,
@@ -39,7 +39,7 @@ pub(super) enum Ranges {
 }
 
 /// How far a blob is.
-pub(super) struct Progress {
+pub(super) struct BlobProgress {
     /// `None` when the last piece is done.
     pub(super) running: Option<Running>,
     /// So many bytes from the start are in the hash.
@@ -86,10 +86,10 @@ pub(super) enum Taken {
     Nothing,
 }
 
-impl<'w> Board<'w> {
+impl<'w> Schedule<'w> {
     /// Nothing is begun yet.
     pub(super) fn of(wanted: &'w [Wanted]) -> Self {
-        let blobs = wanted.iter().map(|wanted| Progress {
+        let blobs = wanted.iter().map(|wanted| BlobProgress {
             running: Some(Running::of_kind(&wanted.blob.digest)),
             hashed: 0,
             open: 1,
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn what_waits_for_a_connection_is_not_slow() {
         let wanted = [wanted(64 << 20)];
-        let mut board = Board::of(&wanted);
+        let mut board = Schedule::of(&wanted);
         board.take();
         assert!(matches!(board.take(), Taken::Wait(None)), "until it begins");
         board.begun(0);
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn what_takes_long_is_cut_in_halves_and_nothing_else() {
         let wanted = [wanted(64 << 20), wanted(1 << 20)];
-        let mut board = Board::of(&wanted);
+        let mut board = Schedule::of(&wanted);
         assert!(matches!(board.take(), Taken::Piece(0)));
         assert!(matches!(board.take(), Taken::Piece(1)));
         board.begun(0);
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn of_several_that_take_long_the_longest_is_cut() {
         let wanted = [wanted(48 << 20), wanted(64 << 20), wanted(56 << 20)];
-        let mut board = Board::of(&wanted);
+        let mut board = Schedule::of(&wanted);
         for _ in &wanted {
             board.take();
         }
@@ -305,7 +305,7 @@ mod tests {
     fn one_cut_finds_out_whether_ranges_are_honoured() {
         let wanted = [wanted(64 << 20)];
         let cut = || {
-            let mut board = Board::of(&wanted);
+            let mut board = Schedule::of(&wanted);
             board.take();
             board.pieces[0].begun = long_ago();
             assert!(matches!(board.take(), Taken::Piece(1)));
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn what_is_quick_is_not_cut() {
         let wanted = [wanted(64 << 20)];
-        let mut board = Board::of(&wanted);
+        let mut board = Schedule::of(&wanted);
         board.take();
         board.pieces[0].begun = long_ago();
         board.pieces[0].at = 48 << 20;
@@ -350,7 +350,7 @@ mod tests {
     fn what_was_slow_only_while_others_shared_the_network_is_not_cut() {
         let wanted = [wanted(64 << 20), wanted(64 << 20)];
         let settled = || {
-            let mut board = Board::of(&wanted);
+            let mut board = Schedule::of(&wanted);
             board.take();
             board.take();
             board.pieces[1].begun = long_ago();
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn bytes_are_hashed_in_order_and_the_rest_is_left_for_later() {
         let wanted = [wanted(64 << 20)];
-        let mut board = Board::of(&wanted);
+        let mut board = Schedule::of(&wanted);
         board.take();
         board.pieces[0].begun = long_ago();
         board.take();

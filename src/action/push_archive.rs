@@ -7,8 +7,8 @@
 
 use super::Run;
 use super::heartbeat::during;
-use super::one_platform::{missing, root};
 use super::push::plan;
+use super::select_platform::{missing, root};
 use super::tagging::{Content, Step, summary};
 use crate::archive::{ArchiveError, DockerArchive, Layout, Location, Transport};
 use crate::explain::{RunError, RunErrors};
@@ -16,14 +16,14 @@ use crate::input::Push;
 use crate::registry::manifest::config_platform;
 use crate::registry::{Manifest, Remote};
 use crate::text::bytes;
-use crate::transfer::{ArchivedImage, Destination, Graph, Mover, Origin};
+use crate::transfer::{ArchivedImage, ContentSource, Destination, Graph, Mover};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 enum Image {
     /// Of a layout: all is named by its digest.
-    Whole(Box<Manifest>, Origin),
+    Whole(Box<Manifest>, ContentSource),
     /// Of a docker-archive.
     Archived(Box<ArchivedImage>),
 }
@@ -39,7 +39,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
         mount_from: None,
     };
     let sent = match (tagging.any(Step::Set), there) {
-        (true, Some(manifest)) => Ok(Some((Graph::bare(manifest), Origin::nothing(from)))),
+        (true, Some(manifest)) => Ok(Some((Graph::bare(manifest), ContentSource::nothing(from)))),
         (true, None) => during(run, &format!("`{from}`"), send(run, &mover, image, &to))
             .await
             .map(Some),
@@ -48,7 +48,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     let sent = sent.inspect_err(|_| tagging.not_brought(run, start.elapsed(), run.progress.moved()))?;
     let content = sent
         .as_ref()
-        .map(|(graph, origin)| Content::Brought(&mover, graph, origin, &to));
+        .map(|(graph, content_source)| Content::Brought(&mover, graph, content_source, &to));
     let bytes_at = |place, _| if place == 0 { run.progress.moved() } else { 0 };
     let outcomes = tagging.set(run, content, Some(start), bytes_at).await?;
     let target = match &sent {
@@ -67,10 +67,10 @@ async fn open(push: &Push, from: &Location) -> Result<Image, RunError> {
     if from.transport != Transport::DockerArchive {
         let layout = Arc::new(beside(from, Layout::open).await?);
         let whole = layout.root(layout.choose(from.name.as_deref())?)?;
-        let origin = Origin::Layout(Arc::clone(&layout));
-        let root = root(&from.to_string(), &origin, whole, push.platform.as_ref(), true).await?;
+        let content_source = ContentSource::Layout(Arc::clone(&layout));
+        let root = root(&from.to_string(), &content_source, whole, push.platform.as_ref(), true).await?;
         layout.check_whole(&root)?;
-        return Ok(Image::Whole(Box::new(root), origin));
+        return Ok(Image::Whole(Box::new(root), content_source));
     }
     let image = beside(from, |from| DockerArchive::open(from)?.choose(from.name.as_deref())).await?;
     if let (Some(wanted), Some(has)) = (&push.platform, config_platform(&image.config))
@@ -103,16 +103,21 @@ impl Image {
     }
 }
 
-async fn send(run: &Run, mover: &Mover<'_>, image: Image, to: &Destination) -> Result<(Graph, Origin), RunError> {
+async fn send(
+    run: &Run,
+    mover: &Mover<'_>,
+    image: Image,
+    to: &Destination,
+) -> Result<(Graph, ContentSource), RunError> {
     // Layers that are compressed on the way have no size beforehand.
     let unknown = run.progress.unknown();
-    let (root, origin) = match image {
-        Image::Whole(root, origin) => (*root, origin),
+    let (root, content_source) = match image {
+        Image::Whole(root, content_source) => (*root, content_source),
         Image::Archived(image) => image.bring(mover, to).await?,
     };
-    let graph = Graph::of(&origin, root, run.concurrency).await?;
-    run.met(&graph.root, Some(graph.size()));
+    let graph = Graph::of(&content_source, root, run.concurrency).await?;
+    run.see(&graph.root, Some(graph.size()));
     drop(unknown);
-    mover.bring(&graph, &origin, to).await?;
-    Ok((graph, origin))
+    mover.bring(&graph, &content_source, to).await?;
+    Ok((graph, content_source))
 }

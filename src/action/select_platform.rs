@@ -5,13 +5,13 @@ use crate::explain::failure::Kind;
 use crate::names::platform::Platform;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor, config_platform, entry_for, platforms};
-use crate::transfer::{Origin, TransferError};
+use crate::transfer::{ContentSource, TransferError};
 
 /// The manifest for `wanted` of the image that `manifest` is the root of, `name` in messages; the root itself where no
 /// platform is wanted. `is_asked`: whether `PLATFORM` wants it, and not the form of an archive.
 pub(super) async fn root(
     name: &str,
-    origin: &Origin,
+    content_source: &ContentSource,
     manifest: Manifest,
     wanted: Option<&Platform>,
     is_asked: bool,
@@ -30,10 +30,10 @@ pub(super) async fn root(
     };
     match manifest.content().map_err(damaged)? {
         Content::Index(entries) => {
-            let entry = entry(origin, &entries, wanted).await?;
+            let entry = entry(content_source, &entries, wanted).await?;
             entry.map_err(|available| missing(wanted, &available))
         }
-        Content::Image { config, .. } => match config_platform(&origin.document(&config).await?) {
+        Content::Image { config, .. } => match config_platform(&content_source.document(&config).await?) {
             Some(has) if !has.satisfies(wanted) => Err(missing(wanted, &[has.to_string()])),
             _ => Ok(manifest),
         },
@@ -48,24 +48,24 @@ const MOST_READ: usize = 16;
 /// configuration does. The image specification leaves `platform` open, and buildah's and manifest-tool's indexes may have none
 /// (skopeo#901, podman#24685). Gives the platforms that there are where this one is not.
 pub(super) async fn entry(
-    origin: &Origin,
+    content_source: &ContentSource,
     entries: &[Descriptor],
     wanted: &Platform,
 ) -> Result<Result<Manifest, Vec<String>>, TransferError> {
     if let Some(entry) = entry_for(entries, wanted) {
-        return origin.manifest(entry).await.map(Ok);
+        return content_source.manifest(entry).await.map(Ok);
     }
     let mut available = platforms(entries);
     let silent = entries
         .iter()
         .filter(|entry| entry.platform.is_none() && !entry.is_index() && !entry.is_blob());
     for entry in silent.take(MOST_READ) {
-        let manifest = origin.manifest(entry).await?;
+        let manifest = content_source.manifest(entry).await?;
         // Attestations have no platform, and artifacts no such configuration.
         let Ok(Content::Image { config, .. }) = manifest.content() else {
             continue;
         };
-        match config_platform(&origin.document(&config).await?) {
+        match config_platform(&content_source.document(&config).await?) {
             Some(has) if has.satisfies(wanted) => return Ok(Ok(manifest)),
             Some(has) => available.push(has.to_string()),
             None => {}

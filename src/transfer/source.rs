@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A source of manifests and blobs.
 #[derive(Debug, Clone)]
-pub(crate) enum Origin {
+pub(crate) enum ContentSource {
     /// A repository, with the credential that serves it.
     Registry(Remote),
     /// An OCI layout, in a folder or a tar.
@@ -22,7 +22,7 @@ pub(crate) enum Origin {
     Blobs(Arc<HashMap<Digest, BlobSource>>, String),
 }
 
-impl Origin {
+impl ContentSource {
     /// Nothing at hand, where nothing is needed.
     #[must_use]
     pub(crate) fn nothing(name: &Location) -> Self {
@@ -104,9 +104,9 @@ impl Origin {
     }
 }
 
-fn lacks(digest: &Digest, origin: &Origin) -> TransferError {
+fn lacks(digest: &Digest, source: &ContentSource) -> TransferError {
     TransferError::Lacks {
         digest: digest.clone(),
-        place: origin.name(),
+        place: source.name(),
     }
 }

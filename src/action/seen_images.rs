@@ -8,27 +8,29 @@ use crate::registry::Manifest;
 use crate::registry::manifest::{Content, platforms};
 
 impl Run {
-    /// The same run, which keeps shapes; without this none is kept.
+    /// The same run, which keeps seen_images; without this none is kept.
     #[must_use]
-    pub(crate) fn keeping_shapes(self) -> Self {
-        *self.shapes.borrow_mut() = Some(Vec::new());
+    pub(crate) fn keeping_seen_images(self) -> Self {
+        *self.seen_images.borrow_mut() = Some(Vec::new());
         self
     }
 
-    /// The shapes of what was met so far.
-    pub(super) fn shapes(&self) -> Vec<SeenImage> {
-        self.shapes.borrow().clone().unwrap_or_default()
+    /// The seen_images of what was met so far.
+    pub(super) fn seen_images(&self) -> Vec<SeenImage> {
+        self.seen_images.borrow().clone().unwrap_or_default()
     }
 
     /// Keeps what a manifest says of itself. `size` is that of all below it, where that was counted.
-    pub(super) fn met(&self, manifest: &Manifest, size: Option<u64>) {
-        let mut shapes = self.shapes.borrow_mut();
-        let Some(shapes) = shapes.as_mut() else { return };
+    pub(super) fn see(&self, manifest: &Manifest, size: Option<u64>) {
+        let mut seen_images = self.seen_images.borrow_mut();
+        let Some(seen_images) = seen_images.as_mut() else {
+            return;
+        };
         let (platforms, size) = match manifest.content() {
             Ok(Content::Index(entries)) => {
                 // A daemon takes one of them.
                 for entry in entries.iter().filter(|entry| entry.platform.is_some()) {
-                    keep(shapes, &entry.digest, platforms(std::slice::from_ref(entry)), None);
+                    keep(seen_images, &entry.digest, platforms(std::slice::from_ref(entry)), None);
                 }
                 (platforms(&entries), size)
             }
@@ -40,33 +42,33 @@ impl Run {
             }
             Ok(Content::Other(_)) | Err(_) => return,
         };
-        keep(shapes, &manifest.digest, platforms, size);
+        keep(seen_images, &manifest.digest, platforms, size);
     }
 
     /// Keeps the platform of an image of the daemon.
-    pub(super) fn met_local(&self, digest: &Digest, platform: &Platform) {
-        self.met_as(digest, vec![platform.to_string()], None);
+    pub(super) fn see_local(&self, digest: &Digest, platform: &Platform) {
+        self.see_as(digest, vec![platform.to_string()], None);
     }
 
     /// Keeps what was read elsewhere of an image.
-    pub(super) fn met_as(&self, digest: &Digest, platforms: Vec<String>, size: Option<u64>) {
-        let mut shapes = self.shapes.borrow_mut();
-        if let Some(shapes) = shapes.as_mut() {
-            keep(shapes, digest, platforms, size);
+    pub(super) fn see_as(&self, digest: &Digest, platforms: Vec<String>, size: Option<u64>) {
+        let mut seen_images = self.seen_images.borrow_mut();
+        if let Some(seen_images) = seen_images.as_mut() {
+            keep(seen_images, digest, platforms, size);
         }
     }
 }
 
 /// Adds to what is known of an image; what is known already stays where nothing new is.
-fn keep(shapes: &mut Vec<SeenImage>, digest: &Digest, platforms: Vec<String>, size: Option<u64>) {
-    match shapes.iter_mut().find(|shape| shape.digest == *digest) {
-        Some(shape) => {
+fn keep(seen_images: &mut Vec<SeenImage>, digest: &Digest, platforms: Vec<String>, size: Option<u64>) {
+    match seen_images.iter_mut().find(|seen| seen.digest == *digest) {
+        Some(seen) => {
             if !platforms.is_empty() {
-                shape.platforms = platforms;
+                seen.platforms = platforms;
             }
-            shape.size = size.or(shape.size);
+            seen.size = size.or(seen.size);
         }
-        None => shapes.push(SeenImage {
+        None => seen_images.push(SeenImage {
             digest: digest.clone(),
             platforms,
             size,

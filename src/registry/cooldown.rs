@@ -15,7 +15,7 @@ const LONGEST_IN_ALL: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 
 
 /// Registries, token servers, and storage that blobs are redirected to.
 #[derive(Debug, Default)]
-pub(super) struct Resting {
+pub(super) struct Cooldowns {
     /// The end of the rest of each.
     ends: RefCell<HashMap<Origin, Instant>>,
     asked: RefCell<Asked>,
@@ -39,7 +39,7 @@ impl Asked {
     }
 }
 
-impl Resting {
+impl Cooldowns {
     /// Notes an answer's status and the pause that it asked for.
     pub(super) fn note(&self, url: &Url, status: u16, asked: Option<Duration>) {
         if let Some(pause) = asked.filter(|asked| *asked <= retry::LONGEST_ASKED && retry::may_pass(status)) {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_rest_grows_by_what_was_not_known() {
-        let resting = Resting::default();
+        let resting = Cooldowns::default();
         let [url, other] = ["https://crg.apkg.io/v2/", "https://example.org/"].map(|url| Url::parse(url).unwrap());
         let (now, seconds) = (Instant::now(), Duration::from_secs);
         assert_eq!(resting.extend(&url, now, seconds(60)), seconds(60));
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(total(&[(url, 0, 300), (url, 300, 300)]), 600);
         assert_eq!(total(&[(url, 0, 300), (url, 900, 300), (url, 900, 1)]), 600);
         assert_eq!(total(&[(url, 0, 300), (other, 0, 300)]), 600);
-        let resting = Resting::default();
+        let resting = Cooldowns::default();
         let url = Url::parse(url).unwrap();
         for (status, asked, too_long) in [
             (503, 3, false),

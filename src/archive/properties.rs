@@ -2,6 +2,8 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is the answer")]
 
+pub use super::tar::properties::tar;
+
 use super::tar::{BLOCK, header};
 use super::{ArchiveError, BlobSource, DockerArchive, Layout, Location, Transport};
 use crate::names::Digest;
@@ -210,7 +212,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A tar whose headers have the checksums that they should have.
-fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut at = 0;
     while let Some(block) = bytes.get_mut(at..at + BLOCK) {
         if block.iter().any(|b| *b != 0) {

@@ -9,8 +9,8 @@ mod reference;
 mod repository;
 mod variables;
 
-pub use crate::archive::properties::archive;
-pub use crate::registry::properties::{address, challenge};
+pub use crate::archive::properties::{archive, tar};
+pub use crate::registry::properties::{address, challenge, referrers, tags};
 pub use crate::text::properties::redaction;
 pub use docker_config::docker_config;
 pub use manifest::manifest;

@@ -63,6 +63,9 @@ target!(challenge, |bytes: &[u8], _: &Path| crate::properties::challenge(bytes))
 target!(address, |bytes: &[u8], _: &Path| crate::properties::address(bytes));
 target!(redaction, |bytes: &[u8], _: &Path| crate::properties::redaction(bytes));
 target!(manifest, |bytes: &[u8], _: &Path| crate::properties::manifest(bytes));
+target!(tags, |bytes: &[u8], _: &Path| crate::properties::tags(bytes));
+target!(referrers, |bytes: &[u8], _: &Path| crate::properties::referrers(bytes));
+target!(tar, |bytes: &[u8], _: &Path| crate::properties::tar(bytes));
 target!(archive, crate::properties::archive);
 target!(dockerfile, crate::properties::repository);
 target!(variables, |bytes: &[u8], folder: &Path| {

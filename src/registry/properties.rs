@@ -2,6 +2,8 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is the answer")]
 
+pub use super::lists::properties::{referrers, tags};
+
 use super::address::{server, shown};
 use super::challenge::{BadChallenge, Challenge};
 use super::trust::{Purpose, Verdict, judge};

@@ -63,6 +63,11 @@ pub(super) struct Header {
     pub(super) link: String,
 }
 
+/// Whether a header has the mark of POSIX's dialect or of GNU's.
+pub(super) fn has_dialect(block: &[u8; BLOCK]) -> bool {
+    matches!(&block[MAGIC], b"ustar  \0" | b"ustar\x0000")
+}
+
 /// Reads a header; `None` for a block of zeros.
 pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Option<Header>, &'static str> {
     if block.iter().all(|b| *b == 0) {

@@ -7,6 +7,8 @@
 mod file;
 mod header;
 mod index;
+#[cfg(any(test, fuzzing))]
+pub(super) mod properties;
 mod records;
 mod scan;
 mod sparse;

@@ -64,6 +64,14 @@ pub(super) struct Scan<'a, T> {
     has_end: bool,
 }
 
+/// Whether a header is about an entry that follows. Some readers look at it only where it has the mark of its dialect.
+const fn speaks_of_others(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::LongName | Kind::LongLink | Kind::Records | Kind::GlobalRecords
+    )
+}
+
 impl<'a, T: Tape> Scan<'a, T> {
     pub(super) fn new(tape: &'a mut T) -> Self {
         Self {
@@ -99,6 +107,9 @@ impl<'a, T: Tape> Scan<'a, T> {
                 return Ok(None);
             };
             speaks |= matches!(header.kind, Kind::LongName | Kind::LongLink | Kind::Records);
+            if speaks_of_others(header.kind) && !header::has_dialect(&block) {
+                return Err(self.two_ways("is followed by a header about others that is of no dialect of tar"));
+            }
             match header.kind {
                 Kind::LongName => {
                     let text = self.long_text(&header)?;
@@ -107,6 +118,10 @@ impl<'a, T: Tape> Scan<'a, T> {
                 Kind::LongLink => {
                     let text = self.long_text(&header)?;
                     first(&mut link, text).map_err(|bad| self.bad(&bad))?;
+                }
+                // To Go's reader and others it is an entry itself, which takes what was said of the next one.
+                Kind::GlobalRecords if speaks => {
+                    return Err(self.two_ways("is followed by records for all entries, behind a header about one"));
                 }
                 Kind::GlobalRecords => {
                     let content = self.content(&header, LARGEST_RECORDS)?;

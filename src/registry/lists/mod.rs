@@ -3,6 +3,8 @@
 
 mod link;
 mod page;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod referrers;
 
 pub(crate) use referrers::{Referrer, fallback_tag};

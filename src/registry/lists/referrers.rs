@@ -16,7 +16,7 @@ use std::time::Duration;
 /// The only form that a list of referrers has.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-const MOST_REFERRERS: Most = Most {
+pub(super) const MOST_REFERRERS: Most = Most {
     what: "manifests",
     entries: 1000,
     bytes: 8 * 1024 * 1024,
@@ -159,7 +159,7 @@ fn listed(answer: &Answer, total: &mut Total, found: &mut Vec<Referrer>, charge:
 }
 
 /// Adds the entries of an index, each once.
-fn entries(index: &[u8], found: &mut Vec<Referrer>, mut charge: Charge) -> Result<(), Problem> {
+pub(super) fn entries(index: &[u8], found: &mut Vec<Referrer>, mut charge: Charge) -> Result<(), Problem> {
     if !manifest::is_index(index) {
         return Err(Problem::Protocol("what it sent is not an OCI index".to_owned()));
     }

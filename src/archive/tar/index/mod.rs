@@ -117,6 +117,16 @@ impl TarIndex {
         self.entries.contains_key(name)
     }
 
+    /// The names of files that no link leads to.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn names_of_files(&self) -> impl Iterator<Item = &str> {
+        let files = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| matches!(entry.what, Place::File(_)));
+        files.map(|(name, _)| name.as_str())
+    }
+
     /// Whether it holds a file system, as `docker export` writes it, and no image.
     pub(super) fn is_file_system(&self) -> bool {
         let is_image = ["manifest.json", "index.json", "repositories", "oci-layout"];
@@ -174,7 +184,7 @@ impl Item {
 
 /// A name below `folder`, as `tar --extract` and Docker take it: without `.`, `..` and empty parts, and from the top where
 /// it begins with `/`; `None` if it leads out of the archive.
-fn normalised(folder: &str, name: &str) -> Option<String> {
+pub(super) fn normalised(folder: &str, name: &str) -> Option<String> {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in name.split('/') {
         match part {

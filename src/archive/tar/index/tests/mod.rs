@@ -1,25 +1,10 @@
 mod chance;
 
 use super::super::header::{self, BLOCK};
+use super::super::properties::Memory;
 use super::*;
 use proptest::prelude::*;
-use std::io::{self, ErrorKind, Read as _};
-
-/// A tar in memory.
-struct Memory<'a>(&'a [u8]);
-
-impl Tape for Memory<'_> {
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = buffer.len() as u64;
-        (&mut self.0).take(length).read(buffer)
-    }
-
-    fn pass(&mut self, _: u64, size: u64) -> io::Result<()> {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        self.0 = self.0.get(size..).ok_or(ErrorKind::UnexpectedEof)?;
-        Ok(())
-    }
-}
+use std::io;
 
 fn scan(bytes: &[u8]) -> Result<TarIndex, Problem> {
     TarIndex::scan(&mut Memory(bytes))
@@ -55,6 +40,19 @@ impl Raw {
         self.0.extend([0; 2 * BLOCK]);
         self.0
     }
+}
+
+/// A header about the next entry whose mark of a dialect was taken out.
+fn unmarked(kind: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = Raw::default()
+        .entry("other", tar::EntryType::new(kind), "", content)
+        .file("x", b"")
+        .end();
+    bytes[257..265].fill(0);
+    bytes[148..156].fill(b' ');
+    let sum: u32 = bytes[..BLOCK].iter().map(|byte| u32::from(*byte)).sum();
+    bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    bytes
 }
 
 fn content<'a>(bytes: &'a [u8], index: &TarIndex, name: &str) -> Option<&'a [u8]> {
@@ -211,6 +209,31 @@ fn what_leads_out_is_not_read() {
 }
 
 /// What publishes one image here and another one elsewhere: the content of an entry may be headers to another reader.
+#[test]
+fn a_header_about_others_is_read_by_all_or_refused() {
+    for bytes in [
+        // Records for all behind a header about one: about which one?
+        Raw::default()
+            .entry("long", tar::EntryType::GNULongName, "", b"a\0")
+            .entry("all", tar::EntryType::XGlobalHeader, "", b"")
+            .file("x", b"")
+            .end(),
+        Raw::default()
+            .entry("records", tar::EntryType::new(b'x'), "", b"9 path=a\n")
+            .entry("all", tar::EntryType::XGlobalHeader, "", b"")
+            .file("x", b"")
+            .end(),
+        // No mark of a dialect: some readers take it for a file then, or for nothing.
+        unmarked(b'L', b"a\0"),
+        unmarked(b'K', b"a\0"),
+        unmarked(b'x', b"9 path=a\n"),
+        unmarked(b'g', b"10 uid=123\n"),
+    ] {
+        let scanned = scan(&bytes);
+        assert!(matches!(scanned, Err(Problem::TwoWays { .. })), "{scanned:?}");
+    }
+}
+
 #[test]
 fn what_readers_take_in_two_ways_is_refused() {
     let inner = Raw::default().file("used", b"other").0;

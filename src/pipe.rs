@@ -71,7 +71,7 @@ pub async fn run(
 
     // What came of it.
     let done = run.done();
-    Ending::print_table(&done);
+    ending.print_table(&done);
     let result = match result {
         Ok(result) => result.and_then(|summary| ending.write(&done).map(|()| summary)),
         Err(signal) => return ending.stop(&done, signal),

@@ -42,10 +42,11 @@ fn pipe<'a>(emulator: &'a Emulator, action: &str, source: &str) -> Pipe<'a> {
 
 /// Waits until the run says how far it is; gives MiB moved, and those that there are in all, if it says so.
 fn so_far(running: Running<'_>) -> (f64, Option<f64>) {
-    let outcome = running.until(" so far, ").signal("INT").wait().fails(130);
+    let outcome = running.until("iB/s").signal("INT").wait().fails(130);
     let said = outcome.plain();
-    let line = said.lines().find(|line| line.contains(" so far, ")).unwrap();
-    let amounts = line.rsplit_once(": ").unwrap().1.split_once(" so far").unwrap().0;
+    let line = said.lines().find(|line| line.contains("iB/s")).unwrap();
+    let amounts = line.rsplit_once(": ").unwrap().1.split_once(", ").unwrap().0;
+    let amounts = amounts.trim_end_matches(" so far");
     let number = |text: &str| {
         let (number, unit) = text.split_once(' ').unwrap();
         let number: f64 = number.parse().unwrap();

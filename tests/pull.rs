@@ -84,8 +84,9 @@ fn each_repository_is_pulled_with_the_credential_that_reaches_it(engine: &Engine
         .var("OUTPUT_ENV", "crg.env")
         .run()
         .succeeds()
-        .says("with the built-in credential")
-        .says("with the API token");
+        .says("INFO: pulling 2 images, up to ")
+        .says(", with the built-in credential and the API token")
+        .says("INFO: [2/2] pulled `");
     assert_listed(
         engine,
         host,
@@ -96,9 +97,10 @@ fn each_repository_is_pulled_with_the_credential_that_reaches_it(engine: &Engine
     );
     let last = outcome.last_line();
     assert!(
-        last.starts_with("✔ pull: 2 images in the step's Docker daemon: `"),
+        last.starts_with("✔ pull: 2 images in the step's Docker daemon ("),
         "{last}"
     );
+    assert!(last.ends_with(" s, built-in credential, API token)"), "{last}");
     let images = &outcome.report.as_ref().unwrap()["images"];
     for (number, name, image, credential) in [(0, "api:1", &api, "built-in"), (1, "base:2", &base, "api-token")] {
         assert_eq!(images[number]["reference"], format!("{host}/shop/{name}"));
@@ -159,7 +161,7 @@ fn what_is_there_is_not_pulled_again(engine: &Engine) {
         .docker_host(&gate.tcp())
         .run()
         .succeeds()
-        .says("is there already (")
+        .never_says("INFO")
         .says("✔ pull: 1 image already in the step's Docker daemon: `");
     assert_eq!(emulator.blob_bytes_sent(), bytes);
     let asked = gate.requests();
@@ -170,7 +172,7 @@ fn what_is_there_is_not_pulled_again(engine: &Engine) {
     let right = id(engine, &name);
     engine.docker(&["tag", &other, &name]).succeeds();
     assert_ne!(id(engine, &name), right);
-    pull("base:1").says("; the tag now points to it");
+    pull("base:1").says("✔ pull: 1 image in the step's Docker daemon: `");
     assert_eq!(id(engine, &name), right);
     assert_eq!(emulator.blob_bytes_sent(), bytes);
 
@@ -219,7 +221,7 @@ fn platforms(engine: &Engine) {
         .var("PLATFORM", "linux/arm64/v8")
         .run()
         .succeeds()
-        .says("is there already");
+        .says("1 image in the step's Docker daemon");
     assert_eq!(platform(engine, &name("multi")).as_deref(), Some("linux/arm64"));
 
     pull("base:multi")
@@ -266,7 +268,7 @@ fn a_digest_needs_no_tag(engine: &Engine) {
         .api_token()
         .run()
         .succeeds()
-        .says("is there already");
+        .says("(0 B moved");
     assert_listed(engine, emulator.host(), &[format!("shop/base mine {}", image.digest())]);
 }
 
@@ -338,8 +340,8 @@ fn another_registry_in_the_same_run_gets_no_credential(engine: &Engine) {
         .api_token()
         .run()
         .succeeds()
-        .says(&format!("pulling `{foreign}`"))
-        .says("with no credential")
+        .says(&format!("pulled `{foreign}`"))
+        .says("s, API token)")
         .says("✔ pull: 2 images");
     assert_listed(engine, &other.host(), &[format!("tools/lint 3 {}", image.digest())]);
     pull(engine, &emulator, &format!("base:1 {}/tools/none:1", other.host()))

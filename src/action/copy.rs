@@ -1,7 +1,7 @@
 //! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
 
-use super::heartbeat::during;
 use super::journal::Outcome;
+use super::log::{Goal, during};
 use super::select_platform::root;
 use super::tagging::{Content, Step, Tagging, looks, refuse, summary};
 use super::{Run, all};
@@ -11,8 +11,7 @@ use crate::input::{Copy, MOST_IMAGES, OnExisting, Selection};
 use crate::names::{Digest, Reference, Repository, Tag};
 use crate::registry::Manifest;
 use crate::session::Pair;
-use crate::text::bytes;
-use crate::text::count;
+use crate::text::{self, count};
 use crate::transfer::progress::Unknown;
 use crate::transfer::{ContentSource, Destination, Graph, Mover, Referrers};
 use futures_util::stream::{self, StreamExt as _};
@@ -33,6 +32,13 @@ struct Wanted {
     tags: Vec<Tag>,
 }
 
+impl Planned {
+    /// Whether anything of it is to be written.
+    fn is_to_do(&self) -> bool {
+        self.tagging.any(Step::Set) || self.referrers.is_some()
+    }
+}
+
 /// An image, and the repository and tags that it goes to.
 type Way = (Reference, Repository, Vec<Tag>);
 
@@ -50,41 +56,48 @@ struct Planned {
 }
 
 pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
-    let start = Instant::now();
     let wanted = wanted(run, copy).await?;
     if wanted.is_empty() {
         return Ok("there is nothing for this step to copy".to_owned());
     }
+    for Wanted {
+        number,
+        source,
+        target,
+        tags,
+    } in &wanted
+    {
+        run.journal.expect(*number, source, target, tags.iter().map(Some));
+    }
     let mover = Mover::new(run.policy, run.concurrency, &run.progress);
     // Every image is found and every tag planned before the first byte moves.
-    let plans = wanted.into_iter().map(|wanted| plan(run, &mover, copy, wanted));
+    let plans = wanted.into_iter().map(|wanted| async {
+        let source = wanted.source.clone();
+        let planned = plan(run, &mover, copy, wanted).await;
+        planned.map_err(|errors| errors.about(&source))
+    });
     let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
     refuse(
         planned
             .iter()
             .flat_map(|planned| planned.along.iter().chain([&planned.tagging])),
     )?;
-    let several = planned.len() > 1;
+    announce(run, &planned);
     // How large an image is follows from all its manifests.
     let unknown: Vec<Unknown<'_>> = planned.iter().map(|_| run.progress.unknown()).collect();
     let copies = planned.iter().zip(unknown).map(|(planned, unknown)| async {
         let copied = one(run, &mover, planned, unknown).await;
-        if several && copied.is_err() {
-            // The reason is told at the end: it may be the same for many.
-            tracing::warn!(
-                "`{}` → `{}`: failed",
+        if copied.is_err() {
+            run.log.failed(&format!(
+                "`{}` → `{}`",
                 planned.source,
                 planned.tagging.target.repository()
-            );
+            ));
         }
-        copied
+        copied.map_err(|errors| errors.about(&planned.source))
     });
-    let what = match planned.as_slice() {
-        [only] => format!("`{}`", only.source),
-        several => count(several.len(), "image"),
-    };
     let copies = stream::iter(copies).buffer_unordered(run.concurrency).collect();
-    let done = all(during(run, &what, copies).await)?;
+    let done = all(during(run, Goal::Registry, copies).await)?;
     let said = match (planned.as_slice(), done.as_slice()) {
         ([only], [outcomes]) => format!(
             "`{}` → `{}` ({}) {}",
@@ -95,11 +108,24 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
         ),
         _ => of_many(&done),
     };
-    Ok(format!(
-        "{said} ({} moved, {:.1} s)",
-        bytes(run.progress.moved()),
-        start.elapsed().as_secs_f64()
-    ))
+    Ok(run.log.end(&said, Some(run.progress.moved())))
+}
+
+/// Says what is to be copied, if that is anything.
+fn announce(run: &Run, planned: &[Planned]) {
+    let to_do: Vec<&Planned> = planned.iter().filter(|planned| planned.is_to_do()).collect();
+    let what = match to_do.as_slice() {
+        [] => return,
+        [only] => format!("`{}` to `{}`", only.source, only.tagging.target.repository()),
+        several => count(several.len(), "image"),
+    };
+    let others = planned.iter().filter(|planned| !planned.is_to_do());
+    let (skipped, same): (Vec<_>, Vec<_>) = others.partition(|planned| planned.tagging.any(Step::Skip));
+    let rest = [(same.len(), "unchanged"), (skipped.len(), "left alone")];
+    let rest = rest.iter().filter(|(images, _)| *images > 0);
+    let rest = rest.map(|(images, are)| format!("; {images} {are}"));
+    let parts: Vec<String> = [format!("copying {what}")].into_iter().chain(rest).collect();
+    run.log.begin(to_do.len(), &parts.concat());
 }
 
 /// What became of several images: `3 images copied`, or `3 images: 2 copied, 1 unchanged`.
@@ -233,6 +259,8 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Resu
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
     let pair = run.session.pair(&wanted.source, &wanted.target, &first).await?;
+    run.log.served(&pair.from);
+    run.log.served(&pair.to);
     let content_source = ContentSource::Registry(pair.from.clone());
     let root = root(
         &wanted.source.to_string(),
@@ -306,7 +334,7 @@ async fn one(
         mount_from: (pair.joined && pair.from.repository() != pair.to.repository())
             .then(|| pair.from.repository().clone()),
     };
-    let brought = if tagging.any(Step::Set) || planned.referrers.is_some() {
+    let brought = if planned.is_to_do() {
         let brought = bring(run, mover, planned, (&content_source, &to), unknown).await;
         Some(brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?)
     } else {
@@ -319,7 +347,18 @@ async fn one(
     // Told once, with the first tag.
     let bytes = |place, _| if place == 0 { moved } else { 0 };
     let outcomes = tagging.set(run, content, Some(start), bytes).await?;
-    tracing::info!("`{source}` → `{}`: {}", to.remote.repository(), summary(&outcomes));
+    if planned.is_to_do() {
+        let (repository, became) = (to.remote.repository(), summary(&outcomes));
+        let (amount, seconds, digest) = (
+            text::bytes(moved),
+            start.elapsed().as_secs_f64(),
+            planned.root.digest.short(),
+        );
+        run.log.image(
+            &format!("`{source}` → `{repository}` {became} ({amount} moved, {seconds:.1} s, {digest})"),
+            &to.remote,
+        );
+    }
     Ok(outcomes)
 }
 
@@ -353,7 +392,7 @@ async fn bring(
         }
         RunErrors::of(failed).map_or(Ok(()), Err)?;
         drop(unknown);
-        tracing::info!("`{}`: {} along", planned.source, crate::text::count(count, "referrer"));
+        tracing::info!("`{}`: {} along", planned.source, text::count(count, "referrer"));
     }
     Ok((graph, moved))
 }

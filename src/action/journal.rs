@@ -5,6 +5,7 @@ use crate::names::{Digest, Repository, Tag};
 use crate::registry::Remote;
 use serde::Serialize;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// What became of one image, or of one tag of it.
@@ -25,6 +26,8 @@ pub(crate) enum Outcome {
     /// It is there, and nothing was done with it (`check`).
     Checked,
     Failed,
+    /// The run ended before its turn came.
+    NotStarted,
 }
 
 impl Outcome {
@@ -40,13 +43,14 @@ impl Outcome {
             Self::Skipped => "skipped",
             Self::Checked => "checked",
             Self::Failed => "failed",
+            Self::NotStarted => "not-started",
         }
     }
 
     /// Whether the tag now names the run's image.
     #[must_use]
     pub(crate) const fn is_set(self) -> bool {
-        !matches!(self, Self::Skipped | Self::Failed)
+        !matches!(self, Self::Skipped | Self::Failed | Self::NotStarted)
     }
 }
 
@@ -141,15 +145,67 @@ pub(crate) struct Done {
 
 /// The records of a run.
 #[derive(Debug, Default)]
-pub(super) struct Journal(RefCell<Vec<(Place, Record)>>);
+pub(super) struct Journal {
+    noted: RefCell<Vec<(Place, Record)>>,
+    expected: RefCell<Vec<Expected>>,
+}
+
+/// An image that was asked for.
+#[derive(Debug)]
+struct Expected {
+    /// As it was asked for.
+    name: String,
+    records: Vec<Record>,
+}
 
 /// Where a record stands among those of its image: those of tags in the order asked for.
 pub(super) type Place = usize;
 
 impl Journal {
+    /// Notes an image that is asked for by this name, and the tags that it is to have: if the run ends before its turn
+    /// comes, the report has it all the same.
+    pub(super) fn expect<'a>(
+        &self,
+        image: usize,
+        name: &impl ToString,
+        repository: &Repository,
+        tags: impl IntoIterator<Item = Option<&'a Tag>>,
+    ) {
+        let records = tags.into_iter().map(|tag| Record {
+            image,
+            goes_along: false,
+            repository: repository.clone(),
+            tag: tag.cloned(),
+            digest: None,
+            bytes: 0,
+            took: Duration::ZERO,
+            outcome: Outcome::NotStarted,
+            credential: None,
+        });
+        self.expected.borrow_mut().push(Expected {
+            name: name.to_string(),
+            records: records.collect(),
+        });
+    }
+
+    /// Notes that what was asked for by this name failed, if nothing else was noted of it.
+    pub(super) fn fail(&self, name: &str) {
+        let mut expected = self.expected.borrow_mut();
+        let named = expected.iter_mut().filter(|expected| expected.name == name);
+        for record in named.flat_map(|expected| &mut expected.records) {
+            record.outcome = Outcome::Failed;
+        }
+    }
+
     /// What has been done so far, in the order in which it was asked for.
     pub(super) fn records(&self) -> Vec<Record> {
-        let mut records = self.0.borrow().clone();
+        let mut records = self.noted.borrow().clone();
+        let noted: HashSet<usize> = records.iter().map(|(_, record)| record.image).collect();
+        let expected = self.expected.borrow();
+        let others = expected
+            .iter()
+            .flat_map(|expected| expected.records.iter().cloned().enumerate());
+        records.extend(others.filter(|(_, record)| !noted.contains(&record.image)));
         records.sort_by_key(|(place, record)| (record.image, *place));
         records.into_iter().map(|(_, record)| record).collect()
     }
@@ -206,7 +262,7 @@ impl Page<'_> {
             outcome,
             credential: self.credential,
         };
-        let mut records = self.journal.0.borrow_mut();
+        let mut records = self.journal.noted.borrow_mut();
         records.retain(|(at, known)| (*at, known.image) != (place, record.image));
         records.push((place, record));
     }

@@ -4,8 +4,8 @@ mod check;
 mod copy;
 mod daemon;
 mod discovery;
-mod heartbeat;
 mod journal;
+mod log;
 mod login;
 mod plan;
 mod pull;
@@ -31,6 +31,7 @@ use crate::registry::retry::Policy;
 use crate::session::Session;
 use crate::transfer::Progress;
 use journal::Journal;
+use log::Log;
 use std::cell::{RefCell, RefMut};
 use std::time::Duration;
 use time::Date;
@@ -49,6 +50,7 @@ pub(crate) struct Run {
     /// Whether the action writes.
     writes: bool,
     journal: Journal,
+    log: Log,
     progress: Progress,
     loans: RefCell<Vec<Loan>>,
     /// `TOKEN_EXPIRES_ON`.
@@ -83,6 +85,7 @@ impl Run {
             step: request.step.clone(),
             writes: request.action.writes(),
             journal: Journal::default(),
+            log: Log::new(),
             progress: Progress::default(),
             loans: RefCell::default(),
             expires_on: request.expires_on,
@@ -108,7 +111,13 @@ impl Run {
         };
         match result {
             Ok(summary) => Ok(summary),
-            Err(errors) => Err(errors.explain(&self.session, self.context()).await),
+            Err(errors) => {
+                let failures = errors.explain(&self.session, self.context()).await;
+                for failed in failures.iter().filter_map(|failure| failure.reference.as_deref()) {
+                    self.journal.fail(failed);
+                }
+                Err(failures)
+            }
         }
     }
 
@@ -116,6 +125,7 @@ impl Run {
     fn context(&self) -> Context<'_> {
         Context {
             writes: self.writes,
+            is_of_several: false,
             has_api_token: self.session.api_token().is_some(),
             registry: self.session.registry(),
             step: &self.step,

@@ -2,8 +2,8 @@
 
 use super::daemon::{Told, auth, connect, retried};
 use super::discovery;
-use super::heartbeat::during;
 use super::journal::Outcome;
+use super::log::{Goal, during};
 use super::pull_archive;
 use super::select_platform::{entry, missing};
 use super::{Run, all};
@@ -13,18 +13,15 @@ use crate::explain::failure::Kind;
 use crate::explain::{RunError, RunErrors};
 use crate::input::{Destination, Pull, WantedImage};
 use crate::names::platform::Platform;
-use crate::names::{Digest, Reference, Selector};
+use crate::names::{Digest, Reference, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor, config_platform};
 use crate::registry::{Access, Manifest, Negative, Remote};
 use crate::text::bytes;
 use crate::text::count;
-use crate::transfer::progress::Unknown;
+use crate::transfer::progress::{Expected, Unknown};
 use crate::transfer::{ContentSource, TransferError};
 use futures_util::stream::{self, StreamExt as _};
-use std::time::{Duration, Instant};
-
-/// Most images that the last line names.
-const MOST_NAMES: usize = 6;
+use std::time::Instant;
 
 /// An image that is in its registry.
 pub(super) struct Found {
@@ -34,20 +31,51 @@ pub(super) struct Found {
     pub(super) manifest: Manifest,
 }
 
-/// An image that is there to be pulled.
+/// What the daemon is to do for an image.
 struct Planned {
     number: usize,
     wanted: WantedImage,
     remote: Remote,
     pulled: Pulled,
+    /// The image where the daemon has it already.
+    there: Option<LocalImage>,
+    /// The layers that it is to bring where it has not.
+    layers: Vec<Descriptor>,
+}
+
+impl Planned {
+    /// Whether an image of the daemon is this one.
+    fn is(&self, local: &LocalImage) -> bool {
+        let platform = self.pulled.platform.as_ref();
+        local.is(&self.wanted.image.repository, &self.pulled.digest)
+            && platform.is_none_or(|platform| local.serves(platform))
+    }
+
+    /// The tag that an image of the daemon lacks.
+    fn missing_tag(&self, local: &LocalImage) -> Option<&Tag> {
+        let image = &self.wanted.image;
+        let tag = image.tag.as_ref().filter(|_| self.wanted.is_tagged)?;
+        (!local.is_tagged(&image.repository, tag)).then_some(tag)
+    }
+
+    /// Whether the daemon has all of it.
+    fn is_done(&self) -> bool {
+        self.there
+            .as_ref()
+            .is_some_and(|local| self.missing_tag(local).is_none())
+    }
 }
 
 pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
     if let Some(discovered) = &pull.discovered {
         discovery::announce(discovered);
     }
-    let start = Instant::now();
     let wanted = pull.wanted();
+    for (number, wanted) in wanted.iter().enumerate() {
+        let tag = wanted.image.tag.as_ref().filter(|_| wanted.is_tagged);
+        run.journal
+            .expect(number, &wanted.image, &wanted.image.repository, [tag]);
+    }
     let found = find(run, &wanted);
     let daemon = match &pull.to {
         Destination::Daemon(daemon) => daemon,
@@ -62,17 +90,40 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
         (Err(engine), Err(images)) => return Err(images.and(engine)),
     };
     let planned = plan(run, &engine, found).await?;
-    let what = match planned.as_slice() {
-        [only] => format!("`{}`", named(&only.wanted.image)),
-        several => count(several.len(), "image"),
-    };
-    let unknown: Vec<Unknown<'_>> = planned.iter().map(|_| run.progress.unknown()).collect();
+    // What all are to bring is known before the first one begins.
+    let unknown = planned.iter().map(|planned| {
+        let is_unknown = planned.there.is_none() && planned.layers.is_empty();
+        let expected = run.progress.expect_layers(&planned.layers);
+        (is_unknown.then(|| run.progress.unknown()), expected)
+    });
+    let unknown: Vec<(Option<Unknown<'_>>, Expected<'_>)> = unknown.collect();
+    announce(run, &planned);
     let moved = stream::iter(planned.into_iter().zip(unknown))
         .map(|(planned, unknown)| bring(run, &engine, planned, unknown))
         .buffered(run.concurrency)
         .collect::<Vec<_>>();
-    let brought = all(during(run, &what, moved).await)?;
-    Ok(summary(&brought, start.elapsed()))
+    let brought = all(during(run, Goal::Daemon, moved).await)?;
+    Ok(summary(run, &brought))
+}
+
+/// Says what the daemon is to bring, if that is anything.
+fn announce(run: &Run, planned: &[Planned]) {
+    let to_do: Vec<&Planned> = planned.iter().filter(|planned| !planned.is_done()).collect();
+    let what = match to_do.as_slice() {
+        [] => return,
+        [only] => format!("`{}` ({})", named(&only.wanted.image), only.pulled.digest.short()),
+        several => count(several.len(), "image"),
+    };
+    let amount = match run.progress.total() {
+        None | Some(0) => String::new(),
+        Some(total) => format!(", up to {}", bytes(total)),
+    };
+    let there = match planned.len() - to_do.len() {
+        0 => String::new(),
+        1 => "; 1 more is there already".to_owned(),
+        there => format!("; {there} more are there already"),
+    };
+    run.log.begin(to_do.len(), &format!("pulling {what}{amount}{there}"));
 }
 
 /// What became of one image.
@@ -83,29 +134,29 @@ struct Brought {
     bytes: u64,
 }
 
-/// `2 images in the step's Docker daemon, 1 of them already there: … (1.2 MB, 0.4 s)`.
-fn summary(brought: &[Brought], took: Duration) -> String {
+/// `2 images in the step's Docker daemon, 1 of them already there (1.2 MB moved, 0.4 s, API token)`.
+fn summary(run: &Run, brought: &[Brought]) -> String {
     let there = brought.iter().filter(|one| one.outcome == Outcome::Present).count();
-    let (images, seconds) = (count(brought.len(), "image"), took.as_secs_f64());
-    let mut names: Vec<String> = brought
-        .iter()
-        .take(MOST_NAMES)
-        .map(|one| format!("`{}` ({})", named(&one.image), one.digest.short()))
-        .collect();
-    if brought.len() > MOST_NAMES {
-        names.push(format!("and {} more", brought.len() - MOST_NAMES));
-    }
-    let names = names.join(", ");
+    let images = count(brought.len(), "image");
+    let name = match brought {
+        [only] => format!(": `{}` ({})", named(&only.image), only.digest.short()),
+        _ => String::new(),
+    };
     if there == brought.len() {
-        return format!("{images} already in the step's Docker daemon: {names} ({seconds:.1} s)");
+        return run
+            .log
+            .end(&format!("{images} already in the step's Docker daemon{name}"), None);
     }
     let already = if there == 0 {
         String::new()
     } else {
         format!(", {there} of them already there")
     };
-    let amount = bytes(brought.iter().map(|one| one.bytes).sum());
-    format!("{images} in the step's Docker daemon{already}: {names} ({amount}, {seconds:.1} s)")
+    let moved = brought.iter().map(|one| one.bytes).sum();
+    run.log.end(
+        &format!("{images} in the step's Docker daemon{already}{name}"),
+        Some(moved),
+    )
 }
 
 /// The reference without its digest, which is told beside it.
@@ -120,12 +171,15 @@ fn named(image: &Reference) -> String {
 async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, RunErrors> {
     let reads = wanted.iter().enumerate().map(|(number, wanted)| async move {
         match run.session.read(&wanted.image, Access::Pull).await {
-            Ok((remote, manifest)) => Ok(Some(Found {
-                number,
-                wanted: wanted.clone(),
-                remote,
-                manifest,
-            })),
+            Ok((remote, manifest)) => {
+                run.log.served(&remote);
+                Ok(Some(Found {
+                    number,
+                    wanted: wanted.clone(),
+                    remote,
+                    manifest,
+                }))
+            }
             Err(error) => {
                 let error = RunError::from(error);
                 let missing = Some(error.explain(run.context())).filter(|failure| failure.kind == Kind::NotFound);
@@ -134,7 +188,7 @@ async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, RunErrors
                         tracing::warn!("{failure}; a build only takes longer without it");
                         Ok(None)
                     }
-                    None => Err(error),
+                    None => Err(error.about(&wanted.image)),
                 }
             }
         }
@@ -145,23 +199,41 @@ async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, RunErrors
 
 async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Planned>, RunErrors> {
     let plans = found.into_iter().map(|found| async move {
-        let Found {
-            number,
-            wanted,
-            remote,
-            manifest,
-        } = found;
-        let platform = wanted.platform.as_ref();
-        let pulled = choose(engine, &wanted.image, &remote, &manifest, platform).await?;
-        run.see(&manifest, None);
-        Ok::<_, RunError>(Planned {
-            number,
-            wanted,
-            remote,
-            pulled,
-        })
+        let image = found.wanted.image.clone();
+        let planned = plan_one(run, engine, found).await;
+        planned.map_err(|error| error.about(&image))
     });
     all(stream::iter(plans).buffered(run.concurrency).collect().await)
+}
+
+async fn plan_one(run: &Run, engine: &Engine, found: Found) -> Result<Planned, RunError> {
+    let Found {
+        number,
+        wanted,
+        remote,
+        manifest,
+    } = found;
+    let platform = wanted.platform.as_ref();
+    let pulled = choose(engine, &wanted.image, &remote, &manifest, platform).await?;
+    run.see(&manifest, None);
+    let mut planned = Planned {
+        number,
+        wanted,
+        remote,
+        pulled,
+        there: None,
+        layers: Vec::new(),
+    };
+    let there = engine.inspect(&by_digest(&planned)).await?;
+    planned.there = there.filter(|local| planned.is(local));
+    if planned.there.is_none() {
+        planned.layers = layers(&planned.wanted.image, &planned.remote, &planned.pulled.parts).await?;
+    }
+    Ok(planned)
+}
+
+fn by_digest(planned: &Planned) -> String {
+    format!("{}@{}", planned.wanted.image.repository, planned.pulled.digest)
 }
 
 /// What the daemon is to pull for an image.
@@ -204,52 +276,30 @@ async fn choose(
 }
 
 /// Has the daemon pull one image by its digest, then sets the tag.
-async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_>) -> Result<Brought, RunError> {
-    let Planned {
-        number,
-        wanted,
-        remote,
-        pulled,
-    } = planned;
-    let WantedImage { image, is_tagged, .. } = wanted;
+async fn bring(
+    run: &Run,
+    engine: &Engine,
+    planned: Planned,
+    (unknown, expected): (Option<Unknown<'_>>, Expected<'_>),
+) -> Result<Brought, RunError> {
     let start = Instant::now();
-    let digest = &pulled.digest;
-    let by_digest = format!("{}@{digest}", image.repository);
-    let name = named(&image);
+    let (image, remote, digest) = (&planned.wanted.image, &planned.remote, &planned.pulled.digest);
+    let name = named(image);
     let mut told = Told::of(run, &name);
-    let fits = |local: &LocalImage| {
-        let platform = pulled.platform.as_ref();
-        local.is(&image.repository, digest) && platform.is_none_or(|platform| local.serves(platform))
-    };
     let result = async {
-        let there = engine.inspect(&by_digest).await?.filter(&fits);
-        let outcome = if there.is_some() {
-            Outcome::Present
+        let (local, outcome) = if let Some(local) = &planned.there {
+            (local.clone(), Outcome::Present)
         } else {
-            Outcome::Pulled
-        };
-        let local = if let Some(local) = there {
-            local
-        } else {
-            let layers = layers(&image, &remote, &pulled.parts).await?;
-            tracing::info!(
-                "pulling `{name}` ({}) with {}",
-                digest.short(),
-                remote.credential_in_words()
-            );
-            let auth = auth(&remote);
-            let expected = run.progress.expect_layers(&layers);
-            if !layers.is_empty() {
-                drop(unknown);
-            }
+            let auth = auth(remote);
             let transfer = retried(run, &name, async || {
                 let take = |progress: &engine::Progress| told.take(progress);
-                engine.pull(&image.repository, digest, &layers, &auth, take).await
+                engine
+                    .pull(&image.repository, digest, &planned.layers, &auth, take)
+                    .await
             })
             .await;
-            drop(expected);
             if let Err(error) = transfer {
-                let error = asked_again(error, &remote, digest).await;
+                let error = asked_again(error, remote, digest).await;
                 return Err(RunError::Relayed {
                     error,
                     granted: remote.granted().await,
@@ -257,41 +307,43 @@ async fn bring(run: &Run, engine: &Engine, planned: Planned, unknown: Unknown<'_
                     pushed: None,
                 });
             }
-            let pulled = engine.inspect(&by_digest).await?.filter(&fits);
-            pulled.ok_or_else(|| unproven(&image, digest))?
+            let pulled = engine.inspect(&by_digest(&planned)).await?;
+            let pulled = pulled.filter(|local| planned.is(local));
+            (pulled.ok_or_else(|| unproven(image, digest))?, Outcome::Pulled)
         };
-        let untagged = image
-            .tag
-            .as_ref()
-            .filter(|tag| is_tagged && !local.is_tagged(&image.repository, tag));
+        let untagged = planned.missing_tag(&local);
         if let Some(tag) = untagged {
             engine.tag(&local.id, &image.repository, tag).await?;
         }
-        Ok::<_, RunError>((outcome, untagged.is_some()))
+        Ok::<_, RunError>(match (outcome, untagged) {
+            // Nothing was fetched, but the daemon is another than before.
+            (Outcome::Present, Some(_)) => Outcome::Tagged,
+            (outcome, _) => outcome,
+        })
     }
     .await;
-    let outcome = match &result {
-        // Nothing was fetched, but the daemon is another than before.
-        Ok((Outcome::Present, true)) => Outcome::Tagged,
-        Ok((outcome, _)) => *outcome,
-        Err(_) => Outcome::Failed,
-    };
-    let page = run.journal.page(number, &remote);
-    let tag = image.tag.as_ref().filter(|_| is_tagged);
+    drop((unknown, expected));
+    let outcome = *result.as_ref().unwrap_or(&Outcome::Failed);
+    let page = run.journal.page(planned.number, remote);
+    let tag = image.tag.as_ref().filter(|_| planned.wanted.is_tagged);
     page.note((0, tag), outcome, Some(digest), told.moved, start.elapsed());
-    let (outcome, newly_tagged) = result?;
     let short = digest.short();
-    match (outcome, newly_tagged) {
-        (Outcome::Present, false) => tracing::info!("`{name}` is there already ({short})"),
-        (Outcome::Present, true) => tracing::info!("`{name}` is there already ({short}); the tag now points to it"),
-        _ => tracing::info!(
-            "pulled `{name}` ({short}, {}, {:.1} s)",
-            bytes(told.moved),
-            start.elapsed().as_secs_f64()
+    match outcome {
+        Outcome::Failed => run.log.failed(&format!("`{name}`")),
+        Outcome::Present => {}
+        Outcome::Tagged => run.log.image(
+            &format!("`{name}` now names the image that was there ({short})"),
+            remote,
         ),
+        _ => {
+            let (moved, seconds) = (bytes(told.moved), start.elapsed().as_secs_f64());
+            run.log
+                .image(&format!("pulled `{name}` ({moved}, {seconds:.1} s, {short})"), remote);
+        }
     }
+    result.map_err(|error| error.about(image))?;
     Ok(Brought {
-        image,
+        image: image.clone(),
         digest: digest.clone(),
         outcome,
         bytes: told.moved,

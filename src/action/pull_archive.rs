@@ -1,7 +1,7 @@
 //! `pull` with `TO`: images into an archive or layout, without a daemon. Every blob has its place before the first one moves.
 
-use super::heartbeat::during;
 use super::journal::Outcome;
+use super::log::{Goal, during};
 use super::select_platform::root;
 use super::{Run, all, pull};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer, is_ref_name};
@@ -65,12 +65,12 @@ pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::
         page.note((0, found.image.tag.as_ref()), outcome, digest, bytes, start.elapsed());
     }
     let moved = written?.moved;
-    Ok(format!(
-        "{} in `{to}` ({} moved, {:.1} s)",
-        count(found.len(), "image"),
-        bytes(moved),
-        start.elapsed().as_secs_f64()
-    ))
+    let name = match found.as_slice() {
+        [only] => format!(": `{}` ({})", only.image, only.graph.root.digest.short()),
+        _ => String::new(),
+    };
+    let images = count(found.len(), "image");
+    Ok(run.log.end(&format!("{images} in `{to}`{name}"), Some(moved)))
 }
 
 /// A `docker-archive:` holds one platform an image: the one that the clone's files take it for, else the machine's own if none
@@ -146,7 +146,17 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Run
     let seal = |digest: &Digest| writer.seal(digest);
     let fetches = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
     let all_fetched = try_join_all(fetches.map(|(remote, wanted)| mover.fetch(wanted, remote, &seal)));
-    during(run, &format!("`{to}`"), all_fetched).await?;
+    let amount: u64 = groups
+        .iter()
+        .flat_map(|(_, wanted)| wanted)
+        .map(|wanted| wanted.blob.size)
+        .sum();
+    if amount > 0 {
+        let images = count(found.len(), "image");
+        run.log
+            .begin(found.len(), &format!("pulling {images} into `{to}`, {}", bytes(amount)));
+    }
+    during(run, Goal::File, all_fetched).await?;
     writer.finish()?;
     Ok(Written {
         fetched,

@@ -1,8 +1,8 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
 use super::daemon::{Told, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes};
-use super::heartbeat::during;
 use super::journal::{Outcome, Place};
+use super::log::{Goal, during};
 use super::plan::is_same_image;
 use super::push_archive;
 use super::tagging::{Content, Planned, Step, Tagging, refuse, summary};
@@ -15,7 +15,6 @@ use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest, Remote};
 use crate::text::Quoted;
-use crate::text::bytes;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 use strsim::osa_distance;
@@ -75,17 +74,13 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
         |digest| format!("`{repository}` ({})", digest.short()),
     );
     // podman does not say what it moves.
-    let amount = match &pushed {
-        Some(Pushed { bytes: 0, .. }) => String::new(),
-        pushed => bytes(pushed.as_ref().map_or(0, |pushed| pushed.bytes)) + ", ",
+    let moved = match &pushed {
+        Some(Pushed { bytes: 0, .. }) => None,
+        pushed => Some(pushed.as_ref().map_or(0, |pushed| pushed.bytes)),
     };
     outcomes.extend(pushed.map(|pushed| (pushed.tag, Outcome::Pushed)));
-    Ok(format!(
-        "`{}` → {name} {} ({amount}{:.1} s)",
-        push.source,
-        summary(&outcomes),
-        start.elapsed().as_secs_f64()
-    ))
+    let done = format!("`{}` → {name} {}", push.source, summary(&outcomes));
+    Ok(run.log.end(&done, moved))
 }
 
 /// An image of the daemon that is to be pushed.
@@ -150,10 +145,14 @@ pub(super) async fn plan(
     push: &Push,
     mut is_same: impl AsyncFnMut(&Manifest, &Remote) -> Result<bool, RunError>,
 ) -> Result<(Tagging, Option<Manifest>), RunErrors> {
-    let (target, found) = run
+    run.journal
+        .expect(0, &push.target, &push.target, push.tags.iter().map(Some));
+    let opened = run
         .session
         .open(&push.target, push.tags.first(), Access::PullPush)
-        .await?;
+        .await;
+    let (target, found) = opened.map_err(|error| RunError::from(error).about(&push.target))?;
+    run.log.served(&target);
     let others = push.tags.iter().skip(1);
     let looks = others.map(|tag| run.session.look(&target, tag));
     let mut manifests = vec![found];
@@ -269,11 +268,7 @@ async fn send(
     } else {
         format!(" as `{name}`")
     };
-    tracing::info!(
-        "pushing `{}`{renamed} with {}",
-        push.source,
-        target.credential_in_words()
-    );
+    run.log.begin(1, &format!("pushing `{}`{renamed}", push.source));
     let mut told = Told::of(run, &name);
     // The daemon tells sizes as it begins layers, and those before compression.
     let unknown = run.progress.unknown();
@@ -285,7 +280,7 @@ async fn send(
         let take = |progress: &engine::Progress| told.take(progress);
         engine.push(&push.target, tag, platform, &auth, take).await
     });
-    let pushed = during(run, &format!("`{name}`"), pushed).await;
+    let pushed = during(run, Goal::Registry, pushed).await;
     drop(unknown);
     let bytes = told.moved;
     // Told before anything else may end the run.

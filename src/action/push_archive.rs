@@ -6,7 +6,7 @@
 //! says of them stays its maker's word, as when a registry is copied.
 
 use super::Run;
-use super::heartbeat::during;
+use super::log::{Goal, during};
 use super::push::plan;
 use super::select_platform::{missing, root};
 use super::tagging::{Content, Step, summary};
@@ -15,7 +15,6 @@ use crate::explain::{RunError, RunErrors};
 use crate::input::Push;
 use crate::registry::manifest::config_platform;
 use crate::registry::{Manifest, Remote};
-use crate::text::bytes;
 use crate::transfer::{ArchivedImage, ContentSource, Destination, Graph, Mover};
 use std::io;
 use std::sync::Arc;
@@ -40,9 +39,12 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     };
     let sent = match (tagging.any(Step::Set), there) {
         (true, Some(manifest)) => Ok(Some((Graph::bare(manifest), ContentSource::nothing(from)))),
-        (true, None) => during(run, &format!("`{from}`"), send(run, &mover, image, &to))
-            .await
-            .map(Some),
+        (true, None) => {
+            run.log.begin(1, &format!("pushing `{from}` to `{}`", push.target));
+            during(run, Goal::Registry, send(run, &mover, image, &to))
+                .await
+                .map(Some)
+        }
         (false, _) => Ok(None),
     };
     let sent = sent.inspect_err(|_| tagging.not_brought(run, start.elapsed(), run.progress.moved()))?;
@@ -55,12 +57,8 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
         Some((graph, _)) => format!("`{}` ({})", push.target, graph.root.digest.short()),
         None => format!("`{}`", push.target),
     };
-    Ok(format!(
-        "`{from}` → {target} {} ({} moved, {:.1} s)",
-        summary(&outcomes),
-        bytes(run.progress.moved()),
-        start.elapsed().as_secs_f64()
-    ))
+    let done = format!("`{from}` → {target} {}", summary(&outcomes));
+    Ok(run.log.end(&done, Some(run.progress.moved())))
 }
 
 async fn open(push: &Push, from: &Location) -> Result<Image, RunError> {

@@ -3,28 +3,26 @@
 use super::Run;
 use super::journal::Outcome;
 use super::tagging::{Content, Tagging, looks, refuse, summary};
-use crate::explain::RunErrors;
+use crate::explain::{RunError, RunErrors};
 use crate::input::{OnExisting, Retag};
 use crate::names::Digest;
 use crate::registry::{Access, Manifest, Remote};
-use std::time::Instant;
 
 pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, RunErrors> {
-    let start = Instant::now();
-    let (remote, manifest) = run.session.read(&retag.source, Access::PullPush).await?;
+    let repository = &retag.source.repository;
+    run.journal
+        .expect(0, &retag.source, repository, retag.tags.iter().map(Some));
+    let read = run.session.read(&retag.source, Access::PullPush).await;
+    let (remote, manifest) = read.map_err(|error| RunError::from(error).about(&retag.source))?;
+    run.log.served(&remote);
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
-    tracing::debug!("{name} is served with {}", remote.credential_in_words());
     run.see(&manifest, None);
     let tagging = plan(run, remote, &manifest, retag).await?;
     refuse([&tagging])?;
     let size = manifest.bytes.len() as u64;
     let bytes = |_, outcome| if outcome == Outcome::Tagged { size } else { 0 };
     let outcomes = tagging.set(run, Some(Content::Present(&manifest)), None, bytes).await?;
-    Ok(format!(
-        "{name} {} ({:.1} s)",
-        summary(&outcomes),
-        start.elapsed().as_secs_f64()
-    ))
+    Ok(run.log.end(&format!("{name} {}", summary(&outcomes)), None))
 }
 
 /// Where each tag points is asked only where the answer decides anything.

@@ -8,14 +8,14 @@ use crate::registry::Manifest;
 use crate::registry::manifest::{Content, platforms};
 
 impl Run {
-    /// The same run, which keeps seen_images; without this none is kept.
+    /// The same run, which keeps what it sees of images; without this nothing is kept.
     #[must_use]
     pub(crate) fn keeping_seen_images(self) -> Self {
         *self.seen_images.borrow_mut() = Some(Vec::new());
         self
     }
 
-    /// The seen_images of what was met so far.
+    /// What was seen so far.
     pub(super) fn seen_images(&self) -> Vec<SeenImage> {
         self.seen_images.borrow().clone().unwrap_or_default()
     }

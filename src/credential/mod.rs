@@ -63,6 +63,16 @@ impl Source {
             Self::Foreign => "the credential of the source's registry",
         }
     }
+
+    /// `API token`: as a list names it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in credential",
+            Self::ApiToken => "API token",
+            Self::Foreign => "`SOURCE_USERNAME`",
+        }
+    }
 }
 
 impl fmt::Display for Source {

@@ -2,6 +2,7 @@
 
 use super::bitbucket::{self, Diagnosis};
 use super::failure::{Failure, Failures, Kind};
+use super::group;
 use super::refusal::{Context, explain, explain_session, not_overwritten, relayed};
 use super::transfer::explain_transfer;
 use crate::archive::ArchiveError;
@@ -18,6 +19,14 @@ use crate::transfer::TransferError;
 pub(crate) enum RunError {
     /// What needs no more than itself to be explained.
     Told(Failure),
+    /// Any of these, of an image of the run.
+    About {
+        /// The image.
+        reference: String,
+        /// What it failed of.
+        error: Box<RunError>,
+    },
+    /// A registry.
     Registry(registry::Error),
     /// The credentials, or what was looked for with them.
     Session(SessionError),
@@ -51,11 +60,35 @@ impl RunError {
         Self::Told(Failure::new(kind, message, hint))
     }
 
+    /// The same of an image of the run, unless it is known of which.
+    #[must_use]
+    pub(crate) fn about(self, reference: &impl ToString) -> Self {
+        if self.reference().is_some() {
+            return self;
+        }
+        Self::About {
+            reference: reference.to_string(),
+            error: Box::new(self),
+        }
+    }
+
+    /// The image, if it is of one.
+    pub(super) fn reference(&self) -> Option<&str> {
+        match self {
+            Self::About { reference, .. } => Some(reference),
+            _ => None,
+        }
+    }
+
     /// The failure that it is for the user.
     #[must_use]
     pub(crate) fn explain(&self, context: Context<'_>) -> Failure {
         match self {
             Self::Told(failure) => failure.clone(),
+            Self::About { reference, error } => Failure {
+                reference: Some(reference.clone()),
+                ..error.explain(context)
+            },
             Self::Registry(error) => explain(error, context),
             Self::Session(error) => explain_session(error, context),
             Self::Transfer(error) => explain_transfer(error, context),
@@ -81,6 +114,12 @@ impl RunErrors {
     #[must_use]
     pub(crate) fn and(self, error: RunError) -> Self {
         Self(self.0.and([error]))
+    }
+
+    /// The same of an image of the run.
+    #[must_use]
+    pub(crate) fn about(self, reference: &impl ToString) -> Self {
+        Self(self.0.map(|error| error.about(reference)))
     }
 
     /// These after others.
@@ -109,9 +148,9 @@ impl RunErrors {
     }
 
     fn explained(&self, context: Context<'_>) -> Failures {
-        let first = Failures::from(self.0.first().explain(context));
-        let others = self.0.iter().skip(1);
-        others.fold(first, |failures, error| failures.and(error.explain(context)))
+        let each = self.0.iter().map(|error| error.explain(context)).collect();
+        let each = Failures::of(each).unwrap_or_else(|| self.0.first().explain(context).into());
+        each.told_as(group::explain(&self.0, context))
     }
 }
 

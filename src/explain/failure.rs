@@ -72,6 +72,8 @@ pub(crate) struct Failure {
     pub message: String,
     /// What to do about it, on one or more lines.
     pub hint: Option<String>,
+    /// The image that it is about, if it is about one of the run's.
+    pub reference: Option<String>,
     /// Whether the API token was refused, so that Bitbucket may know why.
     pub bitbucket_may_know: bool,
 }
@@ -83,6 +85,7 @@ impl Failure {
             kind,
             message: message.into(),
             hint: Some(hint.into()),
+            reference: None,
             bitbucket_may_know: false,
         }
     }
@@ -96,7 +99,11 @@ impl fmt::Display for Failure {
 
 /// All that went wrong in a run; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failures(AtLeastOne<Failure>);
+pub(crate) struct Failures {
+    each: AtLeastOne<Failure>,
+    /// As they are printed: those of one cause are one. `None` where each is.
+    told: Option<AtLeastOne<Failure>>,
+}
 
 impl Failures {
     /// Several; `None` for none. Equal ones count once.
@@ -108,20 +115,44 @@ impl Failures {
                 distinct.push(failure);
             }
         }
-        AtLeastOne::of(distinct).map(Self)
+        Some(Self {
+            each: AtLeastOne::of(distinct)?,
+            told: None,
+        })
     }
 
-    /// These and one more.
+    /// The same, printed as these.
     #[must_use]
-    pub(crate) fn and(self, failure: Failure) -> Self {
-        if self.0.contains(&failure) {
-            return self;
+    pub(super) fn told_as(self, told: Vec<Failure>) -> Self {
+        let mut distinct: Vec<Failure> = Vec::new();
+        for failure in told {
+            // Which image it was met with is no news where its text does not say so.
+            if !distinct
+                .iter()
+                .any(|known| known.message == failure.message && known.hint == failure.hint)
+            {
+                distinct.push(failure);
+            }
         }
-        Self(self.0.and([failure]))
+        Self {
+            told: AtLeastOne::of(distinct),
+            ..self
+        }
     }
 
+    /// Each of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Failure> {
-        self.0.iter()
+        self.each.iter()
+    }
+
+    /// Each of them as it is printed, with its advice where that was not printed before.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (&Failure, Option<&str>)> {
+        let mut advice: Vec<&str> = Vec::new();
+        self.told.as_ref().unwrap_or(&self.each).iter().map(move |failure| {
+            let new = failure.hint.as_deref().filter(|hint| !advice.contains(hint));
+            advice.extend(new);
+            (failure, new)
+        })
     }
 
     /// The one that decides the exit status.
@@ -134,7 +165,7 @@ impl Failures {
                 first
             }
         };
-        self.0.iter().fold(self.0.first(), earlier)
+        self.each.iter().fold(self.each.first(), earlier)
     }
 
     #[must_use]
@@ -148,24 +179,29 @@ impl IntoIterator for Failures {
     type IntoIter = std::vec::IntoIter<Failure>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.each.into_iter()
     }
 }
 
 impl From<Failure> for Failures {
     fn from(failure: Failure) -> Self {
-        Self(failure.into())
+        Self {
+            each: failure.into(),
+            told: None,
+        }
     }
 }
 
 impl From<Mistakes> for Failures {
     fn from(mistakes: Mistakes) -> Self {
-        Self(mistakes.map(|mistake| Failure {
+        let each = mistakes.map(|mistake| Failure {
             kind: Kind::Variables,
             message: mistake.to_string(),
             hint: None,
+            reference: None,
             bitbucket_may_know: false,
-        }))
+        });
+        Self { each, told: None }
     }
 }
 
@@ -208,6 +244,7 @@ impl From<&engine::Error> for Failure {
             kind,
             message: error.message(),
             hint: error.hint(),
+            reference: None,
             bitbucket_may_know: false,
         }
     }
@@ -250,6 +287,7 @@ mod tests {
             kind,
             message: kind.word().to_owned(),
             hint: None,
+            reference: None,
             bitbucket_may_know: false,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bitbucket;
 mod error;
 pub(crate) mod failure;
+mod group;
 pub(crate) mod refusal;
 mod transfer;
 

@@ -58,12 +58,6 @@ impl Remote {
         self.sent_credential().map(|credential| credential.source)
     }
 
-    /// `the API token`, `no credential`: what serves, in a sentence.
-    #[must_use]
-    pub(crate) fn credential_in_words(&self) -> &'static str {
-        self.source().map_or("no credential", Source::in_words)
-    }
-
     /// What its token is known to grant; unknown before the first request that needed it.
     pub(crate) async fn granted(&self) -> Granted {
         self.registry.0.tokens.granted(&self.scopes).await

@@ -45,6 +45,29 @@ pub fn plain(text: &str) {
     print(&format!("{}\n", without_odd(text)));
 }
 
+/// Prints the table of `check`, the mark of each row in its colour.
+pub fn table(text: &str, colour: bool) {
+    let text = without_odd(text);
+    if !colour {
+        return print(&format!("{text}\n"));
+    }
+    let mut coloured = String::new();
+    for line in text.lines() {
+        let code = match line.chars().next() {
+            Some('✔') => "32",
+            Some('✖') => "31",
+            Some('⚠') => "33",
+            _ => "",
+        };
+        let (mark, rest) = line.split_at(line.chars().next().map_or(0, char::len_utf8));
+        let _ = match code {
+            "" => writeln!(coloured, "{line}"),
+            code => writeln!(coloured, "\x1b[{code}m{mark}\x1b[0m{rest}"),
+        };
+    }
+    print(&coloured);
+}
+
 /// Prints the last line of a run that did what it should.
 pub fn success(text: &str, colour: bool) {
     last_line("✔", "32", text, colour);
@@ -96,7 +119,7 @@ where
             _ => ("DEBUG", "2"),
         };
         if self.colour {
-            writeln!(writer, "\x1b[{code}m{word}: {message}\x1b[0m")
+            writeln!(writer, "\x1b[{code}m{word}:\x1b[0m {message}")
         } else {
             writeln!(writer, "{word}: {message}")
         }

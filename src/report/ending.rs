@@ -1,14 +1,16 @@
 //! The end of a run: its results are written, what went wrong is told, and the last line is printed.
 
-use super::console;
 use super::insights::{Ended, Insights};
+use super::{Head, console};
 use crate::action::{Done, Outcome};
+use crate::credential::expiry;
 use crate::explain::failure::{Failure, Failures};
 use crate::files::{Output, OutputError, check_writable, write_atomically};
-use crate::input::{Checked, Outputs};
+use crate::input::{Checked, Outputs, Request};
 use crate::names::Host;
 use std::fmt;
 use std::time::Instant;
+use time::OffsetDateTime;
 
 /// Most images that the last line of a failed run names.
 const MOST_NAMES: usize = 6;
@@ -22,6 +24,7 @@ pub(crate) struct Ending {
     action: &'static str,
     outputs: Outputs,
     insights: Option<Insights>,
+    days_left: Option<i64>,
     colour: bool,
 }
 
@@ -34,6 +37,7 @@ impl Ending {
             action: checked.action.map_or("crg-pipe", |action| action.as_str()),
             outputs: checked.outputs.clone(),
             insights: insights.map(|commit| Insights::new(commit, begun)),
+            days_left: checked.request.as_ref().ok().and_then(days_left),
             colour,
         }
     }
@@ -57,11 +61,11 @@ impl Ending {
     }
 
     /// Prints what `check` has found.
-    pub(crate) fn print_table(done: &Done) {
+    pub(crate) fn print_table(&self, done: &Done) {
         if done.table.facts.is_empty() {
             return;
         }
-        console::plain(done.table.text.trim_end());
+        console::table(done.table.text.trim_end(), self.colour);
         for (warning, hint) in &done.table.warnings {
             tracing::warn!("{warning}");
             if let Some(hint) = hint {
@@ -81,7 +85,7 @@ impl Ending {
             .iter()
             .map(|output| (output, super::env(&done.records)));
         let report = self.outputs.report.iter();
-        let report = report.map(|output| (output, super::json(self.action, 0, done, None)));
+        let report = report.map(|output| (output, super::json(self.head(0), done, None)));
         let mut files = env.chain(report);
         let written = files.try_for_each(|(output, bytes)| write_atomically(output, &bytes, READABLE));
         written.map_err(|error| self.without_outputs(Failure::from(error).into()))
@@ -122,15 +126,13 @@ impl Ending {
     #[must_use]
     pub(crate) fn fail(&self, done: &Done, failures: &Failures) -> u8 {
         let status = failures.status();
-        let mut told = Vec::new();
-        for failure in failures.iter() {
+        for (failure, hint) in failures.told() {
             tracing::error!("{failure}");
-            if let Some(hint) = failure.hint.as_deref().filter(|hint| !told.contains(hint)) {
+            if let Some(hint) = hint {
                 console::detail(&format!("hint: {hint}"));
-                told.push(hint);
             }
         }
-        self.write_report(|| super::json(self.action, status, done, Some(failures)));
+        self.write_report(|| super::json(self.head(status), done, Some(failures)));
         let kind = failures.first().kind.word();
         self.last_line(&format!("{done} (exit status {status}: {kind})"));
         status
@@ -140,7 +142,7 @@ impl Ending {
     #[must_use]
     pub(crate) fn stop(&self, done: &Done, (signal, status): (&str, u8)) -> u8 {
         let message = format!("stopped by {signal}");
-        self.write_report(|| super::interrupted(self.action, status, &done.records, &message));
+        self.write_report(|| super::interrupted(self.head(status), &done.records, &message));
         self.last_line(&format!("{message}, {done} (exit status {status})"));
         status
     }
@@ -152,9 +154,23 @@ impl Ending {
         }
     }
 
+    fn head(&self, status: u8) -> Head<'_> {
+        Head {
+            action: self.action,
+            status,
+            days_left: self.days_left,
+        }
+    }
+
     fn last_line(&self, text: &str) {
         console::failure(&format!("{}: {text}", self.action), self.colour);
     }
+}
+
+/// Days until `TOKEN_EXPIRES_ON`.
+fn days_left(request: &Request) -> Option<i64> {
+    let today = OffsetDateTime::now_utc().date();
+    request.expires_on.map(|expires| expiry::days_left(expires, today))
 }
 
 impl fmt::Display for Done {

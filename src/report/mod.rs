@@ -9,7 +9,7 @@ pub(crate) mod warnings;
 
 pub(crate) use ending::Ending;
 
-use crate::action::{Done, Fact, Record};
+use crate::action::{Done, Fact, Outcome, Record};
 use crate::explain::failure::Failures;
 use crate::names::{Digest, Tag};
 use crate::text::redact;
@@ -25,6 +25,10 @@ struct Report<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     checks: Vec<Fact>,
     error: Option<Fault>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_expires_in_days: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -39,37 +43,58 @@ struct Image<'a> {
 
 #[derive(Serialize)]
 struct Fault {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
     kind: &'static str,
     message: String,
     hint: Option<String>,
 }
 
+/// What a report begins with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    /// `ACTION`.
+    pub(crate) action: &'a str,
+    /// The exit status.
+    pub(crate) status: u8,
+    /// Days until the API token expires, if `TOKEN_EXPIRES_ON` says when; negative after that.
+    pub(crate) days_left: Option<i64>,
+}
+
 /// The JSON report (`schema: 1`), with a line end.
 #[must_use]
-pub(crate) fn json(action: &str, status: u8, done: &Done, failures: Option<&Failures>) -> Vec<u8> {
+pub(crate) fn json(head: Head<'_>, done: &Done, failures: Option<&Failures>) -> Vec<u8> {
+    let errors = failures.into_iter().flat_map(Failures::iter).map(|failure| Fault {
+        reference: failure.reference.clone(),
+        kind: failure.kind.word(),
+        message: redact(&failure.message),
+        hint: failure.hint.as_deref().map(redact),
+    });
     let error = failures.map(|failures| {
         let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
         Fault {
+            reference: None,
             kind: failures.first().kind.word(),
             message: redact(&messages.join("\n")),
             hint: failures.first().hint.as_deref().map(redact),
         }
     });
-    document(action, status, &done.records, &done.table.facts, error)
+    document(head, &done.records, &done.table.facts, error, errors.collect())
 }
 
 /// The report of a run that a signal ended.
 #[must_use]
-pub(crate) fn interrupted(action: &str, status: u8, records: &[Record], message: &str) -> Vec<u8> {
+pub(crate) fn interrupted(head: Head<'_>, records: &[Record], message: &str) -> Vec<u8> {
     let error = Fault {
+        reference: None,
         kind: "stopped",
         message: redact(message),
         hint: None,
     };
-    document(action, status, records, &[], Some(error))
+    document(head, records, &[], Some(error), Vec::new())
 }
 
-fn document(action: &str, status: u8, records: &[Record], facts: &[Fact], error: Option<Fault>) -> Vec<u8> {
+fn document(head: Head<'_>, records: &[Record], facts: &[Fact], error: Option<Fault>, errors: Vec<Fault>) -> Vec<u8> {
     let checks = facts.iter().map(|fact| Fact {
         subject: redact(&fact.subject),
         detail: redact(&fact.detail),
@@ -86,11 +111,13 @@ fn document(action: &str, status: u8, records: &[Record], facts: &[Fact], error:
     });
     let report = Report {
         schema: 1,
-        action,
-        status,
+        action: head.action,
+        status: head.status,
         images: images.collect(),
         checks: checks.collect(),
         error,
+        errors,
+        token_expires_in_days: head.days_left,
     };
     // Texts, numbers and lists of them: there is nothing in it that serde_json refuses.
     let mut bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();
@@ -102,6 +129,8 @@ fn document(action: &str, status: u8, records: &[Record], facts: &[Fact], error:
 /// so that no quoting can go wrong.
 #[must_use]
 pub(crate) fn env(records: &[Record]) -> Vec<u8> {
+    let started = |record: &&Record| record.outcome != Outcome::NotStarted;
+    let records: Vec<&Record> = records.iter().filter(started).collect();
     let count = records.iter().map(|record| record.image + 1).max().unwrap_or(0);
     let mut lines = String::new();
     for image in 0..count {
@@ -133,7 +162,6 @@ pub(crate) fn env(records: &[Record]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::Outcome;
     use crate::credential::Source;
     use crate::explain::failure::{Failure, Kind};
     use crate::names::{Host, Repository};
@@ -187,14 +215,22 @@ mod tests {
     #[test]
     fn the_report_has_what_the_documentation_lists() {
         let failures = Failures::of(vec![
-            Failure::new(Kind::NotFound, "no tag", "look again"),
+            Failure {
+                reference: Some("crg.apkg.io/shop/api:1".to_owned()),
+                ..Failure::new(Kind::NotFound, "no tag", "look again")
+            },
             Failure::new(Kind::Credential, "no right", "make a token"),
         ]);
         let done = Done {
             records: vec![record(0, "1", Outcome::Failed)],
             ..Done::default()
         };
-        let bytes = json("pull", 3, &done, failures.as_ref());
+        let head = |status| Head {
+            action: "pull",
+            status,
+            days_left: (status == 0).then_some(12),
+        };
+        let bytes = json(head(3), &done, failures.as_ref());
         let report: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(report["schema"], 1);
         assert_eq!(report["status"], 3);
@@ -205,8 +241,14 @@ mod tests {
         assert_eq!(report["error"]["kind"], "credential");
         assert_eq!(report["error"]["message"], "no tag\nno right");
         assert_eq!(report["error"]["hint"], "make a token");
-        let fine: serde_json::Value = serde_json::from_slice(&json("pull", 0, &Done::default(), None)).unwrap();
+        assert_eq!(report["errors"][0]["reference"], "crg.apkg.io/shop/api:1");
+        assert_eq!(report["errors"][0]["kind"], "not-found");
+        assert_eq!(report["errors"][1]["message"], "no right");
+        assert_eq!(report["errors"][1]["hint"], "make a token");
+        let fine: serde_json::Value = serde_json::from_slice(&json(head(0), &Done::default(), None)).unwrap();
         assert!(fine.get("checks").is_none());
+        assert!(fine.get("errors").is_none());
+        assert_eq!(fine["token_expires_in_days"], 12);
         assert_eq!(fine["error"], serde_json::Value::Null);
     }
 }

@@ -234,18 +234,16 @@ impl Secrets {
     }
 }
 
-/// Nothing steers a terminal but the colours of our own lines, from the mark or level to the end.
+/// Nothing steers a terminal but the colours of our own lines: of the level word or the mark, or of the whole last line.
 fn assert_tidy(output: &str) {
     for line in output.lines() {
         let coloured = line
             .strip_prefix("\u{1b}[")
             .and_then(|rest| rest.split_once('m'))
             .filter(|(code, _)| ["2", "31", "32", "33", "34"].contains(code))
-            .and_then(|(_, rest)| rest.strip_suffix("\u{1b}[0m"));
-        let odd = coloured
-            .unwrap_or(line)
-            .chars()
-            .find(|character| character.is_control());
+            .and_then(|(_, rest)| rest.split_once("\u{1b}[0m"));
+        let text = coloured.map_or_else(|| line.to_owned(), |(first, rest)| format!("{first}{rest}"));
+        let odd = text.chars().find(|character| character.is_control());
         assert_eq!(odd, None, "in the line {line:?} of:\n{output}");
     }
 }

@@ -150,10 +150,12 @@ pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> Advice {
             actions if actions.iter().any(has) => format!("`{granted}`"),
             _ => format!("only `{granted}`"),
         };
-        facts.push(format!(
-            "the credential was accepted, and grants {granted} on {}",
-            asked.package()
-        ));
+        if !asked.context.is_of_several {
+            facts.push(format!(
+                "the credential was accepted, and grants {granted} on {}",
+                asked.package()
+            ));
+        }
     }
     let mut guesses = Vec::new();
     match credential.source {
@@ -277,10 +279,14 @@ pub(super) fn no_package(asked: &Asked<'_>) -> String {
         return "check the image's name".to_owned();
     }
     let workspace = workspace(asked);
-    let missing = format!(
-        "the workspace `{workspace}` has no package {}: check the name",
-        asked.package()
-    );
+    let missing = if asked.context.is_of_several {
+        format!("the workspace `{workspace}` has no packages of these names: check them")
+    } else {
+        format!(
+            "the workspace `{workspace}` has no package {}: check the name",
+            asked.package()
+        )
+    };
     format!("{missing}\n{}", way_to_package(asked))
 }
 
@@ -320,7 +326,11 @@ fn way_to_package(asked: &Asked<'_>) -> String {
         format!("  1. With the role Admin on a repository of `{workspace}` open Bitbucket → Create → Package"),
         format!(
             "  2. Make one for container images, name it {} and link it to that repository",
-            asked.package()
+            if asked.context.is_of_several {
+                "as the image".to_owned()
+            } else {
+                asked.package()
+            }
         ),
         "  the workspace needs a Standard or Premium plan that is paid by the month".to_owned(),
     ]);

@@ -30,6 +30,8 @@ const MOST_SUGGESTIONS: usize = 5;
 pub(crate) struct Context<'a> {
     /// Whether the action as a whole writes.
     pub writes: bool,
+    /// Whether one explanation is for several images.
+    pub is_of_several: bool,
     /// Whether an API token is among the credentials that may serve.
     pub has_api_token: bool,
     /// `REGISTRY`.
@@ -72,10 +74,11 @@ impl<'a> Asked<'a> {
     }
 
     fn package(&self) -> String {
-        self.repository().map_or_else(
-            || "the package".to_owned(),
-            |repository| format!("`{}`", repository.package()),
-        )
+        match self.repository() {
+            _ if self.context.is_of_several => "a package".to_owned(),
+            Some(repository) => format!("`{}`", repository.package()),
+            None => "the package".to_owned(),
+        }
     }
 }
 
@@ -258,7 +261,11 @@ fn refused(
         (404, Some(Code::ManifestUnknown)) => Failure::new(
             Kind::NotFound,
             fact,
-            "check the tag's spelling, and that the step that pushes it has run",
+            if asked.context.is_of_several {
+                "check the tags, and that the steps that push them have run"
+            } else {
+                "check the tag's spelling, and that the step that pushes it has run"
+            },
         ),
         (404, _) => Failure::new(Kind::NotFound, fact, hint::no_tag_or_package(asked)),
         (500.., _) => Failure::new(Kind::Unreachable, fact, hint::server_fault(asked)),
@@ -383,7 +390,7 @@ fn with_suggestions(failure: Failure, wanted: &Tag, tags: &[Tag]) -> Failure {
 }
 
 /// The tags most like `wanted`: by edit distance, then by what they share at the beginning.
-fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
+pub(super) fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
     let shared = |tag: &Tag| {
         tag.as_str()
             .bytes()

@@ -51,6 +51,7 @@ impl World {
     fn context(&self, source: Option<Source>, writes: bool) -> Context<'_> {
         Context {
             writes,
+            is_of_several: false,
             has_api_token: source == Some(Source::ApiToken),
             registry: &self.registry,
             step: &self.step,

@@ -128,12 +128,12 @@ impl Ended<'_> {
     }
 }
 
-/// Every failure, each with its advice, as the log has them.
+/// The failures with their advice, as the log has them.
 fn told(failures: &Failures) -> String {
     let mut lines = Vec::new();
-    for failure in failures.iter() {
+    for (failure, hint) in failures.told() {
         lines.push(failure.message.as_str());
-        lines.extend(failure.hint.as_deref().filter(|hint| !lines.contains(hint)));
+        lines.extend(hint);
     }
     lines.join("\n")
 }

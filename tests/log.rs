@@ -1,0 +1,148 @@
+//! What a run over many images prints: a line for each that is done, one hint for each cause, one line for nothing to do.
+
+use crate::support::emulator::{Emulator, Setup};
+use crate::support::image::Image;
+use crate::support::outcome::Outcome;
+use crate::support::pipe::Pipe;
+
+const MANY: usize = 30;
+
+/// Packages that belong to another repository than the step's.
+fn packages() -> Vec<String> {
+    (0..MANY).map(|number| format!("shop/lib{number:02}")).collect()
+}
+
+fn start() -> Emulator {
+    let setup = packages()
+        .iter()
+        .fold(Setup::shop(), |setup, package| setup.package(package, "shop/images"));
+    let emulator = Emulator::start(setup);
+    for package in packages() {
+        emulator.put_image(&package, "1", &Image::small(&package));
+    }
+    emulator
+}
+
+fn pull<'a>(emulator: &'a Emulator, tag: &str) -> Pipe<'a> {
+    let images: Vec<String> = (0..MANY).map(|number| format!("lib{number:02}:{tag}")).collect();
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .var("IMAGES", &images.join(" "))
+        .var("TO", "oci:images")
+        .var("REPORT", "report.json")
+}
+
+fn lines(outcome: &Outcome<'_>) -> usize {
+    outcome.plain().lines().count()
+}
+
+#[test]
+fn many_images_that_one_cause_refuses_are_told_once() {
+    let emulator = start();
+    let outcome = pull(&emulator, "1").built_in().run().fails(3);
+    let plain = outcome.plain();
+    assert!(lines(&outcome) < 25, "{plain}");
+    assert_eq!(plain.matches("ERROR: ").count(), 1, "{plain}");
+    assert_eq!(plain.matches("hint: ").count(), 1, "{plain}");
+    let host = emulator.host();
+    let message = format!("refused reading {MANY} images: 403 DENIED");
+    let names = format!("(with the built-in credential): `{host}/shop/lib00:1`, `{host}/shop/lib01:1`");
+    let outcome = outcome.says(&message).says(&names).says(", and 24 more");
+    let report = outcome.report.as_ref().unwrap();
+    let errors = report["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), MANY);
+    for (number, error) in errors.iter().enumerate() {
+        let image = format!("{host}/shop/lib{number:02}:1");
+        assert_eq!(error["reference"], image);
+        assert_eq!(error["kind"], "credential");
+        assert!(
+            error["message"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("`shop/lib{number:02}:1`"))
+        );
+        assert!(error["hint"].as_str().unwrap().contains("API token"));
+        assert_eq!(report["images"][number]["reference"], image);
+        assert_eq!(report["images"][number]["outcome"], "failed");
+    }
+}
+
+#[test]
+fn tags_that_are_not_there_are_told_together_each_with_those_that_are() {
+    let emulator = start();
+    let outcome = pull(&emulator, "2").api_token().run().fails(4);
+    let plain = outcome.plain();
+    assert!(lines(&outcome) < 25, "{plain}");
+    assert_eq!(plain.matches("ERROR: ").count(), 1, "{plain}");
+    outcome
+        .says(&format!("refused reading {MANY} images: 404 MANIFEST_UNKNOWN"))
+        .says(&format!("`{}/shop/lib00:2`: tags that are there: `1`", emulator.host()))
+        .says("check the tags");
+}
+
+#[test]
+fn different_causes_are_told_apart_and_what_had_no_turn_is_in_the_report() {
+    let emulator = start();
+    let outcome = Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .api_token()
+        .var("IMAGES", "lib00:1 lib01:2 none:1 lib02:2 gone:1")
+        .var("TO", "oci:images")
+        .var("OUTPUT_ENV", "crg.env")
+        .var("REPORT", "report.json")
+        .run()
+        .fails(4)
+        .says("refused reading 2 images: 404 MANIFEST_UNKNOWN")
+        .says("refused reading 2 images: 404 NAME_UNKNOWN")
+        .says("has no packages of these names");
+    let report = outcome.report.as_ref().unwrap();
+    let outcomes: Vec<&str> = report["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| image["outcome"].as_str().unwrap())
+        .collect();
+    assert_eq!(outcomes, ["not-started", "failed", "failed", "failed", "failed"]);
+    assert_eq!(report["errors"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn a_line_for_each_image_and_none_for_nothing_to_do() {
+    let emulator = start();
+    let images: Vec<String> = packages()
+        .iter()
+        .map(|package| format!("{}/{package}:1", emulator.host()))
+        .collect();
+    let images: Vec<String> = images
+        .iter()
+        .map(|image| format!("{image}=web:{}", &image[image.len() - 4..image.len() - 2]))
+        .collect();
+    let copy = || {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "copy")
+            .var("IMAGES", &images.join(" "))
+            .run()
+            .succeeds()
+    };
+    let first = copy();
+    let plain = first.plain();
+    assert_eq!(lines(&first), MANY + 2, "{plain}");
+    assert!(
+        plain.starts_with("INFO: copying 30 images, with the API token\n"),
+        "{plain}"
+    );
+    for number in 1..=MANY {
+        assert!(plain.contains(&format!("\nINFO: [{number}/{MANY}] `")), "{plain}");
+    }
+    assert!(first.last_line().starts_with("✔ copy: 30 images copied ("), "{plain}");
+    let again = copy();
+    assert_eq!(lines(&again), 1, "{}", again.plain());
+    let last = again.last_line();
+    assert!(last.starts_with("✔ copy: 30 images unchanged (0 B moved, "), "{last}");
+    assert!(last.ends_with(" s, API token)"), "{last}");
+}

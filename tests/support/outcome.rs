@@ -149,13 +149,7 @@ impl<'a> Outcome<'a> {
 
     /// The output without colours.
     pub fn plain(&self) -> String {
-        let mut plain = String::new();
-        let mut parts = self.output.split("\u{1b}[");
-        plain.push_str(parts.next().unwrap_or_default());
-        for part in parts {
-            plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
-        }
-        plain
+        without_colours(&self.output)
     }
 
     /// The last line that is not empty, without colours.
@@ -184,6 +178,17 @@ impl<'a> Outcome<'a> {
         let of_service = journal.iter().filter(|entry| entry.service == service);
         of_service.map(Entry::line).collect()
     }
+}
+
+/// A text without colours.
+pub(super) fn without_colours(text: &str) -> String {
+    let mut plain = String::new();
+    let mut parts = text.split("\u{1b}[");
+    plain.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
+    }
+    plain
 }
 
 /// Files and what they hold.

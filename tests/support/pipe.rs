@@ -335,10 +335,10 @@ pub struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    /// Waits until the output holds a text.
+    /// Waits until the output holds a text; colours do not count.
     #[must_use]
     pub fn until(mut self, text: &str) -> Self {
-        while !String::from_utf8_lossy(&self.read).contains(text) {
+        while !super::outcome::without_colours(&String::from_utf8_lossy(&self.read)).contains(text) {
             if !self.read_more() {
                 let said = self.give_up();
                 panic!("the run never said `{text}`, but:\n{said}");

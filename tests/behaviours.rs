@@ -1,6 +1,7 @@
 //! How registries behave that do not do what the specification says, or leave it to chance: each behaviour as a row, each
 //! action as a cell, with the exit status, the requests that it takes, and what is said.
 
+mod answers;
 mod green;
 mod lists;
 mod looks;

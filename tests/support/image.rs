@@ -98,6 +98,15 @@ impl Image {
         }
     }
 
+    /// The same in an index that does not say for which platform it is.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        Self {
+            platform: Value::Null,
+            ..self
+        }
+    }
+
     /// An attestation as `BuildKit` puts it beside an image into an index: platform unknown/unknown, and the
     /// annotations that name the image it speaks of.
     pub fn attestation_of(image: &Image) -> Self {

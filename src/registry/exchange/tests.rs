@@ -1,7 +1,7 @@
 //! Whom a registry's answers may send us to, against scripted servers on real sockets.
 
 use crate::credential::{Credential, Source};
-use crate::names::{Digest, Host, Repository};
+use crate::names::{Digest, Host, Repository, Selector, Tag};
 use crate::registry::{Access, Network, Payload, Registry, Remote, Scopes, Settings, SignIn, Upload};
 use crate::text::Secret;
 use bytes::Bytes;
@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 /// Heads of requests that came.
 type Log = Arc<Mutex<Vec<String>>>;
 
+/// The time limit of [`registry`].
+const PATIENCE: Duration = Duration::from_millis(300);
 /// A header of an answer that comes later than the time limit of [`registry`].
 const LATE: &str = "X-Late: yes\r\n";
 
@@ -67,12 +69,16 @@ fn challenge(port: u16) -> String {
 }
 
 fn registry(port: u16) -> Registry {
+    patient_registry(port, 0)
+}
+
+fn patient_registry(port: u16, retries: u32) -> Registry {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let network = Network::new(Settings {
         extra_roots: Vec::new(),
         proxy: None,
-        timeout: Duration::from_millis(300),
-        retries: 0,
+        timeout: PATIENCE,
+        retries,
     });
     let credential = Credential {
         source: Source::ApiToken,
@@ -248,4 +254,60 @@ async fn a_registry_may_take_long_to_store_what_it_has() {
     let digest = Digest::of(b"x");
     let closed = remote.close_upload(&digest, &upload).await;
     closed.unwrap();
+}
+
+/// Sends its answer's body a byte at a time, each well within the time limit of [`registry`]; before it, what it is asked first.
+async fn drip(before: impl Fn(u16) -> String + Send + Sync + 'static, path: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let Some(head) = head(&mut socket).await else { continue };
+            if !head.contains(path) {
+                let _ = socket.write_all(before(port).as_bytes()).await;
+                continue;
+            }
+            tokio::spawn(async move {
+                let _ = socket
+                    .write_all(b"HTTP/1.1 200 x\r\nContent-Length: 1000\r\n\r\n")
+                    .await;
+                while socket.write_all(b" ").await.is_ok() {
+                    tokio::time::sleep(PATIENCE / 10).await;
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_document_that_drips_is_given_up() {
+    let manifests = drip(|_| answer(200, "", "{}"), "/manifests/").await;
+    let lists = drip(|_| answer(200, "", "{}"), "/tags/list").await;
+    let tokens = drip(challenge, "/token").await;
+    for port in [manifests, lists, tokens] {
+        let remote = remote(&registry(port), "shop/api", Access::Pull);
+        let begun = Instant::now();
+        let told = if port == lists {
+            remote.tags(1).await.unwrap_err()
+        } else {
+            remote.manifest(&Selector::Tag(Tag::latest())).await.unwrap_err()
+        };
+        assert!(told.to_string().contains("its bytes came so slowly"), "{told}");
+        let took = begun.elapsed();
+        assert!((PATIENCE..10 * PATIENCE).contains(&took), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn pauses_that_are_asked_for_have_a_total() {
+    let (port, log) = serve(|_, _| answer(503, "Retry-After: 1\r\n", "")).await;
+    let remote = remote(&patient_registry(port, 1000), "shop/api", Access::Pull);
+    let told = remote.manifest(&Selector::Tag(Tag::latest())).await.unwrap_err();
+    assert!(
+        told.to_string().contains("it asked to be left alone for 301 s"),
+        "{told}"
+    );
+    let asked = log.lock().unwrap().len();
+    assert!((3..=6).contains(&asked), "{asked} requests");
 }

@@ -22,6 +22,8 @@ pub enum Fault {
     Unheard,
     /// What was asked for is done, and the answer has this status in the place of its own.
     As(u16),
+    /// A redirect with this status to where it was asked, its query longer by this.
+    Redirected(u16, &'static str),
     /// Every token given out expires, and the emulator answers what it then answers.
     Expired,
 }

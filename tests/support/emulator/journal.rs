@@ -35,6 +35,8 @@ pub struct Entry {
     pub host: Option<String>,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
+    /// The `Accept-Encoding` header.
+    pub accept_encoding: Option<String>,
     /// The `Range` header.
     pub range: Option<String>,
     /// When it came.
@@ -57,6 +59,7 @@ impl Entry {
             authorization: asked.header("authorization").map(scheme),
             host: asked.header("host").map(str::to_owned),
             user_agent: asked.header("user-agent").map(str::to_owned),
+            accept_encoding: asked.header("accept-encoding").map(str::to_owned),
             range: asked.header("range").map(str::to_owned),
             at: asked.at,
             status: 0,

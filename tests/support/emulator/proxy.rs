@@ -40,6 +40,7 @@ pub(super) async fn serve(mut client: TcpStream, names: Arc<Names>, journal: Arc
         authorization,
         host: None,
         user_agent: None,
+        accept_encoding: None,
         range: None,
         at: std::time::Instant::now(),
         status: if found.is_some() { 200 } else { 502 },

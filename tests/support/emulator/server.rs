@@ -8,6 +8,7 @@ use super::journal::{Entry, Journal, Service};
 use super::proxy::{self, Names};
 use super::setup::Setup;
 use super::{Emulator, Shared, State, api, registry, reports, token, upload};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -260,6 +261,10 @@ async fn handle(
             let answer = Answer { status, ..own() };
             let body = Body::whole(answer.body.clone());
             (answer, body)
+        }
+        Some(Fault::Redirected(status, more)) => {
+            let to = format!("{}{more}", asked.uri);
+            (Answer::new(status).header("Location", &to), Body::whole(Bytes::new()))
         }
         Some(Fault::Expired) => {
             shared.state().issued.expire_all();

@@ -3,9 +3,9 @@
 use super::journal::Outcome;
 use super::log::{Goal, during};
 use super::select_platform::root;
-use super::tagging::{Content, Step, Tagging, looks, refuse, summary};
+use super::tagging::{TagContent, TagStep, Tagging, looks, refuse, summary};
 use super::{Run, all};
-use crate::explain::failure::Kind;
+use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
 use crate::input::{Copy, MOST_IMAGES, OnExisting, Selection};
 use crate::names::{Digest, Reference, Repository, Tag};
@@ -25,17 +25,17 @@ const MOST_LISTED: usize = 50_000;
 
 /// One image to copy.
 #[derive(Debug, Clone)]
-struct Wanted {
+struct WantedCopy {
     number: usize,
     source: Reference,
     target: Repository,
     tags: Vec<Tag>,
 }
 
-impl Planned {
+impl PlannedCopy {
     /// Whether anything of it is to be written.
     fn is_to_do(&self) -> bool {
-        self.tagging.any(Step::Set) || self.referrers.is_some()
+        self.tagging.any(TagStep::Set) || self.referrers.is_some()
     }
 }
 
@@ -43,7 +43,7 @@ impl Planned {
 type Way = (Reference, Repository, Vec<Tag>);
 
 /// One image whose both sides are open and whose tags are planned.
-struct Planned {
+struct PlannedCopy {
     source: Reference,
     pair: Pair,
     /// What goes under the tags: the whole image, or one platform of it.
@@ -60,7 +60,7 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
     if wanted.is_empty() {
         return Ok("there is nothing for this step to copy".to_owned());
     }
-    for Wanted {
+    for WantedCopy {
         number,
         source,
         target,
@@ -112,15 +112,15 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
 }
 
 /// Says what is to be copied, if that is anything.
-fn announce(run: &Run, planned: &[Planned]) {
-    let to_do: Vec<&Planned> = planned.iter().filter(|planned| planned.is_to_do()).collect();
+fn announce(run: &Run, planned: &[PlannedCopy]) {
+    let to_do: Vec<&PlannedCopy> = planned.iter().filter(|planned| planned.is_to_do()).collect();
     let what = match to_do.as_slice() {
         [] => return,
         [only] => format!("`{}` to `{}`", only.source, only.tagging.target.repository()),
         several => count(several.len(), "image"),
     };
     let others = planned.iter().filter(|planned| !planned.is_to_do());
-    let (skipped, same): (Vec<_>, Vec<_>) = others.partition(|planned| planned.tagging.any(Step::Skip));
+    let (skipped, same): (Vec<_>, Vec<_>) = others.partition(|planned| planned.tagging.any(TagStep::Skip));
     let rest = [(same.len(), "unchanged"), (skipped.len(), "left alone")];
     let rest = rest.iter().filter(|(images, _)| *images > 0);
     let rest = rest.map(|(images, are)| format!("; {images} {are}"));
@@ -152,7 +152,7 @@ fn of_many(done: &[Vec<(Tag, Outcome)>]) -> String {
 }
 
 /// The images asked for: patterns filled in, this step's share taken.
-async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
+async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<WantedCopy>, RunErrors> {
     let listed = Cell::new(0);
     let listed = &listed;
     let items = copy.items.iter().map(|item| async move {
@@ -170,7 +170,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
                 if fitting.is_empty() {
                     let message = format!("no tag of `{repository}` fits `{}`", pattern.as_str());
                     return Err(RunError::told(
-                        Kind::NotFound,
+                        FailureKind::NotFound,
                         message,
                         "`*` stands for any characters and `?` for one; check the pattern",
                     ));
@@ -191,9 +191,9 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
     let found: Vec<Vec<Way>> = all(stream::iter(items).buffered(run.concurrency).collect().await)?;
     let all = distinct(found.into_iter().flatten())?.into_iter().enumerate();
     let mine = all.filter(|(number, _)| copy.shard.is_none_or(|shard| shard.takes(*number)));
-    let wanted: Vec<Wanted> = mine
+    let wanted: Vec<WantedCopy> = mine
         .enumerate()
-        .map(|(number, (_, (source, target, tags)))| Wanted {
+        .map(|(number, (_, (source, target, tags)))| WantedCopy {
             number,
             source,
             target,
@@ -216,7 +216,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<Wanted>, RunErrors> {
 
 fn too_many(what: &str, count: usize, most: usize) -> RunError {
     RunError::told(
-        Kind::Variables,
+        FailureKind::Variables,
         format!("{count} images {what}, more than {most}"),
         "write narrower patterns, or share the images out among parallel steps: `SHARD: 'true'`",
     )
@@ -240,7 +240,7 @@ fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, RunErrors> {
                 // Two patterns may meet in hundreds of tags; one of them tells it.
                 if !same && told.insert((other.repository.clone(), source.repository.clone(), target.clone())) {
                     failures.push(RunError::told(
-                        Kind::Variables,
+                        FailureKind::Variables,
                         format!("both `{other}` and `{source}` go to `{target}:{tag}`"),
                         "give each its own target, as `source=target:tag` in `IMAGES`",
                     ));
@@ -255,7 +255,7 @@ fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, RunErrors> {
     RunErrors::of(failures).map_or(Ok(distinct), Err)
 }
 
-async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Result<Planned, RunErrors> {
+async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: WantedCopy) -> Result<PlannedCopy, RunErrors> {
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
     let pair = run.session.pair(&wanted.source, &wanted.target, &first).await?;
@@ -279,14 +279,14 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: Wanted) -> Resu
     });
     let tagging = Tagging::of(wanted.number, pair.to.clone(), found, copy.on_existing);
     // Referrers may have come since the image did. In one repository they are there.
-    let is_wanted = copy.referrers && (tagging.any(Step::Set) || tagging.any(Step::Same));
+    let is_wanted = copy.referrers && (tagging.any(TagStep::Set) || tagging.any(TagStep::Same));
     let referrers = if is_wanted && pair.from.repository() != pair.to.repository() {
         Some(mover.find_referrers(&root, &pair.from).await?)
     } else {
         None
     };
     let along = cosign(run, copy, &tagging, referrers.as_ref()).await?;
-    Ok(Planned {
+    Ok(PlannedCopy {
         source: wanted.source,
         pair,
         root,
@@ -321,11 +321,11 @@ async fn cosign(
 async fn one(
     run: &Run,
     mover: &Mover<'_>,
-    planned: &Planned,
+    planned: &PlannedCopy,
     unknown: Unknown<'_>,
 ) -> Result<Vec<(Tag, Outcome)>, RunErrors> {
     let start = Instant::now();
-    let Planned {
+    let PlannedCopy {
         source, pair, tagging, ..
     } = planned;
     let content_source = ContentSource::Registry(pair.from.clone());
@@ -342,7 +342,7 @@ async fn one(
     };
     let content = brought
         .as_ref()
-        .map(|(graph, _)| Content::Brought(mover, graph, &content_source, &to));
+        .map(|(graph, _)| TagContent::Brought(mover, graph, &content_source, &to));
     let moved = brought.as_ref().map_or(0, |(_, moved)| *moved);
     // Told once, with the first tag.
     let bytes = |place, _| if place == 0 { moved } else { 0 };
@@ -366,7 +366,7 @@ async fn one(
 async fn bring(
     run: &Run,
     mover: &Mover<'_>,
-    planned: &Planned,
+    planned: &PlannedCopy,
     (content_source, to): (&ContentSource, &Destination),
     unknown: Unknown<'_>,
 ) -> Result<(Graph, u64), RunErrors> {
@@ -407,7 +407,7 @@ async fn bring_along(
     to: &Destination,
 ) -> Result<Vec<(Tag, Outcome)>, RunErrors> {
     let start = Instant::now();
-    if !tagging.any(Step::Set) {
+    if !tagging.any(TagStep::Set) {
         return tagging.set(run, None, Some(start), |_, _| 0).await;
     }
     let brought = async {
@@ -417,6 +417,6 @@ async fn bring_along(
     };
     let brought = brought.await;
     let (graph, moved) = brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?;
-    let content = Content::Brought(mover, &graph, content_source, to);
+    let content = TagContent::Brought(mover, &graph, content_source, to);
     tagging.set(run, Some(content), Some(start), |_, _| moved).await
 }

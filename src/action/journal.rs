@@ -146,7 +146,7 @@ pub(crate) struct Done {
 /// The records of a run.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    noted: RefCell<Vec<(Place, Record)>>,
+    noted: RefCell<Vec<(TagPlace, Record)>>,
     expected: RefCell<Vec<Expected>>,
 }
 
@@ -159,7 +159,7 @@ struct Expected {
 }
 
 /// Where a record stands among those of its image: those of tags in the order asked for.
-pub(super) type Place = usize;
+pub(super) type TagPlace = usize;
 
 impl Journal {
     /// Notes an image that is asked for by this name, and the tags that it is to have: if the run ends before its turn
@@ -211,13 +211,13 @@ impl Journal {
     }
 
     /// Where the records of one image go.
-    pub(super) fn page(&self, image: usize, remote: &Remote) -> Page<'_> {
+    pub(super) fn page(&self, image: usize, remote: &Remote) -> JournalPage<'_> {
         self.page_of(image, remote.repository(), remote.source())
     }
 
     /// The same where no credential may have served.
-    pub(super) fn page_of(&self, image: usize, repository: &Repository, credential: Option<Source>) -> Page<'_> {
-        Page {
+    pub(super) fn page_of(&self, image: usize, repository: &Repository, credential: Option<Source>) -> JournalPage<'_> {
+        JournalPage {
             journal: self,
             image,
             goes_along: false,
@@ -228,7 +228,7 @@ impl Journal {
 }
 
 /// The records of one image of the run.
-pub(super) struct Page<'a> {
+pub(super) struct JournalPage<'a> {
     journal: &'a Journal,
     image: usize,
     goes_along: bool,
@@ -236,7 +236,7 @@ pub(super) struct Page<'a> {
     credential: Option<Source>,
 }
 
-impl Page<'_> {
+impl JournalPage<'_> {
     /// The same for what goes along with the image.
     pub(super) fn going_along(self, goes_along: bool) -> Self {
         Self { goes_along, ..self }
@@ -245,7 +245,7 @@ impl Page<'_> {
     /// Notes what became of the image, or of one of its tags; in place of what was noted of it before.
     pub(super) fn note(
         &self,
-        (place, tag): (Place, Option<&Tag>),
+        (place, tag): (TagPlace, Option<&Tag>),
         outcome: Outcome,
         digest: Option<&Digest>,
         bytes: u64,

@@ -9,9 +9,9 @@ use super::select_platform::{entry, missing};
 use super::{Run, all};
 use crate::action::plan::{NoImage, NotPulled, Parts, Pulled, is_image, pulled};
 use crate::engine::{self, Engine, LocalImage, Refusal};
-use crate::explain::failure::Kind;
+use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
-use crate::input::{Destination, Pull, WantedImage};
+use crate::input::{Pull, PullTo, WantedImage};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor, config_platform};
@@ -24,7 +24,7 @@ use futures_util::stream::{self, StreamExt as _};
 use std::time::Instant;
 
 /// An image that is in its registry.
-pub(super) struct Found {
+pub(super) struct FoundInRegistry {
     pub(super) number: usize,
     pub(super) wanted: WantedImage,
     pub(super) remote: Remote,
@@ -32,7 +32,7 @@ pub(super) struct Found {
 }
 
 /// What the daemon is to do for an image.
-struct Planned {
+struct PlannedPull {
     number: usize,
     wanted: WantedImage,
     remote: Remote,
@@ -43,7 +43,7 @@ struct Planned {
     layers: Vec<Descriptor>,
 }
 
-impl Planned {
+impl PlannedPull {
     /// Whether an image of the daemon is this one.
     fn is(&self, local: &LocalImage) -> bool {
         let platform = self.pulled.platform.as_ref();
@@ -78,8 +78,8 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
     }
     let found = find(run, &wanted);
     let daemon = match &pull.to {
-        Destination::Daemon(daemon) => daemon,
-        Destination::Archive(to) => return pull_archive::run(run, pull, to, found.await?).await,
+        PullTo::Daemon(daemon) => daemon,
+        PullTo::Archive(to) => return pull_archive::run(run, pull, to, found.await?).await,
     };
     let engine = connect(run, daemon);
     let (engine, found) = tokio::join!(engine, found);
@@ -107,8 +107,8 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
 }
 
 /// Says what the daemon is to bring, if that is anything.
-fn announce(run: &Run, planned: &[Planned]) {
-    let to_do: Vec<&Planned> = planned.iter().filter(|planned| !planned.is_done()).collect();
+fn announce(run: &Run, planned: &[PlannedPull]) {
+    let to_do: Vec<&PlannedPull> = planned.iter().filter(|planned| !planned.is_done()).collect();
     let what = match to_do.as_slice() {
         [] => return,
         [only] => format!("`{}` ({})", named(&only.wanted.image), only.pulled.digest.short()),
@@ -168,12 +168,12 @@ fn named(image: &Reference) -> String {
 }
 
 /// Finds every image in its registry, several at a time.
-async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, RunErrors> {
+async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<FoundInRegistry>, RunErrors> {
     let reads = wanted.iter().enumerate().map(|(number, wanted)| async move {
         match run.session.read(&wanted.image, Access::Pull).await {
             Ok((remote, manifest)) => {
                 run.log.served(&remote);
-                Ok(Some(Found {
+                Ok(Some(FoundInRegistry {
                     number,
                     wanted: wanted.clone(),
                     remote,
@@ -182,7 +182,8 @@ async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, RunErrors
             }
             Err(error) => {
                 let error = RunError::from(error);
-                let missing = Some(error.explain(run.context())).filter(|failure| failure.kind == Kind::NotFound);
+                let missing =
+                    Some(error.explain(run.context())).filter(|failure| failure.kind == FailureKind::NotFound);
                 match missing.filter(|_| wanted.is_optional) {
                     Some(failure) => {
                         tracing::warn!("{failure}; a build only takes longer without it");
@@ -193,11 +194,11 @@ async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<Found>, RunErrors
             }
         }
     });
-    let found: Vec<Option<Found>> = all(stream::iter(reads).buffered(run.concurrency).collect().await)?;
+    let found: Vec<Option<FoundInRegistry>> = all(stream::iter(reads).buffered(run.concurrency).collect().await)?;
     Ok(found.into_iter().flatten().collect())
 }
 
-async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Planned>, RunErrors> {
+async fn plan(run: &Run, engine: &Engine, found: Vec<FoundInRegistry>) -> Result<Vec<PlannedPull>, RunErrors> {
     let plans = found.into_iter().map(|found| async move {
         let image = found.wanted.image.clone();
         let planned = plan_one(run, engine, found).await;
@@ -206,8 +207,8 @@ async fn plan(run: &Run, engine: &Engine, found: Vec<Found>) -> Result<Vec<Plann
     all(stream::iter(plans).buffered(run.concurrency).collect().await)
 }
 
-async fn plan_one(run: &Run, engine: &Engine, found: Found) -> Result<Planned, RunError> {
-    let Found {
+async fn plan_one(run: &Run, engine: &Engine, found: FoundInRegistry) -> Result<PlannedPull, RunError> {
+    let FoundInRegistry {
         number,
         wanted,
         remote,
@@ -216,7 +217,7 @@ async fn plan_one(run: &Run, engine: &Engine, found: Found) -> Result<Planned, R
     let platform = wanted.platform.as_ref();
     let pulled = choose(engine, &wanted.image, &remote, &manifest, platform).await?;
     run.see(&manifest, None);
-    let mut planned = Planned {
+    let mut planned = PlannedPull {
         number,
         wanted,
         remote,
@@ -232,7 +233,7 @@ async fn plan_one(run: &Run, engine: &Engine, found: Found) -> Result<Planned, R
     Ok(planned)
 }
 
-fn by_digest(planned: &Planned) -> String {
+fn by_digest(planned: &PlannedPull) -> String {
     format!("{}@{}", planned.wanted.image.repository, planned.pulled.digest)
 }
 
@@ -246,7 +247,7 @@ async fn choose(
 ) -> Result<Pulled, RunError> {
     let content = manifest.content().map_err(|what| {
         RunError::told(
-            Kind::Other,
+            FailureKind::Other,
             format!("`{image}` cannot be pulled: {what}"),
             "it is no container image; check the name",
         )
@@ -279,7 +280,7 @@ async fn choose(
 async fn bring(
     run: &Run,
     engine: &Engine,
-    planned: Planned,
+    planned: PlannedPull,
     (unknown, expected): (Option<Unknown<'_>>, Expected<'_>),
 ) -> Result<Brought, RunError> {
     let start = Instant::now();
@@ -292,7 +293,7 @@ async fn bring(
         } else {
             let auth = auth(remote);
             let transfer = retried(run, &name, async || {
-                let take = |progress: &engine::Progress| told.take(progress);
+                let take = |progress: &engine::DaemonProgress| told.take(progress);
                 engine
                     .pull(&image.repository, digest, &planned.layers, &auth, take)
                     .await
@@ -385,7 +386,7 @@ async fn asked_again(error: engine::Error, remote: &Remote, digest: &Digest) -> 
 
 fn no_image(image: &Reference, what: &NoImage) -> RunError {
     RunError::told(
-        Kind::Other,
+        FailureKind::Other,
         format!("`{image}` cannot be pulled into the Docker daemon: {what}"),
         "check the name; charts, signatures and other artifacts are for tools of their own, and `ACTION: copy` moves them",
     )
@@ -393,7 +394,7 @@ fn no_image(image: &Reference, what: &NoImage) -> RunError {
 
 fn unproven(image: &Reference, digest: &Digest) -> RunError {
     RunError::told(
-        Kind::Other,
+        FailureKind::Other,
         format!("the Docker daemon says that it pulled `{image}`, but does not have it as {digest}"),
         "the tag was not set; another process may have removed the image, so run the step again",
     )

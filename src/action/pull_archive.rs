@@ -22,18 +22,23 @@ use std::io;
 use std::time::Instant;
 
 /// An image that was found, and everything below it.
-struct Found {
+struct FoundGraph {
     image: Reference,
     remote: Remote,
     graph: Graph,
 }
 
-pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::Found>) -> Result<String, RunErrors> {
+pub(super) async fn run(
+    run: &Run,
+    pull: &Pull,
+    to: &Location,
+    found: Vec<pull::FoundInRegistry>,
+) -> Result<String, RunErrors> {
     let start = Instant::now();
     // An archive has one image under a name.
     let found = found.into_iter().filter(|found| found.wanted.is_tagged);
     let graphs = found.map(|found| async {
-        let pull::Found {
+        let pull::FoundInRegistry {
             wanted,
             remote,
             manifest,
@@ -53,9 +58,9 @@ pub(super) async fn run(run: &Run, pull: &Pull, to: &Location, found: Vec<pull::
         .await?;
         let graph = Graph::of(&content_source, root, run.concurrency).await?;
         run.see(&graph.root, Some(graph.size()));
-        Ok::<_, RunError>(Found { image, remote, graph })
+        Ok::<_, RunError>(FoundGraph { image, remote, graph })
     });
-    let found: Vec<Found> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
+    let found: Vec<FoundGraph> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
     let written = write(run, to, &found).await;
     for (number, found) in found.iter().enumerate() {
         let bytes = written.as_ref().map_or(0, |written| written.of(&found.graph));
@@ -84,12 +89,12 @@ fn wanted_platform(pull: &Pull, platform: Option<Platform>, to: &Location) -> Op
     }
 }
 
-struct Written {
+struct Fetched {
     fetched: HashSet<Digest>,
     moved: u64,
 }
 
-impl Written {
+impl Fetched {
     /// Bytes that were fetched for an image.
     fn of(&self, graph: &Graph) -> u64 {
         graph
@@ -101,7 +106,7 @@ impl Written {
     }
 }
 
-async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, RunError> {
+async fn write(run: &Run, to: &Location, found: &[FoundGraph]) -> Result<Fetched, RunError> {
     let images: Vec<OutputImage> = found
         .iter()
         .map(|of| OutputImage {
@@ -158,14 +163,14 @@ async fn write(run: &Run, to: &Location, found: &[Found]) -> Result<Written, Run
     }
     during(run, Goal::File, all_fetched).await?;
     writer.finish()?;
-    Ok(Written {
+    Ok(Fetched {
         fetched,
         moved: run.progress.moved(),
     })
 }
 
 /// What is written is whole, but not every program reads it.
-fn warn_of_readers(to: &Location, output: &OutputImage, found: &Found) {
+fn warn_of_readers(to: &Location, output: &OutputImage, found: &FoundGraph) {
     let image = &found.image;
     if to.transport == Transport::DockerArchive {
         // moby#41759, Docker 23.0.
@@ -206,7 +211,7 @@ async fn has_digest(region: Region, digest: &Digest, of: &Location) -> Result<bo
 
 /// The names an image has in the output: what `TO` names for a single one; for a docker-archive the full reference; else
 /// the tag, or the full reference where two images share a tag.
-fn names(to: &Location, image: &Reference, found: &[Found]) -> Vec<String> {
+fn names(to: &Location, image: &Reference, found: &[FoundGraph]) -> Vec<String> {
     if let (Some(name), [_]) = (&to.name, found) {
         // `docker load` takes no name without a tag.
         let needs_tag = to.transport == Transport::DockerArchive && split(name).is_ok_and(|(_, tag, _)| tag.is_none());

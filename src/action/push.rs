@@ -1,14 +1,14 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
 use super::daemon::{Told, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes};
-use super::journal::{Outcome, Place};
+use super::journal::{Outcome, TagPlace};
 use super::log::{Goal, during};
 use super::plan::is_same_image;
 use super::push_archive;
-use super::tagging::{Content, Planned, Step, Tagging, refuse, summary};
+use super::tagging::{PlannedTag, TagContent, TagStep, Tagging, refuse, summary};
 use super::{Loan, Run, all, joined};
 use crate::engine::{self, Engine, LocalImage};
-use crate::explain::failure::Kind;
+use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
 use crate::input::{Push, Source};
 use crate::names::platform::Platform;
@@ -61,7 +61,7 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
             return joined(failed, Err(failure.into()));
         }
     };
-    let content = manifest.as_ref().map(Content::Present);
+    let content = manifest.as_ref().map(TagContent::Present);
     let set = tagging.set(run, content, None, |_, _| 0).await;
     let mut outcomes = joined(failed, set)?;
     let digest = match (&pushed, &manifest) {
@@ -75,7 +75,7 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
     );
     // podman does not say what it moves.
     let moved = match &pushed {
-        Some(Pushed { bytes: 0, .. }) => None,
+        Some(PushedTag { bytes: 0, .. }) => None,
         pushed => Some(pushed.as_ref().map_or(0, |pushed| pushed.bytes)),
     };
     outcomes.extend(pushed.map(|pushed| (pushed.tag, Outcome::Pushed)));
@@ -91,7 +91,7 @@ struct Local<'a> {
 }
 
 /// What the daemon has pushed.
-struct Pushed {
+struct PushedTag {
     tag: Tag,
     digest: Digest,
     bytes: u64,
@@ -100,8 +100,8 @@ struct Pushed {
     of_unknown_size: Vec<String>,
 }
 
-impl Pushed {
-    fn note(&self, run: &Run, tagging: &Tagging, place: Place) {
+impl PushedTag {
+    fn note(&self, run: &Run, tagging: &Tagging, place: TagPlace) {
         let at = (place, Some(&self.tag));
         let page = tagging.page(run);
         page.note(at, Outcome::Pushed, Some(&self.digest), self.bytes, self.took);
@@ -130,7 +130,7 @@ fn not_there(wanted: &str, names: &[String]) -> RunError {
         format!("it has {}", near.join(", "))
     };
     RunError::told(
-        Kind::NotFound,
+        FailureKind::NotFound,
         format!("the step's Docker daemon has no image `{wanted}`"),
         format!(
             "{has}\nbuild it in this step, before the pipe, with `docker build -t {wanted} .`; images of other steps are not there"
@@ -181,13 +181,13 @@ async fn bring(
     tagging: &mut Tagging,
     failed: &mut Vec<RunError>,
     is_same: &impl Fn(&Manifest) -> bool,
-) -> Result<(Option<Pushed>, Option<Manifest>), RunError> {
+) -> Result<(Option<PushedTag>, Option<Manifest>), RunError> {
     while let Some(planned) = tagging.take() {
         match send(run, source, tagging, &planned, is_same).await {
             Ok(mut pushed) => {
                 let target = &tagging.target;
                 let wanted = platforms::left_to_choose(source.engine, source.push, source.image);
-                let needed = wanted.is_some() || tagging.any(Step::Set);
+                let needed = wanted.is_some() || tagging.any(TagStep::Set);
                 let manifest = if needed {
                     Some(target.manifest(&Selector::Digest(pushed.digest.clone())).await?)
                 } else if pushed.of_unknown_size.is_empty() {
@@ -216,18 +216,18 @@ async fn bring(
 async fn choose(
     run: &Run,
     tagging: &Tagging,
-    planned: &Planned,
-    pushed: Pushed,
+    planned: &PlannedTag,
+    pushed: PushedTag,
     whole: &Manifest,
     wanted: &Platform,
-) -> Result<(Option<Pushed>, Option<Manifest>), RunError> {
+) -> Result<(Option<PushedTag>, Option<Manifest>), RunError> {
     let target = &tagging.target;
     let Some(chosen) = platforms::entry(target, whole, wanted).await? else {
         return Ok((Some(pushed), Some(whole.clone())));
     };
     let tag = &planned.tag;
     target.put_manifest(&Selector::Tag(tag.clone()), &chosen).await?;
-    let pushed = Pushed {
+    let pushed = PushedTag {
         digest: chosen.digest.clone(),
         ..pushed
     };
@@ -249,9 +249,9 @@ async fn send(
     run: &Run,
     source: &Local<'_>,
     tagging: &Tagging,
-    planned: &Planned,
+    planned: &PlannedTag,
     is_same: &impl Fn(&Manifest) -> bool,
-) -> Result<Pushed, Unsent> {
+) -> Result<PushedTag, Unsent> {
     let start = Instant::now();
     let Local { engine, push, image } = source;
     let (target, tag) = (&tagging.target, &planned.tag);
@@ -277,7 +277,7 @@ async fn send(
     let mut tries = 0;
     let pushed = retried(run, &name, async || {
         tries += 1;
-        let take = |progress: &engine::Progress| told.take(progress);
+        let take = |progress: &engine::DaemonProgress| told.take(progress);
         engine.push(&push.target, tag, platform, &auth, take).await
     });
     let pushed = during(run, Goal::Registry, pushed).await;
@@ -319,7 +319,7 @@ async fn send(
     let error = match shown {
         Ok((digest, of_unknown_size)) => {
             run.see_local(&digest, platform.unwrap_or(&image.platform));
-            let pushed = Pushed {
+            let pushed = PushedTag {
                 tag: tag.clone(),
                 digest,
                 bytes,

@@ -9,7 +9,7 @@ use super::Run;
 use super::log::{Goal, during};
 use super::push::plan;
 use super::select_platform::{missing, root};
-use super::tagging::{Content, Step, summary};
+use super::tagging::{TagContent, TagStep, summary};
 use crate::archive::{ArchiveError, DockerArchive, Layout, Location, Transport};
 use crate::explain::{RunError, RunErrors};
 use crate::input::Push;
@@ -20,7 +20,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-enum Image {
+enum ArchiveImage {
     /// Of a layout: all is named by its digest.
     Whole(Box<Manifest>, ContentSource),
     /// Of a docker-archive.
@@ -37,7 +37,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
         remote: tagging.target.clone(),
         mount_from: None,
     };
-    let sent = match (tagging.any(Step::Set), there) {
+    let sent = match (tagging.any(TagStep::Set), there) {
         (true, Some(manifest)) => Ok(Some((Graph::bare(manifest), ContentSource::nothing(from)))),
         (true, None) => {
             run.log.begin(1, &format!("pushing `{from}` to `{}`", push.target));
@@ -50,7 +50,7 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     let sent = sent.inspect_err(|_| tagging.not_brought(run, start.elapsed(), run.progress.moved()))?;
     let content = sent
         .as_ref()
-        .map(|(graph, content_source)| Content::Brought(&mover, graph, content_source, &to));
+        .map(|(graph, content_source)| TagContent::Brought(&mover, graph, content_source, &to));
     let bytes_at = |place, _| if place == 0 { run.progress.moved() } else { 0 };
     let outcomes = tagging.set(run, content, Some(start), bytes_at).await?;
     let target = match &sent {
@@ -61,14 +61,14 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     Ok(run.log.end(&done, Some(run.progress.moved())))
 }
 
-async fn open(push: &Push, from: &Location) -> Result<Image, RunError> {
+async fn open(push: &Push, from: &Location) -> Result<ArchiveImage, RunError> {
     if from.transport != Transport::DockerArchive {
         let layout = Arc::new(beside(from, Layout::open).await?);
         let whole = layout.root(layout.choose(from.name.as_deref())?)?;
         let content_source = ContentSource::Layout(Arc::clone(&layout));
         let root = root(&from.to_string(), &content_source, whole, push.platform.as_ref(), true).await?;
         layout.check_whole(&root)?;
-        return Ok(Image::Whole(Box::new(root), content_source));
+        return Ok(ArchiveImage::Whole(Box::new(root), content_source));
     }
     let image = beside(from, |from| DockerArchive::open(from)?.choose(from.name.as_deref())).await?;
     if let (Some(wanted), Some(has)) = (&push.platform, config_platform(&image.config))
@@ -76,7 +76,10 @@ async fn open(push: &Push, from: &Location) -> Result<Image, RunError> {
     {
         return Err(missing(&from.to_string(), wanted, &[has.to_string()], true));
     }
-    Ok(Image::Archived(Box::new(ArchivedImage::new(image, from.clone()))))
+    Ok(ArchiveImage::Archived(Box::new(ArchivedImage::new(
+        image,
+        from.clone(),
+    ))))
 }
 
 /// Opens an archive beside the event loop: a gzip-compressed one is read from end to end for it.
@@ -91,7 +94,7 @@ async fn beside<T: Send + 'static>(
     }
 }
 
-impl Image {
+impl ArchiveImage {
     /// Whether a manifest of the registry is this image.
     async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, target: &Remote) -> Result<bool, RunError> {
         match self {
@@ -104,14 +107,14 @@ impl Image {
 async fn send(
     run: &Run,
     mover: &Mover<'_>,
-    image: Image,
+    image: ArchiveImage,
     to: &Destination,
 ) -> Result<(Graph, ContentSource), RunError> {
     // Layers that are compressed on the way have no size beforehand.
     let unknown = run.progress.unknown();
     let (root, content_source) = match image {
-        Image::Whole(root, content_source) => (*root, content_source),
-        Image::Archived(image) => image.bring(mover, to).await?,
+        ArchiveImage::Whole(root, content_source) => (*root, content_source),
+        ArchiveImage::Archived(image) => image.bring(mover, to).await?,
     };
     let graph = Graph::of(&content_source, root, run.concurrency).await?;
     run.see(&graph.root, Some(graph.size()));

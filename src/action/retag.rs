@@ -2,7 +2,7 @@
 
 use super::Run;
 use super::journal::Outcome;
-use super::tagging::{Content, Tagging, looks, refuse, summary};
+use super::tagging::{TagContent, Tagging, looks, refuse, summary};
 use crate::explain::{RunError, RunErrors};
 use crate::input::{OnExisting, Retag};
 use crate::names::Digest;
@@ -21,7 +21,9 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, RunErrors> {
     refuse([&tagging])?;
     let size = manifest.bytes.len() as u64;
     let bytes = |_, outcome| if outcome == Outcome::Tagged { size } else { 0 };
-    let outcomes = tagging.set(run, Some(Content::Present(&manifest)), None, bytes).await?;
+    let outcomes = tagging
+        .set(run, Some(TagContent::Present(&manifest)), None, bytes)
+        .await?;
     Ok(run.log.end(&format!("{name} {}", summary(&outcomes)), None))
 }
 

@@ -1,7 +1,7 @@
 //! `PLATFORM` where images move without a daemon: one manifest in place of the whole image.
 
 use crate::explain::RunError;
-use crate::explain::failure::Kind;
+use crate::explain::failure::FailureKind;
 use crate::names::platform::Platform;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor, config_platform, entry_for, platforms};
@@ -23,7 +23,7 @@ pub(super) async fn root(
     let damaged = |what: String| {
         let hint = "have the image built and pushed again";
         RunError::told(
-            Kind::Other,
+            FailureKind::Other,
             format!("the manifest of `{name}` cannot be read: {what}"),
             hint,
         )
@@ -86,5 +86,9 @@ pub(super) fn missing(name: &str, wanted: &Platform, available: &[String], is_as
             available.join(", ")
         )
     };
-    RunError::told(Kind::NotFound, format!("`{name}` is not there for {wanted}"), hint)
+    RunError::told(
+        FailureKind::NotFound,
+        format!("`{name}` is not there for {wanted}"),
+        hint,
+    )
 }

@@ -3,9 +3,9 @@
 //! Nothing is written before the tags of all images are planned and none of them is refused by `ON_EXISTING`. A tag that
 //! fails does not keep the others; each that failed is told.
 
-use super::journal::{Outcome, Page, Place};
+use super::journal::{JournalPage, Outcome, TagPlace};
 use super::{Run, all};
-use crate::explain::failure::Kind;
+use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
 use crate::input::OnExisting;
 use crate::names::{Digest, Selector, Tag};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// What to do with one tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum TagStep {
     /// Set it, moving it if it is there.
     Set,
     /// It is there with the right digest.
@@ -28,7 +28,7 @@ pub(super) enum Step {
     Refuse,
 }
 
-impl Step {
+impl TagStep {
     /// Decides by where the tag points now.
     fn of(existing: Option<&Digest>, is_same: bool, on_existing: OnExisting) -> Self {
         match (existing, on_existing) {
@@ -42,10 +42,10 @@ impl Step {
 
 /// One tag that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Planned {
-    pub(super) place: Place,
+pub(super) struct PlannedTag {
+    pub(super) place: TagPlace,
     pub(super) tag: Tag,
-    pub(super) step: Step,
+    pub(super) step: TagStep,
     /// Where it points now, if that was asked.
     pub(super) existing: Option<Digest>,
 }
@@ -58,19 +58,19 @@ pub(super) struct Tagging {
     /// Whether the tags were not asked for by name.
     goes_along: bool,
     pub(super) target: Remote,
-    tags: Vec<Planned>,
+    tags: Vec<PlannedTag>,
 }
 
 /// What a tag is set to.
 #[derive(Clone, Copy)]
-pub(super) enum Content<'a> {
+pub(super) enum TagContent<'a> {
     /// A manifest that the repository has.
     Present(&'a Manifest),
     /// What was brought there: what the registry misses of it is brought again.
     Brought(&'a Mover<'a>, &'a Graph, &'a ContentSource, &'a Destination),
 }
 
-impl Content<'_> {
+impl TagContent<'_> {
     fn digest(&self) -> &Digest {
         match self {
             Self::Present(manifest) => &manifest.digest,
@@ -98,7 +98,7 @@ pub(super) async fn looks(
 /// Ends a run before it writes where a tag may not be moved; tells each of them.
 pub(super) fn refuse<'a>(taggings: impl IntoIterator<Item = &'a Tagging>) -> Result<(), RunErrors> {
     let refused = taggings.into_iter().flat_map(|tagging| {
-        let refused = tagging.tags.iter().filter(|planned| planned.step == Step::Refuse);
+        let refused = tagging.tags.iter().filter(|planned| planned.step == TagStep::Refuse);
         refused.map(|planned| exists(&tagging.target, planned))
     });
     RunErrors::of(refused.collect()).map_or(Ok(()), Err)
@@ -113,10 +113,10 @@ impl Tagging {
         on_existing: OnExisting,
     ) -> Self {
         let planned = found.into_iter().enumerate();
-        let tags = planned.map(|(place, (tag, existing, is_same))| Planned {
+        let tags = planned.map(|(place, (tag, existing, is_same))| PlannedTag {
             place,
             tag,
-            step: Step::of(existing.as_ref(), is_same, on_existing),
+            step: TagStep::of(existing.as_ref(), is_same, on_existing),
             existing,
         });
         Self {
@@ -138,18 +138,18 @@ impl Tagging {
     }
 
     /// Whether any tag has this step.
-    pub(super) fn any(&self, step: Step) -> bool {
+    pub(super) fn any(&self, step: TagStep) -> bool {
         self.tags.iter().any(|planned| planned.step == step)
     }
 
     /// Takes out the next tag that is to be set, for who sets it in another way.
-    pub(super) fn take(&mut self) -> Option<Planned> {
-        let next = self.tags.iter().position(|planned| planned.step == Step::Set)?;
+    pub(super) fn take(&mut self) -> Option<PlannedTag> {
+        let next = self.tags.iter().position(|planned| planned.step == TagStep::Set)?;
         Some(self.tags.remove(next))
     }
 
     /// Where what becomes of the tags is noted.
-    pub(super) fn page<'a>(&self, run: &'a Run) -> Page<'a> {
+    pub(super) fn page<'a>(&self, run: &'a Run) -> JournalPage<'a> {
         run.journal.page(self.image, &self.target).going_along(self.goes_along)
     }
 
@@ -161,28 +161,28 @@ impl Tagging {
     pub(super) async fn set(
         &self,
         run: &Run,
-        content: Option<Content<'_>>,
+        content: Option<TagContent<'_>>,
         since: Option<Instant>,
-        bytes: impl Fn(Place, Outcome) -> u64,
+        bytes: impl Fn(TagPlace, Outcome) -> u64,
     ) -> Result<Vec<(Tag, Outcome)>, RunErrors> {
         // What one tag brings again the next one need not.
         let at_once = match content {
-            Some(Content::Brought(..)) => 1,
-            Some(Content::Present(_)) | None => run.concurrency,
+            Some(TagContent::Brought(..)) => 1,
+            Some(TagContent::Present(_)) | None => run.concurrency,
         };
         let page = self.page(run);
         let sets = self.tags.iter().map(|planned| async {
             let start = since.unwrap_or_else(Instant::now);
             let result = match (planned.step, &content) {
-                (Step::Set, Some(content)) => self.write(content, &planned.tag).await,
-                (Step::Same, _) => Ok(Outcome::Same),
+                (TagStep::Set, Some(content)) => self.write(content, &planned.tag).await,
+                (TagStep::Same, _) => Ok(Outcome::Same),
                 _ => Ok(Outcome::Skipped),
             };
             let outcome = *result.as_ref().unwrap_or(&Outcome::Failed);
             let digest = match (planned.step, outcome) {
                 (_, Outcome::Failed) => None,
                 // What is the same now may have been another before.
-                (Step::Set, _) => content.as_ref().map(Content::digest),
+                (TagStep::Set, _) => content.as_ref().map(TagContent::digest),
                 _ => planned.existing.as_ref(),
             };
             let moved = bytes(planned.place, outcome);
@@ -201,13 +201,13 @@ impl Tagging {
     /// Notes what becomes of the tags where their image could not be brought. `moved` is told with the first one.
     pub(super) fn not_brought(&self, run: &Run, took: Duration, moved: u64) {
         // Where no tag was to be set, what goes along with the image could not be brought.
-        let any_to_set = self.any(Step::Set);
+        let any_to_set = self.any(TagStep::Set);
         let page = self.page(run);
         for planned in &self.tags {
             let outcome = match planned.step {
-                Step::Same if any_to_set => Outcome::Same,
-                Step::Set | Step::Same => Outcome::Failed,
-                Step::Skip | Step::Refuse => Outcome::Skipped,
+                TagStep::Same if any_to_set => Outcome::Same,
+                TagStep::Set | TagStep::Same => Outcome::Failed,
+                TagStep::Skip | TagStep::Refuse => Outcome::Skipped,
             };
             let digest = planned.existing.as_ref().filter(|_| outcome != Outcome::Failed);
             let moved = if planned.place == 0 { moved } else { 0 };
@@ -217,14 +217,14 @@ impl Tagging {
 
     /// Writes a tag at once. Only if that is refused is it asked where the tag points: a tag that is right already is
     /// right, also where a rule makes it immutable.
-    async fn write(&self, content: &Content<'_>, tag: &Tag) -> Result<Outcome, RunError> {
+    async fn write(&self, content: &TagContent<'_>, tag: &Tag) -> Result<Outcome, RunError> {
         let target = &self.target;
         let written = match content {
-            Content::Present(manifest) => {
+            TagContent::Present(manifest) => {
                 let put = target.put_manifest(&Selector::Tag(tag.clone()), manifest).await;
                 put.map(|_| ()).map_err(TagError::Refused)
             }
-            Content::Brought(mover, graph, content_source, to) => mover.tag(graph, tag, content_source, to).await,
+            TagContent::Brought(mover, graph, content_source, to) => mover.tag(graph, tag, content_source, to).await,
         };
         let error = match written {
             Ok(()) => return Ok(Outcome::Tagged),
@@ -260,13 +260,13 @@ fn may_be_right(error: &registry::Error) -> bool {
 }
 
 /// The failure of `ON_EXISTING: fail`.
-fn exists(target: &Remote, planned: &Planned) -> RunError {
+fn exists(target: &Remote, planned: &PlannedTag) -> RunError {
     let now = planned
         .existing
         .as_ref()
         .map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     RunError::told(
-        Kind::Refused,
+        FailureKind::Refused,
         format!(
             "the tag `{}:{}` is there already, as another image{now}",
             target.repository(),
@@ -312,18 +312,18 @@ mod tests {
         use OnExisting::{Fail, Overwrite, Skip};
         let there = Digest::of(b"x");
         for (existing, is_same, on_existing, step) in [
-            (None, false, Overwrite, Step::Set),
-            (None, false, Skip, Step::Set),
-            (None, false, Fail, Step::Set),
-            (Some(&there), true, Overwrite, Step::Same),
-            (Some(&there), true, Skip, Step::Same),
-            (Some(&there), true, Fail, Step::Same),
-            (Some(&there), false, Overwrite, Step::Set),
-            (Some(&there), false, Skip, Step::Skip),
-            (Some(&there), false, Fail, Step::Refuse),
+            (None, false, Overwrite, TagStep::Set),
+            (None, false, Skip, TagStep::Set),
+            (None, false, Fail, TagStep::Set),
+            (Some(&there), true, Overwrite, TagStep::Same),
+            (Some(&there), true, Skip, TagStep::Same),
+            (Some(&there), true, Fail, TagStep::Same),
+            (Some(&there), false, Overwrite, TagStep::Set),
+            (Some(&there), false, Skip, TagStep::Skip),
+            (Some(&there), false, Fail, TagStep::Refuse),
         ] {
             assert_eq!(
-                Step::of(existing, is_same, on_existing),
+                TagStep::of(existing, is_same, on_existing),
                 step,
                 "{existing:?} {is_same} {on_existing:?}"
             );

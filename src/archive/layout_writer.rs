@@ -8,7 +8,7 @@ use super::layout_index::{LayoutIndex, MARKER};
 use super::location::Transport;
 use super::region::Region;
 use super::source::{BlobSource, Store as _};
-use super::writer::{Contents, Slot};
+use super::writer::{ArchiveContents, Slot};
 use crate::files::{Part, check_writable, remove_abandoned, shown};
 use crate::names::Digest;
 use crate::registry::manifest::LARGEST;
@@ -37,11 +37,11 @@ pub(super) struct LayoutWriter {
 #[derive(Debug)]
 struct Blob {
     size: u64,
-    state: State,
+    state: BlobState,
 }
 
 #[derive(Debug)]
-enum State {
+enum BlobState {
     /// Nobody asked yet.
     Unknown,
     /// What is there has other bytes.
@@ -53,7 +53,7 @@ enum State {
 }
 
 impl LayoutWriter {
-    pub(super) fn create(path: &Path, contents: &Contents<'_>) -> Result<Self, ArchiveError> {
+    pub(super) fn create(path: &Path, contents: &ArchiveContents<'_>) -> Result<Self, ArchiveError> {
         if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
             check_writable(&path.join(INDEX).into()).map_err(|error| Problem::Output(error).of(path))?;
         }
@@ -91,7 +91,7 @@ impl LayoutWriter {
         }
         let manifests = contents.manifests.iter();
         let blobs = contents.blobs.iter().map(|(digest, size)| {
-            let state = State::Unknown;
+            let state = BlobState::Unknown;
             (digest.clone(), Blob { size: *size, state })
         });
         Ok(Self {
@@ -113,14 +113,14 @@ impl LayoutWriter {
         let blob = blobs
             .get_mut(digest)
             .ok_or_else(|| self.folder.missing(&blob_name(digest)))?;
-        if let State::Part(_, region) = &blob.state {
+        if let BlobState::Part(_, region) = &blob.state {
             return Ok(Slot::Fill(region.clone()));
         }
-        if !matches!(blob.state, State::Wrong)
+        if !matches!(blob.state, BlobState::Wrong)
             && let Some(BlobSource::Region(region)) = self.folder.find(&blob_name(digest))?
             && region.size() == blob.size
         {
-            blob.state = State::Whole;
+            blob.state = BlobState::Whole;
             return Ok(Slot::Present(region));
         }
         let path = self.path.join(blob_name(digest));
@@ -129,15 +129,15 @@ impl LayoutWriter {
         let part = Part::create_in(&self.path, &path, 0o644).map_err(|error| writing(&error))?;
         part.file().set_len(blob.size).map_err(|error| writing(&error))?;
         let region = Region::new(Arc::clone(part.file()), 0, blob.size);
-        blob.state = State::Part(part, region.clone());
+        blob.state = BlobState::Part(part, region.clone());
         Ok(Slot::Fill(region))
     }
 
     pub(super) fn distrust(&self, digest: &Digest) {
         if let Some(blob) = self.lock().get_mut(digest)
-            && matches!(blob.state, State::Whole)
+            && matches!(blob.state, BlobState::Whole)
         {
-            blob.state = State::Wrong;
+            blob.state = BlobState::Wrong;
         }
     }
 
@@ -146,10 +146,10 @@ impl LayoutWriter {
         let Some(blob) = blobs.get_mut(digest) else {
             return Err(self.folder.missing(&blob_name(digest)));
         };
-        if let State::Part(part, _) = &mut blob.state {
+        if let BlobState::Part(part, _) = &mut blob.state {
             let writing = |error| Problem::writing(&self.path.join(blob_name(digest)), &error).of(&self.path);
             part.put_in_place().map_err(writing)?;
-            blob.state = State::Whole;
+            blob.state = BlobState::Whole;
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl LayoutWriter {
         let unsealed = self
             .lock()
             .iter()
-            .find(|(_, blob)| !matches!(blob.state, State::Whole))
+            .find(|(_, blob)| !matches!(blob.state, BlobState::Whole))
             .map(|(digest, _)| digest.clone());
         if let Some(digest) = unsealed {
             return Err(self.folder.missing(&blob_name(&digest)));

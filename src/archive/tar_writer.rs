@@ -11,7 +11,7 @@ use super::layout_index::{LayoutIndex, MARKER};
 use super::location::{Location, Transport};
 use super::region::Region;
 use super::tar::{BLOCK, header, padded};
-use super::writer::{Contents, OutputImage, Slot};
+use super::writer::{ArchiveContents, OutputImage, Slot};
 use crate::files::Part;
 use crate::names::Digest;
 use crate::registry::manifest::Content;
@@ -33,7 +33,7 @@ pub(super) struct TarWriter {
 }
 
 impl TarWriter {
-    pub(super) fn create(location: &Location, contents: &Contents<'_>) -> Result<Self, ArchiveError> {
+    pub(super) fn create(location: &Location, contents: &ArchiveContents<'_>) -> Result<Self, ArchiveError> {
         let path = &location.path;
         let documents = documents(location, contents)?;
         let writing = |error: &io::Error| Problem::writing(path, error).of(path);
@@ -81,7 +81,7 @@ impl TarWriter {
 }
 
 /// All but the blobs: names that end with `/` are folders.
-fn documents(location: &Location, contents: &Contents<'_>) -> Result<Vec<(String, Vec<u8>)>, ArchiveError> {
+fn documents(location: &Location, contents: &ArchiveContents<'_>) -> Result<Vec<(String, Vec<u8>)>, ArchiveError> {
     let mut index = LayoutIndex::new();
     for image in contents.images {
         index.add(image, location.transport);
@@ -115,7 +115,7 @@ fn documents(location: &Location, contents: &Contents<'_>) -> Result<Vec<(String
 }
 
 /// An image in Docker's `manifest.json`.
-fn docker_entry(image: &OutputImage, contents: &Contents<'_>) -> Result<Value, String> {
+fn docker_entry(image: &OutputImage, contents: &ArchiveContents<'_>) -> Result<Value, String> {
     let Content::Image { config, layers } = image.root.content()? else {
         return Err("it is an index of several platforms".to_owned());
     };

@@ -20,22 +20,22 @@ struct Rule {
     for_folders: bool,
     /// Without a `/`: it fits a name at any depth, else the path from the file's own folder on.
     is_name: bool,
-    pattern: Pattern,
+    pattern: GitPattern,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Pattern {
+enum GitPattern {
     /// A text without wildcards.
     Text(Vec<u8>),
     /// `*` and a text without wildcards, for a name.
     End(Vec<u8>),
-    Tokens(Vec<Token>),
+    Tokens(Vec<RuleToken>),
     /// One that git takes for broken fits nothing.
     Nothing,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+enum RuleToken {
     Is(u8),
     /// `?`: one byte, but no `/`.
     One,
@@ -115,7 +115,7 @@ impl Rule {
             keeps,
             for_folders,
             is_name,
-            pattern: Pattern::parse(pattern, is_name),
+            pattern: GitPattern::parse(pattern, is_name),
         })
     }
 
@@ -129,16 +129,16 @@ impl Rule {
             path
         };
         match &self.pattern {
-            Pattern::Text(pattern) => text == &pattern[..],
-            Pattern::End(end) => text.ends_with(end),
-            Pattern::Tokens(tokens) => fits(tokens, text),
-            Pattern::Nothing => false,
+            GitPattern::Text(pattern) => text == &pattern[..],
+            GitPattern::End(end) => text.ends_with(end),
+            GitPattern::Tokens(tokens) => fits(tokens, text),
+            GitPattern::Nothing => false,
         }
     }
 
     fn cost(&self, length: usize) -> usize {
         match &self.pattern {
-            Pattern::Tokens(tokens) => tokens.len() * (length + 1),
+            GitPattern::Tokens(tokens) => tokens.len() * (length + 1),
             _ => 1,
         }
     }
@@ -164,7 +164,7 @@ fn without_blanks(line: &[u8]) -> &[u8] {
     &line[..end]
 }
 
-impl Pattern {
+impl GitPattern {
     fn parse(pattern: &[u8], is_name: bool) -> Self {
         let is_plain = |text: &[u8]| !text.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'));
         if is_plain(pattern) {
@@ -177,7 +177,7 @@ impl Pattern {
     }
 }
 
-fn tokens(pattern: &[u8], is_name: bool) -> Option<Vec<Token>> {
+fn tokens(pattern: &[u8], is_name: bool) -> Option<Vec<RuleToken>> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(byte) = pattern.get(at) {
@@ -190,33 +190,33 @@ fn tokens(pattern: &[u8], is_name: bool) -> Option<Vec<Token>> {
                 }
                 let is_part = start == 0 || pattern[start - 1] == b'/';
                 match pattern.get(at) {
-                    _ if is_name || at - start < 2 || !is_part => Token::Star,
-                    None => Token::All,
+                    _ if is_name || at - start < 2 || !is_part => RuleToken::Star,
+                    None => RuleToken::All,
                     Some(b'/') => {
                         at += 1;
-                        Token::Folders
+                        RuleToken::Folders
                     }
-                    Some(_) => Token::Star,
+                    Some(_) => RuleToken::Star,
                 }
             }
-            b'?' => Token::One,
+            b'?' => RuleToken::One,
             b'\\' => {
                 at += 1;
-                Token::Is(*pattern.get(at - 1)?)
+                RuleToken::Is(*pattern.get(at - 1)?)
             }
             b'[' => {
                 let (class, after) = class(pattern, at)?;
                 at = after;
                 class
             }
-            other => Token::Is(*other),
+            other => RuleToken::Is(*other),
         });
     }
     Some(tokens)
 }
 
 /// A class whose `[` is behind; `None` where it does not end. What git does not know as a class of characters fits nothing.
-fn class(pattern: &[u8], start: usize) -> Option<(Token, usize)> {
+fn class(pattern: &[u8], start: usize) -> Option<(RuleToken, usize)> {
     let mut at = start;
     let others = matches!(pattern.get(at)?, b'!' | b'^');
     if others {
@@ -229,7 +229,7 @@ fn class(pattern: &[u8], start: usize) -> Option<(Token, usize)> {
         let byte = *pattern.get(at)?;
         at += 1;
         match byte {
-            b']' if at - 1 > first => return Some((Token::Class { others, ranges }, at)),
+            b']' if at - 1 > first => return Some((RuleToken::Class { others, ranges }, at)),
             b'\\' => {
                 let escaped = *pattern.get(at)?;
                 at += 1;
@@ -284,7 +284,7 @@ fn named(name: &[u8]) -> Option<&'static [(u8, u8)]> {
 }
 
 /// Whether the whole text fits. Steps through all readings of the pattern at once, so that many `*` cost no more.
-fn fits(tokens: &[Token], text: &[u8]) -> bool {
+fn fits(tokens: &[RuleToken], text: &[u8]) -> bool {
     let mut ends = vec![false; text.len() + 1];
     ends[0] = true;
     for token in tokens {
@@ -293,22 +293,22 @@ fn fits(tokens: &[Token], text: &[u8]) -> bool {
         for at in 0..=text.len() {
             let before = at.checked_sub(1).map(|before| (ends[before], text[before]));
             next[at] = match token {
-                Token::Star => {
+                RuleToken::Star => {
                     open = ends[at] || (open && before.is_some_and(|(_, byte)| byte != b'/'));
                     open
                 }
-                Token::All => {
+                RuleToken::All => {
                     open |= ends[at];
                     open
                 }
-                Token::Folders => {
+                RuleToken::Folders => {
                     let fits = ends[at] || (open && before.is_some_and(|(_, byte)| byte == b'/'));
                     open |= ends[at];
                     fits
                 }
-                Token::Is(wanted) => before.is_some_and(|(fits, byte)| fits && byte == *wanted),
-                Token::One => before.is_some_and(|(fits, byte)| fits && byte != b'/'),
-                Token::Class { others, ranges } => before.is_some_and(|(fits, byte)| {
+                RuleToken::Is(wanted) => before.is_some_and(|(fits, byte)| fits && byte == *wanted),
+                RuleToken::One => before.is_some_and(|(fits, byte)| fits && byte != b'/'),
+                RuleToken::Class { others, ranges } => before.is_some_and(|(fits, byte)| {
                     fits && byte != b'/' && *others != ranges.iter().any(|(low, high)| (*low..=*high).contains(&byte))
                 }),
             };

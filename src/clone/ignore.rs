@@ -7,17 +7,17 @@ use crate::text::Glob;
 /// The rules of one file.
 #[derive(Debug, Default)]
 pub(crate) struct Ignore {
-    rules: Vec<Rule>,
+    rules: Vec<IgnoreRule>,
 }
 
 #[derive(Debug)]
-struct Rule {
+struct IgnoreRule {
     keeps: bool,
-    pattern: Pattern,
+    pattern: IgnorePattern,
 }
 
 #[derive(Debug)]
-enum Pattern {
+enum IgnorePattern {
     /// `**` and a text without wildcards: what ends so, whatever comes before, as in `**.json`.
     End(String),
     Glob(Glob),
@@ -25,7 +25,7 @@ enum Pattern {
     Nothing,
 }
 
-impl Pattern {
+impl IgnorePattern {
     fn parse(pattern: &str) -> Self {
         let mut rest = pattern;
         while let Some((_, escaped)) = rest.split_once('\\') {
@@ -69,9 +69,9 @@ impl Ignore {
                 let (keeps, pattern) = cleaned
                     .strip_prefix('!')
                     .map_or((false, &*cleaned), |rest| (true, rest));
-                (!pattern.is_empty()).then(|| Rule {
+                (!pattern.is_empty()).then(|| IgnoreRule {
                     keeps,
-                    pattern: Pattern::parse(pattern),
+                    pattern: IgnorePattern::parse(pattern),
                 })
             })
             .collect();

@@ -29,7 +29,7 @@ pub(crate) struct Walk {
 }
 
 /// A folder to look into, with the rules above it.
-struct Folder {
+struct WalkFolder {
     path: PathBuf,
     depth: usize,
     above: Option<Rc<Level>>,
@@ -46,7 +46,7 @@ struct Level {
 /// What `.gitignore` files name is passed over.
 pub(crate) fn walk(clone: &Path, budget: &Budget, wanted: impl Fn(&str) -> bool) -> Walk {
     let mut found = Walk::default();
-    let mut folders = VecDeque::from([Folder {
+    let mut folders = VecDeque::from([WalkFolder {
         path: PathBuf::new(),
         depth: 0,
         above: None,
@@ -86,7 +86,7 @@ pub(crate) fn walk(clone: &Path, budget: &Budget, wanted: impl Fn(&str) -> bool)
             if !kind.is_dir() {
                 found.files.push(path);
             } else if folder.depth < DEEPEST {
-                folders.push_back(Folder {
+                folders.push_back(WalkFolder {
                     path,
                     depth: folder.depth + 1,
                     above: level.clone(),
@@ -105,7 +105,7 @@ pub(crate) fn walk(clone: &Path, budget: &Budget, wanted: impl Fn(&str) -> bool)
 }
 
 /// The rules for what is in a folder.
-fn level(clone: &Path, folder: &Folder) -> Option<Rc<Level>> {
+fn level(clone: &Path, folder: &WalkFolder) -> Option<Rc<Level>> {
     let text = read_bytes(&clone.join(&folder.path).join(".gitignore"));
     let Some(text) = text.ok().filter(|text| !text.is_empty()) else {
         return folder.above.clone();

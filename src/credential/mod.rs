@@ -15,7 +15,7 @@ pub(crate) mod warning;
 pub(crate) use advice::UnusableCredential;
 #[cfg(test)]
 pub(crate) use choose::tests::chosen;
-pub(crate) use choose::{Chosen, Given, Written, choose};
+pub(crate) use choose::{Chosen, Given, WrittenPair, choose};
 
 use crate::text::Secret;
 use std::fmt;

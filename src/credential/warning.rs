@@ -2,7 +2,7 @@
 
 use super::Source;
 use super::advice::AccessTokenName;
-use super::kind::Kind;
+use super::kind::TokenKind;
 use std::fmt;
 
 /// Something about a credential that may explain a refusal to come.
@@ -12,7 +12,7 @@ pub(crate) enum Warning {
     KindAllowed {
         /// Where it came from.
         source: Source,
-        kind: Kind,
+        kind: TokenKind,
         /// The token's first four characters.
         prefix: String,
     },

@@ -29,7 +29,7 @@ pub(super) struct Connection {
 
 /// The answer to a request that failed.
 #[derive(Deserialize)]
-struct Refused {
+struct ErrorMessage {
     message: String,
 }
 
@@ -227,7 +227,7 @@ impl Connection {
 /// What a daemon says of a request that failed: a message, or the last line of a stream, which podman from 5 on sends with
 /// a status.
 fn words(body: &[u8]) -> Option<String> {
-    if let Ok(Refused { message }) = serde_json::from_slice(body) {
+    if let Ok(ErrorMessage { message }) = serde_json::from_slice(body) {
         return Some(message);
     }
     let mut lines = body.rsplit(|byte| *byte == b'\n').filter_map(Message::parse);

@@ -20,7 +20,7 @@ pub(crate) use error::Refusal;
 pub(crate) use local_image::LocalImage;
 #[cfg(test)]
 pub(crate) use local_image::LocalManifest;
-pub(crate) use progress::{Progress, layer_name};
+pub(crate) use progress::{DaemonProgress, layer_name};
 
 use crate::names::platform::Platform;
 use crate::names::{Repository, Tag};

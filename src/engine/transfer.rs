@@ -2,7 +2,7 @@
 //! it does deserves.
 
 use super::classify::{Asked, Of};
-use super::progress::{Progress, Silence, Verdict};
+use super::progress::{DaemonProgress, LineVerdict, Silence};
 use super::stream::Lines;
 use super::{Engine, Error, Make, RegistryAuth, query};
 use crate::names::platform::Platform;
@@ -65,7 +65,7 @@ impl Engine {
         digest: &Digest,
         layers: &[Descriptor],
         auth: &RegistryAuth,
-        progress: impl FnMut(&Progress),
+        progress: impl FnMut(&DaemonProgress),
     ) -> Result<(), Error> {
         let path = self.path(&format!(
             "/images/create?fromImage={}&tag={digest}",
@@ -76,7 +76,7 @@ impl Engine {
             name: &repository.to_string(),
             of: Of::Pull(digest),
         };
-        let state = Progress::of_pull(layers.iter().map(|layer| (&layer.digest, layer.size)));
+        let state = DaemonProgress::of_pull(layers.iter().map(|layer| (&layer.digest, layer.size)));
         let pulled = self.transfer(path, auth, &asked, state, progress).await;
         let is_zstd = layers.iter().any(|layer| layer.media_type.ends_with("zstd"));
         match pulled {
@@ -101,7 +101,7 @@ impl Engine {
         tag: &Tag,
         platform: Option<&Platform>,
         auth: &RegistryAuth,
-        progress: impl FnMut(&Progress),
+        progress: impl FnMut(&DaemonProgress),
     ) -> Result<Pushed, Error> {
         let platform = platform.map_or_else(String::new, |platform| {
             let platform = serde_json::json!({
@@ -117,7 +117,9 @@ impl Engine {
             name: &format!("{repository}:{tag}"),
             of: Of::Push,
         };
-        let end = self.transfer(path, auth, &asked, Progress::of_push(), progress).await?;
+        let end = self
+            .transfer(path, auth, &asked, DaemonProgress::of_push(), progress)
+            .await?;
         Ok(Pushed {
             digest: end.pushed().cloned(),
             instead_of_index: end.is_instead_of_index(),
@@ -131,9 +133,9 @@ impl Engine {
         path: String,
         auth: &RegistryAuth,
         asked: &Asked<'_>,
-        mut state: Progress,
-        mut progress: impl FnMut(&Progress),
-    ) -> Result<Progress, Error> {
+        mut state: DaemonProgress,
+        mut progress: impl FnMut(&DaemonProgress),
+    ) -> Result<DaemonProgress, Error> {
         let mut headers = HeaderMap::new();
         headers.insert(REGISTRY_AUTH, auth.header());
         let connection = &self.connection;
@@ -160,10 +162,10 @@ impl Engine {
             };
             for line in whole {
                 match state.take(&line) {
-                    Verdict::On => moved = self.clock.moved(),
-                    Verdict::Still => {}
-                    Verdict::Failed(words) => return Err(Error::said(asked, &words, None)),
-                    Verdict::Garbled => return Err(garbled("the Docker daemon wrote a line that is no JSON")),
+                    LineVerdict::On => moved = self.clock.moved(),
+                    LineVerdict::Still => {}
+                    LineVerdict::Failed(words) => return Err(Error::said(asked, &words, None)),
+                    LineVerdict::Garbled => return Err(garbled("the Docker daemon wrote a line that is no JSON")),
                 }
                 progress(&state);
             }
@@ -178,7 +180,7 @@ impl Engine {
         &self,
         response: &mut Response,
         asked: &Asked<'_>,
-        state: &Progress,
+        state: &DaemonProgress,
         moved: Instant,
     ) -> Result<Option<bytes::Bytes>, Error> {
         let timeout = self.connection.timeout();

@@ -1,7 +1,7 @@
 //! What a run may fail of, typed until all of it is explained in one place.
 
 use super::bitbucket::{self, Diagnosis};
-use super::failure::{Failure, Failures, Kind};
+use super::failure::{Failure, FailureKind, Failures};
 use super::group;
 use super::refusal::{Context, explain, explain_session, not_overwritten, relayed};
 use super::transfer::explain_transfer;
@@ -56,7 +56,7 @@ pub(crate) struct RunErrors(AtLeastOne<RunError>);
 
 impl RunError {
     /// An error that is explained where it is met.
-    pub(crate) fn told(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn told(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Told(Failure::new(kind, message, hint))
     }
 

@@ -11,7 +11,7 @@ use std::fmt;
 
 /// What kind of thing went wrong; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum FailureKind {
     Variables,
     /// The credential: none, unsupported, not accepted, or one that another would do better than.
     Credential,
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Other,
 }
 
-impl Kind {
+impl FailureKind {
     #[must_use]
     pub(crate) const fn status(self) -> u8 {
         match self {
@@ -67,7 +67,7 @@ impl Kind {
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// The fact, on one line, without a trailing period.
     pub message: String,
     /// What to do about it, on one or more lines.
@@ -80,7 +80,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A failure with advice.
-    pub(crate) fn new(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -195,7 +195,7 @@ impl From<Failure> for Failures {
 impl From<Mistakes> for Failures {
     fn from(mistakes: Mistakes) -> Self {
         let each = mistakes.map(|mistake| Failure {
-            kind: Kind::Variables,
+            kind: FailureKind::Variables,
             message: mistake.to_string(),
             hint: None,
             reference: None,
@@ -207,7 +207,7 @@ impl From<Mistakes> for Failures {
 
 impl From<&UnusableCredential> for Failure {
     fn from(why: &UnusableCredential) -> Self {
-        Self::new(Kind::Credential, why.message(), why.hint())
+        Self::new(FailureKind::Credential, why.message(), why.hint())
     }
 }
 
@@ -215,30 +215,30 @@ impl From<&engine::Error> for Failure {
     fn from(error: &engine::Error) -> Self {
         let kind = match error {
             engine::Error::NoSuchImage { .. } | engine::Error::Platform { .. } | engine::Error::Incomplete { .. } => {
-                Kind::NotFound
+                FailureKind::NotFound
             }
-            engine::Error::Plugin { .. } => Kind::Refused,
+            engine::Error::Plugin { .. } => FailureKind::Refused,
             engine::Error::Registry { refusal, .. } => match refusal {
-                engine::Refusal::Unauthorized => Kind::Credential,
+                engine::Refusal::Unauthorized => FailureKind::Credential,
                 engine::Refusal::Denied
                 | engine::Refusal::Immutable
                 | engine::Refusal::TooManyRequests
                 | engine::Refusal::Other
-                | engine::Refusal::Unstated => Kind::Refused,
+                | engine::Refusal::Unstated => FailureKind::Refused,
                 engine::Refusal::NameUnknown | engine::Refusal::ManifestUnknown | engine::Refusal::PartUnknown => {
-                    Kind::NotFound
+                    FailureKind::NotFound
                 }
             },
             engine::Error::Unreachable { .. }
             | engine::Error::RegistryUnreachable { .. }
             | engine::Error::Broken { .. }
             | engine::Error::NotResolved { .. }
-            | engine::Error::Stalled { .. } => Kind::Unreachable,
+            | engine::Error::Stalled { .. } => FailureKind::Unreachable,
             engine::Error::NoSpace { .. }
             | engine::Error::Layer { .. }
             | engine::Error::WrongBytes { .. }
             | engine::Error::Daemon { .. }
-            | engine::Error::Protocol { .. } => Kind::Other,
+            | engine::Error::Protocol { .. } => FailureKind::Other,
         };
         Self {
             kind,
@@ -253,11 +253,11 @@ impl From<&engine::Error> for Failure {
 impl From<&ArchiveError> for Failure {
     fn from(error: &ArchiveError) -> Self {
         let kind = if error.is_not_found() {
-            Kind::NotFound
+            FailureKind::NotFound
         } else if error.is_mistake() {
-            Kind::Variables
+            FailureKind::Variables
         } else {
-            Kind::Other
+            FailureKind::Other
         };
         Self {
             hint: error.hint(),
@@ -268,13 +268,13 @@ impl From<&ArchiveError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Kind::Other, error.to_string(), error.hint())
+        Self::new(FailureKind::Other, error.to_string(), error.hint())
     }
 }
 
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
-        Self::new(Kind::Other, error.to_string(), error.hint())
+        Self::new(FailureKind::Other, error.to_string(), error.hint())
     }
 }
 
@@ -282,7 +282,7 @@ impl From<OutputError> for Failure {
 mod tests {
     use super::*;
 
-    fn failure(kind: Kind) -> Failure {
+    fn failure(kind: FailureKind) -> Failure {
         Failure {
             kind,
             message: kind.word().to_owned(),
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn of_several_the_one_to_mend_first_decides() {
-        use Kind::{Credential, NotFound, Other, Refused, Unreachable};
+        use FailureKind::{Credential, NotFound, Other, Refused, Unreachable};
         for (kinds, status) in [
             (vec![Other, Unreachable, NotFound, Refused, Credential], 3),
             (vec![Other, Unreachable, NotFound, Refused], 5),

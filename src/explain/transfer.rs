@@ -1,6 +1,6 @@
 //! What a failed transfer means: its kind, and what to do.
 
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, FailureKind};
 use super::refusal::{Context, explain, explain_part, explain_referrer};
 use crate::files::FREE_SPACE;
 use crate::transfer::TransferError;
@@ -18,7 +18,7 @@ pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> F
         TransferError::Part(error) => return explain_part(error, context),
         TransferError::Referrer(error) => return explain_referrer(error, context),
         TransferError::OtherSubject { .. } => (
-            Kind::Other,
+            FailureKind::Other,
             "nothing of it was kept; the list is wrong, or means harm: leave `REFERRERS` out, or have the list mended",
         ),
         TransferError::Archive(error) => return Failure::from(error),
@@ -29,23 +29,27 @@ pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> F
                 ..Failure::from(error)
             };
         }
-        TransferError::Lacks { .. } => (Kind::NotFound, "have the image built and saved again"),
+        TransferError::Lacks { .. } => (FailureKind::NotFound, "have the image built and saved again"),
         TransferError::WrongBytes { .. } => (
-            Kind::Other,
+            FailureKind::Other,
             "nothing of it was kept; the image must be pushed there again by whoever made it",
         ),
-        TransferError::WrongFile { .. } | TransferError::Unread { .. } => {
-            (Kind::Other, "make it anew, and check that the disk was not full then")
-        }
-        TransferError::Document { .. } => (Kind::Other, "have the image saved again"),
+        TransferError::WrongFile { .. } | TransferError::Unread { .. } => (
+            FailureKind::Other,
+            "make it anew, and check that the disk was not full then",
+        ),
+        TransferError::Document { .. } => (FailureKind::Other, "have the image saved again"),
         TransferError::Unwritten { error, .. } => match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (Kind::Other, FREE_SPACE),
-            _ => (Kind::Other, "check the disk that the output is written to"),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (FailureKind::Other, FREE_SPACE),
+            _ => (FailureKind::Other, "check the disk that the output is written to"),
         },
-        TransferError::Damaged { .. } => (Kind::Other, "have the image built and pushed again"),
-        TransferError::Misnamed { .. } => (Kind::Other, "report this line"),
-        TransferError::TooMuch { .. } => (Kind::Other, "no image needs that; it is damaged, or meant to do harm"),
-        TransferError::TooManyReferrers { .. } => (Kind::Other, "leave `REFERRERS` out for this image"),
+        TransferError::Damaged { .. } => (FailureKind::Other, "have the image built and pushed again"),
+        TransferError::Misnamed { .. } => (FailureKind::Other, "report this line"),
+        TransferError::TooMuch { .. } => (
+            FailureKind::Other,
+            "no image needs that; it is damaged, or meant to do harm",
+        ),
+        TransferError::TooManyReferrers { .. } => (FailureKind::Other, "leave `REFERRERS` out for this image"),
     };
     Failure::new(kind, error.to_string(), hint)
 }

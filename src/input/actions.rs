@@ -1,7 +1,7 @@
 //! The actions, and what those ask that have no file of their own.
 
 use super::images::{DOCKER, transport};
-use super::{Check, Checkup, Copy, Destination, OnExisting, Push, Read};
+use super::{Check, Checkup, Copy, OnExisting, PullTo, Push, Read};
 use crate::clone::Discovered;
 use crate::credential::Credential;
 use crate::files::Output;
@@ -183,7 +183,7 @@ pub(crate) struct Pull {
     pub discovered: Option<Discovered>,
     /// Which platform, if not the daemon's, or all.
     pub platform: Option<Platform>,
-    pub to: Destination,
+    pub to: PullTo,
 }
 
 /// `ACTION: retag`.

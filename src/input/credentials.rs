@@ -1,7 +1,7 @@
 //! The variables that decide which credential signs in.
 
 use super::Check;
-use crate::credential::{Choice, Given, Written};
+use crate::credential::{Choice, Given, WrittenPair};
 use crate::mistake::Mistake;
 
 impl Check<'_> {
@@ -30,11 +30,11 @@ impl Check<'_> {
         Given {
             choice,
             allow_unsupported,
-            built_in: Written {
+            built_in: WrittenPair {
                 username: scalars.bitbucket_packages_username.as_deref(),
                 token: scalars.bitbucket_packages_token.as_ref(),
             },
-            api_token: Written {
+            api_token: WrittenPair {
                 username: scalars.atlassian_account_email.as_deref(),
                 token: scalars.atlassian_api_token.as_ref(),
             },

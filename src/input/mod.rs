@@ -20,7 +20,7 @@ pub(crate) use checkup::Checkup;
 pub(crate) use copy::Copy;
 pub(crate) use discovery::nothing;
 pub(crate) use images::MOST_IMAGES;
-pub(crate) use paths::{Destination, Outputs};
+pub(crate) use paths::{Outputs, PullTo};
 pub(crate) use push::{Push, Source};
 pub(crate) use selection::Selection;
 

@@ -1,7 +1,7 @@
 //! Tokens that were pasted where none belongs: into the name of an image, a host, a list of tags. Messages repeat such values.
 //! Pure.
 
-use crate::credential::kind::Kind;
+use crate::credential::kind::TokenKind;
 use crate::text::Secret;
 
 /// What is shorter is no token.
@@ -19,7 +19,7 @@ pub(super) fn tokens(value: &str) -> Vec<Secret> {
         word.len() >= SHORTEST
             && has(char::is_ascii_uppercase)
             && has(char::is_ascii_digit)
-            && Kind::of(word).is_told_by_prefix()
+            && TokenKind::of(word).is_told_by_prefix()
     };
     words.filter(is_token).map(Secret::new).collect()
 }

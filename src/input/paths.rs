@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// `TO`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Destination {
+pub(crate) enum PullTo {
     /// The step's Docker daemon.
     Daemon(Address),
     /// A file or folder.
@@ -29,10 +29,10 @@ pub(crate) struct Outputs {
 
 impl Check<'_> {
     /// `TO`: the daemon, unless an archive is named. It has a name for one image only.
-    pub(super) fn destination(&mut self, several: bool) -> Read<Destination> {
+    pub(super) fn destination(&mut self, several: bool) -> Read<PullTo> {
         let written = self.variables.scalars.to.as_deref().map(str::trim);
         let Some(written) = written.filter(|to| !to.is_empty() && *to != "docker-daemon:") else {
-            return self.daemon().map(Destination::Daemon);
+            return self.daemon().map(PullTo::Daemon);
         };
         let mistake = match Location::parse(written) {
             Ok(Some(mut location)) => {
@@ -44,7 +44,7 @@ impl Check<'_> {
                         let cure = "leave the name out: each image keeps its tag";
                         Mistake::new("TO", written, "it names one image, and there are several to pull", cure)
                     }
-                    _ => return Ok(Destination::Archive(location)),
+                    _ => return Ok(PullTo::Archive(location)),
                 }
             }
             Ok(None) => Mistake::new(

@@ -80,7 +80,7 @@ const LONGEST_DETAIL: usize = 200;
 #[derive(Deserialize)]
 struct Body {
     #[serde(default)]
-    errors: Option<Vec<Entry>>,
+    errors: Option<Vec<BodyEntry>>,
     details: Option<serde_json::Value>,
     message: Option<serde_json::Value>,
     error: Option<serde_json::Value>,
@@ -88,7 +88,7 @@ struct Body {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct BodyEntry {
     #[serde(default)]
     code: Option<String>,
     #[serde(default)]
@@ -132,7 +132,7 @@ pub(crate) fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
 }
 
 /// Code and words of a list of errors. The first code that is known counts: what stands beside it may be the vendor's own.
-fn of_errors(errors: &[Entry]) -> (Option<Code>, Quoted) {
+fn of_errors(errors: &[BodyEntry]) -> (Option<Code>, Quoted) {
     let codes = || errors.iter().filter_map(|error| error.code.as_deref().map(Code::of));
     let known = codes().find(|code| !matches!(code, Code::Other(_)));
     let mut words: Vec<String> = Vec::new();

@@ -45,7 +45,7 @@ pub(crate) use party::Party;
 pub(crate) use payload::Payload;
 pub(crate) use proxy::{BadProxy, Proxy};
 pub(crate) use reach::{Certificate, Handshake, Reach};
-pub(crate) use remote::{Head, Negative, Remote, Written};
+pub(crate) use remote::{Head, Negative, PutManifest, Remote};
 pub(crate) use scope::{Access, Granted, Scopes};
 pub(crate) use tls::settings as tls_settings;
 pub(crate) use token::{basic, bearer};

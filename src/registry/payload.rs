@@ -31,11 +31,11 @@ pub(super) struct Watch(Arc<Mutex<Watched>>);
 
 struct Watched {
     last: Instant,
-    state: State,
+    state: BodyState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BodyState {
     /// The next bytes are there, and nobody takes them.
     Offered,
     /// The request waits for the next bytes: whoever makes them has time limits of their own.
@@ -48,11 +48,11 @@ impl Watch {
     pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new(Watched {
             last: Instant::now(),
-            state: State::Offered,
+            state: BodyState::Offered,
         })))
     }
 
-    fn note(watched: &Mutex<Watched>, state: State) {
+    fn note(watched: &Mutex<Watched>, state: BodyState) {
         *watched.lock().unwrap_or_else(PoisonError::into_inner) = Watched {
             last: Instant::now(),
             state,
@@ -67,9 +67,9 @@ impl Watch {
         futures_util::stream::poll_fn(move |context| {
             let next = stream.poll_next_unpin(context);
             let state = match &next {
-                Poll::Pending => State::Awaited,
-                Poll::Ready(Some(_)) => State::Offered,
-                Poll::Ready(None) => State::Over,
+                Poll::Pending => BodyState::Awaited,
+                Poll::Ready(Some(_)) => BodyState::Offered,
+                Poll::Ready(None) => BodyState::Over,
             };
             Self::note(&watched, state);
             next
@@ -86,9 +86,9 @@ impl Watch {
             };
             let now = Instant::now();
             let end = match state {
-                State::Offered => last + limit,
-                State::Awaited => now + limit,
-                State::Over => last + limit.max(LONGEST_STORING),
+                BodyState::Offered => last + limit,
+                BodyState::Awaited => now + limit,
+                BodyState::Over => last + limit.max(LONGEST_STORING),
             };
             if now >= end {
                 return;

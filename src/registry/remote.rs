@@ -172,7 +172,7 @@ impl Remote {
     ///
     /// # Errors
     /// The refusal, or a digest in the answer that is not the manifest's.
-    pub(crate) async fn put_manifest(&self, selector: &Selector, manifest: &Manifest) -> Result<Written, Error> {
+    pub(crate) async fn put_manifest(&self, selector: &Selector, manifest: &Manifest) -> Result<PutManifest, Error> {
         let during = format!("writing {}", self.named(selector));
         let ask = Ask {
             method: Method::PUT,
@@ -191,7 +191,7 @@ impl Remote {
             // Another success may be one (some registries answer 200 or 202): then it is there.
             Err(error) if error.is_unproven() => {
                 return match self.digest(selector, Negative::Confirmed).await? {
-                    Some(there) if there == there.of_same_kind(&manifest.bytes) => Ok(Written {
+                    Some(there) if there == there.of_same_kind(&manifest.bytes) => Ok(PutManifest {
                         subject_is_known: false,
                     }),
                     _ => Err(error),
@@ -202,7 +202,7 @@ impl Remote {
         if let Some(claimed) = claimed_digest(&answer.headers) {
             check(&claimed, &manifest.bytes).map_err(|problem| self.error(during, problem))?;
         }
-        Ok(Written {
+        Ok(PutManifest {
             subject_is_known: answer.headers.contains_key("oci-subject"),
         })
     }
@@ -320,7 +320,7 @@ pub(crate) enum Negative {
 
 /// What a registry says of a manifest that it has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Written {
+pub(crate) struct PutManifest {
     /// Whether it lists the manifest among the referrers of its `subject` by itself.
     pub subject_is_known: bool,
 }

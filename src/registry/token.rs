@@ -43,14 +43,14 @@ pub(super) struct Token {
 
 /// The tokens of one credential at one registry, by scopes.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(RefCell<HashMap<Scopes, Rc<tokio::sync::Mutex<Slot>>>>);
+pub(super) struct Tokens(RefCell<HashMap<Scopes, Rc<tokio::sync::Mutex<TokenSlot>>>>);
 
 /// What is known of the token for some scopes.
 #[derive(Debug, Default)]
-struct Slot {
+struct TokenSlot {
     token: Option<Token>,
     /// When and how the last request for one failed.
-    failed: Option<(Instant, Refusal)>,
+    failed: Option<(Instant, NoToken)>,
 }
 
 /// Where a registry has its tokens made.
@@ -62,10 +62,10 @@ pub(super) struct Realm<'a> {
 }
 
 /// Why no token was given, and when the server wants to be asked again.
-pub(super) type Refusal = (Problem, Option<Duration>);
+pub(super) type NoToken = (Problem, Option<Duration>);
 
 impl Tokens {
-    fn slot(&self, scopes: &Scopes) -> Rc<tokio::sync::Mutex<Slot>> {
+    fn slot(&self, scopes: &Scopes) -> Rc<tokio::sync::Mutex<TokenSlot>> {
         let mut slots = self.0.borrow_mut();
         Rc::clone(slots.entry(scopes.clone()).or_default())
     }
@@ -80,7 +80,7 @@ impl Tokens {
         credential: Option<&Credential>,
         realm: Realm<'_>,
         scopes: &Scopes,
-    ) -> Result<(Token, bool), Refusal> {
+    ) -> Result<(Token, bool), NoToken> {
         let slot = self.slot(scopes);
         let since = Instant::now();
         // Held while asking: whoever needs the same scopes meanwhile waits here and finds the answer, a failure too.
@@ -148,7 +148,7 @@ fn header(text: &str) -> Result<HeaderValue, Problem> {
 
 /// Each of any type, as it stands there: what is not as it should be is as if it were not there.
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct TokenAnswer<'a> {
     #[serde(borrow)]
     token: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -162,7 +162,7 @@ async fn request(
     credential: Option<&Credential>,
     realm: Realm<'_>,
     scopes: &Scopes,
-) -> Result<Token, Refusal> {
+) -> Result<Token, NoToken> {
     let mut url = realm.url.clone();
     {
         let mut query = url.query_pairs_mut();
@@ -219,7 +219,7 @@ async fn request(
     let headers = response.headers().clone();
     let body = network.read(response, LARGEST).await.map_err(fail)?;
     plain(&headers, &body).map_err(fail)?;
-    let answer: Answer<'_> = serde_json::from_slice(&body).map_err(|error| {
+    let answer: TokenAnswer<'_> = serde_json::from_slice(&body).map_err(|error| {
         let why = Quoted::new(&error.to_string());
         fail(Problem::Protocol(format!("what came is not a token ({why})")))
     })?;

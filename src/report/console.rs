@@ -24,7 +24,7 @@ pub fn start(debug: bool, colour: bool) {
     let level = if debug { Level::DEBUG } else { Level::INFO };
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
-        .event_format(Lines { colour })
+        .event_format(LogLines { colour })
         .with_writer(Redacted)
         .finish();
     // Only tests within one process start it twice; the first one serves.
@@ -96,11 +96,11 @@ fn print(text: &str) {
 }
 
 /// Writes each event as `LEVEL: message`, as Atlassian's toolkit does.
-struct Lines {
+struct LogLines {
     colour: bool,
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for LogLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -109,7 +109,7 @@ where
         if !event.metadata().target().starts_with("crg_pipe") {
             return Ok(());
         }
-        let mut message = Message(String::new());
+        let mut message = LogMessage(String::new());
         event.record(&mut message);
         let message = without_odd(&message.0);
         let (word, code) = match *event.metadata().level() {
@@ -126,9 +126,9 @@ where
     }
 }
 
-struct Message(String);
+struct LogMessage(String);
 
-impl Visit for Message {
+impl Visit for LogMessage {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             let _ = write!(self.0, "{value:?}");

@@ -21,18 +21,18 @@ struct Report<'a> {
     schema: u32,
     action: &'a str,
     status: u8,
-    images: Vec<Image<'a>>,
+    images: Vec<JsonImage<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     checks: Vec<Fact>,
-    error: Option<Fault>,
+    error: Option<ReportFault>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Fault>,
+    errors: Vec<ReportFault>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token_expires_in_days: Option<i64>,
 }
 
 #[derive(Serialize)]
-struct Image<'a> {
+struct JsonImage<'a> {
     reference: String,
     digest: Option<&'a str>,
     bytes: u64,
@@ -42,7 +42,7 @@ struct Image<'a> {
 }
 
 #[derive(Serialize)]
-struct Fault {
+struct ReportFault {
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
     kind: &'static str,
@@ -64,15 +64,18 @@ pub(crate) struct Head<'a> {
 /// The JSON report (`schema: 1`), with a line end.
 #[must_use]
 pub(crate) fn json(head: Head<'_>, done: &Done, failures: Option<&Failures>) -> Vec<u8> {
-    let errors = failures.into_iter().flat_map(Failures::iter).map(|failure| Fault {
-        reference: failure.reference.clone(),
-        kind: failure.kind.word(),
-        message: redact(&failure.message),
-        hint: failure.hint.as_deref().map(redact),
-    });
+    let errors = failures
+        .into_iter()
+        .flat_map(Failures::iter)
+        .map(|failure| ReportFault {
+            reference: failure.reference.clone(),
+            kind: failure.kind.word(),
+            message: redact(&failure.message),
+            hint: failure.hint.as_deref().map(redact),
+        });
     let error = failures.map(|failures| {
         let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
-        Fault {
+        ReportFault {
             reference: None,
             kind: failures.first().kind.word(),
             message: redact(&messages.join("\n")),
@@ -85,7 +88,7 @@ pub(crate) fn json(head: Head<'_>, done: &Done, failures: Option<&Failures>) -> 
 /// The report of a run that a signal ended.
 #[must_use]
 pub(crate) fn interrupted(head: Head<'_>, records: &[Record], message: &str) -> Vec<u8> {
-    let error = Fault {
+    let error = ReportFault {
         reference: None,
         kind: "stopped",
         message: redact(message),
@@ -94,14 +97,20 @@ pub(crate) fn interrupted(head: Head<'_>, records: &[Record], message: &str) -> 
     document(head, records, &[], Some(error), Vec::new())
 }
 
-fn document(head: Head<'_>, records: &[Record], facts: &[Fact], error: Option<Fault>, errors: Vec<Fault>) -> Vec<u8> {
+fn document(
+    head: Head<'_>,
+    records: &[Record],
+    facts: &[Fact],
+    error: Option<ReportFault>,
+    errors: Vec<ReportFault>,
+) -> Vec<u8> {
     let checks = facts.iter().map(|fact| Fact {
         subject: redact(&fact.subject),
         detail: redact(&fact.detail),
         hint: fact.hint.as_deref().map(redact),
         ..*fact
     });
-    let images = records.iter().map(|record| Image {
+    let images = records.iter().map(|record| JsonImage {
         reference: record.reference(),
         digest: record.digest.as_ref().map(Digest::as_str),
         bytes: record.bytes,
@@ -163,7 +172,7 @@ pub(crate) fn env(records: &[Record]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::credential::Source;
-    use crate::explain::failure::{Failure, Kind};
+    use crate::explain::failure::{Failure, FailureKind};
     use crate::names::{Host, Repository};
     use std::time::Duration;
 
@@ -217,9 +226,9 @@ mod tests {
         let failures = Failures::of(vec![
             Failure {
                 reference: Some("crg.apkg.io/shop/api:1".to_owned()),
-                ..Failure::new(Kind::NotFound, "no tag", "look again")
+                ..Failure::new(FailureKind::NotFound, "no tag", "look again")
             },
-            Failure::new(Kind::Credential, "no right", "make a token"),
+            Failure::new(FailureKind::Credential, "no right", "make a token"),
         ]);
         let done = Done {
             records: vec![record(0, "1", Outcome::Failed)],

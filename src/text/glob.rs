@@ -3,10 +3,10 @@
 
 /// A pattern, read once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob(Vec<Token>);
+pub(crate) struct Glob(Vec<GlobToken>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+enum GlobToken {
     Is(char),
     /// `?`: one character, but no `/`.
     One,
@@ -27,9 +27,9 @@ impl Glob {
     /// `*` for any characters and `?` for one; all others mean themselves. For names, which hold no `/`.
     pub(crate) fn of_names(pattern: &str) -> Self {
         let token = |character| match character {
-            '*' => Token::All,
-            '?' => Token::One,
-            other => Token::Is(other),
+            '*' => GlobToken::All,
+            '?' => GlobToken::One,
+            other => GlobToken::Is(other),
         };
         Self(pattern.chars().map(token).collect())
     }
@@ -47,7 +47,7 @@ impl Glob {
 }
 
 /// The signs of [`Glob::of_paths`].
-fn of_paths(pattern: &str) -> Vec<Token> {
+fn of_paths(pattern: &str) -> Vec<GlobToken> {
     let mut tokens = Vec::new();
     let mut rest = pattern.chars().peekable();
     while let Some(character) = rest.next() {
@@ -55,22 +55,22 @@ fn of_paths(pattern: &str) -> Vec<Token> {
             '*' if rest.next_if_eq(&'*').is_some() => {
                 let slash = rest.next_if_eq(&'/').is_some();
                 if slash || rest.peek().is_some() {
-                    Token::Folders
+                    GlobToken::Folders
                 } else {
-                    Token::All
+                    GlobToken::All
                 }
             }
-            '*' => Token::Star,
-            '?' => Token::One,
-            '\\' => Token::Is(rest.next().unwrap_or('\\')),
+            '*' => GlobToken::Star,
+            '?' => GlobToken::One,
+            '\\' => GlobToken::Is(rest.next().unwrap_or('\\')),
             '[' => class(&mut rest),
-            other => Token::Is(other),
+            other => GlobToken::Is(other),
         });
     }
     tokens
 }
 
-fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Token {
+fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> GlobToken {
     let others = rest.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
     let literal = |rest: &mut std::iter::Peekable<std::str::Chars<'_>>| match rest.next() {
@@ -87,11 +87,11 @@ fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Token {
         ranges.push((low, high));
     }
     rest.next();
-    Token::Class { others, ranges }
+    GlobToken::Class { others, ranges }
 }
 
 /// Steps through all readings of the pattern at once.
-fn fits(pattern: &[Token], path: &[char]) -> bool {
+fn fits(pattern: &[GlobToken], path: &[char]) -> bool {
     let mut ends = vec![false; path.len() + 1];
     ends[0] = true;
     for token in pattern {
@@ -99,16 +99,16 @@ fn fits(pattern: &[Token], path: &[char]) -> bool {
         let mut open = false;
         for at in 0..=path.len() {
             match token {
-                Token::Star | Token::All => {
-                    let stops = *token == Token::Star && at > 0 && path[at - 1] == '/';
+                GlobToken::Star | GlobToken::All => {
+                    let stops = *token == GlobToken::Star && at > 0 && path[at - 1] == '/';
                     open = ends[at] || (open && !stops);
                     next[at] = open;
                 }
-                Token::Folders => {
+                GlobToken::Folders => {
                     next[at] = ends[at] || (open && at > 0 && path[at - 1] == '/');
                     open |= ends[at];
                 }
-                Token::Is(_) | Token::One | Token::Class { .. } => {
+                GlobToken::Is(_) | GlobToken::One | GlobToken::Class { .. } => {
                     next[at] = at > 0 && ends[at - 1] && takes(token, path[at - 1]);
                 }
             }
@@ -118,16 +118,16 @@ fn fits(pattern: &[Token], path: &[char]) -> bool {
     ends[path.len()]
 }
 
-fn takes(token: &Token, character: char) -> bool {
+fn takes(token: &GlobToken, character: char) -> bool {
     match token {
-        Token::Is(wanted) => *wanted == character,
-        Token::One => character != '/',
-        Token::Class { others, ranges } => {
+        GlobToken::Is(wanted) => *wanted == character,
+        GlobToken::One => character != '/',
+        GlobToken::Class { others, ranges } => {
             let is_one = ranges.iter().any(|(low, high)| (*low..=*high).contains(&character));
             // All others are all others: Go's regular expressions, which Docker makes of it, take a `/` too.
             *others != is_one && (*others || character != '/')
         }
-        Token::Star | Token::All | Token::Folders => false,
+        GlobToken::Star | GlobToken::All | GlobToken::Folders => false,
     }
 }
 

@@ -92,10 +92,10 @@ impl Mover<'_> {
         loop {
             let error = match self.read_piece(board, changed, number, from).await {
                 Ok(()) => break,
-                Err(Broken::Registry(error)) => error,
-                Err(Broken::Unopened(error)) => return Err(TransferError::Part(error)),
-                Err(Broken::Part { end }) if tries.goes_on(end) => continue,
-                Err(Broken::Size { found } | Broken::Part { end: found }) => {
+                Err(BrokenDownload::Registry(error)) => error,
+                Err(BrokenDownload::Unopened(error)) => return Err(TransferError::Part(error)),
+                Err(BrokenDownload::Part { end }) if tries.goes_on(end) => continue,
+                Err(BrokenDownload::Size { found } | BrokenDownload::Part { end: found }) => {
                     let wrong = Wrong::Size {
                         expected: blob.size,
                         found,
@@ -104,7 +104,7 @@ impl Mover<'_> {
                     let encoded = &board.blobs[board.pieces[number].blob].encoded;
                     return Err(encoded_or_wrong(encoded.as_ref(), &blob, from, wrong));
                 }
-                Err(Broken::File(failure)) => return Err(failure),
+                Err(BrokenDownload::File(failure)) => return Err(failure),
             };
             let at = board.borrow().pieces[number].at;
             self.pause_reading(error, at, &mut tries).await?;
@@ -119,7 +119,7 @@ impl Mover<'_> {
         changed: &Notify,
         number: usize,
         from: &Remote,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BrokenDownload> {
         let (blob, region, piece) = {
             let board = board.borrow();
             let piece = board.pieces[number];
@@ -131,12 +131,12 @@ impl Mover<'_> {
         }
         let end = (piece.end < blob.size).then_some(piece.end);
         let read = from.read_blob(&blob.digest, (piece.at, end)).await;
-        let mut read = read.map_err(Broken::Unopened)?;
+        let mut read = read.map_err(BrokenDownload::Unopened)?;
         if let Some(encoded) = read.encoded() {
             board.borrow_mut().blobs[piece.blob].encoded = Some(encoded);
         }
         if let Some(found) = read.size.filter(|size| *size != blob.size) {
-            return Err(Broken::Size { found });
+            return Err(BrokenDownload::Size { found });
         }
         if piece.at > 0 {
             let is_given_back = board.borrow_mut().learn(number, read.start == piece.at);
@@ -145,14 +145,14 @@ impl Mover<'_> {
                 return Ok(());
             }
         }
-        while let Some(mut bytes) = read.chunk().await.map_err(Broken::Registry)? {
+        while let Some(mut bytes) = read.chunk().await.map_err(BrokenDownload::Registry)? {
             let at = board.borrow().pieces[number].at;
             // Another connection may have taken the rest meanwhile.
             let left = board.borrow().pieces[number].end - at;
             bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             region
                 .write_at(&bytes, at)
-                .map_err(|error| Broken::File(unwritten(&blob.digest, error)))?;
+                .map_err(|error| BrokenDownload::File(unwritten(&blob.digest, error)))?;
             self.progress.count(bytes.len() as u64);
             if board.borrow_mut().advance(number, bytes, &self.hashing) {
                 return Ok(());
@@ -160,9 +160,9 @@ impl Mover<'_> {
         }
         let end = board.borrow().pieces[number].at;
         if read.size == Some(blob.size) && end > piece.at {
-            return Err(Broken::Part { end });
+            return Err(BrokenDownload::Part { end });
         }
-        Err(Broken::Size { found: end })
+        Err(BrokenDownload::Size { found: end })
     }
 
     /// When the last piece of a blob is done: what was not hashed on its way is read back, and the digest checked.
@@ -208,7 +208,7 @@ fn encoded_or_wrong(
     }
 }
 
-enum Broken {
+enum BrokenDownload {
     /// Amid the bytes.
     Registry(registry::Error),
     /// Before the first byte, after all tries that a request has.

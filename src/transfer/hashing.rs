@@ -19,13 +19,13 @@ const WORTH_WAKING: usize = 320 * 1024;
 
 /// A thread that hashes. It starts with the first piece that is worth it and ends when this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Hashing(OnceCell<Option<SyncSender<Job>>>);
+pub(super) struct Hashing(OnceCell<Option<SyncSender<HashJob>>>);
 
 /// A digest under way. Its pieces are hashed in the order in which they are given, on whichever thread.
 pub(super) struct Running(Arc<Mutex<Hasher>>);
 
 /// What the thread is told.
-enum Job {
+enum HashJob {
     Update(Arc<Mutex<Hasher>>, Bytes),
     /// To be answered; all that was given before is hashed by then.
     Answer(oneshot::Sender<()>),
@@ -66,13 +66,13 @@ impl Hashing {
             running.update_here(&bytes);
             return;
         };
-        if let Err(TrySendError::Full(Job::Update(shared, bytes))) =
-            thread.try_send(Job::Update(Arc::clone(&running.0), bytes))
+        if let Err(TrySendError::Full(HashJob::Update(shared, bytes))) =
+            thread.try_send(HashJob::Update(Arc::clone(&running.0), bytes))
         {
             drop(shared);
             if !running.update_here(&bytes) {
                 // It fails only if the thread is gone, as does the other one above; then the digest comes out wrong.
-                let _ = thread.send(Job::Update(Arc::clone(&running.0), bytes));
+                let _ = thread.send(HashJob::Update(Arc::clone(&running.0), bytes));
             }
         }
     }
@@ -87,14 +87,14 @@ impl Hashing {
             };
             let (sender, answer) = oneshot::channel();
             if let Some(Some(thread)) = self.0.get() {
-                let _ = thread.send(Job::Answer(sender));
+                let _ = thread.send(HashJob::Answer(sender));
             }
             let _ = answer.await;
         }
     }
 }
 
-fn start() -> Option<SyncSender<Job>> {
+fn start() -> Option<SyncSender<HashJob>> {
     let (sender, receiver) = sync_channel(WAITING);
     let thread = thread::Builder::new()
         .name("hashing".to_owned())
@@ -102,11 +102,11 @@ fn start() -> Option<SyncSender<Job>> {
     thread.is_ok().then_some(sender)
 }
 
-fn hash(jobs: &Receiver<Job>) {
+fn hash(jobs: &Receiver<HashJob>) {
     for job in jobs {
         match job {
-            Job::Update(hasher, bytes) => hasher.lock().unwrap_or_else(PoisonError::into_inner).update(&bytes),
-            Job::Answer(sender) => {
+            HashJob::Update(hasher, bytes) => hasher.lock().unwrap_or_else(PoisonError::into_inner).update(&bytes),
+            HashJob::Answer(sender) => {
                 let _ = sender.send(());
             }
         }

@@ -2,8 +2,8 @@
 //! proof: whatever is read here to its end is the layer that the image's configuration names.
 
 use super::progress::Counter;
-use super::upload::{Broken, Outlet, PIECE, WAITING, from_registry, is_spoilt, left, redirected};
-use super::verify::Verifier;
+use super::upload::{BrokenUpload, Outlet, PIECE, WAITING, from_registry, is_spoilt, left, redirected};
+use super::verify::DigestVerifier;
 use super::{Destination, LARGE, Mover, TransferError};
 use crate::archive::{
     ArchiveError, BlobSource, Compression, DockerImage, Layer, Location, Proof, StoredLayer, manifest_for,
@@ -244,8 +244,8 @@ impl Mover<'_> {
                         compression: layer.published_as(),
                     });
                 }
-                Err(Broken::Failed(failure)) => return Err(failure),
-                Err(Broken::Target(error)) => error,
+                Err(BrokenUpload::Failed(failure)) => return Err(failure),
+                Err(BrokenUpload::Target(error)) => error,
             };
             if let Some(upload) = redirected(&upload, &error, &mut followed) {
                 session = Some(upload);
@@ -267,7 +267,7 @@ impl Mover<'_> {
         to: &Remote,
         upload: &Upload,
         (made, counter): (&mut u64, &Counter),
-    ) -> Result<(Digest, u64), Broken> {
+    ) -> Result<(Digest, u64), BrokenUpload> {
         let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
         let payload = Payload {
             stream: counter.over(
@@ -292,21 +292,21 @@ impl Mover<'_> {
         let (read, appended) = tokio::join!(read, to.append(upload, payload));
         let unread = |error: &io::Error| {
             let error = ArchiveError::in_entry(&archive.path, &layer.entry, error);
-            Broken::Failed(error.into())
+            BrokenUpload::Failed(error.into())
         };
         let (digest, size) = read
             .map_err(|error| unread(&io::Error::other(error)))?
             .map_err(|error| unread(&error))?;
         *made = size.max(*made);
-        let session = appended.map_err(Broken::Target)?;
+        let session = appended.map_err(BrokenUpload::Target)?;
         let closed = to.close_upload(&digest, &session).await;
         closed.map_err(|error| {
             let is_gone = matches!(error.problem.status(), Some(404 | 416));
             if is_gone || is_spoilt(&error, upload) {
-                return Broken::Target(error);
+                return BrokenUpload::Target(error);
             }
             // It has had its tries.
-            Broken::Failed(error.into())
+            BrokenUpload::Failed(error.into())
         })?;
         Ok((digest, size))
     }
@@ -322,7 +322,7 @@ impl Mover<'_> {
         };
         let mut proof = Proof::new(Box::new(Arriving::new(receiver)), diff_id.clone());
         let proven = tokio::task::spawn_blocking(move || sum(&mut proof, |_| true));
-        let mut checked = Verifier::new(&layer.digest, layer.size);
+        let mut checked = DigestVerifier::new(&layer.digest, layer.size);
         tracing::info!(
             "reading the layer {} of `{}`, to see whether it is the archive's",
             layer.digest.short(),

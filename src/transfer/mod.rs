@@ -25,14 +25,14 @@ pub(crate) use source::ContentSource;
 use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
-use crate::registry::{self, Charge, Code, Manifest, Mount, Problem, Remote, Resumed, Written};
+use crate::registry::{self, Charge, Code, Manifest, Mount, Problem, PutManifest, Remote, Resumed};
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
-use verify::Verifier;
+use verify::DigestVerifier;
 
 /// Requests without a body of weight (mounts, looks) are so many times as many at a time as transfers: they wait, they do not load.
 const LIGHT: usize = 2;
@@ -170,7 +170,7 @@ impl<'a> Mover<'a> {
         graph: &Graph,
         source: &ContentSource,
         to: &Destination,
-    ) -> Result<Written, TransferError> {
+    ) -> Result<PutManifest, TransferError> {
         let remote = &to.remote;
         let put = async || remote.put_manifest(selector, manifest).await;
         let error = match put().await {
@@ -304,7 +304,7 @@ impl<'a> Mover<'a> {
             _ => None,
         };
         let (mut tries, mut followed) = (Tries::new(self.policy, 0), 0);
-        let mut checked = Verifier::new(&blob.digest, blob.size);
+        let mut checked = DigestVerifier::new(&blob.digest, blob.size);
         let counter = self.progress.counter();
         loop {
             let upload = if let Some(upload) = session.take() {
@@ -314,8 +314,8 @@ impl<'a> Mover<'a> {
             };
             let error = match upload::carry(self, blob, source, remote, &upload, (&mut checked, &counter)).await {
                 Ok(()) => break,
-                Err(upload::Broken::Failed(failure)) => return Err(failure),
-                Err(upload::Broken::Target(error)) => error,
+                Err(upload::BrokenUpload::Failed(failure)) => return Err(failure),
+                Err(upload::BrokenUpload::Target(error)) => error,
             };
             if let Some(upload) = upload::redirected(&upload, &error, &mut followed) {
                 session = Some(upload);

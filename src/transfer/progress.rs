@@ -19,12 +19,12 @@ pub(crate) struct Progress {
     /// So many parts of the run have a size that is not known.
     unknown: Cell<usize>,
     /// What a daemon moves, by the names that it has for it.
-    layers: RefCell<HashMap<String, Layer>>,
+    layers: RefCell<HashMap<String, DaemonLayer>>,
 }
 
 /// A layer that a daemon moves.
 #[derive(Debug, Default, Clone, Copy)]
-struct Layer {
+struct DaemonLayer {
     moved: u64,
     total: u64,
     /// The daemon has it, or the registry that it pushes to.

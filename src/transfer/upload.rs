@@ -2,7 +2,7 @@
 
 use super::progress::Counter;
 use super::source::ContentSource;
-use super::verify::Verifier;
+use super::verify::DigestVerifier;
 use super::{Mover, TransferError, wrong_bytes};
 use crate::names::Digest;
 use crate::registry::manifest::Descriptor;
@@ -20,7 +20,7 @@ pub(super) const PIECE: usize = 64 * 1024;
 pub(super) const WAITING: usize = 1;
 
 /// What broke an upload off.
-pub(super) enum Broken {
+pub(super) enum BrokenUpload {
     /// The target, or the way to it: another try may help.
     Target(registry::Error),
     /// The source, or the bytes themselves, after all tries of its own.
@@ -87,8 +87,8 @@ pub(super) async fn carry(
     source: &ContentSource,
     to: &Remote,
     upload: &Upload,
-    (checked, counter): (&mut Verifier, &Counter),
-) -> Result<(), Broken> {
+    (checked, counter): (&mut DigestVerifier, &Counter),
+) -> Result<(), BrokenUpload> {
     let (sender, mut receiver) = channel::<Result<Bytes, io::Error>>(WAITING);
     let payload = Payload {
         stream: counter.over(
@@ -111,9 +111,9 @@ pub(super) async fn carry(
     let (produced, put) = tokio::join!(produce(mover, blob, source, checked, outlet), put);
     match (produced, put) {
         // The source's failure is the reason; the request only broke off for want of bytes.
-        (Err(failure), _) => Err(Broken::Failed(failure)),
+        (Err(failure), _) => Err(BrokenUpload::Failed(failure)),
         (Ok(()), Ok(())) => Ok(()),
-        (Ok(()), Err(error)) => Err(Broken::Target(error)),
+        (Ok(()), Err(error)) => Err(BrokenUpload::Target(error)),
     }
 }
 
@@ -148,7 +148,7 @@ async fn produce(
     mover: &Mover<'_>,
     blob: &Descriptor,
     source: &ContentSource,
-    checked: &mut Verifier,
+    checked: &mut DigestVerifier,
     outlet: Outlet,
 ) -> Result<(), TransferError> {
     let to = outlet.to.clone();
@@ -168,7 +168,7 @@ async fn from_file(blob: &Descriptor, source: &ContentSource, mut outlet: Outlet
     let mut reader = source.file(blob)?.reader();
     let wanted = blob.clone();
     let read = tokio::task::spawn_blocking(move || {
-        let mut checked = Verifier::new(&wanted.digest, wanted.size);
+        let mut checked = DigestVerifier::new(&wanted.digest, wanted.size);
         loop {
             let left = usize::try_from(wanted.size - checked.passed()).unwrap_or(PIECE);
             // The end is known: no buffer is made to read nothing.
@@ -176,18 +176,18 @@ async fn from_file(blob: &Descriptor, source: &ContentSource, mut outlet: Outlet
                 break;
             }
             let mut piece = BytesMut::zeroed(PIECE.min(left));
-            let count = reader.read(&mut piece).map_err(Unread::File)?;
+            let count = reader.read(&mut piece).map_err(BadFile::File)?;
             if count == 0 {
                 break;
             }
             piece.truncate(count);
-            if let Some(before) = checked.push(piece.freeze()).map_err(Unread::Wrong)?
+            if let Some(before) = checked.push(piece.freeze()).map_err(BadFile::Wrong)?
                 && !outlet.send(before)
             {
                 return Ok(());
             }
         }
-        if let Some(last) = checked.finish().map_err(Unread::Wrong)? {
+        if let Some(last) = checked.finish().map_err(BadFile::Wrong)? {
             // Nobody to take it means that the request has failed, which says so itself.
             outlet.send(last);
         }
@@ -195,12 +195,12 @@ async fn from_file(blob: &Descriptor, source: &ContentSource, mut outlet: Outlet
     });
     match read.await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(Unread::Wrong(wrong))) => Err(TransferError::WrongFile {
+        Ok(Err(BadFile::Wrong(wrong))) => Err(TransferError::WrongFile {
             digest: blob.digest.clone(),
             place: source.name(),
             wrong,
         }),
-        Ok(Err(Unread::File(error))) => Err(unreadable(blob, source, error)),
+        Ok(Err(BadFile::File(error))) => Err(unreadable(blob, source, error)),
         Err(error) => Err(unreadable(blob, source, io::Error::other(error))),
     }
 }
@@ -253,7 +253,7 @@ impl Mover<'_> {
     }
 }
 
-enum Unread {
+enum BadFile {
     File(io::Error),
     Wrong(super::verify::Wrong),
 }
@@ -271,7 +271,7 @@ pub(super) async fn from_registry(
     mover: &Mover<'_>,
     blob: &Descriptor,
     from: &Remote,
-    checked: &mut Verifier,
+    checked: &mut DigestVerifier,
     mut outlet: Outlet,
 ) -> Result<(), TransferError> {
     outlet.skip -= checked.back_to(outlet.skip).min(outlet.skip);
@@ -319,7 +319,7 @@ enum Flow {
 async fn read_on(
     blob: &Descriptor,
     from: &Remote,
-    checked: &mut Verifier,
+    checked: &mut DigestVerifier,
     outlet: &mut Outlet,
     encoded: &mut Option<registry::Error>,
 ) -> Result<Flow, registry::Error> {

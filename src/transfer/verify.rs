@@ -12,7 +12,7 @@ const STEP: u64 = 512 * 1024;
 const MARKS: usize = 32;
 
 /// Lets bytes pass but the last piece, which goes only when the digest of all is known to be right.
-pub(crate) struct Verifier {
+pub(crate) struct DigestVerifier {
     digest: Digest,
     size: u64,
     passed: u64,
@@ -48,7 +48,7 @@ impl std::fmt::Display for Wrong {
     }
 }
 
-impl Verifier {
+impl DigestVerifier {
     /// For a blob of this digest and size.
     #[must_use]
     pub(crate) fn new(digest: &Digest, size: u64) -> Self {
@@ -136,7 +136,7 @@ mod tests {
     use sha2::Digest as _;
 
     fn through(digest: &Digest, size: u64, pieces: &[&'static str]) -> Result<String, Wrong> {
-        let mut checked = Verifier::new(digest, size);
+        let mut checked = DigestVerifier::new(digest, size);
         let mut passed = String::new();
         for piece in pieces {
             if let Some(bytes) = checked.push(Bytes::from_static(piece.as_bytes()))? {
@@ -173,9 +173,9 @@ mod tests {
             (size, size - 1),
             (size, size),
         ] {
-            let mut checked = Verifier::new(&Digest::of(&all), size);
+            let mut checked = DigestVerifier::new(&Digest::of(&all), size);
             let mut fed = 0;
-            let feed = |checked: &mut Verifier, fed: &mut u64, to: u64| {
+            let feed = |checked: &mut DigestVerifier, fed: &mut u64, to: u64| {
                 while *fed < to {
                     let end = (*fed + piece).min(to);
                     checked.push(part(*fed, end)).unwrap();

@@ -3,10 +3,10 @@
 
 use super::super::discovery::MOST_PASSED_OVER;
 use super::row::{Mark, Row};
-use crate::clone::pipelines::{FILE, Finding, LookedOver, Problem};
+use crate::clone::pipelines::{FILE, ImageFinding, LookedOver, Problem};
 use crate::clone::scripts::{ByHand, Instead};
 use crate::clone::{Discovered, PassedOver, Place};
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::text::Quoted;
 
 /// Of images that are looked for in Dockerfiles and compose files: what may name more of them. `nothing` is what to say
@@ -100,10 +100,10 @@ fn line_of_script(place: &Place, by_hand: &ByHand) -> Row {
 
 /// What cannot work fails the run. A credential may also come from elsewhere than the file tells, so the rest is to be
 /// looked at.
-fn finding(finding: &Finding) -> Row {
+fn finding(finding: &ImageFinding) -> Row {
     let kind = match finding.problem {
-        Problem::AccessToken(_) => Some(Kind::Credential),
-        Problem::WrongHost(_) | Problem::Name(..) => Some(Kind::NotFound),
+        Problem::AccessToken(_) => Some(FailureKind::Credential),
+        Problem::WrongHost(_) | Problem::Name(..) => Some(FailureKind::NotFound),
         Problem::BuiltIn(_) | Problem::GitUsername | Problem::NoCredential => None,
     };
     let detail = match finding.problem {
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn what_cannot_work_fails_and_the_rest_is_to_be_looked_at() {
-        let found = |problem| Finding {
+        let found = |problem| ImageFinding {
             place: place(FILE, 7),
             image: "crg.apkg.io/shop/build:1".to_owned(),
             problem,
@@ -155,13 +155,17 @@ mod tests {
             (
                 Problem::AccessToken("x-token-auth".to_owned()),
                 Mark::Failed,
-                Some(Kind::Credential),
+                Some(FailureKind::Credential),
             ),
-            (Problem::WrongHost("no registry"), Mark::Failed, Some(Kind::NotFound)),
+            (
+                Problem::WrongHost("no registry"),
+                Mark::Failed,
+                Some(FailureKind::NotFound),
+            ),
             (
                 Problem::Name("why".to_owned(), "crg.apkg.io/shop/build:1".to_owned()),
                 Mark::Failed,
-                Some(Kind::NotFound),
+                Some(FailureKind::NotFound),
             ),
             (Problem::GitUsername, Mark::Warning, None),
             (Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"), Mark::Warning, None),

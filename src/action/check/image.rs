@@ -4,7 +4,7 @@
 use super::row::{Mark, Row, by};
 use crate::credential::Source;
 use crate::explain::RunError;
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
 use crate::registry::manifest::{self, Content, Descriptor};
@@ -20,7 +20,7 @@ const MOST_NAMED: usize = 6;
 
 /// An image that is there and may be pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ImageFound {
     pub(super) digest: Digest,
     /// What served; `None` for no credential.
     pub(super) source: Option<Source>,
@@ -53,10 +53,10 @@ impl Shape {
 }
 
 /// Looks for an image with the first credential that its repository lets in.
-pub(super) async fn look(session: &Session, image: &Reference) -> Result<Found, RunError> {
+pub(super) async fn look(session: &Session, image: &Reference) -> Result<ImageFound, RunError> {
     let (remote, manifest) = session.read(image, registry::Access::Pull).await?;
     let shape = shape(&remote, image, &manifest).await?;
-    Ok(Found {
+    Ok(ImageFound {
         digest: manifest.digest,
         source: remote.source(),
         shape,
@@ -110,7 +110,7 @@ async fn shape(remote: &Remote, image: &Reference, manifest: &Manifest) -> Resul
 fn content(image: &Reference, manifest: &Manifest) -> Result<Content, RunError> {
     manifest.content().map_err(|what| {
         RunError::told(
-            Kind::Other,
+            FailureKind::Other,
             format!("the manifest {} of `{image}` is none: {what}", manifest.digest.short()),
             "push the image again",
         )
@@ -131,7 +131,7 @@ fn size(config: &Descriptor, layers: &[Descriptor]) -> u64 {
 }
 
 /// The row of an image. `named_in` is where the clone names it, if it was found there.
-pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Found, Failure>) -> Row {
+pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<ImageFound, Failure>) -> Row {
     match found {
         Ok(found) => {
             let credential = by(found.source);
@@ -144,11 +144,11 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Fo
         }
         Err(failure) => {
             let detail = match failure.kind {
-                Kind::Credential => "may not be pulled",
-                Kind::Refused => "was refused",
-                Kind::NotFound => "is not there",
-                Kind::Unreachable => "could not be asked for",
-                Kind::Variables | Kind::Other => "cannot be used",
+                FailureKind::Credential => "may not be pulled",
+                FailureKind::Refused => "was refused",
+                FailureKind::NotFound => "is not there",
+                FailureKind::Unreachable => "could not be asked for",
+                FailureKind::Variables | FailureKind::Other => "cannot be used",
             };
             Row::failed("image", image.to_string(), detail, failure.clone()).with_places(named_in)
         }
@@ -223,7 +223,7 @@ mod tests {
             ),
         ] {
             let digest = Digest::of(b"x");
-            let found = Found { digest, source, shape };
+            let found = ImageFound { digest, source, shape };
             let row = row(&image(), Some("Dockerfile:3".to_owned()), &Ok(found));
             let expected = format!("{}; {text}; named in Dockerfile:3", Digest::of(b"x").short());
             assert_eq!((row.detail.as_str(), row.mark), (expected.as_str(), Mark::Good));
@@ -256,10 +256,10 @@ mod tests {
     #[test]
     fn a_failed_row_says_of_which_kind() {
         for (kind, text) in [
-            (Kind::Credential, "may not be pulled"),
-            (Kind::NotFound, "is not there"),
-            (Kind::Unreachable, "could not be asked for"),
-            (Kind::Other, "cannot be used"),
+            (FailureKind::Credential, "may not be pulled"),
+            (FailureKind::NotFound, "is not there"),
+            (FailureKind::Unreachable, "could not be asked for"),
+            (FailureKind::Other, "cannot be used"),
         ] {
             let row = row(&image(), None, &Err(Failure::new(kind, "m", "h")));
             assert_eq!((row.detail.as_str(), row.mark), (text, Mark::Failed));

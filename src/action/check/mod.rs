@@ -15,14 +15,14 @@ use super::discovery::named;
 use super::journal::{Outcome, Table};
 use crate::clone::pipelines;
 use crate::credential::Source;
-use crate::credential::kind::Kind;
-use crate::explain::bitbucket::{Answer, diagnose, who_is};
-use crate::explain::failure::{self, Failure, Failures};
+use crate::credential::kind::TokenKind;
+use crate::explain::bitbucket::{UserAnswer, diagnose, who_is};
+use crate::explain::failure::{Failure, FailureKind, Failures};
 use crate::explain::{Context, RunError};
 use crate::input::{Checkup, nothing};
 use crate::names::{Host, Reference, Repository, Tag};
 use crate::registry::SignIn;
-use credential::{Known, SignedIn};
+use credential::{CredentialFacts, SignedIn};
 use futures_util::stream::{self, StreamExt as _};
 use row::{Mark, Row, render, summary};
 use std::time::{Duration, Instant, SystemTime};
@@ -69,13 +69,13 @@ enum Subject<'a> {
 enum Look<'a, E = Failure> {
     Image {
         image: &'a Reference,
-        tried: Tried<image::Found, E>,
+        tried: Tried<image::ImageFound, E>,
         took: Duration,
     },
     Target {
         repository: &'a Repository,
         tag: Option<&'a Tag>,
-        tried: Tried<target::Found, E>,
+        tried: Tried<target::TargetFound, E>,
     },
 }
 
@@ -87,7 +87,7 @@ impl Look<'_> {
             Self::Image { tried, .. } => tried.failure(),
             Self::Target { tried, .. } => tried.failure(),
         };
-        let is_refusal = |failure: &Failure| matches!(failure.kind, failure::Kind::Credential | failure::Kind::Refused);
+        let is_refusal = |failure: &Failure| matches!(failure.kind, FailureKind::Credential | FailureKind::Refused);
         failure.is_some_and(is_refusal)
     }
 
@@ -95,7 +95,7 @@ impl Look<'_> {
     fn is_pushed_to(&self) -> bool {
         match self {
             Self::Image { .. } => false,
-            Self::Target { tried, .. } => tried.found().is_some_and(target::Found::may_be_pushed_to),
+            Self::Target { tried, .. } => tried.found().is_some_and(target::TargetFound::may_be_pushed_to),
         }
     }
 }
@@ -151,7 +151,7 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
     let diagnosis = answer
         .as_ref()
         .zip(asked)
-        .and_then(|(answer, asked)| diagnose(answer, Kind::of(asked.token.expose()), run.writes));
+        .and_then(|(answer, asked)| diagnose(answer, TokenKind::of(asked.token.expose()), run.writes));
     let seen = seen.explained(Context {
         diagnosis: diagnosis.as_ref(),
         ..run.context()
@@ -268,7 +268,7 @@ impl<'a> Unexplained<'a> {
 }
 
 /// All rows, in the order in which a reader asks: who, where, what.
-fn rows(run: &Run, checkup: &Checkup, answer: Option<&Answer>, seen: &Seen<'_>, today: Date) -> Vec<Row> {
+fn rows(run: &Run, checkup: &Checkup, answer: Option<&UserAnswer>, seen: &Seen<'_>, today: Date) -> Vec<Row> {
     let registry = run.session.registry();
     let clone = run.step.clone_or_working_folder();
     let needs_push =
@@ -276,7 +276,7 @@ fn rows(run: &Run, checkup: &Checkup, answer: Option<&Answer>, seen: &Seen<'_>, 
     let is_served = |look: &Look<'_>| look.source(registry) == Some(Source::ApiToken);
     // Without a refusal, what was let through proves the token's scopes; a public image alone may need none.
     let is_refused = seen.looks.iter().any(|look| look.is_refused(registry));
-    let mut rows = credential::rows(&Known {
+    let mut rows = credential::rows(&CredentialFacts {
         chosen: &run.chosen,
         signed_in: &seen.signed_in,
         answer,
@@ -290,7 +290,7 @@ fn rows(run: &Run, checkup: &Checkup, answer: Option<&Answer>, seen: &Seen<'_>, 
     let mut looks = seen.looks.iter().peekable();
     while let Some(Look::Image { image, tried, .. }) = looks.next_if(|look| matches!(look, Look::Image { .. })) {
         rows.push(match tried {
-            Tried::Done(Err(failure)) if failure.kind == failure::Kind::NotFound && is_optional(checkup, image) => {
+            Tried::Done(Err(failure)) if failure.kind == FailureKind::NotFound && is_optional(checkup, image) => {
                 let detail = "is not there; a build only takes longer without it";
                 Row::new("image", image.to_string(), Mark::Warning, detail).with_places(places(checkup, image))
             }
@@ -323,7 +323,7 @@ fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
         Ok(SignIn::Token(realm)) => format!("takes tokens of `{realm}`"),
         Err(failure) => {
             let detail = match failure.kind {
-                failure::Kind::Unreachable => "does not answer",
+                FailureKind::Unreachable => "does not answer",
                 _ => "does not answer as a registry does",
             };
             return Row::failed("registry", registry.to_string(), detail, failure.clone());

@@ -162,7 +162,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::failure::Kind;
+    use crate::explain::failure::FailureKind;
 
     fn row(name: &'static str, subject: &str, mark: Mark, detail: &str) -> Row {
         Row::new(name, subject, mark, detail)
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_report_has_the_whole_message() {
-        let failure = Failure::new(Kind::NotFound, "`x` is not there", "look again");
+        let failure = Failure::new(FailureKind::NotFound, "`x` is not there", "look again");
         let named =
             Row::failed("image", "x", "not there", failure.clone()).with_places(Some("Dockerfile:1".to_owned()));
         assert_eq!(named.detail, "not there; named in Dockerfile:1");

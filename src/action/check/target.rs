@@ -4,14 +4,14 @@
 use super::row::{Mark, Row, by};
 use crate::credential::Source;
 use crate::explain::RunError;
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::names::{Digest, Repository, Tag};
 use crate::registry;
 use crate::session::Session;
 
 /// A target that may be read, and perhaps written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct TargetFound {
     /// What served; `None` for no credential.
     pub(super) source: Option<Source>,
     /// What the token grants on it; `None` if it does not tell.
@@ -20,18 +20,18 @@ pub(super) struct Found {
     pub(super) existing: Option<Digest>,
     /// Whether the registry does not know the repository, and lets a push make it.
     pub(super) is_unmade: bool,
-    pub(super) push: Push,
+    pub(super) push: PushAnswer,
 }
 
-impl Found {
+impl TargetFound {
     pub(super) fn may_be_pushed_to(&self) -> bool {
-        !matches!(self.push, Push::Unknown(_))
+        !matches!(self.push, PushAnswer::Unknown(_))
     }
 }
 
 /// What became of the try to push.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Push {
+pub(super) enum PushAnswer {
     /// The registry opened an upload session, and dropped it when it was told to.
     Allowed,
     /// It opened one and would not drop it: Docker's own wants the right to delete for that. All do in time.
@@ -41,20 +41,24 @@ pub(super) enum Push {
 }
 
 /// Tries a target with the credential that `push` and `copy` would take.
-pub(super) async fn look(session: &Session, repository: &Repository, tag: Option<&Tag>) -> Result<Found, RunError> {
+pub(super) async fn look(
+    session: &Session,
+    repository: &Repository,
+    tag: Option<&Tag>,
+) -> Result<TargetFound, RunError> {
     let latest = Tag::latest();
     let opened = session
         .open(repository, tag.unwrap_or(&latest), registry::Access::PullPush)
         .await;
     let (remote, existing) = opened?;
     let push = match session.try_upload(&remote).await {
-        Ok(true) => Push::Allowed,
-        Ok(false) => Push::AllowedAndOpen,
+        Ok(true) => PushAnswer::Allowed,
+        Ok(false) => PushAnswer::AllowedAndOpen,
         // What makes no sense as an answer is neither a yes nor a refusal; a push would meet all else.
-        Err(error) if error.problem.makes_no_sense() => Push::Unknown(error.to_string()),
+        Err(error) if error.problem.makes_no_sense() => PushAnswer::Unknown(error.to_string()),
         Err(error) => return Err(error.into()),
     };
-    Ok(Found {
+    Ok(TargetFound {
         source: remote.source(),
         granted: remote.granted().await.on(repository),
         is_unmade: session.is_unmade(repository),
@@ -64,7 +68,7 @@ pub(super) async fn look(session: &Session, repository: &Repository, tag: Option
 }
 
 /// The row of a target.
-pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Found, Failure>) -> Row {
+pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<TargetFound, Failure>) -> Row {
     let subject = match tag {
         Some(tag) => format!("{repository}:{tag}"),
         None => repository.to_string(),
@@ -73,10 +77,10 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Fou
         Ok(found) => found,
         Err(failure) => {
             let detail = match failure.kind {
-                Kind::Credential | Kind::Refused => "may not be pushed to",
-                Kind::NotFound => "there is no such package",
-                Kind::Unreachable => "could not be asked for",
-                Kind::Variables | Kind::Other => "cannot be used",
+                FailureKind::Credential | FailureKind::Refused => "may not be pushed to",
+                FailureKind::NotFound => "there is no such package",
+                FailureKind::Unreachable => "could not be asked for",
+                FailureKind::Variables | FailureKind::Other => "cannot be used",
             };
             return Row::failed("target", subject, detail, failure.clone());
         }
@@ -92,13 +96,13 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Fou
         (None, _) => String::new(),
     };
     let (mark, push, note) = match &found.push {
-        Push::Allowed => (Mark::Good, "may be pushed to", ""),
-        Push::AllowedAndOpen => (
+        PushAnswer::Allowed => (Mark::Good, "may be pushed to", ""),
+        PushAnswer::AllowedAndOpen => (
             Mark::Good,
             "may be pushed to",
             "; the registry keeps the empty upload session of this try until it drops it",
         ),
-        Push::Unknown(_) => (Mark::Warning, "whether it may be pushed to is not known,", ""),
+        PushAnswer::Unknown(_) => (Mark::Warning, "whether it may be pushed to is not known,", ""),
     };
     let is_there = if found.is_unmade {
         "there is no such repository yet"
@@ -107,8 +111,8 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Fou
     };
     let detail = format!("{is_there}; {push} {credential}; {granted}{tag}{note}");
     let warnings = match &found.push {
-        Push::Unknown(why) => vec![(why.clone(), Some("a push will tell".to_owned()))],
-        Push::Allowed | Push::AllowedAndOpen => Vec::new(),
+        PushAnswer::Unknown(why) => vec![(why.clone(), Some("a push will tell".to_owned()))],
+        PushAnswer::Allowed | PushAnswer::AllowedAndOpen => Vec::new(),
     };
     Row::new("target", subject, mark, detail).with_warnings(warnings)
 }
@@ -132,7 +136,7 @@ mod tests {
                 None,
                 Some("pull,push"),
                 None,
-                Push::Allowed,
+                PushAnswer::Allowed,
                 Mark::Good,
                 "the package is there; may be pushed to with the API token; the token grants `pull,push`".to_owned(),
             ),
@@ -140,7 +144,7 @@ mod tests {
                 Some(&tag),
                 None,
                 Some(digest),
-                Push::Allowed,
+                PushAnswer::Allowed,
                 Mark::Good,
                 format!("the package is there; may be pushed to with the API token; what the token grants is not told{now}"),
             ),
@@ -148,7 +152,7 @@ mod tests {
                 Some(&tag),
                 None,
                 None,
-                Push::AllowedAndOpen,
+                PushAnswer::AllowedAndOpen,
                 Mark::Good,
                 "the package is there; may be pushed to with the API token; what the token grants is not told; there is \
                  no `1` yet; the registry keeps the empty upload session of this try until it drops it"
@@ -158,14 +162,14 @@ mod tests {
                 None,
                 None,
                 None,
-                Push::Unknown("why".to_owned()),
+                PushAnswer::Unknown("why".to_owned()),
                 Mark::Warning,
                 "the package is there; whether it may be pushed to is not known, with the API token; what the token \
                  grants is not told"
                     .to_owned(),
             ),
         ] {
-            let found = Found {
+            let found = TargetFound {
                 source: Some(Source::ApiToken),
                 granted: granted.map(str::to_owned),
                 existing,
@@ -175,7 +179,7 @@ mod tests {
             let row = row(&repository(), tag, &Ok(found));
             assert_eq!((row.detail, row.mark), (text, mark));
         }
-        let missing = row(&repository(), None, &Err(Failure::new(Kind::NotFound, "m", "h")));
+        let missing = row(&repository(), None, &Err(Failure::new(FailureKind::NotFound, "m", "h")));
         assert_eq!(
             (missing.detail.as_str(), missing.mark),
             ("there is no such package", Mark::Failed)

@@ -43,7 +43,7 @@ impl<'a> Told<'a> {
         }
     }
 
-    pub(super) fn take(&mut self, progress: &engine::Progress) {
+    pub(super) fn take(&mut self, progress: &engine::DaemonProgress) {
         for (layer, bytes) in progress.layers() {
             match bytes {
                 Some((moved, total)) => self.moved += self.run.progress.layer(layer, moved, total),

@@ -4,7 +4,7 @@
 use crate::action::{Run, select_platform};
 use crate::engine::{Engine, LocalImage};
 use crate::explain::RunError;
-use crate::explain::failure::Kind;
+use crate::explain::failure::FailureKind;
 use crate::input::Push;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference};
@@ -23,12 +23,12 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
     let source = &push.source;
     match (wanted, local.published(wanted, engine.platform())) {
         (Some(wanted), _) if !local.serves(wanted) => Err(RunError::told(
-            Kind::NotFound,
+            FailureKind::NotFound,
             format!("`{source}` in the Docker daemon is for {has}, not {wanted}"),
             "build it for that platform, or change `PLATFORM`",
         )),
         (None, None) if local.is_partial() => Err(RunError::told(
-            Kind::NotFound,
+            FailureKind::NotFound,
             format!("`{source}` is an image for more platforms than the Docker daemon has of it ({has})"),
             "write one of those in `PLATFORM`; or use `ACTION: copy`, which needs no daemon and takes all platforms",
         )),

@@ -4,7 +4,7 @@
 use crate::action::Run;
 use crate::engine::{self, layer_name};
 use crate::explain::RunError;
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::Content;
 use crate::registry::{Manifest, Negative, Remote, retry};
@@ -68,7 +68,7 @@ fn not_proven(place: &str, named: Option<&Digest>, shown: Option<&Digest>) -> Fa
         |digest| format!("shows `{place}` as {digest}"),
     );
     Failure::new(
-        Kind::Other,
+        FailureKind::Other,
         format!("the Docker daemon says that it pushed {named}, and the registry {shows}"),
         "another step may have set the tag meanwhile; else run with `DEBUG: 'true'` to see each request",
     )

@@ -27,7 +27,7 @@ const DEEPEST: usize = 3;
 #[derive(Debug)]
 pub struct DockerArchive {
     tar: TarFile,
-    entries: Vec<Entry>,
+    entries: Vec<ListedImage>,
     /// What an `index.json` lists that may lie beside Docker's own list.
     index: Vec<LayoutImage>,
 }
@@ -108,7 +108,7 @@ impl DockerArchive {
         let Some(list) = tar.document(LIST, LARGEST)? else {
             return Err(tar.lacks(Transport::DockerArchive, LIST, "it has no `manifest.json`"));
         };
-        let entries: Option<Vec<Entry>> = serde_json::from_slice(&list)
+        let entries: Option<Vec<ListedImage>> = serde_json::from_slice(&list)
             .map_err(|error| Problem::damaged(LIST, error.to_string()).of(&location.path))?;
         // It gives a manifest where it can, and no more: Docker's list says all that an image needs.
         let index = layout::images(&tar).unwrap_or_else(|error| {
@@ -148,7 +148,7 @@ impl DockerArchive {
                     .collect(),
             },
             _ => {
-                let place = |entry: &Entry| self.entries.iter().position(|other| std::ptr::eq(other, entry));
+                let place = |entry: &ListedImage| self.entries.iter().position(|other| std::ptr::eq(other, entry));
                 let names = fitting.iter().map(|entry| (place(entry), entry.names.iter().collect()));
                 Problem::Ambiguous {
                     images: layout::told_apart(&names.collect::<Vec<_>>()),
@@ -158,7 +158,7 @@ impl DockerArchive {
         Err(problem.of(self.tar.path()))
     }
 
-    fn fitting(&self, name: Option<&str>) -> Vec<&Entry> {
+    fn fitting(&self, name: Option<&str>) -> Vec<&ListedImage> {
         let Some(name) = name else {
             return self.entries.iter().collect();
         };
@@ -166,13 +166,13 @@ impl DockerArchive {
             return self.entries.get(position).into_iter().collect();
         }
         let wanted = familiar(name);
-        let is_called = |entry: &&Entry| entry.names.iter().any(|own| familiar(own) == wanted);
+        let is_called = |entry: &&ListedImage| entry.names.iter().any(|own| familiar(own) == wanted);
         self.entries.iter().filter(is_called).collect()
     }
 
     /// Whether two entries are one image: of one configuration, and where the archive has manifests by name, of one
     /// manifest.
-    fn is_same(&self, one: &Entry, other: &Entry) -> bool {
+    fn is_same(&self, one: &ListedImage, other: &ListedImage) -> bool {
         one.config == other.config && (self.index.is_empty() || self.named(&one.names) == self.named(&other.names))
     }
 
@@ -185,7 +185,7 @@ impl DockerArchive {
         image.map(|image| &image.descriptor.digest)
     }
 
-    fn image(&self, entry: &Entry, name: Option<&str>) -> Result<DockerImage, ArchiveError> {
+    fn image(&self, entry: &ListedImage, name: Option<&str>) -> Result<DockerImage, ArchiveError> {
         let path = self.tar.path();
         let damaged = |name: &str, why: String| Problem::damaged(name, why).of(path);
         let config = self
@@ -304,13 +304,13 @@ fn stated_digest(name: &str) -> Option<Digest> {
 
 /// An entry of Docker's list.
 #[derive(Debug)]
-struct Entry {
+struct ListedImage {
     config: String,
     names: Vec<String>,
     layers: Vec<String>,
 }
 
-impl<'de> Deserialize<'de> for Entry {
+impl<'de> Deserialize<'de> for ListedImage {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let [config, names, layers] = any_case::fields(deserializer, ["Config", "RepoTags", "Layers"])?;
         // Go writes an empty list as `null`.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 
 #[test]
 fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
@@ -15,7 +15,7 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
             Problem::NotFound.of(path),
             "there is no `out/x.tar`",
             "artifact of an earlier step",
-            Kind::NotFound,
+            FailureKind::NotFound,
         ),
         (
             Problem::NoSuchImage {
@@ -25,7 +25,7 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
             .of(path),
             "has no image `a\\n\\u{1b}[31m`, but `shop/api:0`, `shop/api:1`",
             "docker-archive:FILE:NAME:TAG",
-            Kind::NotFound,
+            FailureKind::NotFound,
         ),
         (
             Problem::NoSuchImage {
@@ -35,19 +35,19 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
             .of(path),
             "its images have no names",
             "`@0` means the first",
-            Kind::NotFound,
+            FailureKind::NotFound,
         ),
         (
             Problem::Ambiguous { images: names(30) }.of(path),
             "`shop/api:19`, and 10 more",
             "write the image's name",
-            Kind::Variables,
+            FailureKind::Variables,
         ),
         (
             Problem::Compressed { with: "zstd" }.of(path),
             "`out/x.tar` is compressed with zstd, and only gzip is read",
             "decompress it",
-            Kind::Variables,
+            FailureKind::Variables,
         ),
         (
             Problem::Hostile {
@@ -57,31 +57,31 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
             .of(path),
             "entry `a\\n",
             "do not use this",
-            Kind::Other,
+            FailureKind::Other,
         ),
         (
             ArchiveError::reading(path, &io::Error::new(ErrorKind::InvalidData, wrong)),
             "where the image's configuration states sha256:",
             "make the archive anew",
-            Kind::Other,
+            FailureKind::Other,
         ),
         (
             ArchiveError::reading(path, &ErrorKind::UnexpectedEof.into()),
             "it was cut short",
             "anew",
-            Kind::Other,
+            FailureKind::Other,
         ),
         (
             ArchiveError::writing(path, &ErrorKind::StorageFull.into()),
             "the disk is full",
             "free space",
-            Kind::Other,
+            FailureKind::Other,
         ),
         (
             Problem::reading(path, &ErrorKind::PermissionDenied.into()).of(path),
             "`out/x.tar` cannot be read: `",
             "`- chmod -R a+rX out/x.tar`",
-            Kind::Other,
+            FailureKind::Other,
         ),
     ] {
         let failure = Failure::from(&error);

@@ -28,10 +28,10 @@ const LARGEST_WINDOW: u64 = 128 << 20;
 /// whoever reads to the end has a layer that fits its image.
 pub(crate) struct Proof {
     source: Box<dyn Read + Send>,
-    state: State,
+    state: ProofState,
 }
 
-enum State {
+enum ProofState {
     Waiting(Digest),
     Running(Decoder),
     Ended,
@@ -50,30 +50,30 @@ impl Proof {
     pub(crate) fn new(source: Box<dyn Read + Send>, diff_id: Digest) -> Self {
         Self {
             source,
-            state: State::Waiting(diff_id),
+            state: ProofState::Waiting(diff_id),
         }
     }
 
     /// Gives the decoder a piece, or at the end (an empty one) waits for what it found.
     fn pass(&mut self, piece: &[u8]) -> io::Result<()> {
         // Who reads on after an error must not take it for the end.
-        let decoder = match std::mem::replace(&mut self.state, State::Failed) {
-            State::Waiting(diff_id) => start(diff_id)?,
-            State::Running(decoder) => decoder,
-            State::Ended => {
-                self.state = State::Ended;
+        let decoder = match std::mem::replace(&mut self.state, ProofState::Failed) {
+            ProofState::Waiting(diff_id) => start(diff_id)?,
+            ProofState::Running(decoder) => decoder,
+            ProofState::Ended => {
+                self.state = ProofState::Ended;
                 return Ok(());
             }
-            State::Failed => return Err(io::Error::other("the layer could not be read to its end")),
+            ProofState::Failed => return Err(io::Error::other("the layer could not be read to its end")),
         };
         if !piece.is_empty() && decoder.pieces.send(piece.to_vec()).is_ok() {
-            self.state = State::Running(decoder);
+            self.state = ProofState::Running(decoder);
             return Ok(());
         }
         drop(decoder.pieces);
         match decoder.thread.join() {
             Ok(Ok(())) if piece.is_empty() => {
-                self.state = State::Ended;
+                self.state = ProofState::Ended;
                 Ok(())
             }
             Ok(Err(error)) => Err(error),

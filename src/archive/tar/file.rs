@@ -6,7 +6,7 @@ use super::super::location::Transport;
 use super::super::region::{Region, RegionReader};
 use super::super::source::{BlobSource, Inflated, Store, pass, read_whole};
 use super::header::padded;
-use super::index::{Found, TarIndex};
+use super::index::{FoundFile, TarIndex};
 use super::scan::{CUT, Extent, FIRST, Tape};
 use super::sparse::Sparse;
 use bytes::Bytes;
@@ -105,7 +105,7 @@ impl TarFile {
     pub(in super::super) fn magic(&self, name: &str) -> Result<[u8; MAGIC], ArchiveError> {
         let mut magic = [0; MAGIC];
         match (self.found(name)?, &self.inflated) {
-            (Some(Found::Whole(extent)), Some(begins)) => {
+            (Some(FoundFile::Whole(extent)), Some(begins)) => {
                 Ok(begins.magics.get(&extent.offset).copied().unwrap_or(magic))
             }
             (Some(found), _) => {
@@ -117,14 +117,14 @@ impl TarFile {
         }
     }
 
-    fn found(&self, name: &str) -> Result<Option<Found>, ArchiveError> {
+    fn found(&self, name: &str) -> Result<Option<FoundFile>, ArchiveError> {
         self.index.find(name).map_err(|problem| problem.of(&self.path))
     }
 
-    fn source(&self, found: Found) -> BlobSource {
+    fn source(&self, found: FoundFile) -> BlobSource {
         match found {
-            Found::Whole(extent) => self.stored(extent),
-            Found::Sparse(map) => BlobSource::Sparse(Sparse::new(self.stored(map.extent()), map)),
+            FoundFile::Whole(extent) => self.stored(extent),
+            FoundFile::Sparse(map) => BlobSource::Sparse(Sparse::new(self.stored(map.extent()), map)),
         }
     }
 
@@ -161,7 +161,7 @@ impl Store for TarFile {
         let Some(found) = self.found(name)? else {
             return Ok(None);
         };
-        if let (Found::Whole(extent), Some(begins)) = (&found, &self.inflated)
+        if let (FoundFile::Whole(extent), Some(begins)) = (&found, &self.inflated)
             && let Some(bytes) = begins.documents.get(&extent.offset)
             && bytes.len() as u64 == extent.size
             && bytes.len() <= largest

@@ -26,7 +26,7 @@ const STAR: Range<usize> = 508..512;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EntryKind {
     File,
     HardLink,
     SymbolicLink,
@@ -57,7 +57,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) kind: EntryKind,
     /// Bytes that follow the header, as it says.
     pub(super) size: u64,
     pub(super) link: String,
@@ -90,22 +90,22 @@ pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Option<Header>, &'static str>
         name = format!("{prefix}/{name}");
     }
     let kind = match block[TYPE] {
-        b'0' | 0 => Kind::File,
-        b'1' => Kind::HardLink,
-        b'2' => Kind::SymbolicLink,
-        b'3' | b'4' | b'6' => Kind::Special,
-        b'5' => Kind::Folder,
-        b'7' => Kind::Contiguous,
-        b'D' => Kind::Dump,
-        b'K' => Kind::LongLink,
-        b'L' => Kind::LongName,
+        b'0' | 0 => EntryKind::File,
+        b'1' => EntryKind::HardLink,
+        b'2' => EntryKind::SymbolicLink,
+        b'3' | b'4' | b'6' => EntryKind::Special,
+        b'5' => EntryKind::Folder,
+        b'7' => EntryKind::Contiguous,
+        b'D' => EntryKind::Dump,
+        b'K' => EntryKind::LongLink,
+        b'L' => EntryKind::LongName,
         // Its map is a field of GNU's form only.
         b'S' if block[MAGIC] != *b"ustar  \0" => return Err("its header is of no known form"),
-        b'S' => Kind::Sparse,
-        b'V' => Kind::Label,
-        b'g' => Kind::GlobalRecords,
-        b'x' => Kind::Records,
-        _ => Kind::Unknown,
+        b'S' => EntryKind::Sparse,
+        b'V' => EntryKind::Label,
+        b'g' => EntryKind::GlobalRecords,
+        b'x' => EntryKind::Records,
+        _ => EntryKind::Unknown,
     };
     Ok(Some(Header {
         name,
@@ -223,35 +223,35 @@ mod tests {
             let read = parse(first(&header("blobs/sha256/x", size))).unwrap().unwrap();
             assert_eq!(
                 (read.name.as_str(), read.kind, read.size),
-                ("blobs/sha256/x", Kind::File, size)
+                ("blobs/sha256/x", EntryKind::File, size)
             );
         }
         let read = parse(first(&header("blobs/", 0))).unwrap().unwrap();
-        assert_eq!((read.name.as_str(), read.kind), ("blobs/", Kind::Folder));
+        assert_eq!((read.name.as_str(), read.kind), ("blobs/", EntryKind::Folder));
         let long = "n".repeat(600);
         let bytes = header(&long, 7);
         assert_eq!(bytes.len(), 4 * BLOCK);
         let read = parse(first(&bytes)).unwrap().unwrap();
-        assert_eq!((read.kind, read.size), (Kind::LongName, 601));
+        assert_eq!((read.kind, read.size), (EntryKind::LongName, 601));
     }
 
     #[test]
     fn each_type_of_entry_is_told() {
         for (name, byte, kind) in [
-            ("x", 0, Kind::File),
-            ("x/", b'0', Kind::File),
-            ("x", b'1', Kind::HardLink),
-            ("x", b'2', Kind::SymbolicLink),
-            ("x", b'3', Kind::Special),
-            ("x", b'7', Kind::Contiguous),
-            ("x", b'D', Kind::Dump),
-            ("x", b'V', Kind::Label),
-            ("x", b'x', Kind::Records),
-            ("x", b'K', Kind::LongLink),
-            ("x", b'L', Kind::LongName),
-            ("x", b'S', Kind::Sparse),
-            ("x", b'X', Kind::Unknown),
-            ("x", b'g', Kind::GlobalRecords),
+            ("x", 0, EntryKind::File),
+            ("x/", b'0', EntryKind::File),
+            ("x", b'1', EntryKind::HardLink),
+            ("x", b'2', EntryKind::SymbolicLink),
+            ("x", b'3', EntryKind::Special),
+            ("x", b'7', EntryKind::Contiguous),
+            ("x", b'D', EntryKind::Dump),
+            ("x", b'V', EntryKind::Label),
+            ("x", b'x', EntryKind::Records),
+            ("x", b'K', EntryKind::LongLink),
+            ("x", b'L', EntryKind::LongName),
+            ("x", b'S', EntryKind::Sparse),
+            ("x", b'X', EntryKind::Unknown),
+            ("x", b'g', EntryKind::GlobalRecords),
         ] {
             let read = parse(&block(name, byte, 0o644, 0)).unwrap().unwrap();
             assert_eq!(read.kind, kind, "{}", char::from(byte));

@@ -6,7 +6,7 @@
     reason = "a panic is the answer, to a fuzz target"
 )]
 
-use super::index::{Found, TarIndex, normalised};
+use super::index::{FoundFile, TarIndex, normalised};
 use super::scan::Tape;
 use std::io::{self, ErrorKind, Read as _};
 
@@ -37,7 +37,7 @@ pub(super) fn agrees(bytes: &[u8]) {
         return;
     };
     for name in index.names_of_files() {
-        let Ok(Some(Found::Whole(extent))) = index.find(name) else {
+        let Ok(Some(FoundFile::Whole(extent))) = index.find(name) else {
             continue;
         };
         let part = usize::try_from(extent.offset)

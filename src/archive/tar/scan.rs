@@ -1,7 +1,7 @@
 //! One pass over the headers of a tar, with all that those before an entry say of it.
 
 use super::super::error::Problem;
-use super::header::{self, BLOCK, Kind};
+use super::header::{self, BLOCK, EntryKind};
 use super::records::{Bad, Records, first, once};
 use super::sparse::{self, Form, MOST_PIECES, Map};
 use std::io::{self, ErrorKind};
@@ -65,10 +65,10 @@ pub(super) struct Scan<'a, T> {
 }
 
 /// Whether a header is about an entry that follows. Some readers look at it only where it has the mark of its dialect.
-const fn speaks_of_others(kind: Kind) -> bool {
+const fn speaks_of_others(kind: EntryKind) -> bool {
     matches!(
         kind,
-        Kind::LongName | Kind::LongLink | Kind::Records | Kind::GlobalRecords
+        EntryKind::LongName | EntryKind::LongLink | EntryKind::Records | EntryKind::GlobalRecords
     )
 }
 
@@ -106,24 +106,27 @@ impl<'a, T: Tape> Scan<'a, T> {
                 self.end()?;
                 return Ok(None);
             };
-            speaks |= matches!(header.kind, Kind::LongName | Kind::LongLink | Kind::Records);
+            speaks |= matches!(
+                header.kind,
+                EntryKind::LongName | EntryKind::LongLink | EntryKind::Records
+            );
             if speaks_of_others(header.kind) && !header::has_dialect(&block) {
                 return Err(self.two_ways("is followed by a header about others that is of no dialect of tar"));
             }
             match header.kind {
-                Kind::LongName => {
+                EntryKind::LongName => {
                     let text = self.long_text(&header)?;
                     first(&mut name, text).map_err(|bad| self.bad(&bad))?;
                 }
-                Kind::LongLink => {
+                EntryKind::LongLink => {
                     let text = self.long_text(&header)?;
                     first(&mut link, text).map_err(|bad| self.bad(&bad))?;
                 }
                 // To Go's reader and others it is an entry itself, which takes what was said of the next one.
-                Kind::GlobalRecords if speaks => {
+                EntryKind::GlobalRecords if speaks => {
                     return Err(self.two_ways("is followed by records for all entries, behind a header about one"));
                 }
-                Kind::GlobalRecords => {
+                EntryKind::GlobalRecords => {
                     let content = self.content(&header, LARGEST_RECORDS)?;
                     let mut global = Records::default();
                     global.add(&content).map_err(|bad| self.bad(&bad))?;
@@ -131,7 +134,7 @@ impl<'a, T: Tape> Scan<'a, T> {
                         return Err(self.two_ways("is followed by records that name or measure all entries after it"));
                     }
                 }
-                Kind::Records => {
+                EntryKind::Records => {
                     let content = self.content(&header, LARGEST_RECORDS)?;
                     let mut own = Records::default();
                     own.add(&content).map_err(|bad| self.bad(&bad))?;
@@ -194,7 +197,7 @@ impl<'a, T: Tape> Scan<'a, T> {
     /// What an entry is; passes over its content.
     fn what(
         &mut self,
-        kind: Kind,
+        kind: EntryKind,
         size: u64,
         header: &header::Header,
         records: &Records,
@@ -203,29 +206,36 @@ impl<'a, T: Tape> Scan<'a, T> {
         let is_sparse = records.sparse.form().map_err(|bad| self.bad(&bad))?;
         let is_folder = header.name.ends_with('/');
         let what = match (kind, is_sparse) {
-            (Kind::File, Some(form)) if !is_folder => return self.with_holes(form, size, records),
-            (Kind::Sparse, None) if !is_folder => return self.with_old_holes(size, block),
-            (_, Some(_)) | (Kind::Sparse, None) => return Err(self.damaged("it has holes and is no file")),
-            (Kind::File | Kind::Contiguous, None) if is_folder => {
+            (EntryKind::File, Some(form)) if !is_folder => return self.with_holes(form, size, records),
+            (EntryKind::Sparse, None) if !is_folder => return self.with_old_holes(size, block),
+            (_, Some(_)) | (EntryKind::Sparse, None) => return Err(self.damaged("it has holes and is no file")),
+            (EntryKind::File | EntryKind::Contiguous, None) if is_folder => {
                 if size > 0 {
                     return Err(self.two_ways("has content, and a name that ends with `/`"));
                 }
                 What::Folder
             }
-            (Kind::File, None) => What::File(Extent { offset: self.at, size }),
-            (Kind::Contiguous, None) => What::Other("is a contiguous file, which `docker load` does not read"),
-            (Kind::Label, None) if size == 0 => What::Other("is the name of the volume"),
-            (Kind::Unknown, None) if size == 0 => What::Other("is of an unknown type"),
-            (Kind::Label | Kind::Unknown, None) => {
+            (EntryKind::File, None) => What::File(Extent { offset: self.at, size }),
+            (EntryKind::Contiguous, None) => What::Other("is a contiguous file, which `docker load` does not read"),
+            (EntryKind::Label, None) if size == 0 => What::Other("is the name of the volume"),
+            (EntryKind::Unknown, None) if size == 0 => What::Other("is of an unknown type"),
+            (EntryKind::Label | EntryKind::Unknown, None) => {
                 return Err(self.two_ways("is of an unknown type and states a size"));
             }
-            (kind, None) if size > 0 && kind != Kind::Dump => return Err(self.two_ways("is no file and states a size")),
-            (Kind::HardLink, None) => What::HardLink(header.link.clone()),
-            (Kind::SymbolicLink, None) => What::SymbolicLink(header.link.clone()),
-            (Kind::Special, None) => What::Other("is a device or a pipe"),
+            (kind, None) if size > 0 && kind != EntryKind::Dump => {
+                return Err(self.two_ways("is no file and states a size"));
+            }
+            (EntryKind::HardLink, None) => What::HardLink(header.link.clone()),
+            (EntryKind::SymbolicLink, None) => What::SymbolicLink(header.link.clone()),
+            (EntryKind::Special, None) => What::Other("is a device or a pipe"),
             // Every reader passes over what a dump holds. The headers that speak of others do not come here.
             (
-                Kind::Folder | Kind::Dump | Kind::LongName | Kind::LongLink | Kind::Records | Kind::GlobalRecords,
+                EntryKind::Folder
+                | EntryKind::Dump
+                | EntryKind::LongName
+                | EntryKind::LongLink
+                | EntryKind::Records
+                | EntryKind::GlobalRecords,
                 None,
             ) => What::Folder,
         };

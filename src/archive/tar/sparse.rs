@@ -166,7 +166,7 @@ impl Sparse {
     }
 
     pub(in super::super) fn reader(&self) -> impl Read + Send + use<> {
-        Filled {
+        Padded {
             stored: self.stored.reader(),
             map: self.map.clone(),
             piece: 0,
@@ -176,14 +176,14 @@ impl Sparse {
 }
 
 /// Reads the pieces, and zeros where there are holes.
-struct Filled {
+struct Padded {
     stored: Box<dyn Read + Send>,
     map: Map,
     piece: usize,
     at: u64,
 }
 
-impl Read for Filled {
+impl Read for Padded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some((start, length)) = self.map.pieces.get(self.piece).copied()
             && self.at >= start + length

@@ -47,7 +47,7 @@ enum Form {
 
 /// What is written, checked.
 #[derive(Debug)]
-pub(super) struct Contents<'a> {
+pub(super) struct ArchiveContents<'a> {
     pub(super) images: &'a [OutputImage],
     /// Manifests by digest, each once, in order.
     pub(super) manifests: Vec<&'a Manifest>,
@@ -62,7 +62,7 @@ impl Writer {
     /// # Errors
     /// [`ArchiveError`]: it cannot be written there, or this form cannot hold the images.
     pub fn create(location: &Location, images: &[OutputImage], blobs: &[(Digest, u64)]) -> Result<Self, ArchiveError> {
-        let contents = Contents::new(location, images, blobs)?;
+        let contents = ArchiveContents::new(location, images, blobs)?;
         Ok(Self(match location.transport {
             Transport::Oci => Form::Layout(LayoutWriter::create(&location.path, &contents)?),
             Transport::OciArchive | Transport::DockerArchive => Form::Tar(TarWriter::create(location, &contents)?),
@@ -114,7 +114,7 @@ impl Writer {
     }
 }
 
-impl<'a> Contents<'a> {
+impl<'a> ArchiveContents<'a> {
     fn new(location: &Location, images: &'a [OutputImage], blobs: &[(Digest, u64)]) -> Result<Self, ArchiveError> {
         let mut seen: HashMap<&Digest, u64> = HashMap::new();
         let mut contents = Self {

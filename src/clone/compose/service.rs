@@ -42,7 +42,7 @@ pub(super) struct Service {
     pub(super) image: Field<Written>,
     pub(super) platform: Field<Written>,
     pub(super) pull_policy: Field<Written>,
-    pub(super) build: Field<Build>,
+    pub(super) build: Field<ServiceBuild>,
     /// By what they are mounted at; with the image, if they are one.
     pub(super) volumes: Field<Vec<(String, Option<Written>)>>,
 }
@@ -81,7 +81,7 @@ impl<T> Field<T> {
 
 /// `build` of a service.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Build {
+pub(super) struct ServiceBuild {
     /// The folder that `context` is relative to.
     pub(super) folder: PathBuf,
     pub(super) context: Option<Written>,
@@ -102,13 +102,13 @@ impl Service {
             image: self.image.over(below.image, upper),
             platform: self.platform.over(below.platform, upper),
             pull_policy: self.pull_policy.over(below.pull_policy, upper),
-            build: self.build.over(below.build, Build::over),
+            build: self.build.over(below.build, ServiceBuild::over),
             volumes: self.volumes.over(below.volumes, by_name),
         }
     }
 }
 
-impl Build {
+impl ServiceBuild {
     fn over(self, below: Self) -> Self {
         let folder = if self.context.is_some() {
             self.folder
@@ -144,7 +144,7 @@ fn by_name<T>(upper: Vec<(String, T)>, below: Vec<(String, T)>) -> Vec<(String, 
 }
 
 /// A file in reading: what its values are filled in with, and where it is.
-pub(super) struct Context<'a> {
+pub(super) struct BuildContext<'a> {
     pub(super) file: Rc<Path>,
     pub(super) text: &'a str,
     pub(super) environment: &'a Environment,
@@ -152,7 +152,7 @@ pub(super) struct Context<'a> {
     pub(super) folder: PathBuf,
 }
 
-impl Context<'_> {
+impl BuildContext<'_> {
     /// A service as this file has it, without what it extends.
     pub(super) fn service(&self, node: &Node) -> Service {
         Service {
@@ -183,10 +183,10 @@ impl Context<'_> {
         }
     }
 
-    fn build(&self, node: &Node) -> Option<Build> {
-        let mut build = Build {
+    fn build(&self, node: &Node) -> Option<ServiceBuild> {
+        let mut build = ServiceBuild {
             folder: self.folder.clone(),
-            ..Build::default()
+            ..ServiceBuild::default()
         };
         if let Some(context) = self.written(node) {
             build.context = Some(context);

@@ -50,12 +50,12 @@ pub(super) fn words(text: &str) -> Vec<String> {
 }
 
 /// What the lexer puts out: characters that may end a word, or such as belong to it whatever they are.
-enum Part<'a> {
+enum WordPart<'a> {
     Plain(&'a str),
     Bound(&'a str),
 }
 
-impl Part<'_> {
+impl WordPart<'_> {
     fn as_text(&self) -> &str {
         match self {
             Self::Plain(text) | Self::Bound(text) => text,
@@ -90,8 +90,8 @@ impl<'t, 'v> Lexer<'t, 'v> {
         let mut words = Vec::new();
         let mut word = String::new();
         self.until(None, keeps_escapes, 0, &mut |part| match part {
-            Part::Bound(text) => word.push_str(text),
-            Part::Plain(text) => {
+            WordPart::Bound(text) => word.push_str(text),
+            WordPart::Plain(text) => {
                 for character in text.chars() {
                     if !character.is_whitespace() {
                         word.push(character);
@@ -131,7 +131,7 @@ impl<'t, 'v> Lexer<'t, 'v> {
         stop: Option<char>,
         keeps_escapes: bool,
         depth: usize,
-        out: &mut dyn FnMut(Part<'_>),
+        out: &mut dyn FnMut(WordPart<'_>),
     ) -> Result<(), Refused> {
         if depth > DEEPEST {
             return Err(Refused::Form);
@@ -142,24 +142,24 @@ impl<'t, 'v> Lexer<'t, 'v> {
                 return Ok(());
             }
             match character {
-                '\'' => out(Part::Bound(&self.single_quoted()?)),
-                '"' => out(Part::Bound(&self.double_quoted(keeps_escapes, depth)?)),
-                '$' => out(Part::Plain(&self.variable(depth)?)),
+                '\'' => out(WordPart::Bound(&self.single_quoted()?)),
+                '"' => out(WordPart::Bound(&self.double_quoted(keeps_escapes, depth)?)),
+                '$' => out(WordPart::Plain(&self.variable(depth)?)),
                 '<' if self.rest.starts_with("<<") => {
                     // The word of a heredoc may stand after white space.
                     let after = self.rest[2..].trim_start_matches([' ', '\t', '\u{b}', '\u{c}', '\r', '\n']);
                     let (taken, rest) = self.rest.split_at(self.rest.len() - after.len());
                     self.rest = rest;
-                    out(Part::Bound(taken));
+                    out(WordPart::Bound(taken));
                 }
                 c if c == self.escape => {
                     let mark = self.take().unwrap_or_default();
                     if keeps_escapes {
-                        out(Part::Bound(mark));
+                        out(WordPart::Bound(mark));
                     }
-                    out(Part::Bound(self.take().unwrap_or_default()));
+                    out(WordPart::Bound(self.take().unwrap_or_default()));
                 }
-                _ => out(Part::Plain(self.take().unwrap_or_default())),
+                _ => out(WordPart::Plain(self.take().unwrap_or_default())),
             }
         }
         stop.map_or(Ok(()), |_| Err(Refused::Form))

@@ -5,7 +5,7 @@
 const MOST_STEPS: usize = 1_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
+enum PatternToken {
     Is(char),
     One,
     Many,
@@ -70,25 +70,25 @@ pub(super) fn replace(value: &str, wanted: &str, replacement: &str, all: bool) -
     Some(text)
 }
 
-fn tokens(pattern: &str) -> Option<Vec<Token>> {
+fn tokens(pattern: &str) -> Option<Vec<PatternToken>> {
     let mut tokens = Vec::new();
     let mut rest = pattern.chars().peekable();
     while let Some(character) = rest.next() {
         tokens.push(match character {
-            '*' if tokens.last() == Some(&Token::Many) => continue,
-            '*' => Token::Many,
-            '?' => Token::One,
+            '*' if tokens.last() == Some(&PatternToken::Many) => continue,
+            '*' => PatternToken::Many,
+            '?' => PatternToken::One,
             // These had to be escaped to stand here, and are themselves.
             '\\' if matches!(rest.peek(), Some('}' | '/')) => continue,
-            '\\' => Token::Is(rest.next().filter(|next| matches!(next, '*' | '?' | '\\'))?),
-            other => Token::Is(other),
+            '\\' => PatternToken::Is(rest.next().filter(|next| matches!(next, '*' | '?' | '\\'))?),
+            other => PatternToken::Is(other),
         });
     }
     Some(tokens)
 }
 
 /// Where a beginning of `value` ends that fits, shortest first. All readings at once, so that many `*` cost no more.
-fn ends(tokens: &[Token], value: &[char]) -> Vec<usize> {
+fn ends(tokens: &[PatternToken], value: &[char]) -> Vec<usize> {
     let mut fits = vec![false; value.len() + 1];
     fits[0] = true;
     for token in tokens {
@@ -96,12 +96,12 @@ fn ends(tokens: &[Token], value: &[char]) -> Vec<usize> {
         let mut open = false;
         for at in 0..=value.len() {
             next[at] = match token {
-                Token::Many => {
+                PatternToken::Many => {
                     open |= fits[at];
                     open
                 }
-                Token::One => at > 0 && fits[at - 1],
-                Token::Is(wanted) => at > 0 && fits[at - 1] && value[at - 1] == *wanted,
+                PatternToken::One => at > 0 && fits[at - 1],
+                PatternToken::Is(wanted) => at > 0 && fits[at - 1] && value[at - 1] == *wanted,
             };
         }
         fits = next;

@@ -19,7 +19,7 @@ const MOST_FINDINGS: usize = 1_000;
 
 /// An `image` that will not work as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Finding {
+pub(crate) struct ImageFinding {
     /// The file, relative to the clone, and the line, as far as it is sure.
     pub place: Place,
     /// The image as it is written.
@@ -45,7 +45,7 @@ pub(crate) enum Problem {
     NoCredential,
 }
 
-impl Finding {
+impl ImageFinding {
     /// The fact, on one line, without a trailing period.
     #[must_use]
     pub(crate) fn message(&self) -> String {
@@ -89,7 +89,7 @@ impl Finding {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LookedOver {
     /// Images that will not work.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ImageFinding>,
     /// Commands of scripts that the pipe can do.
     pub(crate) by_hand: Vec<(Place, ByHand)>,
 }
@@ -125,17 +125,17 @@ pub(crate) fn look_over(clone: &Path, registry: &Host, workspace: Option<&str>) 
 /// # Errors
 /// `BadYaml` with the line.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn findings(file: &Path, text: &str, registry: &Host) -> Result<Vec<Finding>, super::yaml::BadYaml> {
+pub(crate) fn findings(file: &Path, text: &str, registry: &Host) -> Result<Vec<ImageFinding>, super::yaml::BadYaml> {
     Ok(of_images(file, &contents(text)?.images, registry))
 }
 
-fn of_images(file: &Path, images: &[Image], registry: &Host) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+fn of_images(file: &Path, images: &[Image], registry: &Host) -> Vec<ImageFinding> {
+    let mut findings: Vec<ImageFinding> = Vec::new();
     for image in images {
         let Some(problem) = problem(image, registry) else {
             continue;
         };
-        let finding = Finding {
+        let finding = ImageFinding {
             place: Place {
                 file: file.to_owned(),
                 line: Some(image.line),

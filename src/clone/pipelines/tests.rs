@@ -141,7 +141,7 @@ fn messages_say_what_to_write() {
             "`image: crg.apkg.io/shop/base:1` has no username and password, so it cannot be pulled",
         ),
     ] {
-        let finding = Finding {
+        let finding = ImageFinding {
             place: Place {
                 file: PathBuf::from(FILE),
                 line: Some(3),

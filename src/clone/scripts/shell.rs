@@ -109,20 +109,20 @@ fn is_name(c: char) -> bool {
 }
 
 #[derive(Debug, Default)]
-struct Tokens {
+struct ShellTokens {
     line: usize,
     words: Vec<String>,
 }
 
 /// Cuts at operators and line ends, takes quotes away, drops comments and redirections.
-fn split(text: &str) -> Vec<Tokens> {
+fn split(text: &str) -> Vec<ShellTokens> {
     let mut all = Vec::new();
-    let mut current = Tokens::default();
+    let mut current = ShellTokens::default();
     let mut word: Option<String> = None;
     let mut redirects = false;
     let mut line = 0;
     let mut characters = text.chars().peekable();
-    let end_word = |word: &mut Option<String>, current: &mut Tokens, redirects: &mut bool, line: usize| {
+    let end_word = |word: &mut Option<String>, current: &mut ShellTokens, redirects: &mut bool, line: usize| {
         if let Some(word) = word.take()
             && !std::mem::take(redirects)
         {

@@ -2,7 +2,7 @@
 //! steps to one that does, the lines to write and the page to read. At most a screen, and never more of a token than
 //! its first four characters, which are the same in all tokens of its kind.
 
-use super::kind::Kind;
+use super::kind::TokenKind;
 use super::{Choice, Source};
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(crate) struct UnusableCredential {
 pub(crate) enum Reason {
     /// `ATLASSIAN_API_TOKEN` holds a token of another kind.
     TokenKind {
-        kind: Kind,
+        kind: TokenKind,
         /// The token's first four characters.
         prefix: String,
     },
@@ -37,7 +37,7 @@ pub(crate) enum Reason {
     Username { name: AccessTokenName },
     /// `BITBUCKET_PACKAGES_TOKEN` plainly holds something that Pipelines does not put there.
     Shadowed {
-        kind: Kind,
+        kind: TokenKind,
         /// The token's first four characters.
         prefix: String,
     },
@@ -162,11 +162,11 @@ impl UnusableCredential {
     fn last_word(&self) -> Option<&'static str> {
         let kind = match &self.reason {
             Reason::TokenKind { kind, .. } | Reason::Shadowed { kind, .. } => *kind,
-            Reason::Username { .. } => Kind::AccessToken,
+            Reason::Username { .. } => TokenKind::AccessToken,
             Reason::BuiltInToken | Reason::NoCredential { .. } => return None,
         };
         Some(match kind {
-            Kind::EcrPassword | Kind::DockerHub | Kind::GitHub | Kind::GitLab => {
+            TokenKind::EcrPassword | TokenKind::DockerHub | TokenKind::GitHub | TokenKind::GitLab => {
                 "It was not sent anywhere; for `ACTION: copy` it belongs into `SOURCE_USERNAME` and `SOURCE_PASSWORD`"
             }
             kind if kind.is_foreign() => "It was not sent anywhere",
@@ -229,7 +229,7 @@ pub(crate) fn variables(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for TokenKind {
     /// What it is called in a sentence, with its article.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -254,27 +254,33 @@ impl fmt::Display for Kind {
 }
 
 /// How the kind was told.
-fn evidence(kind: Kind, prefix: &str) -> String {
+fn evidence(kind: TokenKind, prefix: &str) -> String {
     let told = match kind {
-        Kind::AccessToken => "as access tokens of repositories, projects and workspaces (and organization keys) do",
-        Kind::PipelinesOidc => "has three parts with dots between, and names Pipelines' OIDC provider as its issuer",
-        Kind::AtlassianJwt => "has three parts with dots between, and names a host of Atlassian's as its issuer",
-        Kind::OtherJwt => "has three parts with dots between, and names no host of Atlassian's as its issuer",
-        Kind::EcrPassword => "and is base64 of JSON, like all that `aws ecr get-login-password` prints",
+        TokenKind::AccessToken => {
+            "as access tokens of repositories, projects and workspaces (and organization keys) do"
+        }
+        TokenKind::PipelinesOidc => {
+            "has three parts with dots between, and names Pipelines' OIDC provider as its issuer"
+        }
+        TokenKind::AtlassianJwt => "has three parts with dots between, and names a host of Atlassian's as its issuer",
+        TokenKind::OtherJwt => "has three parts with dots between, and names no host of Atlassian's as its issuer",
+        TokenKind::EcrPassword => "and is base64 of JSON, like all that `aws ecr get-login-password` prints",
         _ => "as all of that kind do",
     };
     format!("It begins with `{prefix}`, {told}")
 }
 
 /// Why the registry does not take it.
-fn why(kind: Kind) -> &'static str {
+fn why(kind: TokenKind) -> &'static str {
     match kind {
-        Kind::AccessToken => {
+        TokenKind::AccessToken => {
             "Access tokens of repositories, projects and workspaces have no scope for packages, whatever the user name"
         }
-        Kind::AppPassword => "Atlassian removed app passwords on 2026-07-28; nothing accepts them any more",
-        Kind::DataCenterToken => "Bitbucket Data Center is another product, whose tokens Bitbucket Cloud does not know",
-        Kind::PipelinesOidc | Kind::AtlassianJwt => {
+        TokenKind::AppPassword => "Atlassian removed app passwords on 2026-07-28; nothing accepts them any more",
+        TokenKind::DataCenterToken => {
+            "Bitbucket Data Center is another product, whose tokens Bitbucket Cloud does not know"
+        }
+        TokenKind::PipelinesOidc | TokenKind::AtlassianJwt => {
             "No documentation says that Bitbucket's registry takes OIDC or other JSON Web Tokens"
         }
         kind if kind.is_foreign() => "It belongs to another service, and Bitbucket's registry knows nothing of it",
@@ -300,7 +306,7 @@ fn why_username(name: AccessTokenName) -> &'static str {
     }
 }
 
-fn why_shadowed(kind: Kind, prefix: &str) -> Vec<String> {
+fn why_shadowed(kind: TokenKind, prefix: &str) -> Vec<String> {
     vec![
         evidence(kind, prefix),
         "Pipelines sets this variable in each step, but one of yours with the same name goes first".to_owned(),

@@ -1,7 +1,7 @@
 //! Which credentials may be tried, in which order: a pure decision over the variables, made before any connection.
 
 use super::advice::{AccessTokenName, Reason, UnusableCredential};
-use super::kind::{Integrity, Kind, Standing};
+use super::kind::{Integrity, Prospect, TokenKind};
 use super::value::{self, Meant};
 use super::warning::Warning;
 use super::{Choice, Credential, Source};
@@ -17,9 +17,9 @@ pub(crate) struct Given<'a> {
     /// `ALLOW_UNSUPPORTED_TOKEN`.
     pub allow_unsupported: bool,
     /// `BITBUCKET_PACKAGES_USERNAME` and `BITBUCKET_PACKAGES_TOKEN`.
-    pub built_in: Written<'a>,
+    pub built_in: WrittenPair<'a>,
     /// `ATLASSIAN_ACCOUNT_EMAIL` and `ATLASSIAN_API_TOKEN`.
-    pub api_token: Written<'a>,
+    pub api_token: WrittenPair<'a>,
     /// `REGISTRY`: where the credential would go.
     pub registry: &'a Host,
     /// Whether a step of Pipelines runs this.
@@ -30,12 +30,12 @@ pub(crate) struct Given<'a> {
 
 /// The two variables of a source, as they were written; an empty value counts as unset.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Written<'a> {
+pub(crate) struct WrittenPair<'a> {
     pub username: Option<&'a str>,
     pub token: Option<&'a Secret>,
 }
 
-impl Written<'_> {
+impl WrittenPair<'_> {
     fn without_empty(self) -> Self {
         Self {
             username: self.username.filter(|username| !username.is_empty()),
@@ -88,7 +88,7 @@ impl Chosen {
 /// Values of a wrong form, half a pair, and a strange host without `CREDENTIAL`: a value of a wrong form tells nothing
 /// about its kind.
 pub(crate) fn choose(given: &Given<'_>) -> Result<Chosen, Mistakes> {
-    let Found {
+    let Sifted {
         candidates,
         warnings,
         mistakes,
@@ -117,8 +117,8 @@ pub(crate) fn choose(given: &Given<'_>) -> Result<Chosen, Mistakes> {
 
 impl<'a> Given<'a> {
     /// What the sources that may serve come to.
-    fn found(&self) -> Found {
-        let mut found = Found::default();
+    fn found(&self) -> Sifted {
+        let mut found = Sifted::default();
         if self.choice.is_none() && !self.registry.is_atlassian() && !self.registry.is_loopback() {
             found.mistakes.push(strange_host(self.registry));
         }
@@ -152,12 +152,12 @@ impl<'a> Given<'a> {
     }
 
     /// The sources that `CREDENTIAL` lets serve, in order, with what they hold.
-    fn looked_at(&self) -> Vec<(Source, Written<'a>)> {
+    fn looked_at(&self) -> Vec<(Source, WrittenPair<'a>)> {
         let (built_in, mut api_token) = (self.built_in.without_empty(), self.api_token.without_empty());
         let choice = self.choice.unwrap_or_default();
         if choice == Choice::Auto && built_in.is_whole() && api_token.token.is_none() {
             // Workspaces set `ATLASSIAN_ACCOUNT_EMAIL` for other pipes.
-            api_token = Written::default();
+            api_token = WrittenPair::default();
         }
         match choice {
             Choice::Auto => vec![(Source::BuiltIn, built_in), (Source::ApiToken, api_token)],
@@ -179,7 +179,7 @@ impl<'a> Given<'a> {
                 Choice::ApiToken => (Source::BuiltIn, self.built_in),
             },
         };
-        let mut found = Found::default();
+        let mut found = Sifted::default();
         found.look_at(source, pair.without_empty(), self.allow_unsupported);
         (!found.candidates.is_empty() && found.mistakes.is_empty()).then_some(source)
     }
@@ -187,15 +187,15 @@ impl<'a> Given<'a> {
 
 /// What was found out, source by source.
 #[derive(Default)]
-struct Found {
+struct Sifted {
     candidates: Vec<Credential>,
     warnings: Vec<Warning>,
     mistakes: Vec<Mistake>,
     unusable: Vec<(Credential, Reason)>,
 }
 
-impl Found {
-    fn look_at(&mut self, source: Source, pair: Written<'_>, allow_unsupported: bool) {
+impl Sifted {
+    fn look_at(&mut self, source: Source, pair: WrittenPair<'_>, allow_unsupported: bool) {
         let malformed = malformed(source, pair);
         if malformed.is_empty()
             && let Some(token) = pair.token
@@ -232,51 +232,51 @@ fn judge(source: Source, username: Option<&str>, token: &str, allow_unsupported:
 /// The built-in token's shape is not documented, so only what plainly is something else counts. JSON Web Tokens and
 /// ECR's passwords do not: Atlassian may use either. Its user name is not judged at all.
 fn judge_built_in(token: &str, allow_unsupported: bool) -> Result<Vec<Warning>, Reason> {
-    let kind = Kind::of(token);
+    let kind = TokenKind::of(token);
     let prefix = prefix(token);
     match kind {
-        Kind::UserApiToken => Ok(vec![Warning::ApiTokenAsBuiltIn]),
-        Kind::AccessToken | Kind::AppPassword | Kind::DataCenterToken if allow_unsupported => {
+        TokenKind::UserApiToken => Ok(vec![Warning::ApiTokenAsBuiltIn]),
+        TokenKind::AccessToken | TokenKind::AppPassword | TokenKind::DataCenterToken if allow_unsupported => {
             Ok(vec![Warning::KindAllowed {
                 source: Source::BuiltIn,
                 kind,
                 prefix,
             }])
         }
-        Kind::AccessToken
-        | Kind::AppPassword
-        | Kind::DataCenterToken
-        | Kind::AwsAccessKey
-        | Kind::DockerHub
-        | Kind::GitHub
-        | Kind::GitLab
-        | Kind::Npm => Err(Reason::Shadowed { kind, prefix }),
-        Kind::ServiceAccountToken
-        | Kind::PipelinesOidc
-        | Kind::AtlassianJwt
-        | Kind::OtherJwt
-        | Kind::EcrPassword
-        | Kind::OldApiToken
-        | Kind::Unknown => Ok(Vec::new()),
+        TokenKind::AccessToken
+        | TokenKind::AppPassword
+        | TokenKind::DataCenterToken
+        | TokenKind::AwsAccessKey
+        | TokenKind::DockerHub
+        | TokenKind::GitHub
+        | TokenKind::GitLab
+        | TokenKind::Npm => Err(Reason::Shadowed { kind, prefix }),
+        TokenKind::ServiceAccountToken
+        | TokenKind::PipelinesOidc
+        | TokenKind::AtlassianJwt
+        | TokenKind::OtherJwt
+        | TokenKind::EcrPassword
+        | TokenKind::OldApiToken
+        | TokenKind::Unknown => Ok(Vec::new()),
     }
 }
 
 fn judge_api_token(username: Option<&str>, token: &str, allow_unsupported: bool) -> Result<Vec<Warning>, Reason> {
-    let kind = Kind::of(token);
+    let kind = TokenKind::of(token);
     let mut warnings = Vec::new();
     match kind.standing() {
-        Standing::Works => {}
-        Standing::Doubtful => warnings.push(match kind {
-            Kind::ServiceAccountToken => Warning::ServiceAccount,
-            Kind::OldApiToken => Warning::OldApiToken,
+        Prospect::Works => {}
+        Prospect::Doubtful => warnings.push(match kind {
+            TokenKind::ServiceAccountToken => Warning::ServiceAccount,
+            TokenKind::OldApiToken => Warning::OldApiToken,
             _ => Warning::UnknownShape,
         }),
-        Standing::Unsupported if allow_unsupported => warnings.push(Warning::KindAllowed {
+        Prospect::Unsupported if allow_unsupported => warnings.push(Warning::KindAllowed {
             source: Source::ApiToken,
             kind,
             prefix: prefix(token),
         }),
-        Standing::Unsupported | Standing::Foreign => {
+        Prospect::Unsupported | Prospect::Foreign => {
             return Err(Reason::TokenKind {
                 kind,
                 prefix: prefix(token),
@@ -327,7 +327,7 @@ fn prefix(token: &str) -> String {
     token.chars().take(4).collect()
 }
 
-fn malformed(source: Source, pair: Written<'_>) -> Vec<Mistake> {
+fn malformed(source: Source, pair: WrittenPair<'_>) -> Vec<Mistake> {
     let meant = match source {
         Source::BuiltIn | Source::Foreign => Meant::BuiltInToken,
         Source::ApiToken => Meant::ApiToken,

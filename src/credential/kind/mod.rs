@@ -9,12 +9,12 @@ use super::jwt::Jwt;
 
 /// What kind of token a text looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum TokenKind {
     /// `ATAT`: an API token of a user. Whether it has scopes, and for which product, does not show.
     UserApiToken,
     /// `ATCT`: an access token of a repository, project or workspace; keys of the organization's admin API look the same.
     AccessToken,
-    /// `ATBB`: an app password. Those made before the prefix existed, 20 letters and digits, are [`Kind::Unknown`].
+    /// `ATBB`: an app password. Those made before the prefix existed, 20 letters and digits, are [`TokenKind::Unknown`].
     AppPassword,
     /// `ATST`: an API token of a service account.
     ServiceAccountToken,
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
 
 /// What a kind is good for in Bitbucket's container registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Standing {
+pub(crate) enum Prospect {
     /// The documented credential.
     Works,
     /// Not known to work; trying costs one request.
@@ -58,30 +58,30 @@ pub(crate) enum Standing {
 }
 
 /// Prefixes that name a kind. Atlassian's: see the module; the others are those that secret scanners agree on.
-const PREFIXES: [(&str, Kind); 16] = [
-    ("ATAT", Kind::UserApiToken),
-    ("ATCT", Kind::AccessToken),
-    ("ATBB", Kind::AppPassword),
-    ("ATST", Kind::ServiceAccountToken),
-    ("BBDC-", Kind::DataCenterToken),
-    ("dckr_", Kind::DockerHub),
-    ("ghp_", Kind::GitHub),
-    ("gho_", Kind::GitHub),
-    ("ghu_", Kind::GitHub),
-    ("ghs_", Kind::GitHub),
-    ("ghr_", Kind::GitHub),
-    ("github_pat_", Kind::GitHub),
-    ("glpat-", Kind::GitLab),
-    ("gldt-", Kind::GitLab),
-    ("glcbt-", Kind::GitLab),
-    ("npm_", Kind::Npm),
+const PREFIXES: [(&str, TokenKind); 16] = [
+    ("ATAT", TokenKind::UserApiToken),
+    ("ATCT", TokenKind::AccessToken),
+    ("ATBB", TokenKind::AppPassword),
+    ("ATST", TokenKind::ServiceAccountToken),
+    ("BBDC-", TokenKind::DataCenterToken),
+    ("dckr_", TokenKind::DockerHub),
+    ("ghp_", TokenKind::GitHub),
+    ("gho_", TokenKind::GitHub),
+    ("ghu_", TokenKind::GitHub),
+    ("ghs_", TokenKind::GitHub),
+    ("ghr_", TokenKind::GitHub),
+    ("github_pat_", TokenKind::GitHub),
+    ("glpat-", TokenKind::GitLab),
+    ("gldt-", TokenKind::GitLab),
+    ("glcbt-", TokenKind::GitLab),
+    ("npm_", TokenKind::Npm),
 ];
 /// Base64 of `{"payload":"`, how every ECR password begins: like a JSON Web Token, but without dots.
 const ECR: &str = "eyJwYXlsb2FkIjoi";
 /// Domains whose hosts issue Atlassian's JSON Web Tokens.
 const ATLASSIAN_DOMAINS: [&str; 4] = ["bitbucket.org", "atlassian.com", "atlassian.net", "apkg.io"];
 
-impl Kind {
+impl TokenKind {
     /// Classifies a token. White space and quotation marks around it are not looked through: they are mistakes of the
     /// variable, which [`super::value`] finds.
     #[must_use]
@@ -110,29 +110,29 @@ impl Kind {
 
     /// What the container registry of Bitbucket makes of this kind, by Atlassian's documentation.
     #[must_use]
-    pub(crate) const fn standing(self) -> Standing {
+    pub(crate) const fn standing(self) -> Prospect {
         match self {
-            Self::UserApiToken => Standing::Works,
-            Self::ServiceAccountToken | Self::OldApiToken | Self::Unknown => Standing::Doubtful,
+            Self::UserApiToken => Prospect::Works,
+            Self::ServiceAccountToken | Self::OldApiToken | Self::Unknown => Prospect::Doubtful,
             Self::AccessToken
             | Self::AppPassword
             | Self::DataCenterToken
             | Self::PipelinesOidc
-            | Self::AtlassianJwt => Standing::Unsupported,
+            | Self::AtlassianJwt => Prospect::Unsupported,
             Self::OtherJwt
             | Self::EcrPassword
             | Self::AwsAccessKey
             | Self::DockerHub
             | Self::GitHub
             | Self::GitLab
-            | Self::Npm => Standing::Foreign,
+            | Self::Npm => Prospect::Foreign,
         }
     }
 
     /// Whether it is another service's, and so must not be sent to Atlassian.
     #[must_use]
     pub(crate) const fn is_foreign(self) -> bool {
-        matches!(self.standing(), Standing::Foreign)
+        matches!(self.standing(), Prospect::Foreign)
     }
 
     /// Whether the first characters of the token name its kind, so that they may be shown: they are the same in all.
@@ -167,9 +167,9 @@ impl Integrity {
     /// (recomputed from the published test vectors of secret scanners).
     #[must_use]
     pub(crate) fn of(token: &str) -> Self {
-        let shortest = match Kind::of(token) {
-            Kind::UserApiToken | Kind::AccessToken | Kind::ServiceAccountToken => PLAINLY_SHORT,
-            Kind::AppPassword => APP_PASSWORD,
+        let shortest = match TokenKind::of(token) {
+            TokenKind::UserApiToken | TokenKind::AccessToken | TokenKind::ServiceAccountToken => PLAINLY_SHORT,
+            TokenKind::AppPassword => APP_PASSWORD,
             _ => return Self::NotChecked,
         };
         let Some((body, checksum)) = token.as_bytes().split_last_chunk::<8>() else {

@@ -47,10 +47,10 @@ pub(crate) fn ecr_password() -> String {
     ))
 }
 
-fn assert_kind(token: &str, kind: Kind, standing: Standing) {
-    assert_eq!(Kind::of(token), kind, "{token}");
+fn assert_kind(token: &str, kind: TokenKind, standing: Prospect) {
+    assert_eq!(TokenKind::of(token), kind, "{token}");
     assert_eq!(kind.standing(), standing);
-    assert_eq!(kind.is_foreign(), standing == Standing::Foreign);
+    assert_eq!(kind.is_foreign(), standing == Prospect::Foreign);
 }
 
 #[test]
@@ -61,33 +61,33 @@ fn user_api_token_with_or_without_scopes() {
         "ATAT".to_owned(),
         format!("ATAT{}", noise(77)),
     ] {
-        assert_kind(&token, Kind::UserApiToken, Standing::Works);
+        assert_kind(&token, TokenKind::UserApiToken, Prospect::Works);
     }
 }
 
 #[test]
 fn api_token_of_before_2023() {
-    assert_kind(&noise(24), Kind::OldApiToken, Standing::Doubtful);
-    assert_kind(&noise(23), Kind::Unknown, Standing::Doubtful);
-    assert_kind(&format!("{}-", noise(23)), Kind::Unknown, Standing::Doubtful);
+    assert_kind(&noise(24), TokenKind::OldApiToken, Prospect::Doubtful);
+    assert_kind(&noise(23), TokenKind::Unknown, Prospect::Doubtful);
+    assert_kind(&format!("{}-", noise(23)), TokenKind::Unknown, Prospect::Doubtful);
 }
 
 #[test]
 fn access_token_of_repository_project_or_workspace() {
     assert_kind(
         &atlassian("ATCTT3xFfGN0", 192),
-        Kind::AccessToken,
-        Standing::Unsupported,
+        TokenKind::AccessToken,
+        Prospect::Unsupported,
     );
-    assert_kind("ATCTnew", Kind::AccessToken, Standing::Unsupported);
+    assert_kind("ATCTnew", TokenKind::AccessToken, Prospect::Unsupported);
 }
 
 #[test]
 fn organization_admin_key_looks_like_an_access_token() {
     assert_kind(
         &atlassian("ATCTT3xFfGN0", 199),
-        Kind::AccessToken,
-        Standing::Unsupported,
+        TokenKind::AccessToken,
+        Prospect::Unsupported,
     );
 }
 
@@ -96,28 +96,28 @@ fn app_password() {
     let token = format!("ATBB{}", noise(24));
     let token = format!("{token}{:08X}", crc32fast::hash(token.as_bytes()));
     assert_eq!(token.len(), 36);
-    assert_kind(&token, Kind::AppPassword, Standing::Unsupported);
+    assert_kind(&token, TokenKind::AppPassword, Prospect::Unsupported);
     assert_eq!(Integrity::of(&token), Integrity::Good);
     assert_eq!(Integrity::of(&token[..35]), Integrity::CutOff);
 }
 
 #[test]
 fn older_app_password_is_unknown() {
-    assert_kind(&noise(20), Kind::Unknown, Standing::Doubtful);
+    assert_kind(&noise(20), TokenKind::Unknown, Prospect::Doubtful);
 }
 
 #[test]
 fn oauth_access_token_and_consumer_secret_are_unknown() {
     for length in [32, 64, 88] {
-        assert_kind(&noise(length), Kind::Unknown, Standing::Doubtful);
+        assert_kind(&noise(length), TokenKind::Unknown, Prospect::Doubtful);
     }
 }
 
 #[test]
 fn oidc_token_of_a_step() {
-    assert_kind(&step_oidc(), Kind::PipelinesOidc, Standing::Unsupported);
+    assert_kind(&step_oidc(), TokenKind::PipelinesOidc, Prospect::Unsupported);
     let elsewhere = r#"{"iss":"https://example.org/2.0/workspaces/shop/pipelines-config/identity/oidc"}"#;
-    assert_kind(&jwt(elsewhere), Kind::OtherJwt, Standing::Foreign);
+    assert_kind(&jwt(elsewhere), TokenKind::OtherJwt, Prospect::Foreign);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn other_json_web_token_of_atlassian() {
         "https://a.atlassian.net:443",
     ] {
         let token = jwt(&format!(r#"{{"iss":"{issuer}"}}"#));
-        assert_kind(&token, Kind::AtlassianJwt, Standing::Unsupported);
+        assert_kind(&token, TokenKind::AtlassianJwt, Prospect::Unsupported);
     }
 }
 
@@ -144,18 +144,18 @@ fn json_web_token_of_another_issuer() {
         "[]",
         "no json",
     ] {
-        assert_kind(&jwt(claims), Kind::OtherJwt, Standing::Foreign);
+        assert_kind(&jwt(claims), TokenKind::OtherJwt, Prospect::Foreign);
     }
-    assert_kind("eyJ.e30.", Kind::OtherJwt, Standing::Foreign);
+    assert_kind("eyJ.e30.", TokenKind::OtherJwt, Prospect::Foreign);
     for no_jwt in ["eyJ", "eyJ.e30", "eyJ..x", "eyJ.a.b.c", "eyJ.a b.c", "a.b.c"] {
-        assert_kind(no_jwt, Kind::Unknown, Standing::Doubtful);
+        assert_kind(no_jwt, TokenKind::Unknown, Prospect::Doubtful);
     }
 }
 
 #[test]
 fn token_of_a_service_account() {
     let token = atlassian("ATSTT3xFfGF0", 192);
-    assert_kind(&token, Kind::ServiceAccountToken, Standing::Doubtful);
+    assert_kind(&token, TokenKind::ServiceAccountToken, Prospect::Doubtful);
     assert_eq!(Integrity::of(&token), Integrity::Good);
 }
 
@@ -163,55 +163,59 @@ fn token_of_a_service_account() {
 fn token_of_data_center() {
     assert_kind(
         &format!("BBDC-{}", noise(44)),
-        Kind::DataCenterToken,
-        Standing::Unsupported,
+        TokenKind::DataCenterToken,
+        Prospect::Unsupported,
     );
 }
 
 #[test]
 fn docker_hub_token() {
     for prefix in ["dckr_pat_", "dckr_oat_"] {
-        assert_kind(&format!("{prefix}{}", noise(27)), Kind::DockerHub, Standing::Foreign);
+        assert_kind(
+            &format!("{prefix}{}", noise(27)),
+            TokenKind::DockerHub,
+            Prospect::Foreign,
+        );
     }
 }
 
 #[test]
 fn github_token() {
     for prefix in ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"] {
-        assert_kind(&format!("{prefix}{}", noise(36)), Kind::GitHub, Standing::Foreign);
+        assert_kind(&format!("{prefix}{}", noise(36)), TokenKind::GitHub, Prospect::Foreign);
     }
 }
 
 #[test]
 fn gitlab_token() {
     for prefix in ["glpat-", "gldt-", "glcbt-"] {
-        assert_kind(&format!("{prefix}{}", noise(20)), Kind::GitLab, Standing::Foreign);
+        assert_kind(&format!("{prefix}{}", noise(20)), TokenKind::GitLab, Prospect::Foreign);
     }
 }
 
 #[test]
 fn npm_token() {
-    assert_kind(&format!("npm_{}", noise(36)), Kind::Npm, Standing::Foreign);
+    assert_kind(&format!("npm_{}", noise(36)), TokenKind::Npm, Prospect::Foreign);
 }
 
 #[test]
 fn ecr_password_is_no_json_web_token() {
     assert!(ecr_password().starts_with(ECR));
-    assert_kind(&ecr_password(), Kind::EcrPassword, Standing::Foreign);
+    assert_kind(&ecr_password(), TokenKind::EcrPassword, Prospect::Foreign);
 }
 
 #[test]
 fn aws_access_key() {
-    assert_kind("AKIAQXZJVWKY09182736", Kind::AwsAccessKey, Standing::Foreign);
-    assert_kind("ASIAQXZJVWKY09182736", Kind::AwsAccessKey, Standing::Foreign);
-    assert_kind("AKIAQXZJVWKY0918273", Kind::Unknown, Standing::Doubtful);
-    assert_kind("ASIA is a continent!", Kind::Unknown, Standing::Doubtful);
+    assert_kind("AKIAQXZJVWKY09182736", TokenKind::AwsAccessKey, Prospect::Foreign);
+    assert_kind("ASIAQXZJVWKY09182736", TokenKind::AwsAccessKey, Prospect::Foreign);
+    assert_kind("AKIAQXZJVWKY0918273", TokenKind::Unknown, Prospect::Doubtful);
+    assert_kind("ASIA is a continent!", TokenKind::Unknown, Prospect::Doubtful);
 }
 
 #[test]
 fn login_password_is_unknown() {
-    assert_kind("correct-horse-battery", Kind::Unknown, Standing::Doubtful);
-    assert_kind("", Kind::Unknown, Standing::Doubtful);
+    assert_kind("correct-horse-battery", TokenKind::Unknown, Prospect::Doubtful);
+    assert_kind("", TokenKind::Unknown, Prospect::Doubtful);
 }
 
 #[test]
@@ -235,7 +239,7 @@ proptest! {
     #[test]
     fn no_text_panics(text in "\\PC*", prefix in "(ATAT|ATBB|eyJ|eyJwYXlsb2FkIjoi|AKIA)?", parts in "[a-zA-Z0-9_=.-]*") {
         for token in [text.clone(), format!("{prefix}{text}"), format!("{prefix}{parts}")] {
-            let _ = (Kind::of(&token).standing(), Integrity::of(&token));
+            let _ = (TokenKind::of(&token).standing(), Integrity::of(&token));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is wrong with a value before anyone asks what it means: pasted with its quotation marks, broken over lines,
 //! URL-encoded, or a variable that nobody filled in. A token is never repeated in what is said of it.
 
-use super::kind::Kind;
+use super::kind::TokenKind;
 use crate::mistake::Mistake;
 
 /// What a variable is meant to hold.
@@ -118,7 +118,7 @@ fn is_unexpanded(value: &str, meant: Meant) -> bool {
 }
 
 fn looks_like_token(text: &str) -> bool {
-    text.len() >= SHORTEST_TOKEN && !text.contains('@') && Kind::of(text).is_told_by_prefix()
+    text.len() >= SHORTEST_TOKEN && !text.contains('@') && TokenKind::of(text).is_told_by_prefix()
 }
 
 /// What may stand between a user name and a token that were pasted as one; no part of any token.

@@ -76,24 +76,24 @@ impl Error {
             };
         }
         match cause(&lower, asked.of, status) {
-            Cause::Refusal(refusal) => Self::Registry {
+            Meaning::Refusal(refusal) => Self::Registry {
                 asked: what,
                 refusal,
                 words,
             },
-            Cause::Network => Self::RegistryUnreachable {
+            Meaning::Network => Self::RegistryUnreachable {
                 asked: what,
                 words,
                 untrusted,
             },
-            Cause::NotFound => Self::NotResolved { asked: what, words },
-            Cause::Unknown => Self::Daemon { asked: what, words },
+            Meaning::NotFound => Self::NotResolved { asked: what, words },
+            Meaning::Unknown => Self::Daemon { asked: what, words },
         }
     }
 }
 
 /// Why a transfer did not come about, as far as the registry has to do with it.
-enum Cause {
+enum Meaning {
     Refusal(Refusal),
     Network,
     /// containerd says so of what is not there, and of what a broken connection or a refused token kept from it.
@@ -102,18 +102,18 @@ enum Cause {
 }
 
 /// Words go first, then the status that they state, then what is known of networks, then the status of the answer.
-fn cause(words: &Words, of: Of<'_>, status: Option<StatusCode>) -> Cause {
+fn cause(words: &Words, of: Of<'_>, status: Option<StatusCode>) -> Meaning {
     if let Some(refusal) = refusal(words) {
-        return Cause::Refusal(refusal);
+        return Meaning::Refusal(refusal);
     }
     if let Some(cause) = words.status().and_then(|status| of_status(status, words, of)) {
         return cause;
     }
     if words.has(UNREACHABLE) || words.ends_with_eof() {
-        return Cause::Network;
+        return Meaning::Network;
     }
     if words.has(UNKNOWN_PART) {
-        return Cause::Refusal(if of == Of::Push {
+        return Meaning::Refusal(if of == Of::Push {
             Refusal::Other
         } else {
             Refusal::PartUnknown
@@ -126,30 +126,30 @@ fn cause(words: &Words, of: Of<'_>, status: Option<StatusCode>) -> Cause {
         return not_found(words, of);
     }
     if words.has(OF_REGISTRY) {
-        return Cause::Refusal(Refusal::Unstated);
+        return Meaning::Refusal(Refusal::Unstated);
     }
     if words.has(CODES) {
-        return Cause::Refusal(Refusal::Other);
+        return Meaning::Refusal(Refusal::Other);
     }
-    Cause::Unknown
+    Meaning::Unknown
 }
 
 /// What a status means that the registry answered with.
-fn of_status(status: u16, words: &Words, of: Of<'_>) -> Option<Cause> {
+fn of_status(status: u16, words: &Words, of: Of<'_>) -> Option<Meaning> {
     Some(match status {
-        401 => Cause::Refusal(Refusal::Unauthorized),
-        403 => Cause::Refusal(Refusal::Denied),
+        401 => Meaning::Refusal(Refusal::Unauthorized),
+        403 => Meaning::Refusal(Refusal::Denied),
         404 => not_found(words, of),
-        408 | 500..=599 => Cause::Network,
-        429 => Cause::Refusal(Refusal::TooManyRequests),
-        400..=499 => Cause::Refusal(Refusal::Other),
+        408 | 500..=599 => Meaning::Network,
+        429 => Meaning::Refusal(Refusal::TooManyRequests),
+        400..=499 => Meaning::Refusal(Refusal::Other),
         _ => return None,
     })
 }
 
 /// What a status of the Engine API means. Docker 29 and podman 5 give those of the registry; others say 500 and 404 for
 /// whatever they like.
-fn of_answer(status: StatusCode, words: &Words, of: Of<'_>) -> Option<Cause> {
+fn of_answer(status: StatusCode, words: &Words, of: Of<'_>) -> Option<Meaning> {
     match status.as_u16() {
         401 | 403 | 429 => of_status(status.as_u16(), words, of),
         404 if of != Of::Push => Some(not_found(words, of)),
@@ -158,14 +158,14 @@ fn of_answer(status: StatusCode, words: &Words, of: Of<'_>) -> Option<Cause> {
 }
 
 /// What is not there: of a push the repository, of a pull the manifest that was asked for, or a part of it.
-fn not_found(words: &Words, of: Of<'_>) -> Cause {
+fn not_found(words: &Words, of: Of<'_>) -> Meaning {
     match of {
         Of::Pull(digest) if words.names_another(digest) || words.has(&["fetching blob"]) => {
-            Cause::Refusal(Refusal::PartUnknown)
+            Meaning::Refusal(Refusal::PartUnknown)
         }
-        Of::Pull(_) => Cause::NotFound,
-        Of::Push => Cause::Refusal(Refusal::NameUnknown),
-        Of::Daemon => Cause::Unknown,
+        Of::Pull(_) => Meaning::NotFound,
+        Of::Push => Meaning::Refusal(Refusal::NameUnknown),
+        Of::Daemon => Meaning::Unknown,
     }
 }
 

@@ -106,24 +106,24 @@ pub(super) struct Inspected {
     #[serde(default)]
     variant: Option<String>,
     #[serde(default)]
-    descriptor: Option<Descriptor>,
+    descriptor: Option<StoredDescriptor>,
     #[serde(default)]
     manifests: Option<Vec<Summary>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Descriptor {
+struct StoredDescriptor {
     #[serde(default)]
     media_type: String,
     #[serde(default)]
     digest: String,
     #[serde(default)]
-    platform: Option<Stated>,
+    platform: Option<StatedPlatform>,
 }
 
 #[derive(Deserialize)]
-struct Stated {
+struct StatedPlatform {
     #[serde(default)]
     os: String,
     #[serde(default)]
@@ -141,7 +141,7 @@ struct Summary {
     #[serde(default)]
     available: bool,
     #[serde(default)]
-    descriptor: Descriptor,
+    descriptor: StoredDescriptor,
     #[serde(default)]
     image_data: Option<ImageData>,
 }
@@ -150,7 +150,7 @@ struct Summary {
 #[serde(rename_all = "PascalCase")]
 struct ImageData {
     #[serde(default)]
-    platform: Option<Stated>,
+    platform: Option<StatedPlatform>,
 }
 
 impl Summary {

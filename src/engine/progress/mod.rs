@@ -13,8 +13,8 @@ const SHORT: usize = 12;
 
 /// How far a pull or push has come.
 #[derive(Debug, Default)]
-pub struct Progress {
-    layers: HashMap<String, Layer>,
+pub struct DaemonProgress {
+    layers: HashMap<String, LayerProgress>,
     /// Bytes of the layers that are known beforehand.
     sizes: HashMap<String, u64>,
     is_push: bool,
@@ -25,7 +25,7 @@ pub struct Progress {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Layer {
+struct LayerProgress {
     phase: Phase,
     moved: u64,
     total: u64,
@@ -48,7 +48,7 @@ enum Phase {
 
 /// What a line was.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum LineVerdict {
     /// The transfer goes on.
     On,
     /// The same as before: containerd's image store repeats its lines ten times a second, also where nothing moves.
@@ -70,7 +70,7 @@ pub(super) enum Silence {
     Work,
 }
 
-impl Progress {
+impl DaemonProgress {
     /// Of a pull, whose layers have these digests and sizes as far as they are known.
     pub(super) fn of_pull<'a>(layers: impl IntoIterator<Item = (&'a Digest, u64)>) -> Self {
         let layers = layers.into_iter().take(MOST_LAYERS);
@@ -111,7 +111,7 @@ impl Progress {
 
     /// The layers that have moved and whose size the daemon has not told: small ones, with containerd's image store.
     pub(super) fn of_unknown_size(&self) -> Vec<String> {
-        let unknown = |layer: &Layer| layer.phase == Phase::Moved && layer.total == 0;
+        let unknown = |layer: &LayerProgress| layer.phase == Phase::Moved && layer.total == 0;
         let layers = self.layers.iter().filter(|(_, layer)| unknown(layer));
         layers.map(|(name, _)| name.clone()).collect()
     }
@@ -152,12 +152,12 @@ impl Progress {
     }
 
     /// Takes one line in.
-    pub(super) fn take(&mut self, line: &[u8]) -> Verdict {
+    pub(super) fn take(&mut self, line: &[u8]) -> LineVerdict {
         let Some(message) = Message::parse(line) else {
-            return Verdict::Garbled;
+            return LineVerdict::Garbled;
         };
         if let Some(words) = message.failure() {
-            return Verdict::Failed(words.to_owned());
+            return LineVerdict::Failed(words.to_owned());
         }
         if let Some(digest) = message.pushed() {
             self.pushed = Some(digest);
@@ -168,7 +168,7 @@ impl Progress {
             (Some(id), Some(phase)) => self.layer(id, phase, message.bytes()),
             (id, _) => self.other(id.as_deref().unwrap_or_default(), status),
         };
-        if is_new { Verdict::On } else { Verdict::Still }
+        if is_new { LineVerdict::On } else { LineVerdict::Still }
     }
 
     /// Whether a line that is of no layer differs from the last such line.
@@ -187,9 +187,9 @@ impl Progress {
             return true;
         }
         let before = self.layers.get(id).copied();
-        let mut layer = before.unwrap_or_else(|| Layer {
+        let mut layer = before.unwrap_or_else(|| LayerProgress {
             total: self.sizes.get(id).copied().unwrap_or(0),
-            ..Layer::default()
+            ..LayerProgress::default()
         });
         layer.phase = phase;
         match phase {

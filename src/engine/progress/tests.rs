@@ -13,11 +13,11 @@ fn of(id: &str, status: &str, detail: &str) -> String {
     format!(r#"{{"status":"{status}","progressDetail":{{{detail}}},"id":"{id}"}}"#)
 }
 
-fn after<L: AsRef<str>>(mut progress: Progress, lines: &[L]) -> Progress {
+fn after<L: AsRef<str>>(mut progress: DaemonProgress, lines: &[L]) -> DaemonProgress {
     for line in lines {
         let line = line.as_ref();
         assert!(
-            matches!(progress.take(line.as_bytes()), Verdict::On | Verdict::Still),
+            matches!(progress.take(line.as_bytes()), LineVerdict::On | LineVerdict::Still),
             "{line}"
         );
     }
@@ -32,13 +32,13 @@ fn bytes_of_a_pull_add_up() {
         r#"{"status":"Downloading","progressDetail":{"current":300,"total":1000},"progress":"[=>  ]","id":"6deeeb907ed8"}"#,
         r#"{"status":"Downloading","progressDetail":{"current":50,"total":70},"id":"aaaaaaaaaaaa"}"#,
     ];
-    let progress = after(Progress::default(), &lines);
+    let progress = after(DaemonProgress::default(), &lines);
     assert_eq!((progress.moved(), progress.expected()), (350, 1070));
     assert_eq!(progress.silence(), Silence::Stall);
     lines.push(r#"{"status":"Verifying Checksum","progressDetail":{},"id":"aaaaaaaaaaaa"}"#);
     lines.push(r#"{"status":"Download complete","progressDetail":{},"id":"6deeeb907ed8"}"#);
     lines.push(r#"{"status":"Extracting","progressDetail":{"current":32768,"total":1000},"id":"6deeeb907ed8"}"#);
-    let progress = after(Progress::default(), &lines);
+    let progress = after(DaemonProgress::default(), &lines);
     assert_eq!((progress.moved(), progress.expected()), (1050, 1070));
     assert_eq!(progress.silence(), Silence::Work);
 }
@@ -56,9 +56,9 @@ fn what_is_known_beforehand_counts_where_the_daemon_tells_no_byte() {
             of(&id(&there), "Already exists", ""),
             of(&id(&big), last, r#""hidecounts":true"#),
         ];
-        let progress = after(Progress::of_pull(sizes), &lines);
+        let progress = after(DaemonProgress::of_pull(sizes), &lines);
         assert_eq!((progress.moved(), progress.expected()), amount, "{last}");
-        let unknown = after(Progress::of_pull([]), &lines);
+        let unknown = after(DaemonProgress::of_pull([]), &lines);
         assert_eq!((unknown.moved(), unknown.expected()), (0, 0), "{last}");
         let mut of_unknown_size = unknown.of_unknown_size();
         of_unknown_size.sort();
@@ -68,7 +68,7 @@ fn what_is_known_beforehand_counts_where_the_daemon_tells_no_byte() {
         assert_eq!(of_unknown_size, moved, "{last}");
         assert_eq!(progress.of_unknown_size(), <[String; 0]>::default(), "{last}");
     }
-    let begun = after(Progress::of_pull(sizes), &[of(&id(&big), "Pulling fs layer", "")]);
+    let begun = after(DaemonProgress::of_pull(sizes), &[of(&id(&big), "Pulling fs layer", "")]);
     assert_eq!((begun.moved(), begun.expected()), (0, 3000));
 }
 
@@ -83,7 +83,7 @@ fn a_push_ends_with_its_digest() {
         r#"{"status":"Pushed","progressDetail":{},"id":"56a878ea7ba1"}"#,
         &aux,
     ];
-    let progress = after(Progress::of_push(), &lines);
+    let progress = after(DaemonProgress::of_push(), &lines);
     assert_eq!((progress.moved(), progress.expected()), (30_002_176, 30_002_176));
     assert_eq!(progress.pushed().map(Digest::as_str), Some(DIGEST));
     assert!(!progress.is_instead_of_index());
@@ -97,17 +97,17 @@ fn a_push_ends_with_its_digest() {
 fn a_line_that_is_repeated_is_no_progress() {
     let five = r#""current":5,"total":10"#;
     for (line, again) in [
-        (layer("Downloading", five), Verdict::Still),
-        (layer("Downloading", r#""current":6,"total":10"#), Verdict::On),
-        (layer("Pushing", five), Verdict::Still),
-        (layer("Extracting", five), Verdict::On),
-        (layer("Download complete", r#""hidecounts":true"#), Verdict::On),
-        (layer("Retrying in 4 seconds", ""), Verdict::On),
-        (of("b", "Downloading", five), Verdict::On),
+        (layer("Downloading", five), LineVerdict::Still),
+        (layer("Downloading", r#""current":6,"total":10"#), LineVerdict::On),
+        (layer("Pushing", five), LineVerdict::Still),
+        (layer("Extracting", five), LineVerdict::On),
+        (layer("Download complete", r#""hidecounts":true"#), LineVerdict::On),
+        (layer("Retrying in 4 seconds", ""), LineVerdict::On),
+        (of("b", "Downloading", five), LineVerdict::On),
     ] {
-        let mut progress = after(Progress::default(), &[layer("Downloading", five)]);
+        let mut progress = after(DaemonProgress::default(), &[layer("Downloading", five)]);
         assert_eq!(progress.take(line.as_bytes()), again, "{line}");
-        assert_eq!(progress.take(line.as_bytes()), Verdict::Still, "{line} again");
+        assert_eq!(progress.take(line.as_bytes()), LineVerdict::Still, "{line} again");
     }
     // Two layers by turns; and what counts seconds.
     let turns = [
@@ -115,15 +115,15 @@ fn a_line_that_is_repeated_is_no_progress() {
         of("b", "Waiting", ""),
         of("c", "Extracting", r#""current":3,"units":"s""#),
     ];
-    let mut progress = after(Progress::default(), &turns);
+    let mut progress = after(DaemonProgress::default(), &turns);
     for line in &turns {
-        assert_eq!(progress.take(line.as_bytes()), Verdict::Still, "{line}");
+        assert_eq!(progress.take(line.as_bytes()), LineVerdict::Still, "{line}");
     }
     let on = of("c", "Extracting", r#""current":4,"units":"s""#);
-    assert_eq!(progress.take(on.as_bytes()), Verdict::On);
+    assert_eq!(progress.take(on.as_bytes()), LineVerdict::On);
     let words = r#"{"status":"The push refers to repository [r/x]"}"#;
-    assert_eq!(progress.take(words.as_bytes()), Verdict::On);
-    assert_eq!(progress.take(words.as_bytes()), Verdict::Still);
+    assert_eq!(progress.take(words.as_bytes()), LineVerdict::On);
+    assert_eq!(progress.take(words.as_bytes()), LineVerdict::Still);
 }
 
 #[test]
@@ -188,9 +188,9 @@ fn silence_means_what_the_layers_are_at() {
         ),
     ] {
         let progress = if is_push {
-            Progress::of_push()
+            DaemonProgress::of_push()
         } else {
-            Progress::of_pull([])
+            DaemonProgress::of_pull([])
         };
         assert_eq!(after(progress, &lines).silence(), silence, "{lines:?}");
     }
@@ -198,10 +198,10 @@ fn silence_means_what_the_layers_are_at() {
 
 #[test]
 fn layers_do_not_grow_without_bound() {
-    let mut progress = Progress::default();
+    let mut progress = DaemonProgress::default();
     for id in 0..2 * MOST_LAYERS {
         let line = of(&id.to_string(), "Downloading", r#""current":1,"total":2"#);
-        assert_eq!(progress.take(line.as_bytes()), Verdict::On);
+        assert_eq!(progress.take(line.as_bytes()), LineVerdict::On);
     }
     assert_eq!(progress.moved(), MOST_LAYERS as u64);
 }
@@ -209,6 +209,6 @@ fn layers_do_not_grow_without_bound() {
 proptest! {
     #[test]
     fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..100)) {
-        let _ = Progress::default().take(&line);
+        let _ = DaemonProgress::default().take(&line);
     }
 }

@@ -5,9 +5,9 @@
 
 pub(crate) mod diagnosis;
 
-pub(crate) use diagnosis::{Answer, Diagnosis, diagnose};
+pub(crate) use diagnosis::{Diagnosis, UserAnswer, diagnose};
 
-use crate::credential::kind::Kind;
+use crate::credential::kind::TokenKind;
 use crate::credential::{Credential, Source};
 use crate::names::Host;
 use crate::registry::{self, Network};
@@ -29,28 +29,30 @@ pub(crate) async fn ask(
     needs_push: bool,
 ) -> Option<Diagnosis> {
     let answer = who_is(network, registry, credential).await?;
-    diagnose(&answer, Kind::of(credential.token.expose()), needs_push)
+    diagnose(&answer, TokenKind::of(credential.token.expose()), needs_push)
 }
 
 /// What Bitbucket answers about an API token. `None` without an answer, and for a credential that Bitbucket's API is not
 /// asked about: the built-in one serves packages alone, and those of other services, and of a strange `REGISTRY`, are none of
 /// Bitbucket's business.
-pub(crate) async fn who_is(network: &Network, registry: &Host, credential: &Credential) -> Option<Answer> {
+pub(crate) async fn who_is(network: &Network, registry: &Host, credential: &Credential) -> Option<UserAnswer> {
     let is_bitbuckets = registry.is_atlassian() || registry.is_loopback();
     if credential.source != Source::ApiToken || !is_bitbuckets {
         return None;
     }
-    let kind = Kind::of(credential.token.expose());
+    let kind = TokenKind::of(credential.token.expose());
     let authorization = match kind {
-        Kind::AccessToken => registry::bearer(&credential.token),
-        Kind::UserApiToken | Kind::ServiceAccountToken | Kind::AppPassword | Kind::OldApiToken | Kind::Unknown => {
-            registry::basic(credential)
-        }
+        TokenKind::AccessToken => registry::bearer(&credential.token),
+        TokenKind::UserApiToken
+        | TokenKind::ServiceAccountToken
+        | TokenKind::AppPassword
+        | TokenKind::OldApiToken
+        | TokenKind::Unknown => registry::basic(credential),
         _ => return None,
     };
     let url = Url::parse(USER).ok()?;
     match network.get_once(&url, &authorization.ok()?, PATIENCE).await {
-        Ok((status, headers, body)) => Some(Answer::new(status, &headers, &body)),
+        Ok((status, headers, body)) => Some(UserAnswer::new(status, &headers, &body)),
         Err(error) => {
             tracing::debug!("Bitbucket could not be asked about the token: {error}");
             None

@@ -12,13 +12,13 @@ pub(crate) use finding::missing_scopes;
 use crate::credential::{Credential, Source};
 use crate::engine;
 use crate::explain::bitbucket::Diagnosis;
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::input::Step;
 use crate::names::{Digest, Host, Repository, Selector, Tag};
 use crate::registry::{Asker, Code, Error, Granted, Problem, Standing};
 use crate::session::SessionError;
 use crate::text::{PAGE, Quoted};
-use finding::Refused;
+use finding::Attempt;
 use hint::Advice;
 use strsim::osa_distance;
 
@@ -105,30 +105,36 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
             }
         }
         Problem::At(party, problem) => reach::elsewhere(party, problem, fact, error),
-        Problem::WebPage => Failure::new(Kind::Other, fact, reach::in_place(error.host.as_str())),
+        Problem::WebPage => Failure::new(FailureKind::Other, fact, reach::in_place(error.host.as_str())),
         Problem::NotGranted { granted, .. } => denied(&fact, granted, asked, None),
-        Problem::SignIn { status: 500.., .. } => Failure::new(Kind::Unreachable, fact, hint::server_fault(asked)),
-        Problem::SignIn { status: 429, .. } => Failure::new(Kind::Refused, fact, hint::LIMITED),
-        Problem::SignIn { signed: false, .. } => Failure::new(Kind::Credential, fact, hint::no_credential(asked)),
+        Problem::SignIn { status: 500.., .. } => {
+            Failure::new(FailureKind::Unreachable, fact, hint::server_fault(asked))
+        }
+        Problem::SignIn { status: 429, .. } => Failure::new(FailureKind::Refused, fact, hint::LIMITED),
+        Problem::SignIn { signed: false, .. } => {
+            Failure::new(FailureKind::Credential, fact, hint::no_credential(asked))
+        }
         Problem::SignIn { .. } => not_accepted(&signed(&fact, asked), asked),
-        Problem::Unreachable(reach) => Failure::new(Kind::Unreachable, fact, reach::of_registry(reach, error, asked)),
+        Problem::Unreachable(reach) => {
+            Failure::new(FailureKind::Unreachable, fact, reach::of_registry(reach, error, asked))
+        }
         Problem::UntrustedRealm { .. } => Failure::new(
-            Kind::Other,
+            FailureKind::Other,
             fact,
             "your credential was not sent: a sign-in address must be `https` on a host with a name, so this is a fault \
              of the registry or an attack",
         ),
         Problem::Redirect { .. } | Problem::Moved { .. } => Failure::new(
-            Kind::Other,
+            FailureKind::Other,
             fact,
             "nothing was sent there; ask those who run the registry",
         ),
-        Problem::Encoded { .. } => Failure::new(Kind::Other, fact, reach::encoded(error.host.as_str())),
-        Problem::OverBudget { .. } => Failure::new(Kind::Other, fact, hint::OVER_BUDGET),
-        Problem::TooMany { .. } => Failure::new(Kind::Other, fact, hint::TOO_MANY),
-        Problem::Schema1 { .. } => Failure::new(Kind::Other, fact, hint::SCHEMA_1),
+        Problem::Encoded { .. } => Failure::new(FailureKind::Other, fact, reach::encoded(error.host.as_str())),
+        Problem::OverBudget { .. } => Failure::new(FailureKind::Other, fact, hint::OVER_BUDGET),
+        Problem::TooMany { .. } => Failure::new(FailureKind::Other, fact, hint::TOO_MANY),
+        Problem::Schema1 { .. } => Failure::new(FailureKind::Other, fact, hint::SCHEMA_1),
         Problem::Protocol(_) | Problem::Unproven { .. } => Failure::new(
-            Kind::Other,
+            FailureKind::Other,
             fact,
             format!(
                 "is `{}` a container registry? Run with `DEBUG: 'true'` to see each request",
@@ -136,7 +142,7 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
             ),
         ),
         Problem::WrongDigest { .. } | Problem::TooLarge { .. } => Failure::new(
-            Kind::Other,
+            FailureKind::Other,
             fact,
             "what came was thrown away; a proxy on the way or the registry's storage is at fault",
         ),
@@ -187,7 +193,7 @@ pub(crate) fn explain_referrer(error: &Error, context: Context<'_>) -> Failure {
 }
 
 /// A tag that a daemon was to push, and where it points.
-type Pushed = (Tag, Option<Digest>);
+type TagAndTarget = (Tag, Option<Digest>);
 
 /// The failure of a refusal that the Docker daemon relays: its words, with what the daemon cannot know.
 #[must_use]
@@ -195,7 +201,7 @@ pub(crate) fn relayed(
     error: &engine::Error,
     granted: &Granted,
     asker: &Asker,
-    pushed: Option<&Pushed>,
+    pushed: Option<&TagAndTarget>,
     context: Context<'_>,
 ) -> Failure {
     use engine::{Error, Refusal};
@@ -207,8 +213,8 @@ pub(crate) fn relayed(
             Refusal::Unauthorized if asked.lacks_right() => denied(&message, granted, asked, None),
             Refusal::Unauthorized => not_accepted(&message, asked),
             Refusal::Denied => return denied(&message, granted, asked, rule),
-            Refusal::NameUnknown => Failure::new(Kind::NotFound, message, hint::no_package(asked)),
-            Refusal::PartUnknown => Failure::new(Kind::NotFound, message, hint::DAMAGED),
+            Refusal::NameUnknown => Failure::new(FailureKind::NotFound, message, hint::no_package(asked)),
+            Refusal::PartUnknown => Failure::new(FailureKind::NotFound, message, hint::DAMAGED),
             Refusal::ManifestUnknown
             | Refusal::Immutable
             | Refusal::TooManyRequests
@@ -222,12 +228,12 @@ pub(crate) fn relayed(
         Some(hint) => format!("{rule}\n{}{hint}", hint::WITHOUT_RULE),
         None => rule,
     };
-    Failure::new(Kind::Refused, failure.message, hint)
+    Failure::new(FailureKind::Refused, failure.message, hint)
 }
 
 /// What a rule on tags has to do with a push that failed, if it may be that. Which status and code an immutable tag has is
 /// documented nowhere, and the daemon drops both.
-fn rule_of(error: &engine::Error, (tag, existing): &Pushed) -> Option<String> {
+fn rule_of(error: &engine::Error, (tag, existing): &TagAndTarget) -> Option<String> {
     use engine::{Error, Refusal};
     let (says_so, may_be) = match error {
         Error::Registry { refusal, .. } => (
@@ -249,7 +255,9 @@ fn refused(
     asked: &Asked<'_>,
 ) -> Failure {
     match (status, code) {
-        (_, Some(Code::NameUnknown)) => Failure::new(Kind::NotFound, signed(&fact, asked), hint::no_package(asked)),
+        (_, Some(Code::NameUnknown)) => {
+            Failure::new(FailureKind::NotFound, signed(&fact, asked), hint::no_package(asked))
+        }
         (_, Some(Code::Denied)) | (403, _) => denied(&fact, granted, asked, None),
         // Docker's own registry answers 401 where the token lacks the action: a sign-in that granted something, be it
         // nothing on this repository, was accepted.
@@ -257,9 +265,9 @@ fn refused(
         // What may read and is refused a write lacks a right; Basic and opaque tokens do not say so.
         (_, Some(Code::Unauthorized)) | (401, _) if asked.lacks_right() => denied(&fact, granted, asked, None),
         (_, Some(Code::Unauthorized)) | (401, _) => not_accepted(&signed(&fact, asked), asked),
-        (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(Kind::Refused, fact, hint::LIMITED),
+        (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(FailureKind::Refused, fact, hint::LIMITED),
         (404, Some(Code::ManifestUnknown)) => Failure::new(
-            Kind::NotFound,
+            FailureKind::NotFound,
             fact,
             if asked.context.is_of_several {
                 "check the tags, and that the steps that push them have run"
@@ -267,16 +275,16 @@ fn refused(
                 "check the tag's spelling, and that the step that pushes it has run"
             },
         ),
-        (404, _) => Failure::new(Kind::NotFound, fact, hint::no_tag_or_package(asked)),
-        (500.., _) => Failure::new(Kind::Unreachable, fact, hint::server_fault(asked)),
-        (413, _) => Failure::new(Kind::Refused, fact, "the registry takes nothing so large"),
+        (404, _) => Failure::new(FailureKind::NotFound, fact, hint::no_tag_or_package(asked)),
+        (500.., _) => Failure::new(FailureKind::Unreachable, fact, hint::server_fault(asked)),
+        (413, _) => Failure::new(FailureKind::Refused, fact, "the registry takes nothing so large"),
         _ if words.is_empty() => Failure::new(
-            Kind::Refused,
+            FailureKind::Refused,
             fact,
             "the registry gives no reason; run with `DEBUG: 'true'` to see each request",
         ),
         _ => Failure::new(
-            Kind::Refused,
+            FailureKind::Refused,
             fact,
             "the registry's own words above are all that is known of the reason",
         ),
@@ -297,12 +305,12 @@ pub(crate) fn explain_session(error: &SessionError, context: Context<'_>) -> Fai
         }
         SessionError::TurnedAway { place, refusals } => all_turned_away(place, refusals, context),
         SessionError::NotAsked(registry) => Failure::new(
-            Kind::Other,
+            FailureKind::Other,
             format!("`{registry}` asks nobody to sign in, so whether it accepts the credential is not known"),
             "nothing was written; a registry that is open to all needs no `login`, and if this one is not, is `REGISTRY` right?",
         ),
         SessionError::NoRegistry { error, registry } => Failure::new(
-            Kind::Other,
+            FailureKind::Other,
             error.to_string(),
             format!("is `{registry}` a container registry? Check `REGISTRY`"),
         ),
@@ -313,7 +321,7 @@ pub(crate) fn explain_session(error: &SessionError, context: Context<'_>) -> Fai
 fn all_turned_away(place: &str, refusals: &[Error], context: Context<'_>) -> Failure {
     let Some(last) = refusals.last() else {
         return Failure::new(
-            Kind::Credential,
+            FailureKind::Credential,
             format!("there is no credential for `{place}`"),
             format!(
                 "check `CREDENTIAL` and the variables that it uses; the registry is `{}`",
@@ -357,7 +365,7 @@ pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, conte
                 ..denied("", granted, &Asked { asker, context }, Some(rule))
             }
         }
-        _ => Failure::new(Kind::Refused, message, rule),
+        _ => Failure::new(FailureKind::Refused, message, rule),
     }
 }
 
@@ -432,9 +440,9 @@ fn named(credential: &Credential) -> String {
 /// 401: the credential itself.
 fn not_accepted(fact: &str, asked: &Asked<'_>) -> Failure {
     advised(
-        Kind::Credential,
+        FailureKind::Credential,
         fact.to_owned(),
-        Refused::SignIn,
+        Attempt::SignIn,
         hint::not_accepted(asked),
         asked,
     )
@@ -444,9 +452,12 @@ fn not_accepted(fact: &str, asked: &Asked<'_>) -> Failure {
 fn denied(fact: &str, granted: &Granted, asked: &Asked<'_>, rule: Option<String>) -> Failure {
     // Another credential cures what cannot even be read; a refused write is a matter of roles.
     let (kind, refused) = match (asked.asker.writes, &rule) {
-        (true, None) => (Kind::Refused, Refused::Write),
-        (false, None) => (Kind::Credential, Refused::Read),
-        (writes, Some(_)) => (Kind::Refused, if writes { Refused::Write } else { Refused::Read }),
+        (true, None) => (FailureKind::Refused, Attempt::Write),
+        (false, None) => (FailureKind::Credential, Attempt::Read),
+        (writes, Some(_)) => (
+            FailureKind::Refused,
+            if writes { Attempt::Write } else { Attempt::Read },
+        ),
     };
     let mut advice = hint::denied(granted, asked);
     advice.rule = rule;
@@ -454,7 +465,7 @@ fn denied(fact: &str, granted: &Granted, asked: &Asked<'_>, rule: Option<String>
 }
 
 /// A failure of a credential, with what Bitbucket knows of it.
-fn advised(kind: Kind, message: String, refused: Refused, advice: Advice, asked: &Asked<'_>) -> Failure {
+fn advised(kind: FailureKind, message: String, refused: Attempt, advice: Advice, asked: &Asked<'_>) -> Failure {
     let api_token = asked.credential().filter(|of| of.source == Source::ApiToken);
     let finding = api_token.zip(asked.context.diagnosis).and_then(|(token, diagnosis)| {
         finding::of(

@@ -1,7 +1,7 @@
 //! What to do where no answer came, or one of another party than the registry: advice for the party that failed. Pure.
 
 use super::{Asked, hint};
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::names::Host;
 use crate::registry::{Certificate, Error, Handshake, Party, Problem, Reach};
 use crate::text::PAGE;
@@ -11,33 +11,33 @@ use crate::text::PAGE;
 pub(super) fn elsewhere(party: &Party, problem: &Problem, fact: String, error: &Error) -> Failure {
     let (server, host) = (party.server(), &error.host);
     let (kind, hint) = match problem {
-        Problem::Unreachable(reach) => (Kind::Unreachable, at(party, reach, host)),
-        Problem::WebPage => (Kind::Other, in_place(server.as_str())),
-        Problem::Encoded { .. } => (Kind::Other, encoded(server.as_str())),
-        Problem::Refused { words, .. } if words.as_str() == PAGE => (Kind::Other, in_place(server.as_str())),
+        Problem::Unreachable(reach) => (FailureKind::Unreachable, at(party, reach, host)),
+        Problem::WebPage => (FailureKind::Other, in_place(server.as_str())),
+        Problem::Encoded { .. } => (FailureKind::Other, encoded(server.as_str())),
+        Problem::Refused { words, .. } if words.as_str() == PAGE => (FailureKind::Other, in_place(server.as_str())),
         Problem::Refused { status: 429, .. } => (
-            Kind::Refused,
+            FailureKind::Refused,
             format!(
                 "`{server}` limits how much may be asked of it\n\
                  run the step again later, or with a lower `CONCURRENCY` and more `RETRIES`"
             ),
         ),
         Problem::Refused { status: 500.., .. } => (
-            Kind::Unreachable,
+            FailureKind::Unreachable,
             format!("the fault is that of `{server}`; run the step again later"),
         ),
         Problem::Refused { status: 404 | 410, .. } if matches!(party, Party::Storage(_)) => {
-            (Kind::NotFound, hint::DAMAGED.to_owned())
+            (FailureKind::NotFound, hint::DAMAGED.to_owned())
         }
         Problem::Refused { .. } | Problem::Protocol(_) if matches!(party, Party::TokenServer(_)) => (
-            Kind::Other,
+            FailureKind::Other,
             format!(
                 "nothing is known against your credential: `{server}` does not answer as a token server does\n\
                  ask those who run `{host}`, which has its tokens made there"
             ),
         ),
         Problem::Refused { .. } => (
-            Kind::Other,
+            FailureKind::Other,
             format!(
                 "nothing is known against your credential, which `{server}` does not get\n\
                  the address that `{host}` gave may have ended meanwhile, or a filter refuses it: run the step again\n\
@@ -45,7 +45,7 @@ pub(super) fn elsewhere(party: &Party, problem: &Problem, fact: String, error: &
             ),
         ),
         _ => (
-            Kind::Other,
+            FailureKind::Other,
             format!("what came was thrown away; `{server}` or a proxy on the way to it is at fault"),
         ),
     };

@@ -21,10 +21,10 @@ fn pull_is_what_is_done_if_nothing_else_is_said() {
     assert!(!request.step.in_pipe);
     let pull = pulled(&[("IMAGES", "base:1")]);
     assert_eq!(pull.platform, None);
-    assert!(matches!(&pull.to, Destination::Daemon(daemon) if daemon.to_string() == "unix:///var/run/docker.sock"));
+    assert!(matches!(&pull.to, PullTo::Daemon(daemon) if daemon.to_string() == "unix:///var/run/docker.sock"));
     for to in ["", "docker-daemon:"] {
         let pull = pulled(&[("IMAGES", "a"), ("TO", to)]);
-        assert!(matches!(pull.to, Destination::Daemon(_)), "{to:?}");
+        assert!(matches!(pull.to, PullTo::Daemon(_)), "{to:?}");
     }
     for (action, name, writes) in [
         (vec![("IMAGES", "a")], ActionName::Pull, false),

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 
 /// What kind of manifest a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum DocumentKind {
     /// `config` and `layers`.
     Image,
     /// `manifests`.
@@ -25,31 +25,40 @@ pub(super) enum Shape {
 }
 
 /// The media types of manifests that are known, each with the shape that it promises.
-const MEDIA_TYPES: [(&str, Shape); 9] = [
-    ("application/vnd.oci.image.manifest.v1+json", Shape::Image),
-    ("application/vnd.oci.image.index.v1+json", Shape::Index),
-    ("application/vnd.docker.distribution.manifest.v2+json", Shape::Image),
+const MEDIA_TYPES: [(&str, DocumentKind); 9] = [
+    ("application/vnd.oci.image.manifest.v1+json", DocumentKind::Image),
+    ("application/vnd.oci.image.index.v1+json", DocumentKind::Index),
+    (
+        "application/vnd.docker.distribution.manifest.v2+json",
+        DocumentKind::Image,
+    ),
     (
         "application/vnd.docker.distribution.manifest.list.v2+json",
-        Shape::Index,
+        DocumentKind::Index,
     ),
-    ("application/vnd.oci.artifact.manifest.v1+json", Shape::Artifact),
-    ("application/vnd.cncf.oras.artifact.manifest.v1+json", Shape::Artifact),
-    ("application/vnd.docker.distribution.manifest.v1+json", Shape::Schema1),
+    ("application/vnd.oci.artifact.manifest.v1+json", DocumentKind::Artifact),
+    (
+        "application/vnd.cncf.oras.artifact.manifest.v1+json",
+        DocumentKind::Artifact,
+    ),
+    (
+        "application/vnd.docker.distribution.manifest.v1+json",
+        DocumentKind::Schema1,
+    ),
     (
         "application/vnd.docker.distribution.manifest.v1+prettyjws",
-        Shape::Schema1,
+        DocumentKind::Schema1,
     ),
-    ("application/vnd.docker.distribution.manifest.v1", Shape::Schema1),
+    ("application/vnd.docker.distribution.manifest.v1", DocumentKind::Schema1),
 ];
 
 /// The shape that a media type promises; `None` for one that is no manifest's.
-pub(super) fn promised(media_type: &str) -> Option<Shape> {
-    let of_type = |(known, _): &&(&str, Shape)| known.eq_ignore_ascii_case(media_type);
+pub(super) fn promised(media_type: &str) -> Option<DocumentKind> {
+    let of_type = |(known, _): &&(&str, DocumentKind)| known.eq_ignore_ascii_case(media_type);
     MEDIA_TYPES.iter().find(of_type).map(|(_, shape)| *shape)
 }
 
-impl Shape {
+impl DocumentKind {
     const fn in_words(self) -> &'static str {
         match self {
             Self::Image => "an image",
@@ -154,13 +163,13 @@ impl<'de, D: Deserialize<'de>> Document<D> {
     ///
     /// # Errors
     /// It is none, or several, or one that lacks what it must have.
-    pub(super) fn shape(&self) -> Result<Shape, String> {
+    pub(super) fn shape(&self) -> Result<DocumentKind, String> {
         let is_image = self.config.is_some() || self.layers.is_some();
         let shapes = [
-            (is_image, Shape::Image),
-            (self.manifests.is_some(), Shape::Index),
-            (self.blobs.is_some(), Shape::Artifact),
-            (self.fs_layers.is_some(), Shape::Schema1),
+            (is_image, DocumentKind::Image),
+            (self.manifests.is_some(), DocumentKind::Index),
+            (self.blobs.is_some(), DocumentKind::Artifact),
+            (self.fs_layers.is_some(), DocumentKind::Schema1),
         ];
         let mut shapes = shapes.into_iter().filter(|(is_it, _)| *is_it).map(|(_, shape)| shape);
         let shape = match (shapes.next(), shapes.next(), self.schema_version) {
@@ -168,19 +177,19 @@ impl<'de, D: Deserialize<'de>> Document<D> {
                 let (one, other) = (one.in_words(), other.in_words());
                 return Err(format!("the manifest claims to be both {one} and {other}"));
             }
-            (Some(Shape::Schema1), None, _) | (None, None, Some(1)) => return Ok(Shape::Schema1),
+            (Some(DocumentKind::Schema1), None, _) | (None, None, Some(1)) => return Ok(DocumentKind::Schema1),
             (Some(shape), None, _) => shape,
             (None, ..) => {
                 return Err("it is not a manifest: it has neither `config` nor `manifests` nor `blobs`".to_owned());
             }
         };
-        if shape == Shape::Image && self.config.is_none() {
+        if shape == DocumentKind::Image && self.config.is_none() {
             return Err("the manifest has `layers` and no `config`".to_owned());
         }
         match self.schema_version {
             Some(2) => Ok(shape),
             // Artifact manifests have none.
-            None if shape == Shape::Artifact => Ok(shape),
+            None if shape == DocumentKind::Artifact => Ok(shape),
             Some(other) => Err(format!("the manifest's `schemaVersion` is {other}, not 2")),
             None => Err("the manifest has no `schemaVersion`".to_owned()),
         }
@@ -191,7 +200,7 @@ impl<'de, D: Deserialize<'de>> Document<D> {
         let is_more =
             self.config.is_some() || self.layers.is_some() || self.blobs.is_some() || self.fs_layers.is_some();
         let own = self.media_type.as_deref();
-        self.schema_version == Some(2) && !is_more && own.is_none_or(|own| own == Shape::Index.usual_type())
+        self.schema_version == Some(2) && !is_more && own.is_none_or(|own| own == DocumentKind::Index.usual_type())
     }
 
     /// The media type, by what it came with and what it says itself: a known type of a manifest comes before any other, and
@@ -199,7 +208,7 @@ impl<'de, D: Deserialize<'de>> Document<D> {
     ///
     /// # Errors
     /// One of them says what the document is not, or they say different things.
-    pub(super) fn agreed_type(&self, content_type: Option<&str>, shape: Shape) -> Result<String, String> {
+    pub(super) fn agreed_type(&self, content_type: Option<&str>, shape: DocumentKind) -> Result<String, String> {
         let bare = |text: &str| text.split(';').next().unwrap_or(text).trim().to_owned();
         let header = content_type.map(bare).filter(|named| !named.is_empty());
         let own = self.media_type.clone().filter(|named| !named.is_empty());

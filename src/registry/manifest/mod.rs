@@ -10,7 +10,7 @@ use crate::names::Digest;
 use crate::names::platform::Platform;
 use crate::text::Quoted;
 use bytes::Bytes;
-use document::{Document, Few, PlatformFields, RawDescriptor, Shape, Spelled};
+use document::{Document, DocumentKind, Few, PlatformFields, RawDescriptor, Spelled};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -92,7 +92,7 @@ impl Manifest {
         let document = Document::<RawDescriptor>::read(&bytes)
             .map_err(|error| NotAManifest::Other(format!("the manifest is no JSON of its form ({})", said(&error))))?;
         let shape = document.shape().map_err(NotAManifest::Other)?;
-        if shape == Shape::Schema1 {
+        if shape == DocumentKind::Schema1 {
             return Err(NotAManifest::Schema1);
         }
         let media_type = document.agreed_type(content_type, shape);

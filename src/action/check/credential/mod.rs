@@ -3,11 +3,11 @@
 
 use super::row::{Mark, Row};
 use crate::credential::advice::steps_to_api_token;
-use crate::credential::kind::Kind;
+use crate::credential::kind::TokenKind;
 use crate::credential::{Choice, Chosen, Credential, Source, UnusableCredential, expiry};
 use crate::explain::bitbucket::diagnosis::{READ_PACKAGE, WRITE_PACKAGE};
-use crate::explain::bitbucket::{Answer, Diagnosis, diagnose};
-use crate::explain::failure::{self, Failure};
+use crate::explain::bitbucket::{Diagnosis, UserAnswer, diagnose};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::explain::refusal::missing_scopes;
 use crate::text::Quoted;
 use time::Date;
@@ -29,13 +29,13 @@ pub(super) enum SignedIn {
 
 /// What is known of the credentials.
 #[derive(Debug)]
-pub(super) struct Known<'a> {
+pub(super) struct CredentialFacts<'a> {
     /// From the variables.
     pub(super) chosen: &'a Chosen,
     /// From the registry.
     pub(super) signed_in: &'a [(Source, SignedIn)],
     /// From Bitbucket, of the one that is in `ATLASSIAN_API_TOKEN`.
-    pub(super) answer: Option<&'a Answer>,
+    pub(super) answer: Option<&'a UserAnswer>,
     /// Whether the registry let the API token pull, and refused nothing.
     pub(super) has_pulled: bool,
     /// The same of a push.
@@ -53,13 +53,13 @@ pub(super) struct Known<'a> {
 pub(super) fn to_ask_about(chosen: &Chosen) -> Option<&Credential> {
     let is_api_token = |credential: &&Credential| credential.source == Source::ApiToken;
     let unusable = chosen.unusable.iter().map(|(credential, _)| credential);
-    let is_access_token = |credential: &&Credential| Kind::of(credential.token.expose()) == Kind::AccessToken;
+    let is_access_token = |credential: &&Credential| TokenKind::of(credential.token.expose()) == TokenKind::AccessToken;
     let candidate = chosen.candidates.iter().find(is_api_token);
     candidate.or_else(|| unusable.filter(is_api_token).find(is_access_token))
 }
 
 /// All rows of the credentials.
-pub(super) fn rows(known: &Known<'_>) -> Vec<Row> {
+pub(super) fn rows(known: &CredentialFacts<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
     if let Some(why) = &known.chosen.absent {
         let detail = "neither the built-in one nor an API token is there to use";
@@ -80,7 +80,7 @@ fn candidate(chosen: &Chosen, source: Source) -> Option<&Credential> {
     chosen.candidates.iter().find(|credential| credential.source == source)
 }
 
-fn credential(known: &Known<'_>, source: Source) -> Row {
+fn credential(known: &CredentialFacts<'_>, source: Source) -> Row {
     let chosen = known.chosen;
     let subject = match source {
         Source::BuiltIn => "built-in",
@@ -116,7 +116,7 @@ fn credential(known: &Known<'_>, source: Source) -> Row {
             "`{}` of `{}`: {}",
             source.token_variable(),
             Quoted::new(&credential.username),
-            Kind::of(credential.token.expose())
+            TokenKind::of(credential.token.expose())
         ),
     };
     let warnings: Vec<_> = chosen
@@ -133,7 +133,7 @@ fn credential(known: &Known<'_>, source: Source) -> Row {
     let (mark, says) = match signed_in {
         Some(SignedIn::Refused(failure)) => {
             let says = match failure.kind {
-                failure::Kind::Credential => "not accepted",
+                FailureKind::Credential => "not accepted",
                 _ => "could not be tried",
             };
             let row = Row::failed("credential", subject, format!("{what}; {says}"), failure.clone());
@@ -148,7 +148,7 @@ fn credential(known: &Known<'_>, source: Source) -> Row {
 }
 
 /// What Bitbucket says of the scopes. It decides nothing that the registry has shown to be otherwise.
-fn scopes(known: &Known<'_>, asked: &Credential) -> Row {
+fn scopes(known: &CredentialFacts<'_>, asked: &Credential) -> Row {
     let row = |mark, detail: String| Row::new("scopes", "API token", mark, detail);
     let Some(answer) = known.answer else {
         return row(
@@ -157,7 +157,7 @@ fn scopes(known: &Known<'_>, asked: &Credential) -> Row {
         );
     };
     let own = answer.scopes.as_deref().map(named);
-    let diagnosis = diagnose(answer, Kind::of(asked.token.expose()), known.needs_push);
+    let diagnosis = diagnose(answer, TokenKind::of(asked.token.expose()), known.needs_push);
     let is_accepted = known.signed_in.contains(&(Source::ApiToken, SignedIn::Accepted));
     let odd = if is_accepted { Mark::Warning } else { Mark::Information };
     match &diagnosis {
@@ -249,7 +249,7 @@ fn days(expires_on: Option<Date>, today: Date, needs_push: bool) -> Row {
         "expiry",
         "API token",
         detail,
-        Failure::new(failure::Kind::Credential, text, hint),
+        Failure::new(FailureKind::Credential, text, hint),
     )
 }
 

@@ -17,8 +17,12 @@ fn day(text: &str) -> Date {
     expiry::parse(text).expect("a day")
 }
 
-fn known<'a>(chosen: &'a Chosen, signed_in: &'a [(Source, SignedIn)], answer: Option<&'a Answer>) -> Known<'a> {
-    Known {
+fn known<'a>(
+    chosen: &'a Chosen,
+    signed_in: &'a [(Source, SignedIn)],
+    answer: Option<&'a UserAnswer>,
+) -> CredentialFacts<'a> {
+    CredentialFacts {
         chosen,
         signed_in,
         answer,
@@ -36,11 +40,11 @@ fn told(rows: &[Row]) -> Vec<(&str, &str, Mark)> {
         .collect()
 }
 
-fn answer(status: u16, kind: Option<&str>, scopes: Option<&[&str]>) -> Answer {
-    Answer {
+fn answer(status: u16, kind: Option<&str>, scopes: Option<&[&str]>) -> UserAnswer {
+    UserAnswer {
         credential_type: kind.map(str::to_owned),
         scopes: scopes.map(|scopes| scopes.iter().map(|scope| Quoted::new(scope)).collect()),
-        ..Answer::new(status, &HeaderMap::new(), b"")
+        ..UserAnswer::new(status, &HeaderMap::new(), b"")
     }
 }
 
@@ -48,7 +52,7 @@ fn answer(status: u16, kind: Option<&str>, scopes: Option<&[&str]>) -> Answer {
 fn each_source_has_its_row() {
     use Mark::{Failed, Good, Information};
     use SignedIn::{Accepted, NotAsked, NotTried};
-    let refused = SignedIn::Refused(Failure::new(failure::Kind::Credential, "m", "h"));
+    let refused = SignedIn::Refused(Failure::new(FailureKind::Credential, "m", "h"));
     let both = chosen(None, Some("opaque"), Some(&api_token()));
     for (signed_in, marks, says) in [
         ([Accepted, Accepted], [Good, Good], ["accepted", "accepted"]),
@@ -204,7 +208,7 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
             "none for packages: Bitbucket says that it is a project access token, with `repository`",
         ),
     ] {
-        let known = Known {
+        let known = CredentialFacts {
             needs_push,
             ..known(&chosen, signed_in, answer.as_ref())
         };
@@ -233,7 +237,7 @@ fn a_scope_that_the_registry_has_shown_is_not_missing() {
         ("read:user:bitbucket", false, false, false, Mark::Failed),
     ] {
         let answer = answer(200, None, Some(&[scope]));
-        let known = Known {
+        let known = CredentialFacts {
             has_pulled,
             has_pushed,
             needs_push,

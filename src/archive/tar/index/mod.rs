@@ -17,21 +17,21 @@ const AT_TOP: [&str; 8] = ["bin", "dev", "etc", "lib", "proc", "sys", "usr", "va
 /// The entries of a tar by name.
 #[derive(Debug, Default)]
 pub(super) struct TarIndex {
-    entries: HashMap<String, Entry>,
+    entries: HashMap<String, TarEntry>,
     has_end: bool,
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
-    what: Place,
+struct TarEntry {
+    what: EntryPlace,
     /// Whether another entry has the same name.
     is_twice: bool,
 }
 
 /// Where a used entry is.
 #[derive(Debug, Clone)]
-enum Place {
-    File(Found),
+enum EntryPlace {
+    File(FoundFile),
     /// To a name in the archive; `None` where it leads out.
     Link(Option<String>),
     Folder,
@@ -40,7 +40,7 @@ enum Place {
 
 /// A file that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FoundFile {
     Whole(Extent),
     Sparse(Map),
 }
@@ -72,7 +72,7 @@ impl TarIndex {
     }
 
     /// The file of this name, through links; `None` if there is no entry of the name.
-    pub(super) fn find(&self, name: &str) -> Result<Option<Found>, Problem> {
+    pub(super) fn find(&self, name: &str) -> Result<Option<FoundFile>, Problem> {
         let outside = || Problem::Hostile {
             entry: name.to_owned(),
             why: "lies outside of the archive",
@@ -91,14 +91,14 @@ impl TarIndex {
                 return Err(Problem::TwoWays { entry: name, why });
             }
             match &entry.what {
-                Place::File(found) => return Ok(Some(found.clone())),
-                Place::Link(Some(target)) => target.clone_into(&mut name),
-                Place::Link(None) => {
+                EntryPlace::File(found) => return Ok(Some(found.clone())),
+                EntryPlace::Link(Some(target)) => target.clone_into(&mut name),
+                EntryPlace::Link(None) => {
                     let why = "is a link out of the archive";
                     return Err(Problem::Hostile { entry: name, why });
                 }
-                Place::Folder => return Err(Problem::damaged(name, "it is not a file")),
-                Place::Other(why) => return Err(Problem::TwoWays { entry: name, why }),
+                EntryPlace::Folder => return Err(Problem::damaged(name, "it is not a file")),
+                EntryPlace::Other(why) => return Err(Problem::TwoWays { entry: name, why }),
             }
         }
         Err(Problem::damaged(name, "links lead to links without end"))
@@ -123,7 +123,7 @@ impl TarIndex {
         let files = self
             .entries
             .iter()
-            .filter(|(_, entry)| matches!(entry.what, Place::File(_)));
+            .filter(|(_, entry)| matches!(entry.what, EntryPlace::File(_)));
         files.map(|(name, _)| name.as_str())
     }
 
@@ -143,17 +143,18 @@ impl TarIndex {
         };
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         let what = match item.what {
-            What::File(extent) => Place::File(Found::Whole(extent)),
-            What::Sparse(map) => Place::File(Found::Sparse(map)),
-            What::HardLink(target) => Place::Link(normalised("", &target)),
-            What::SymbolicLink(target) if target.starts_with('/') => Place::Link(None),
-            What::SymbolicLink(target) => Place::Link(normalised(folder, &target)),
-            What::Folder => Place::Folder,
-            What::Other(why) => Place::Other(why),
+            What::File(extent) => EntryPlace::File(FoundFile::Whole(extent)),
+            What::Sparse(map) => EntryPlace::File(FoundFile::Sparse(map)),
+            What::HardLink(target) => EntryPlace::Link(normalised("", &target)),
+            What::SymbolicLink(target) if target.starts_with('/') => EntryPlace::Link(None),
+            What::SymbolicLink(target) => EntryPlace::Link(normalised(folder, &target)),
+            What::Folder => EntryPlace::Folder,
+            What::Other(why) => EntryPlace::Other(why),
         };
         let before = self.entries.get(&name);
-        let is_twice = before.is_some_and(|before| !matches!((&before.what, &what), (Place::Folder, Place::Folder)));
-        self.entries.insert(name, Entry { what, is_twice });
+        let is_twice =
+            before.is_some_and(|before| !matches!((&before.what, &what), (EntryPlace::Folder, EntryPlace::Folder)));
+        self.entries.insert(name, TarEntry { what, is_twice });
     }
 
     /// That each folder above a name is one to every reader.
@@ -163,7 +164,7 @@ impl TarIndex {
             if self
                 .entries
                 .get(folder)
-                .is_some_and(|entry| entry.is_twice || !matches!(entry.what, Place::Folder))
+                .is_some_and(|entry| entry.is_twice || !matches!(entry.what, EntryPlace::Folder))
             {
                 let (entry, why) = (name.to_owned(), "lies below an entry that is not a folder");
                 return Err(Problem::TwoWays { entry, why });

@@ -7,7 +7,7 @@ use super::super::files::{Files, Unread, join};
 use super::super::yaml::{self, BadYaml, Node};
 use super::super::{Mention, Place};
 use super::environment::{BadLine, Environment};
-use super::service::{Context, Service, Written};
+use super::service::{BuildContext, Service, Written};
 use super::{MAIN, OVERRIDES};
 use crate::files::shown;
 use crate::text::Quoted;
@@ -220,7 +220,7 @@ impl Loader<'_, '_> {
         let mut services = Vec::new();
         above.push(path.to_owned());
         for document in &documents {
-            let context = Context {
+            let context = BuildContext {
                 file: Rc::clone(&file),
                 text: &text,
                 environment: &environment,
@@ -272,7 +272,7 @@ impl Loader<'_, '_> {
     }
 
     /// The services of the files that `include` names. Their own `.env` gives what the including project leaves open.
-    fn include(&mut self, context: &Context<'_>, list: &Node, above: &mut Vec<PathBuf>) -> Services {
+    fn include(&mut self, context: &BuildContext<'_>, list: &Node, above: &mut Vec<PathBuf>) -> Services {
         let mut services = Vec::new();
         for item in list.items() {
             let paths: Vec<Written> = match item.some("path") {
@@ -344,7 +344,7 @@ impl Loader<'_, '_> {
     /// A service with what it extends below it.
     fn service(
         &mut self,
-        context: &Context<'_>,
+        context: &BuildContext<'_>,
         documents: &[Rc<Node>],
         node: &Node,
         chain: &mut Vec<(PathBuf, String)>,
@@ -367,7 +367,7 @@ impl Loader<'_, '_> {
                 let Some(documents) = self.documents(&path, &text) else {
                     return own;
                 };
-                let other = Context {
+                let other = BuildContext {
                     file: path.as_path().into(),
                     text: &text,
                     environment: context.environment,
@@ -384,7 +384,7 @@ impl Loader<'_, '_> {
 
     fn extended(
         &mut self,
-        context: &Context<'_>,
+        context: &BuildContext<'_>,
         documents: &[Rc<Node>],
         name: &Written,
         wanted: &str,
@@ -456,7 +456,7 @@ fn over(upper: Services, below: Services) -> Services {
 }
 
 /// One text or a list of them.
-fn texts(context: &Context<'_>, node: &Node) -> Vec<Written> {
+fn texts(context: &BuildContext<'_>, node: &Node) -> Vec<Written> {
     let items = node.items().iter().filter_map(|item| {
         // An `env_file` may also be `{path: …, required: …}`.
         context.written(item.some("path").unwrap_or(item))

@@ -1,7 +1,7 @@
 //! What a project pulls, and what it builds with what.
 
 use super::super::super::{Mention, Unclear, dockerfile};
-use super::super::service::{Build, Written};
+use super::super::service::{ServiceBuild, Written};
 use super::{DEEPEST, Inline, Loader, Services};
 use crate::clone::files::join;
 use std::collections::HashSet;
@@ -46,7 +46,7 @@ impl Loader<'_, '_> {
         }
     }
 
-    fn build(&mut self, build: &Build, platform: Option<&str>) {
+    fn build(&mut self, build: &ServiceBuild, platform: Option<&str>) {
         let mut with = dockerfile::Build {
             builder: self.builder.to_owned(),
             target: build

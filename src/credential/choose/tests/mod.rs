@@ -63,8 +63,8 @@ impl Case {
         self
     }
     fn choose(&self) -> Result<Chosen, Mistakes> {
-        fn pair((username, token): &(Option<String>, Option<Secret>)) -> Written<'_> {
-            Written {
+        fn pair((username, token): &(Option<String>, Option<Secret>)) -> WrittenPair<'_> {
+            WrittenPair {
                 username: username.as_deref(),
                 token: token.as_ref(),
             }
@@ -361,7 +361,7 @@ proptest! {
                         chosen.candidates.is_empty() && chosen.unusable.is_empty()
                     );
                     let foreign = chosen.candidates.iter().any(|candidate| {
-                        candidate.source == Source::ApiToken && Kind::of(candidate.token.expose()).is_foreign()
+                        candidate.source == Source::ApiToken && TokenKind::of(candidate.token.expose()).is_foreign()
                     });
                     prop_assert!(!foreign);
                 }

@@ -3,7 +3,7 @@
 //! The headers are documented for access tokens and seen for API tokens; that a token with scopes for packages alone is
 //! answered 403 with its scopes listed is inferred. So nothing here is decisive: what does not fit says nothing.
 
-use crate::credential::kind::Kind;
+use crate::credential::kind::TokenKind;
 use crate::text::Quoted;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ const MOST_SCOPES: usize = 200;
 
 /// What came back, as far as it is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Answer {
+pub(crate) struct UserAnswer {
     pub status: u16,
     /// `x-credential-type`: `api_token`, `repo_access_token`, `project_access_token`, `workspace_access_token`.
     pub credential_type: Option<String>,
@@ -27,12 +27,12 @@ pub(crate) struct Answer {
     pub message: String,
 }
 
-impl Answer {
+impl UserAnswer {
     /// Takes what is known out of an answer.
     #[must_use]
     pub(crate) fn new(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let error = serde_json::from_slice::<Body>(body).unwrap_or_default().error;
+        let error = serde_json::from_slice::<UserBody>(body).unwrap_or_default().error;
         // A proxy or gateway may send the header more than once.
         let listed: Vec<&str> = headers
             .get_all("x-oauth-scopes")
@@ -85,7 +85,7 @@ pub(crate) enum Diagnosis {
 
 /// Reads an answer. `None` if it says nothing of the token: limits, faults, pages of a proxy.
 #[must_use]
-pub(crate) fn diagnose(answer: &Answer, kind: Kind, needs_push: bool) -> Option<Diagnosis> {
+pub(crate) fn diagnose(answer: &UserAnswer, kind: TokenKind, needs_push: bool) -> Option<Diagnosis> {
     let other_kind = |kind| Diagnosis::OtherKind {
         kind,
         scopes: answer.scopes.clone(),
@@ -99,7 +99,7 @@ pub(crate) fn diagnose(answer: &Answer, kind: Kind, needs_push: bool) -> Option<
         Some("repo_access_token") => return Some(other_kind("a repository access token")),
         Some("project_access_token") => return Some(other_kind("a project access token")),
         Some("workspace_access_token") => return Some(other_kind("a workspace access token")),
-        _ if kind == Kind::AccessToken && (wrong_mechanism || answer.scopes.is_some()) => {
+        _ if kind == TokenKind::AccessToken && (wrong_mechanism || answer.scopes.is_some()) => {
             return Some(other_kind("an access token"));
         }
         // Said of access tokens; of another kind it tells nothing that is sure.
@@ -143,7 +143,7 @@ fn scopes<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Quoted> {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Body {
+struct UserBody {
     error: ErrorBody,
 }
 
@@ -151,12 +151,12 @@ struct Body {
 #[serde(default)]
 struct ErrorBody {
     message: String,
-    detail: Option<Detail>,
+    detail: Option<UserDetail>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Detail {
+struct UserDetail {
     granted: Option<Vec<String>>,
 }
 

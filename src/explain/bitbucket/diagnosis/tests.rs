@@ -6,12 +6,12 @@ use reqwest::header::{HeaderName, HeaderValue};
 const LACK: &str = "Your credentials lack one or more required privilege scopes.";
 const MECHANISM: &str = "This API is not accessible by this authentication mechanism";
 
-fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
+fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> UserAnswer {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
-    Answer::new(status, &map, body.as_bytes())
+    UserAnswer::new(status, &map, body.as_bytes())
 }
 
 fn error(message: &str) -> String {
@@ -51,7 +51,7 @@ fn each_known_answer_says_what_it_says() {
     let api_token = ("x-credential-type", "api_token");
     let scoped = |list: &'static str| [api_token, ("x-oauth-scopes", list)];
     let both = "read:package:bitbucket, write:package:bitbucket";
-    let api = Kind::UserApiToken;
+    let api = TokenKind::UserApiToken;
     for (status, headers, body, kind, needs_push, expected) in [
         // 401: no such token with this user name, in both forms.
         (
@@ -82,7 +82,7 @@ fn each_known_answer_says_what_it_says() {
             401,
             &[],
             error("Token is invalid, expired, or not supported for this endpoint."),
-            Kind::AccessToken,
+            TokenKind::AccessToken,
             pull,
             Some(Diagnosis::NotKnown),
         ),
@@ -90,7 +90,7 @@ fn each_known_answer_says_what_it_says() {
             401,
             &[],
             error("Access token expired. Use your refresh token to obtain a new access token."),
-            Kind::Unknown,
+            TokenKind::Unknown,
             pull,
             Some(Diagnosis::ExpiredOAuth),
         ),
@@ -102,7 +102,7 @@ fn each_known_answer_says_what_it_says() {
                 ("x-oauth-scopes", "repository:write"),
             ],
             error(MECHANISM),
-            Kind::AccessToken,
+            TokenKind::AccessToken,
             push,
             Some(other("a repository access token", Some(&["repository:write"]))),
         ),
@@ -110,7 +110,7 @@ fn each_known_answer_says_what_it_says() {
             403,
             &[("x-credential-type", "project_access_token")],
             error(MECHANISM),
-            Kind::AccessToken,
+            TokenKind::AccessToken,
             push,
             Some(other("a project access token", None)),
         ),
@@ -118,7 +118,7 @@ fn each_known_answer_says_what_it_says() {
             401,
             &[("x-credential-type", "Workspace_Access_Token ")],
             error(MECHANISM),
-            Kind::Unknown,
+            TokenKind::Unknown,
             push,
             Some(other("a workspace access token", None)),
         ),
@@ -126,7 +126,7 @@ fn each_known_answer_says_what_it_says() {
             401,
             &[],
             error(MECHANISM),
-            Kind::AccessToken,
+            TokenKind::AccessToken,
             pull,
             Some(other("an access token", None)),
         ),
@@ -134,7 +134,7 @@ fn each_known_answer_says_what_it_says() {
             403,
             &[],
             error(MECHANISM),
-            Kind::AccessToken,
+            TokenKind::AccessToken,
             pull,
             Some(other("an access token", None)),
         ),
@@ -234,7 +234,7 @@ fn what_others_say_is_bounded() {
     let answer = answer(403, &[("x-oauth-scopes", &many)], "[1]");
     assert_eq!(answer.scopes.unwrap().len(), MOST_SCOPES);
     let detail = r#"{"error":{"message":"m","detail":{"granted":["a\nERROR: b\u001b[2J"]}}}"#;
-    let answer = Answer::new(403, &HeaderMap::new(), detail.as_bytes());
+    let answer = UserAnswer::new(403, &HeaderMap::new(), detail.as_bytes());
     assert_eq!(answer.scopes, Some(words(&["a; ERROR: b\u{1b}[2J"])));
     assert!(!answer.scopes.unwrap()[0].as_str().contains('\u{1b}'));
 }

@@ -4,7 +4,7 @@ use super::hint::STATUS_PAGE;
 use crate::credential::advice::steps_to_api_token;
 use crate::explain::bitbucket::Diagnosis;
 use crate::explain::bitbucket::diagnosis::READ_PACKAGE;
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::text::Quoted;
 
 /// Most scopes of a token that a line names.
@@ -13,7 +13,7 @@ const MOST_SCOPES: usize = 6;
 /// What is put into a failure.
 #[derive(Debug)]
 pub(super) struct Finding {
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<FailureKind>,
     /// The cause, first of the hint.
     pub(super) lines: Vec<String>,
     /// Whether the guesses at causes no longer hold.
@@ -26,7 +26,7 @@ pub(super) struct Finding {
 #[derive(Debug)]
 pub(super) struct Doubt {
     /// What the registry refused.
-    pub(super) refused: Refused,
+    pub(super) refused: Attempt,
     /// Whether the action writes to the package.
     pub(super) needs_push: bool,
     /// Whether a rule on tags may be the cause as well.
@@ -40,13 +40,13 @@ pub(super) struct Doubt {
 impl Doubt {
     /// Whether the registry knew the token.
     fn was_accepted(&self) -> bool {
-        self.refused != Refused::SignIn
+        self.refused != Attempt::SignIn
     }
 }
 
 /// What a registry refuses a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum Attempt {
     /// To know it.
     SignIn,
     /// To read with it.
@@ -59,7 +59,7 @@ pub(super) enum Refused {
 #[must_use]
 pub(crate) fn missing_scopes(message: String, diagnosis: &Diagnosis, username: &str, needs_push: bool) -> Failure {
     let doubt = Doubt {
-        refused: Refused::SignIn,
+        refused: Attempt::SignIn,
         needs_push,
         may_be_a_rule: false,
         username: Quoted::new(username),
@@ -67,14 +67,14 @@ pub(crate) fn missing_scopes(message: String, diagnosis: &Diagnosis, username: &
     };
     let finding = of(diagnosis, &doubt).map(|finding| finding.lines).unwrap_or_default();
     let hint = [finding, steps_to_api_token(needs_push)].concat();
-    Failure::new(Kind::Credential, message, hint.join("\n"))
+    Failure::new(FailureKind::Credential, message, hint.join("\n"))
 }
 
 /// What a diagnosis says of a refusal; `None` where it is no news.
 pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
     let username = &doubt.username;
     let cause = |line: String| Finding {
-        kind: Some(Kind::Credential),
+        kind: Some(FailureKind::Credential),
         lines: vec![line],
         is_cause: true,
         needs_no_token: false,
@@ -100,7 +100,7 @@ pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
         }
         // A token that may read was refused a read: that it may not write besides is not the cause. The action may write
         // with the built-in credential.
-        Diagnosis::Lacks { missing, .. } if doubt.refused == Refused::Read && !missing.contains(&READ_PACKAGE) => {
+        Diagnosis::Lacks { missing, .. } if doubt.refused == Attempt::Read && !missing.contains(&READ_PACKAGE) => {
             Some(role("the scope that reads packages", doubt))
         }
         Diagnosis::Lacks { scopes, missing } => {
@@ -150,13 +150,13 @@ pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
 /// The role is the cause: the token has the scopes for what was refused.
 fn role(has: &str, doubt: &Doubt) -> Finding {
     let role = match (doubt.refused, doubt.needs_push) {
-        (Refused::Write, _) => "Write",
+        (Attempt::Write, _) => "Write",
         (_, true) => "Read, or Write to push,",
         (_, false) => "Read",
     };
     let Doubt { username, package, .. } = doubt;
     Finding {
-        kind: (doubt.refused == Refused::Write).then_some(Kind::Refused),
+        kind: (doubt.refused == Attempt::Write).then_some(FailureKind::Refused),
         lines: vec![
             format!("Bitbucket says: this token has {has}, so it is the role"),
             format!("`{username}` needs {role} on the repository that {package} is linked to"),

@@ -7,10 +7,10 @@ const MORE: &str = "the credential was accepted, and grants nothing on `base`";
 const CAUSES: [&str; 2] = ["one of these is the cause:", "- a guess"];
 const CURE: &str = "What works is an API token with scopes";
 
-fn doubt(refused: Refused, may_be_a_rule: bool) -> Doubt {
+fn doubt(refused: Attempt, may_be_a_rule: bool) -> Doubt {
     Doubt {
         refused,
-        needs_push: refused == Refused::Write,
+        needs_push: refused == Attempt::Write,
         may_be_a_rule,
         username: Quoted::new("ada@example.com"),
         package: "`base`".to_owned(),
@@ -27,11 +27,11 @@ fn advice() -> Advice {
 }
 
 /// The kind that a diagnosis makes of a refusal, and the whole hint.
-fn told(refused: Refused, diagnosis: &Diagnosis) -> (Kind, String) {
-    let kind = if refused == Refused::Write {
-        Kind::Refused
+fn told(refused: Attempt, diagnosis: &Diagnosis) -> (FailureKind, String) {
+    let kind = if refused == Attempt::Write {
+        FailureKind::Refused
     } else {
-        Kind::Credential
+        FailureKind::Credential
     };
     let finding = of(diagnosis, &doubt(refused, false));
     let told = finding.as_ref().and_then(|finding| finding.kind);
@@ -57,113 +57,113 @@ fn the_cause_comes_first_and_guesses_go() {
     let many = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
     for (refusal, diagnosis, kind, begins, guesses, cures) in [
         (
-            Refused::Write,
+            Attempt::Write,
             lacks(&["r"], &["w"]),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this token has the scope `r`; `w` is missing\nscopes cannot be added later",
             false,
             true,
         ),
         (
-            Refused::Read,
+            Attempt::Read,
             lacks(&[], &[READ_PACKAGE, "w"]),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this token has no scopes; `read:package:bitbucket` and `w` are missing",
             false,
             true,
         ),
         (
-            Refused::SignIn,
+            Attempt::SignIn,
             lacks(&["a", "b"], &["r"]),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this token has the scopes `a`, `b`; `r` is missing",
             false,
             true,
         ),
         (
-            Refused::Read,
+            Attempt::Read,
             lacks(&many, &[READ_PACKAGE]),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this token has the scopes `s1`, `s2`, `s3`, `s4`, `s5`, `s6` and 2 more; `read:",
             false,
             true,
         ),
         (
-            Refused::Write,
+            Attempt::Write,
             sufficient.clone(),
-            Kind::Refused,
+            FailureKind::Refused,
             "Bitbucket says: this token has both package scopes, so it is the role\n`ada@example.com` needs Write on the repository that `base` is linked to\nan admin",
             false,
             false,
         ),
         (
-            Refused::Read,
+            Attempt::Read,
             one.clone(),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this token has the package scope, so it is the role\n`ada@example.com` needs Read on the repository",
             false,
             false,
         ),
         (
-            Refused::Read,
+            Attempt::Read,
             lacks(&[READ_PACKAGE], &["w"]),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this token has the scope that reads packages, so it is the role\n`ada@example.com` needs Read",
             false,
             false,
         ),
         (
-            Refused::Read,
+            Attempt::Read,
             lacks(&["w"], &[READ_PACKAGE]),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this token has the scope `w`; `read:package:bitbucket` is missing",
             false,
             true,
         ),
         (
-            Refused::SignIn,
+            Attempt::SignIn,
             one,
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket accepts this token for `ada@example.com`, and it has the scopes: it is the registry that does not",
             false,
             false,
         ),
         (
-            Refused::SignIn,
+            Attempt::SignIn,
             Diagnosis::Known,
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket accepts this token for `ada@example.com`: it has not expired",
             false,
             true,
         ),
         (
-            Refused::SignIn,
+            Attempt::SignIn,
             Diagnosis::NotKnown,
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket does not know this token with `ada@example.com` either",
             true,
             true,
         ),
         (
-            Refused::SignIn,
+            Attempt::SignIn,
             Diagnosis::ExpiredOAuth,
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this token is an OAuth client's, and has expired",
             false,
             true,
         ),
         (
-            Refused::SignIn,
+            Attempt::SignIn,
             other(Some(&["repository"])),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this is a repository access token with the scope `repository`; access tokens have no scope",
             false,
             true,
         ),
         (
-            Refused::Write,
+            Attempt::Write,
             other(None),
-            Kind::Credential,
+            FailureKind::Credential,
             "Bitbucket says: this is a repository access token; access tokens",
             false,
             true,
@@ -185,8 +185,8 @@ fn the_cause_comes_first_and_guesses_go() {
 fn what_is_no_news_changes_nothing() {
     for diagnosis in [Diagnosis::NotKnown, Diagnosis::Known] {
         assert_eq!(
-            told(Refused::Write, &diagnosis),
-            (Kind::Refused, advice().text(None)),
+            told(Attempt::Write, &diagnosis),
+            (FailureKind::Refused, advice().text(None)),
             "{diagnosis:?}"
         );
     }
@@ -198,7 +198,7 @@ fn a_rule_on_tags_may_be_the_cause_as_well() {
         rule: Some("a rule".to_owned()),
         ..advice()
     };
-    let doubt = doubt(Refused::Write, true);
+    let doubt = doubt(Attempt::Write, true);
     let sufficient = Diagnosis::Sufficient { needed: vec!["a", "b"] };
     assert!(of(&sufficient, &doubt).is_none());
     let untold = with_rule().text(None);
@@ -208,7 +208,7 @@ fn a_rule_on_tags_may_be_the_cause_as_well() {
         format!("a rule\nif there is no such rule: {MORE}\n{causes}\n{CURE}")
     );
     let finding = of(&lacks(&["r"], &["w"]), &doubt).unwrap();
-    assert_eq!(finding.kind, Some(Kind::Credential));
+    assert_eq!(finding.kind, Some(FailureKind::Credential));
     let hint = with_rule().text(Some(&finding));
     assert!(
         hint.starts_with("Bitbucket says: this token has the scope `r`; `w` is missing"),
@@ -225,7 +225,7 @@ fn what_the_token_shows_itself_stays_first_unless_it_is_known() {
         shown: vec![SHOWN.to_owned()],
         ..advice()
     };
-    let doubt = doubt(Refused::SignIn, false);
+    let doubt = doubt(Attempt::SignIn, false);
     let unknown = shown().text(of(&Diagnosis::NotKnown, &doubt).as_ref());
     assert_eq!(
         unknown,

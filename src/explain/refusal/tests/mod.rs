@@ -235,7 +235,7 @@ fn a_part_that_is_missing_is_no_misspelt_name() {
 
 #[test]
 fn every_refusal_has_its_kind() {
-    use Kind::{Credential, NotFound, Other, Refused, Unreachable};
+    use FailureKind::{Credential, NotFound, Other, Refused, Unreachable};
     let world = World::new("shop/base");
     for (problem, read, write) in [
         (sign_in(400), Credential, Credential),
@@ -293,20 +293,20 @@ fn a_token_that_is_known_to_lack_a_right_was_accepted() {
         (
             granted(r#""pull""#),
             true,
-            Kind::Refused,
+            FailureKind::Refused,
             "grants only `pull` on `base`",
         ),
         // It has the right, and is refused all the same.
         (
             granted(r#""pull","push""#),
             true,
-            Kind::Refused,
+            FailureKind::Refused,
             "grants `pull,push` on `base`",
         ),
-        (granted(r#""*""#), true, Kind::Refused, "grants `*` on `base`"),
-        (granted(""), true, Kind::Refused, "grants nothing on `base`"),
-        (granted(""), false, Kind::Credential, "grants nothing on `base`"),
-        (Granted::Unknown, true, Kind::Credential, "was not accepted"),
+        (granted(r#""*""#), true, FailureKind::Refused, "grants `*` on `base`"),
+        (granted(""), true, FailureKind::Refused, "grants nothing on `base`"),
+        (granted(""), false, FailureKind::Credential, "grants nothing on `base`"),
+        (Granted::Unknown, true, FailureKind::Credential, "was not accepted"),
     ] {
         let failure = world.explain(lacks(granted.clone()), API_TOKEN, write);
         assert_eq!(failure.kind, kind, "{granted:?}");

@@ -19,7 +19,7 @@ fn reach(reach: Reach) -> Problem {
 #[test]
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn who_failed_is_named_and_advised_about() {
-    use Kind::{NotFound, Other, Refused, Unreachable};
+    use FailureKind::{NotFound, Other, Refused, Unreachable};
     let [token, storage, other, proxy] = PARTIES.map(|party| party());
     let certificate = |what| reach(Reach::Certificate(what));
     for (party, problem, kind, says) in [
@@ -208,7 +208,7 @@ fn every_fault_of_a_certificate_has_words_and_a_cure() {
         (Certificate::Missing, "there is none", "a proper one"),
     ] {
         let failure = world.explain(reach(Reach::Certificate(what)), API_TOKEN, false);
-        assert_eq!(failure.kind, Kind::Unreachable);
+        assert_eq!(failure.kind, FailureKind::Unreachable);
         let told = format!("{failure}; {}", failure.hint.as_deref().unwrap());
         assert!(
             told.contains("its certificate is not valid: ") && told.ends_with("nothing was sent"),
@@ -240,7 +240,7 @@ fn without_a_credential_none_is_judged() {
         signed: false,
     };
     let failure = world.explain(problem, NOBODY, false);
-    assert_eq!(failure.kind, Kind::Credential);
+    assert_eq!(failure.kind, FailureKind::Credential);
     assert!(
         failure.message.contains("gave no token without a credential"),
         "{failure}"

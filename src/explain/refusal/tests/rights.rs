@@ -42,7 +42,7 @@ fn a_missing_right_is_told_before_anything_is_written() {
         granted: granted(r#""pull""#),
     };
     let failure = world.explain(problem, API_TOKEN, true);
-    assert_eq!(failure.kind, Kind::Refused);
+    assert_eq!(failure.kind, FailureKind::Refused);
     assert_eq!(
         failure.message,
         "`crg.apkg.io` grants no `push` on `shop/base` (with the API token of `ada@example.com`)"
@@ -67,7 +67,7 @@ fn of_several_refusals_the_last_one_advises() {
         (
             vec![(denied(), BUILT_IN)],
             format!("{} {one}", fact("403 DENIED")),
-            Kind::Credential,
+            FailureKind::Credential,
         ),
         (
             vec![(denied(), BUILT_IN), (unknown(), API_TOKEN)],
@@ -76,7 +76,7 @@ fn of_several_refusals_the_last_one_advises() {
                 fact("403 DENIED"),
                 fact("404 NAME_UNKNOWN")
             ),
-            Kind::NotFound,
+            FailureKind::NotFound,
         ),
         (
             vec![(unknown(), BUILT_IN), (unknown(), API_TOKEN)],
@@ -84,12 +84,12 @@ fn of_several_refusals_the_last_one_advises() {
                 "{} (with the built-in credential, and with the API token of `ada@example.com`)",
                 fact("404 NAME_UNKNOWN")
             ),
-            Kind::NotFound,
+            FailureKind::NotFound,
         ),
         (
             vec![(denied(), NOBODY), (denied(), NOBODY)],
             format!("{}; then {}", fact("403 DENIED"), fact("403 DENIED")),
-            Kind::Credential,
+            FailureKind::Credential,
         ),
     ] {
         let last = refusals.last().unwrap().clone();
@@ -105,5 +105,5 @@ fn of_several_refusals_the_last_one_advises() {
     }
     let none = all_turned_away("shop/base", &[], world.context(NOBODY, false));
     assert_eq!(none.message, "there is no credential for `shop/base`");
-    assert_eq!(none.kind, Kind::Credential);
+    assert_eq!(none.kind, FailureKind::Credential);
 }

@@ -19,21 +19,21 @@ fn a_tag_that_stays_where_it_is_tells_of_immutable_tags() {
     };
     let immutable = Some(Code::Other(Quoted::new("TAG_IMMUTABLE")));
     for (status, code, words, kind, is_rule, is_role) in [
-        (400, immutable.clone(), "no", Kind::Refused, true, false),
-        (403, immutable, "no", Kind::Refused, true, false),
+        (400, immutable.clone(), "no", FailureKind::Refused, true, false),
+        (403, immutable, "no", FailureKind::Refused, true, false),
         (
             403,
             Some(Code::Denied),
             "the tag is Immutable",
-            Kind::Refused,
+            FailureKind::Refused,
             true,
             false,
         ),
-        (403, Some(Code::Denied), "denied", Kind::Refused, true, true),
-        (403, None, "", Kind::Refused, true, true),
-        (405, None, "", Kind::Refused, true, false),
-        (409, None, "", Kind::Refused, true, false),
-        (401, None, "", Kind::Credential, false, false),
+        (403, Some(Code::Denied), "denied", FailureKind::Refused, true, true),
+        (403, None, "", FailureKind::Refused, true, true),
+        (405, None, "", FailureKind::Refused, true, false),
+        (409, None, "", FailureKind::Refused, true, false),
+        (401, None, "", FailureKind::Credential, false, false),
     ] {
         let failure = told(status, code, words);
         assert_eq!(failure.kind, kind, "{status} {words}");
@@ -66,7 +66,7 @@ fn the_nearest_tags_come_first() {
         ("1.4", "`1.4.1`"),
     ] {
         let wanted = Tag::parse(wanted).unwrap();
-        let failure = with_suggestions(Failure::new(Kind::NotFound, "m", "known"), &wanted, &there);
+        let failure = with_suggestions(Failure::new(FailureKind::NotFound, "m", "known"), &wanted, &there);
         let hint = failure.hint.unwrap();
         assert!(
             hint.starts_with(&format!("tags that are there: {first}")),
@@ -79,7 +79,7 @@ fn the_nearest_tags_come_first() {
             "{hint}"
         );
     }
-    let known = Failure::new(Kind::NotFound, "m", "known");
+    let known = Failure::new(FailureKind::NotFound, "m", "known");
     assert_eq!(with_suggestions(known.clone(), &Tag::latest(), &[]), known);
     let unadvised = Failure { hint: None, ..known };
     let hint = with_suggestions(unadvised, &Tag::latest(), &tags(&["1"])).hint;

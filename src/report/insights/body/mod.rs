@@ -5,7 +5,7 @@
 //! these are those of Bitbucket Data Center ("Code Insights REST API").
 
 use crate::action::{Done, Record};
-use crate::clone::pipelines::Finding;
+use crate::clone::pipelines::ImageFinding;
 use crate::explain::failure::Failures;
 use crate::text::{bytes, redact};
 use serde_json::Value;
@@ -90,7 +90,7 @@ pub(crate) fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> V
 
 /// The annotations, as the bodies of as many requests as they take.
 #[must_use]
-pub(crate) fn annotations(findings: &[Finding]) -> Vec<Value> {
+pub(crate) fn annotations(findings: &[ImageFinding]) -> Vec<Value> {
     let annotations: Vec<Value> = findings
         .iter()
         .take(MOST_ANNOTATIONS)

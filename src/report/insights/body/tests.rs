@@ -3,7 +3,7 @@ use crate::action::{Outcome, SeenImage};
 use crate::clone::Place;
 use crate::clone::pipelines::Problem;
 use crate::credential::Source;
-use crate::explain::failure::{Failure, Kind};
+use crate::explain::failure::{Failure, FailureKind};
 use crate::names::{Digest, Host, Repository, Tag};
 use crate::text::Secret;
 use crate::text::hide;
@@ -128,13 +128,13 @@ fn there_are_never_more_than_ten_entries() {
 fn what_went_wrong_is_told_with_its_advice_and_within_bounds() {
     let hint = "make a token";
     let report = failed(vec![
-        Failure::new(Kind::Credential, "no right", hint),
-        Failure::new(Kind::NotFound, "no tag", hint),
+        Failure::new(FailureKind::Credential, "no right", hint),
+        Failure::new(FailureKind::NotFound, "no tag", hint),
     ]);
     assert_eq!(report["result"], "FAILED");
     assert_eq!(report["details"], "no right\nmake a token\nno tag");
     assert_eq!(report["link"], "https://bitbucket.org/shop/api");
-    let long = failed(vec![Failure::new(Kind::Other, "ü".repeat(5000), "x")]);
+    let long = failed(vec![Failure::new(FailureKind::Other, "ü".repeat(5000), "x")]);
     let details = long["details"].as_str().unwrap();
     assert_eq!(details.chars().count(), LONGEST_DETAILS);
     assert!(details.ends_with("ü…"), "{details}");
@@ -145,13 +145,13 @@ fn no_secret_is_reported_not_even_where_it_is_cut() {
     let secret = "insights-secret-that-nobody-may-read";
     hide(&Secret::new(secret));
     let message = format!("{}{secret}", "x".repeat(LONGEST_DETAILS - 10));
-    let report = failed(vec![Failure::new(Kind::Other, message, secret)]).to_string();
+    let report = failed(vec![Failure::new(FailureKind::Other, message, secret)]).to_string();
     assert!(!report.contains("insights-s"), "{report}");
 }
 
 #[test]
 fn findings_are_marked_a_hundred_at_a_time() {
-    let finding = |line| Finding {
+    let finding = |line| ImageFinding {
         place: Place {
             file: PathBuf::from("bitbucket-pipelines.yml"),
             line,
@@ -166,7 +166,7 @@ fn findings_are_marked_a_hundred_at_a_time() {
         (201, vec![100, 100, 1]),
         (1500, vec![100; 10]),
     ] {
-        let findings: Vec<Finding> = (0..count).map(|line| finding(Some(line + 1))).collect();
+        let findings: Vec<ImageFinding> = (0..count).map(|line| finding(Some(line + 1))).collect();
         let bodies = annotations(&findings);
         let sizes: Vec<usize> = bodies.iter().map(|body| body.as_array().unwrap().len()).collect();
         assert_eq!(sizes, requests, "{count}");

@@ -56,7 +56,7 @@ fn unmarked(kind: u8, content: &[u8]) -> Vec<u8> {
 }
 
 fn content<'a>(bytes: &'a [u8], index: &TarIndex, name: &str) -> Option<&'a [u8]> {
-    let Found::Whole(extent) = index.find(name).unwrap()? else {
+    let FoundFile::Whole(extent) = index.find(name).unwrap()? else {
         panic!("{name} has holes");
     };
     let start = usize::try_from(extent.offset).unwrap();
@@ -440,7 +440,7 @@ proptest! {
         }
         if let Ok(index) = scan(&bytes) {
             let _ = index.find(&name);
-            if let Ok(Some(Found::Whole(extent))) = index.find(&name) {
+            if let Ok(Some(FoundFile::Whole(extent))) = index.find(&name) {
                 prop_assert!(extent.offset + extent.size <= bytes.len() as u64);
             }
         }

@@ -145,6 +145,57 @@ fn a_refused_write_is_never_tried_with_a_persons_token() {
     assert_eq!(emulator.tag("shop/api", "2"), None);
 }
 
+/// In every action: a credential that reads and may not write is a refused write, whatever else is at hand.
+#[test]
+fn who_may_only_read_is_a_refused_write_and_nobody_writes_as_a_person_instead() {
+    let ada = || {
+        User::new(Setup::EMAIL, &Setup::api_token())
+            .package_scopes()
+            .role("shop/api", Role::Write)
+    };
+    let emulator = stocked(
+        Setup::shop()
+            .package("shop/next", "shop/api")
+            .user(ada())
+            .built_in_only_reads(),
+    );
+    let image = Image::small("next");
+    let pipes = [
+        retag(&emulator, "api:1", "2"),
+        retag(&emulator, "api:1", "2").var("ON_EXISTING", "fail"),
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .var("ACTION", "copy")
+            .var("SOURCE", "api:1")
+            .var("TARGET", "next"),
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .var("ACTION", "push")
+            .file("image.tar", image.docker_archive(&["next:1"]))
+            .var("SOURCE", "docker-archive:image.tar")
+            .var("TARGET", "next:1"),
+    ];
+    for pipe in pipes {
+        pipe.built_in()
+            .api_token()
+            .run()
+            .fails(5)
+            .says("(with the built-in credential)")
+            .says("to write with your API token instead: `CREDENTIAL: api-token`")
+            .says("nothing was changed");
+    }
+    assert_eq!(emulator.tags("shop/next"), [""; 0]);
+    assert_eq!(emulator.tag("shop/api", "2"), None);
+    retag(&emulator, "api:1", "2")
+        .built_in()
+        .api_token()
+        .var("CREDENTIAL", "api-token")
+        .run()
+        .succeeds();
+}
+
 #[test]
 fn both_refusals_are_told_where_both_credentials_are_turned_away() {
     let emulator = stocked(Setup::shop().package("shop/secret", "shop/vault"));

@@ -241,6 +241,17 @@ impl Remote {
         (!missing.is_empty()).then(|| self.of(true, self.error(String::new(), problem())))
     }
 
+    /// Whether its token is known to let read here and not write: no other credential is asked for then, least of all a
+    /// person's in place of the step's.
+    pub(crate) async fn only_reads(&self) -> bool {
+        let granted = self.granted().await;
+        let Some(actions) = granted.actions(&self.repository) else {
+            return false;
+        };
+        let has = |wanted: &str| actions.iter().any(|action| action == wanted || action == "*");
+        has("pull") && !has("push")
+    }
+
     #[must_use]
     pub(crate) fn asker(&self, writes: bool) -> Asker {
         Asker {

@@ -89,7 +89,12 @@ impl Session {
                 Ok(manifest) if access == registry::Access::Pull => return Ok((remote, manifest)),
                 Ok(manifest) => match remote.shortfall().await {
                     None => return Ok((remote, manifest)),
-                    Some(refusal) => refusals.push(refusal),
+                    Some(refusal) => {
+                        refusals.push(refusal);
+                        if remote.only_reads().await {
+                            break;
+                        }
+                    }
                 },
                 Err(error) if error.turns_away() => refusals.push(error),
                 Err(error) => return Err(missing(error, &remote, image).await),
@@ -128,7 +133,12 @@ impl Session {
             };
             match remote.shortfall().await {
                 None => return Ok((remote, found)),
-                Some(refusal) => refusals.push(refusal),
+                Some(refusal) => {
+                    refusals.push(refusal);
+                    if remote.only_reads().await {
+                        break;
+                    }
+                }
             }
         }
         if access == registry::Access::PullPush
@@ -245,6 +255,8 @@ impl Session {
                         existing: None,
                     }));
                 }
+                // It may be that a token for one side grants more; if not, that side says so.
+                Ok(_) if to.only_reads().await => return Ok(None),
                 Ok(_) => {}
                 Err(error) if error.turns_away() => tracing::debug!("no token for both sides: {error}"),
                 Err(error) => return Err(missing(error, &from, source).await),

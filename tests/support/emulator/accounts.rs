@@ -97,6 +97,7 @@ struct BuiltIn {
     username: String,
     token: String,
     repository: String,
+    only_reads: bool,
 }
 
 /// Who signed in.
@@ -153,7 +154,15 @@ impl Accounts {
             username: username.to_owned(),
             token: token.to_owned(),
             repository: repository.to_owned(),
+            only_reads: false,
         });
+    }
+
+    /// Takes the right to write from the credentials that steps have.
+    pub fn let_built_in_only_read(&mut self) {
+        for built_in in &mut self.built_in {
+            built_in.only_reads = true;
+        }
     }
 
     /// Adds an access token with scopes in their old words (`repository:write`).
@@ -200,7 +209,10 @@ impl Accounts {
             Identity::Anyone => action == Action::Pull,
             Identity::BuiltIn(name) => {
                 let own = self.built_in.iter().find(|credential| credential.username == *name);
-                own.is_some_and(|own| repository.is_none_or(|linked| *linked == own.repository))
+                own.is_some_and(|own| {
+                    let may_act = action == Action::Pull || !own.only_reads;
+                    may_act && repository.is_none_or(|linked| *linked == own.repository)
+                })
             }
             Identity::User(email) => {
                 let Some(user) = self.users.iter().find(|user| user.email == *email) else {

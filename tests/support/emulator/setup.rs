@@ -157,6 +157,13 @@ impl Setup {
         self
     }
 
+    /// Takes the right to write from the credentials that steps have.
+    #[must_use]
+    pub fn built_in_only_reads(mut self) -> Self {
+        self.accounts.let_built_in_only_read();
+        self
+    }
+
     /// Adds an access token, which is refused for packages.
     #[must_use]
     pub fn access_token(mut self, token: &str, kind: AccessTokenKind, scopes: &[&str]) -> Self {

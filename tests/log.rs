@@ -1,6 +1,6 @@
 //! What a run over many images prints: a line for each that is done, one hint for each cause, one line for nothing to do.
 
-use crate::support::emulator::{Emulator, Setup};
+use crate::support::emulator::{Answer, Emulator, Setup, on};
 use crate::support::image::Image;
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
@@ -145,4 +145,28 @@ fn a_line_for_each_image_and_none_for_nothing_to_do() {
     let last = again.last_line();
     assert!(last.starts_with("✔ copy: 30 images unchanged (0 B moved, "), "{last}");
     assert!(last.ends_with(" s, API token)"), "{last}");
+}
+
+#[test]
+fn a_wrong_package_is_not_called_a_wrong_tag() {
+    let emulator = Emulator::start(Setup::shop());
+    let host = emulator.host();
+    // As registries answer that say of every manifest alike that they do not have it.
+    let unknown = Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
+    emulator.script(on("GET", "/v2/shop/bsae/manifests/").signed_in(), 9, unknown);
+    Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .in_step(None)
+        .api_token()
+        .file("Dockerfile", format!("FROM {host}/shop/base:1\n"))
+        .var("ACTION", "retag")
+        .var("SOURCE", "bsae:1")
+        .var("TAGS", "2")
+        .run()
+        .fails(4)
+        .says("the workspace `shop` has no package `bsae`: check the name")
+        .says(&format!(
+            "files of this repository name `{host}/shop/base`: did you mean that?"
+        ));
 }

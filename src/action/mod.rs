@@ -21,12 +21,13 @@ mod tagging;
 pub(crate) use journal::{Done, Fact, Outcome, Record, SeenImage, Table};
 pub(crate) use signals::StopSignals;
 
+use crate::clone;
 use crate::credential::Chosen;
 use crate::engine::{Engine, Untagged};
 use crate::explain::failure::Failures;
 use crate::explain::{Context, RunError, RunErrors};
 use crate::input::{Action, Request, Step};
-use crate::names::{Repository, Tag};
+use crate::names::{Namespace, Repository, Tag};
 use crate::registry::retry::Policy;
 use crate::session::Session;
 use crate::transfer::Progress;
@@ -112,13 +113,36 @@ impl Run {
         match result {
             Ok(summary) => Ok(summary),
             Err(errors) => {
-                let failures = errors.explain(&self.session, self.context()).await;
+                let known = if errors.are_of_unknown_name() {
+                    self.known_repositories().await
+                } else {
+                    Vec::new()
+                };
+                let context = Context {
+                    known: &known,
+                    ..self.context()
+                };
+                let failures = errors.explain(&self.session, context).await;
                 for failed in failures.iter().filter_map(|failure| failure.reference.as_deref()) {
                     self.journal.fail(failed);
                 }
                 Err(failures)
             }
         }
+    }
+
+    /// The repositories of `REGISTRY` that files of the clone name.
+    async fn known_repositories(&self) -> Vec<Repository> {
+        let Some(clone) = self.step.clone_folder.clone() else {
+            return Vec::new();
+        };
+        let namespace = Namespace {
+            registry: self.session.registry().clone(),
+            workspace: self.step.workspace.clone(),
+        };
+        let looking = tokio::task::spawn_blocking(move || clone::images(&clone, &namespace, None));
+        let found = looking.await.unwrap_or_default();
+        found.references().map(|image| image.repository.clone()).collect()
     }
 
     /// What explanations in this run depend on.
@@ -128,6 +152,7 @@ impl Run {
             is_of_several: false,
             has_api_token: self.session.api_token().is_some(),
             registry: self.session.registry(),
+            known: &[],
             step: &self.step,
             diagnosis: None,
         }

@@ -72,6 +72,18 @@ impl RunError {
         }
     }
 
+    fn is_of_unknown_name(&self) -> bool {
+        match self {
+            Self::About { error, .. } => error.is_of_unknown_name(),
+            Self::Session(SessionError::NoRepository(_)) => true,
+            Self::Session(SessionError::Registry(error)) | Self::Registry(error) => error.is_unknown_name(),
+            Self::Session(SessionError::TurnedAway { refusals, .. }) => {
+                refusals.last().is_some_and(registry::Error::is_unknown_name)
+            }
+            _ => false,
+        }
+    }
+
     /// The image, if it is of one.
     pub(super) fn reference(&self) -> Option<&str> {
         match self {
@@ -129,6 +141,12 @@ impl RunErrors {
             Some(others) => Self(others.0.and(self.0)),
             None => self,
         }
+    }
+
+    /// Whether any is of a repository that a registry does not know.
+    #[must_use]
+    pub(crate) fn are_of_unknown_name(&self) -> bool {
+        self.0.iter().any(RunError::is_of_unknown_name)
     }
 
     /// The failures that they are for the user, with what Bitbucket knows of an API token that was refused. It is asked once

@@ -39,6 +39,8 @@ enum Cause {
     Answered(Error),
     /// The repository is there, and the tag is not.
     Missing(Error),
+    /// The repository is not there.
+    NoRepository(Error),
     /// What each credential was told.
     TurnedAway(Vec<Error>),
 }
@@ -59,6 +61,7 @@ impl Cause {
                 wanted: Selector::Tag(_),
                 ..
             } => Some(Self::Missing(of_any(error))),
+            SessionError::NoRepository(error) => Some(Self::NoRepository(of_any(error))),
             SessionError::TurnedAway { refusals, .. } if !refusals.is_empty() => {
                 Some(Self::TurnedAway(refusals.iter().map(of_any).collect()))
             }
@@ -84,6 +87,7 @@ impl Cause {
             Some(SessionError::Registry(error) | SessionError::Missing { error, .. }) => {
                 SessionError::Registry(of_many(error))
             }
+            Some(SessionError::NoRepository(error)) => SessionError::NoRepository(of_many(error)),
             Some(SessionError::TurnedAway { place, refusals }) => SessionError::TurnedAway {
                 place: place.clone(),
                 refusals: refusals.iter().map(of_many).collect(),
@@ -98,7 +102,7 @@ impl Cause {
         let failure = explain_session(&first, several);
         let mut hint: Vec<String> = match self {
             Self::Missing(_) => suggestions(alike),
-            Self::Answered(_) | Self::TurnedAway(_) => Vec::new(),
+            Self::Answered(_) | Self::NoRepository(_) | Self::TurnedAway(_) => Vec::new(),
         };
         hint.extend(failure.hint);
         Failure {
@@ -166,7 +170,9 @@ fn shared_words(alike: &[&RunError]) -> bool {
             _ => String::new(),
         };
         match session_error(error) {
-            Some(SessionError::Registry(error) | SessionError::Missing { error, .. }) => vec![of(error)],
+            Some(
+                SessionError::Registry(error) | SessionError::Missing { error, .. } | SessionError::NoRepository(error),
+            ) => vec![of(error)],
             Some(SessionError::TurnedAway { refusals, .. }) => refusals.iter().map(of).collect(),
             _ => Vec::new(),
         }

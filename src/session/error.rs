@@ -17,6 +17,8 @@ pub(crate) enum SessionError {
         /// Tags that are there, as far as they are known.
         tags: Vec<Tag>,
     },
+    /// There is no such tag, as there is no such repository: so the list of its tags says.
+    NoRepository(registry::Error),
     /// Every credential was turned away, in this order; maybe there was none.
     TurnedAway {
         /// From which place, a repository or a registry.

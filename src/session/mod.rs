@@ -353,10 +353,14 @@ async fn missing(error: Error, remote: &Remote, image: &Reference) -> SessionErr
     let wanted = image.selector();
     let tags = match &wanted {
         // A registry need not list tags; then there is no suggestion, and that is all.
-        Selector::Tag(_) => remote.tags(TAGS_FOR_SUGGESTIONS).await.unwrap_or_else(|error| {
-            tracing::debug!("no tags to suggest: {error}");
-            Vec::new()
-        }),
+        Selector::Tag(_) => match remote.tags(TAGS_FOR_SUGGESTIONS).await {
+            Ok(tags) => tags,
+            Err(why) if why.is_unknown_name() => return SessionError::NoRepository(error),
+            Err(why) => {
+                tracing::debug!("no tags to suggest: {why}");
+                Vec::new()
+            }
+        },
         Selector::Digest(_) => Vec::new(),
     };
     SessionError::Missing { error, wanted, tags }

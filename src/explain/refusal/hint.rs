@@ -8,6 +8,12 @@ use crate::credential::{Credential, Source};
 use crate::names::{Repository, Tag};
 use crate::registry::{Granted, Standing};
 use crate::text::Quoted;
+use strsim::osa_distance;
+
+/// Names that differ in more letters are others.
+const MOST_EDITS: usize = 2;
+/// Most names that are suggested.
+const MOST_NEAR: usize = 3;
 
 /// Where Atlassian says what is out of order.
 pub(super) const STATUS_PAGE: &str = "https://bitbucket.status.atlassian.com";
@@ -287,7 +293,42 @@ pub(super) fn no_package(asked: &Asked<'_>) -> String {
             asked.package()
         )
     };
-    format!("{missing}\n{}", way_to_package(asked))
+    let mut lines = vec![missing];
+    lines.extend(other_names(asked));
+    lines.push(way_to_package(asked));
+    lines.join("\n")
+}
+
+/// What may have been meant by the name of a package that is not there.
+fn other_names(asked: &Asked<'_>) -> Vec<String> {
+    let Some(repository) = asked.repository().filter(|_| !asked.context.is_of_several) else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    let distance = |other: &Repository| osa_distance(other.path(), repository.path());
+    let mut near: Vec<&Repository> = asked
+        .context
+        .known
+        .iter()
+        .filter(|known| *known != repository)
+        .collect();
+    near.sort_by_key(|known| distance(known));
+    near.dedup();
+    near.retain(|known| distance(known) <= MOST_EDITS);
+    if !near.is_empty() {
+        let near: Vec<String> = near.iter().take(MOST_NEAR).map(|known| format!("`{known}`")).collect();
+        lines.push(format!(
+            "files of this repository name {}: did you mean that?",
+            near.join(", ")
+        ));
+    }
+    if !asked.needs_push() && asked.host().is_atlassian() {
+        lines.push(format!(
+            "if you mean the image of Docker Hub, write `docker.io/{}`",
+            repository.package()
+        ));
+    }
+    lines
 }
 
 /// 404 without a code that tells one from the other.

@@ -36,6 +36,8 @@ pub(crate) struct Context<'a> {
     pub has_api_token: bool,
     /// `REGISTRY`.
     pub registry: &'a Host,
+    /// Repositories that the clone's files name, where an unknown one is to be explained.
+    pub known: &'a [Repository],
     pub step: &'a Step,
     /// What Bitbucket says of the API token, if it was asked.
     pub diagnosis: Option<&'a Diagnosis>,
@@ -302,6 +304,15 @@ pub(crate) fn explain_session(error: &SessionError, context: Context<'_>) -> Fai
                 Selector::Tag(wanted) => with_suggestions(failure, wanted, tags),
                 Selector::Digest(_) => without_digest(failure, error),
             }
+        }
+        SessionError::NoRepository(error) => {
+            let asker = &error.asker;
+            let asked = &Asked { asker, context };
+            Failure::new(
+                Kind::NotFound,
+                signed(&error.to_string(), asked),
+                hint::no_package(asked),
+            )
         }
         SessionError::TurnedAway { place, refusals } => all_turned_away(place, refusals, context),
         SessionError::NotAsked(registry) => Failure::new(

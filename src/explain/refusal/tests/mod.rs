@@ -54,6 +54,7 @@ impl World {
             is_of_several: false,
             has_api_token: source == Some(Source::ApiToken),
             registry: &self.registry,
+            known: &[],
             step: &self.step,
             diagnosis: None,
         }

@@ -85,3 +85,44 @@ fn the_nearest_tags_come_first() {
     let hint = with_suggestions(unadvised, &Tag::latest(), &tags(&["1"])).hint;
     assert_eq!(hint.as_deref(), Some("tags that are there: `1`"));
 }
+
+/// What was misspelt, or meant for another registry, is told with what was perhaps meant.
+#[test]
+fn a_package_that_is_not_there_has_other_names() {
+    let known: Vec<Repository> = ["shop/base", "shop/basics", "shop/worker", "shop/worker"]
+        .into_iter()
+        .map(|path| Repository::new(Host::bitbucket(), path).unwrap())
+        .collect();
+    let hub = |package: &str| format!("if you mean the image of Docker Hub, write `docker.io/{package}`");
+    for (path, writes, meant, is_of_hub) in [
+        (
+            "shop/bsae",
+            false,
+            Some("name `crg.apkg.io/shop/base`: did you mean that?"),
+            true,
+        ),
+        ("shop/workers", false, Some("name `crg.apkg.io/shop/worker`: did"), true),
+        ("shop/node", false, None, true),
+        ("shop/wroker", true, Some("name `crg.apkg.io/shop/worker`: did"), false),
+        // A file that names it as it is written has nothing to suggest.
+        ("shop/worker", false, None, true),
+    ] {
+        let world = World::new(path);
+        let error = world.met(refused(404, Some(Code::ManifestUnknown)), API_TOKEN, writes);
+        let context = Context {
+            known: &known,
+            ..world.context(API_TOKEN, writes)
+        };
+        let failure = explain_session(&SessionError::NoRepository(error), context);
+        let hint = failure.hint.unwrap();
+        assert_eq!(failure.kind, Kind::NotFound);
+        let package = path.strip_prefix("shop/").unwrap();
+        assert!(
+            hint.starts_with(&format!("the workspace `shop` has no package `{package}`")),
+            "{hint}"
+        );
+        assert_eq!(hint.contains("did you mean"), meant.is_some(), "{hint}");
+        assert!(meant.is_none_or(|meant| hint.contains(meant)), "{hint}");
+        assert_eq!(hint.contains(&hub(package)), is_of_hub, "{hint}");
+    }
+}

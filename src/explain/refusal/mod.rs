@@ -309,7 +309,7 @@ pub(crate) fn explain_session(error: &SessionError, context: Context<'_>) -> Fai
             let asker = &error.asker;
             let asked = &Asked { asker, context };
             Failure::new(
-                Kind::NotFound,
+                FailureKind::NotFound,
                 signed(&error.to_string(), asked),
                 hint::no_package(asked),
             )

@@ -115,7 +115,7 @@ fn a_package_that_is_not_there_has_other_names() {
         };
         let failure = explain_session(&SessionError::NoRepository(error), context);
         let hint = failure.hint.unwrap();
-        assert_eq!(failure.kind, Kind::NotFound);
+        assert_eq!(failure.kind, FailureKind::NotFound);
         let package = path.strip_prefix("shop/").unwrap();
         assert!(
             hint.starts_with(&format!("the workspace `shop` has no package `{package}`")),

@@ -119,24 +119,30 @@ fn value(text: &str) -> Option<(String, bool, &str)> {
     None
 }
 
-/// The escapes of a shell's double quotation marks; `\$` is left for the filling.
+/// The escapes that compose-go knows between double quotation marks (`dotenv/parser.go`); all others stay as they are. `\$` is
+/// left for the filling.
 fn unescaped(text: &str) -> String {
     let mut plain = String::new();
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            plain.push(character);
-            continue;
-        }
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let mut characters = after.chars();
         match characters.next() {
+            Some('a') => plain.push('\u{7}'),
+            Some('b') => plain.push('\u{8}'),
+            Some('f') => plain.push('\u{c}'),
             Some('n') => plain.push('\n'),
             Some('r') => plain.push('\r'),
             Some('t') => plain.push('\t'),
+            Some('v') => plain.push('\u{b}'),
             Some('$') => plain.push_str("$$"),
-            Some(other) => plain.push(other),
+            Some(itself @ ('"' | '\\')) => plain.push(itself),
+            Some(other) => plain.extend(['\\', other]),
             None => plain.push('\\'),
         }
+        rest = characters.as_str();
     }
+    plain.push_str(rest);
     plain
 }
 
@@ -166,6 +172,14 @@ mod tests {
             ("A", None),
             ("B=1", None),
             ("exported=1\nA=x", Some("x")),
+            // A `$` that begins nothing is one, and ends nothing.
+            ("P=pa$\nA=x", Some("x")),
+            ("P=$(date) $1 $-\nA=x", Some("x")),
+            ("P=\"$(id -u)\"\nA=\"$P\"", Some("$(id -u)")),
+            ("A=\"\\x\\'\\\\ \\b\"", Some("\\x\\'\\ \u{8}")),
+            ("A='\\x\\n'", Some("\\x\\n")),
+            ("A=a\\nb\\", Some("a\\nb\\")),
+            ("A=\"a\\\nb\"", Some("a\\\nb")),
         ] {
             let mut environment = Environment::default();
             assert_eq!(environment.read(text), Ok(()), "{text}");

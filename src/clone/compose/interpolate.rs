@@ -1,5 +1,6 @@
-//! Variables in the values of compose files, as the Compose specification's "Interpolation" has them: `$$` is a dollar sign, a
-//! variable without a value counts as empty, and `$` before anything else is a mistake.
+//! Variables in the values of compose files, as the Compose specification's "Interpolation" has them and compose-go reads them
+//! (`template/template.go`): `$$` is a dollar sign, and so is `$` before what begins neither a name nor `{`; a variable without
+//! a value counts as empty.
 
 use super::super::Unclear;
 
@@ -46,12 +47,11 @@ impl Filling<'_> {
                 self.braced(&after[..end], depth, filled)?;
                 &after[end + 1..]
             } else {
-                let name = name(after);
-                if name.is_empty() {
-                    return Err(Unclear::Unread);
+                match name(after) {
+                    "" => filled.text.push('$'),
+                    name => self.plain(name, filled),
                 }
-                self.plain(name, filled);
-                &after[name.len()..]
+                &after[name(after).len()..]
             };
             if filled.text.len() > LONGEST {
                 return Err(Unclear::Unread);
@@ -154,8 +154,10 @@ mod tests {
             ("${B:-$C}", " without C"),
             ("${B:?must be set}", "Variable(\"B\")"),
             ("${EMPTY:?}", "Variable(\"EMPTY\")"),
-            ("a$", "Unread"),
-            ("$1", "Unread"),
+            ("a$", "a$"),
+            ("$1$", "$1$"),
+            ("$(x)$-$é${B:-$}", "$(x)$-$é$"),
+            ("$$$B", "$ without B"),
             ("${A", "Unread"),
             ("${}", "Unread"),
             ("${1}", "Unread"),

@@ -262,18 +262,12 @@ fn field<T>(service: &Node, key: &str, read: impl FnOnce(&Node) -> Option<T>) ->
     let Some(node) = service.get(key) else {
         return Field::Absent;
     };
-    if is_tagged(node, "reset") {
+    if node.is_reset() {
         return Field::Reset;
     }
     match read(node).filter(|_| node.value != Value::Null) {
-        Some(value) if is_tagged(node, "override") => Field::Override(value),
+        Some(value) if node.is_tagged("override") => Field::Override(value),
         Some(value) => Field::Set(value),
         None => Field::Absent,
     }
-}
-
-fn is_tagged(node: &Node, tag: &str) -> bool {
-    node.tag
-        .as_deref()
-        .is_some_and(|has| has.trim_start_matches('!') == tag)
 }

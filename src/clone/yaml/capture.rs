@@ -4,7 +4,7 @@
 use super::{BadYaml, Documents, Entry, Node, Value};
 use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess as _, Visitor};
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -298,9 +298,23 @@ impl Capture<'_> {
                 }
             }
         }
+        let resets = own.iter().enumerate().filter(|(_, entry)| entry.value.is_reset());
+        let mut resets: HashMap<String, usize> = resets.map(|(at, entry)| (entry.key.clone(), at)).collect();
         for source in sources {
-            let added = source.entries().iter().filter(|entry| keys.insert(entry.key.clone()));
-            own.extend(added.cloned());
+            for entry in source.entries() {
+                if keys.insert(entry.key.clone()) {
+                    own.push(entry.clone());
+                } else if let Some(at) = resets.remove(&entry.key) {
+                    // compose-go takes what is reset out of the mapping before it merges: what is merged in stays, and goes
+                    // over what the files below have.
+                    let tag = Some("!override".to_owned());
+                    let value = Node {
+                        tag,
+                        ..Node::clone(&entry.value)
+                    };
+                    own[at].value = Rc::new(value);
+                }
+            }
         }
         own
     }

@@ -97,6 +97,16 @@ impl Node {
         }
     }
 
+    /// `!reset`: the value is as if none of the files below had one.
+    pub(super) fn is_reset(&self) -> bool {
+        self.is_tagged("reset")
+    }
+
+    pub(super) fn is_tagged(&self, tag: &str) -> bool {
+        let has = self.tag.as_deref();
+        has.is_some_and(|has| has.trim_start_matches('!') == tag)
+    }
+
     pub(super) fn is_map(&self) -> bool {
         matches!(self.value, Value::Map(_))
     }

@@ -278,6 +278,17 @@ fn what_is_built_is_left_out() {
             ],
             &["shop/a:1 compose.prod.yml:1"],
         ),
+        // What a merge key has stays, whatever is reset beside it.
+        (
+            &[
+                ("compose.yml", "services: {a: {image: H/shop/a:1}}"),
+                (
+                    "compose.override.yml",
+                    "x: &x {image: H/shop/a:2}\nservices: {a: {image: !reset null, <<: *x}}",
+                ),
+            ],
+            &["shop/a:2 compose.override.yml:1"],
+        ),
         (
             &[
                 ("compose.yml", "services: {a: {image: H/shop/a:1}}"),

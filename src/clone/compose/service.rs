@@ -68,6 +68,15 @@ impl<T> Field<T> {
         }
     }
 
+    /// What another service inherits: what is reset or overridden is so for the service that says it.
+    fn inherited(self) -> Self {
+        match self {
+            Self::Reset => Self::Absent,
+            Self::Override(value) => Self::Set(value),
+            other => other,
+        }
+    }
+
     /// This one over `below`.
     fn over(self, below: Self, merge: impl FnOnce(T, T) -> T) -> Self {
         match (self, below) {
@@ -95,6 +104,17 @@ pub(super) struct ServiceBuild {
 }
 
 impl Service {
+    /// This layer as one that extends it has it.
+    pub(super) fn inherited(self) -> Self {
+        Self {
+            image: self.image.inherited(),
+            platform: self.platform.inherited(),
+            pull_policy: self.pull_policy.inherited(),
+            build: self.build.inherited(),
+            volumes: self.volumes.inherited(),
+        }
+    }
+
     /// This layer over `below`.
     pub(super) fn over(self, below: Self) -> Self {
         let upper = |upper, _| upper;

@@ -377,7 +377,7 @@ impl Loader<'_, '_> {
             }
         };
         match below {
-            Some(below) => own.over(below),
+            Some(below) => own.over(below.inherited()),
             None => own,
         }
     }

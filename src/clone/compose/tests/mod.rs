@@ -278,6 +278,20 @@ fn what_is_built_is_left_out() {
             ],
             &["shop/a:1 compose.prod.yml:1"],
         ),
+        // One that extends a service does not inherit what that resets.
+        (
+            &[
+                (
+                    "compose.yml",
+                    "services: {a: {build: .}, b: {build: ., image: H/shop/b:1}}",
+                ),
+                (
+                    "compose.override.yml",
+                    "services: {a: {build: !reset null, image: H/shop/a:1}, b: {extends: a, image: H/shop/b:2}}",
+                ),
+            ],
+            &["shop/a:1 compose.override.yml:1"],
+        ),
         // What a merge key has stays, whatever is reset beside it.
         (
             &[

@@ -70,24 +70,24 @@ impl Location {
         };
         let bad = |problem| BadLocation { transport, problem };
         if rest.contains(['$', '{', '}']) {
-            return Err(bad(Problem::Unexpanded));
+            return Err(bad(BadLocationKind::Unexpanded));
         }
         if let Some(character) = rest.chars().find(|c| c.is_control()) {
-            return Err(bad(Problem::OddCharacter { character }));
+            return Err(bad(BadLocationKind::OddCharacter { character }));
         }
         let (path, name) = match rest.split_once(':') {
             Some((path, name)) => (path, Some(name)),
             None => (rest, None),
         };
         if path.is_empty() {
-            return Err(bad(Problem::NoPath));
+            return Err(bad(BadLocationKind::NoPath));
         }
         match name {
-            Some("") => return Err(bad(Problem::EmptyName)),
-            Some(name) if name.ends_with(':') => return Err(bad(Problem::EmptyName)),
-            Some(name) if name.starts_with("//") => return Err(bad(Problem::Url)),
+            Some("") => return Err(bad(BadLocationKind::EmptyName)),
+            Some(name) if name.ends_with(':') => return Err(bad(BadLocationKind::EmptyName)),
+            Some(name) if name.starts_with("//") => return Err(bad(BadLocationKind::Url)),
             Some(name) if name.len() > 512 || name.contains(char::is_whitespace) => {
-                return Err(bad(Problem::Name { name: name.to_owned() }));
+                return Err(bad(BadLocationKind::Name { name: name.to_owned() }));
             }
             _ => {}
         }
@@ -113,11 +113,11 @@ impl fmt::Display for Location {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLocation {
     transport: Transport,
-    problem: Problem,
+    problem: BadLocationKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Problem {
+enum BadLocationKind {
     NoPath,
     EmptyName,
     Url,
@@ -131,8 +131,8 @@ impl BadLocation {
     #[must_use]
     pub fn hint(&self) -> String {
         match &self.problem {
-            Problem::Unexpanded => "check the spelling of the variable, and that the step has it".to_owned(),
-            Problem::EmptyName => {
+            BadLocationKind::Unexpanded => "check the spelling of the variable, and that the step has it".to_owned(),
+            BadLocationKind::EmptyName => {
                 "write what stands after the `:`, and check that the variable in its place is set in \
                                    this step"
                     .to_owned()
@@ -145,12 +145,14 @@ impl BadLocation {
 impl fmt::Display for BadLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.problem {
-            Problem::NoPath => write!(f, "no file or folder follows `{}:`", self.transport),
-            Problem::EmptyName => f.write_str("the name or tag after the last `:` is empty"),
-            Problem::Url => write!(f, "a path follows `{}:`, not a URL", self.transport),
-            Problem::Unexpanded => f.write_str("it holds a `$` or brace, so a variable was not filled in"),
-            Problem::OddCharacter { character } => write!(f, "it holds the character `{}`", character.escape_debug()),
-            Problem::Name { name } => write!(f, "`{}` is no name of an image", shown(Path::new(name))),
+            BadLocationKind::NoPath => write!(f, "no file or folder follows `{}:`", self.transport),
+            BadLocationKind::EmptyName => f.write_str("the name or tag after the last `:` is empty"),
+            BadLocationKind::Url => write!(f, "a path follows `{}:`, not a URL", self.transport),
+            BadLocationKind::Unexpanded => f.write_str("it holds a `$` or brace, so a variable was not filled in"),
+            BadLocationKind::OddCharacter { character } => {
+                write!(f, "it holds the character `{}`", character.escape_debug())
+            }
+            BadLocationKind::Name { name } => write!(f, "`{}` is no name of an image", shown(Path::new(name))),
         }
     }
 }

@@ -82,7 +82,7 @@ fn refuse_other_than_files(path: &Path) -> Result<(), OutputError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() && !found.is_symlink() => Err(OutputError {
             path: path.to_owned(),
-            problem: Problem::NotAFile,
+            problem: OutputErrorKind::NotAFile,
         }),
         _ => Ok(()),
     }
@@ -99,11 +99,11 @@ fn folder_of(path: &Path) -> &Path {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputError {
     path: PathBuf,
-    problem: Problem,
+    problem: OutputErrorKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Problem {
+enum OutputErrorKind {
     Denied(Denied),
     NoFolder,
     /// What stands where a folder should be.
@@ -121,18 +121,18 @@ impl OutputError {
     #[must_use]
     pub fn new(path: &Path, error: &io::Error) -> Self {
         let problem = match error.kind() {
-            ErrorKind::PermissionDenied => Problem::Denied(Denied::at(path)),
+            ErrorKind::PermissionDenied => OutputErrorKind::Denied(Denied::at(path)),
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
                 let above = path.ancestors().skip(1);
                 let mut files = above.filter(|place| fs::metadata(place).is_ok_and(|found| !found.is_dir()));
-                files
-                    .next()
-                    .map_or(Problem::NoFolder, |file| Problem::InTheWay(file.to_owned()))
+                files.next().map_or(OutputErrorKind::NoFolder, |file| {
+                    OutputErrorKind::InTheWay(file.to_owned())
+                })
             }
-            ErrorKind::IsADirectory | ErrorKind::InvalidInput => Problem::NotAFile,
-            ErrorKind::ReadOnlyFilesystem => Problem::ReadOnly,
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Problem::NoSpace,
-            _ => Problem::Other(error.to_string()),
+            ErrorKind::IsADirectory | ErrorKind::InvalidInput => OutputErrorKind::NotAFile,
+            ErrorKind::ReadOnlyFilesystem => OutputErrorKind::ReadOnly,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OutputErrorKind::NoSpace,
+            _ => OutputErrorKind::Other(error.to_string()),
         };
         Self {
             path: path.to_owned(),
@@ -161,22 +161,24 @@ impl OutputError {
     fn hint_for(&self, folder: &Path, chmod: &str) -> String {
         let folder = shell_word(folder);
         match &self.problem {
-            Problem::Denied(_) => format!(
+            OutputErrorKind::Denied(_) => format!(
                 "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
                  `- mkdir -p {folder} && {chmod} 777 {folder}`"
             ),
-            Problem::NoFolder => {
+            OutputErrorKind::NoFolder => {
                 format!("put this line before the pipe: `- mkdir -p {folder} && {chmod} 777 {folder}`")
             }
-            Problem::InTheWay(_) => "remove that file, or name another place".to_owned(),
-            Problem::Outside(_) => {
+            OutputErrorKind::InTheWay(_) => "remove that file, or name another place".to_owned(),
+            OutputErrorKind::Outside(_) => {
                 "remove the link, or name a place in the clone folder: the step sees nothing else that a pipe writes"
                     .to_owned()
             }
-            Problem::NotAFile => "name a file, not a folder or a device".to_owned(),
-            Problem::ReadOnly => "name a place in the clone folder that may be written".to_owned(),
-            Problem::NoSpace => FREE_SPACE.to_owned(),
-            Problem::Other(_) => "name a file in the clone folder, which the step and the pipe share".to_owned(),
+            OutputErrorKind::NotAFile => "name a file, not a folder or a device".to_owned(),
+            OutputErrorKind::ReadOnly => "name a place in the clone folder that may be written".to_owned(),
+            OutputErrorKind::NoSpace => FREE_SPACE.to_owned(),
+            OutputErrorKind::Other(_) => {
+                "name a file in the clone folder, which the step and the pipe share".to_owned()
+            }
         }
     }
 }
@@ -185,24 +187,24 @@ impl fmt::Display for OutputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = shown(&self.path);
         match &self.problem {
-            Problem::Denied(denied) => write!(f, "`{path}` cannot be written: {denied}"),
-            Problem::NoFolder => {
+            OutputErrorKind::Denied(denied) => write!(f, "`{path}` cannot be written: {denied}"),
+            OutputErrorKind::NoFolder => {
                 write!(
                     f,
                     "`{path}` cannot be written: there is no folder `{}`",
                     shown(folder_of(&self.path))
                 )
             }
-            Problem::InTheWay(file) => write!(f, "`{path}` cannot be written: `{}` is no folder", shown(file)),
-            Problem::Outside(link) => write!(
+            OutputErrorKind::InTheWay(file) => write!(f, "`{path}` cannot be written: `{}` is no folder", shown(file)),
+            OutputErrorKind::Outside(link) => write!(
                 f,
                 "`{path}` cannot be written: `{}` is a link that leads out of the clone folder",
                 shown(link)
             ),
-            Problem::NotAFile => write!(f, "`{path}` cannot be written: it is no file"),
-            Problem::ReadOnly => write!(f, "`{path}` cannot be written: the file system is read-only"),
-            Problem::NoSpace => write!(f, "`{path}` cannot be written: the disk is full"),
-            Problem::Other(text) => write!(f, "`{path}` cannot be written: {text}"),
+            OutputErrorKind::NotAFile => write!(f, "`{path}` cannot be written: it is no file"),
+            OutputErrorKind::ReadOnly => write!(f, "`{path}` cannot be written: the file system is read-only"),
+            OutputErrorKind::NoSpace => write!(f, "`{path}` cannot be written: the disk is full"),
+            OutputErrorKind::Other(text) => write!(f, "`{path}` cannot be written: {text}"),
         }
     }
 }

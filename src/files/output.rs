@@ -1,7 +1,7 @@
 //! Places to write to, and the folder that they may not leave: told by the file system, not by the text of a path, since a
 //! clone may hold links that lead anywhere.
 
-use super::{OutputError, Problem};
+use super::{OutputError, OutputErrorKind};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ impl Output {
             Ok(None) => Ok(()),
             Ok(Some(link)) => Err(OutputError {
                 path: self.path.clone(),
-                problem: Problem::Outside(link),
+                problem: OutputErrorKind::Outside(link),
             }),
             Err(error) => Err(OutputError::new(&self.path, &error)),
         }

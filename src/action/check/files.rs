@@ -3,7 +3,7 @@
 
 use super::super::discovery::MOST_PASSED_OVER;
 use super::row::{Mark, Row};
-use crate::clone::pipelines::{FILE, ImageFinding, LookedOver, Problem};
+use crate::clone::pipelines::{FILE, ImageFinding, ImageProblem, LookedOver};
 use crate::clone::scripts::{ByHand, Instead};
 use crate::clone::{Discovered, PassedOver, Place};
 use crate::explain::failure::{Failure, FailureKind};
@@ -102,17 +102,17 @@ fn line_of_script(place: &Place, by_hand: &ByHand) -> Row {
 /// looked at.
 fn finding(finding: &ImageFinding) -> Row {
     let kind = match finding.problem {
-        Problem::AccessToken(_) => Some(FailureKind::Credential),
-        Problem::WrongHost(_) | Problem::Name(..) => Some(FailureKind::NotFound),
-        Problem::BuiltIn(_) | Problem::GitUsername | Problem::NoCredential => None,
+        ImageProblem::AccessToken(_) => Some(FailureKind::Credential),
+        ImageProblem::WrongHost(_) | ImageProblem::Name(..) => Some(FailureKind::NotFound),
+        ImageProblem::BuiltIn(_) | ImageProblem::GitUsername | ImageProblem::NoCredential => None,
     };
     let detail = match finding.problem {
-        Problem::AccessToken(_) => "an `image` that signs in with an access token",
-        Problem::Name(..) => "an `image` whose name cannot be pulled",
-        Problem::GitUsername => "an `image` that signs in with a username for Git",
-        Problem::WrongHost(_) => "an `image` of a host that has no packages of Bitbucket",
-        Problem::BuiltIn(_) => "an `image` that signs in with the built-in credential",
-        Problem::NoCredential => "an `image` without a credential",
+        ImageProblem::AccessToken(_) => "an `image` that signs in with an access token",
+        ImageProblem::Name(..) => "an `image` whose name cannot be pulled",
+        ImageProblem::GitUsername => "an `image` that signs in with a username for Git",
+        ImageProblem::WrongHost(_) => "an `image` of a host that has no packages of Bitbucket",
+        ImageProblem::BuiltIn(_) => "an `image` that signs in with the built-in credential",
+        ImageProblem::NoCredential => "an `image` without a credential",
     };
     let (place, message) = (finding.place.to_string(), finding.message());
     let message = format!("{place}: {message}");
@@ -153,23 +153,23 @@ mod tests {
         };
         for (problem, mark, kind) in [
             (
-                Problem::AccessToken("x-token-auth".to_owned()),
+                ImageProblem::AccessToken("x-token-auth".to_owned()),
                 Mark::Failed,
                 Some(FailureKind::Credential),
             ),
             (
-                Problem::WrongHost("no registry"),
+                ImageProblem::WrongHost("no registry"),
                 Mark::Failed,
                 Some(FailureKind::NotFound),
             ),
             (
-                Problem::Name("why".to_owned(), "crg.apkg.io/shop/build:1".to_owned()),
+                ImageProblem::Name("why".to_owned(), "crg.apkg.io/shop/build:1".to_owned()),
                 Mark::Failed,
                 Some(FailureKind::NotFound),
             ),
-            (Problem::GitUsername, Mark::Warning, None),
-            (Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"), Mark::Warning, None),
-            (Problem::NoCredential, Mark::Warning, None),
+            (ImageProblem::GitUsername, Mark::Warning, None),
+            (ImageProblem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"), Mark::Warning, None),
+            (ImageProblem::NoCredential, Mark::Warning, None),
         ] {
             let rows = pipelines(Some(Ok(LookedOver {
                 findings: vec![found(problem)],

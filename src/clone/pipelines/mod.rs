@@ -25,12 +25,12 @@ pub(crate) struct ImageFinding {
     /// The image as it is written.
     pub image: String,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub problem: ImageProblem,
 }
 
 /// What is wrong with an `image`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Problem {
+pub(crate) enum ImageProblem {
     /// Its host is none that serves Bitbucket's packages; with what that host is.
     WrongHost(&'static str),
     /// It is no name that can be pulled; with why, and the right name.
@@ -51,20 +51,24 @@ impl ImageFinding {
     pub(crate) fn message(&self) -> String {
         let image = Quoted::new(&self.image);
         match &self.problem {
-            Problem::WrongHost(what) => format!("`image: {image}` is not in Bitbucket's container registry: {what}"),
-            Problem::Name(why, _) => format!("`image: {image}` cannot be pulled: {why}"),
-            Problem::GitUsername => format!(
+            ImageProblem::WrongHost(what) => {
+                format!("`image: {image}` is not in Bitbucket's container registry: {what}")
+            }
+            ImageProblem::Name(why, _) => format!("`image: {image}` cannot be pulled: {why}"),
+            ImageProblem::GitUsername => format!(
                 "`image: {image}` signs in as `{GIT_USERNAME}`, which is for Git; the container registry takes the e-mail \
                  address of the API token's owner"
             ),
-            Problem::AccessToken(username) => format!(
+            ImageProblem::AccessToken(username) => format!(
                 "`image: {image}` signs in as `{}`, but no access token works in the container registry",
                 Quoted::new(username)
             ),
-            Problem::BuiltIn(variable) => {
+            ImageProblem::BuiltIn(variable) => {
                 format!("`image: {image}` signs in with `${variable}`, which is not there yet when the image is pulled")
             }
-            Problem::NoCredential => format!("`image: {image}` has no username and password, so it cannot be pulled"),
+            ImageProblem::NoCredential => {
+                format!("`image: {image}` has no username and password, so it cannot be pulled")
+            }
         }
     }
 
@@ -72,8 +76,8 @@ impl ImageFinding {
     #[must_use]
     pub(crate) fn hint(&self) -> String {
         let image = match (&self.problem, self.image.split_once('/')) {
-            (Problem::WrongHost(_), Some((_, path))) => format!("{}/{path}", Host::BITBUCKET),
-            (Problem::Name(_, right), _) => right.clone(),
+            (ImageProblem::WrongHost(_), Some((_, path))) => format!("{}/{path}", Host::BITBUCKET),
+            (ImageProblem::Name(_, right), _) => right.clone(),
             _ => self.image.clone(),
         };
         format!(
@@ -182,21 +186,21 @@ fn by_hand(file: &Path, lines: &[Line], registry: &Host, workspace: Option<&str>
 const GIT_USERNAME: &str = "x-bitbucket-api-token-auth";
 
 /// The first thing to put right; what comes after it may be right then.
-fn problem(image: &Image, registry: &Host) -> Option<Problem> {
+fn problem(image: &Image, registry: &Host) -> Option<ImageProblem> {
     name_problem(&image.name, registry).or_else(|| {
         let host = split_host(&image.name).0.and_then(|host| Host::parse(host).ok());
         (host.as_ref() == Some(registry)).then(|| sign_in_problem(image))?
     })
 }
 
-fn name_problem(name: &str, registry: &Host) -> Option<Problem> {
+fn name_problem(name: &str, registry: &Host) -> Option<ImageProblem> {
     if let Some(odd) = meant::odd(name, registry) {
-        return Some(Problem::Name(odd.problem, odd.right));
+        return Some(ImageProblem::Name(odd.problem, odd.right));
     }
     let (host, path) = split_host(name);
     let host = Host::parse(host?).ok()?;
     if let Some(what) = wrong_host(&host) {
-        return Some(Problem::WrongHost(what));
+        return Some(ImageProblem::WrongHost(what));
     }
     if host != *registry {
         return None;
@@ -207,7 +211,10 @@ fn name_problem(name: &str, registry: &Host) -> Option<Problem> {
     }
     if !package.contains('/') && !package.is_empty() {
         let why = format!("`{}` has no workspace before it", Quoted::new(package));
-        return Some(Problem::Name(why, format!("{registry}/$BITBUCKET_WORKSPACE/{path}")));
+        return Some(ImageProblem::Name(
+            why,
+            format!("{registry}/$BITBUCKET_WORKSPACE/{path}"),
+        ));
     }
     // Only what is not a variable can be judged.
     if name.contains('$') {
@@ -218,8 +225,10 @@ fn name_problem(name: &str, registry: &Host) -> Option<Problem> {
         workspace: None,
     };
     match Reference::parse(name, &namespace) {
-        Err(bad @ BadReference::Uppercase { .. }) => Some(Problem::Name(bad.to_string(), name.to_ascii_lowercase())),
-        Err(bad) => Some(Problem::Name(
+        Err(bad @ BadReference::Uppercase { .. }) => {
+            Some(ImageProblem::Name(bad.to_string(), name.to_ascii_lowercase()))
+        }
+        Err(bad) => Some(ImageProblem::Name(
             bad.to_string(),
             format!("{registry}/$BITBUCKET_WORKSPACE/package:tag"),
         )),
@@ -227,22 +236,22 @@ fn name_problem(name: &str, registry: &Host) -> Option<Problem> {
     }
 }
 
-fn sign_in_problem(image: &Image) -> Option<Problem> {
+fn sign_in_problem(image: &Image) -> Option<ImageProblem> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let (Some(username), Some(password)) = (given(&image.username), given(&image.password)) else {
-        return Some(Problem::NoCredential);
+        return Some(ImageProblem::NoCredential);
     };
     let lower = username.to_ascii_lowercase();
     if lower == "x-token-auth" || lower.ends_with("bots.bitbucket.org") {
-        return Some(Problem::AccessToken(username));
+        return Some(ImageProblem::AccessToken(username));
     }
     if lower == GIT_USERNAME {
-        return Some(Problem::GitUsername);
+        return Some(ImageProblem::GitUsername);
     }
     ["BITBUCKET_PACKAGES_USERNAME", "BITBUCKET_PACKAGES_TOKEN"]
         .into_iter()
         .find(|variable| uses(&username, variable) || uses(&password, variable))
-        .map(Problem::BuiltIn)
+        .map(ImageProblem::BuiltIn)
 }
 
 /// Whether a text has `$VARIABLE` or `${VARIABLE}` in it; not one with a longer name.

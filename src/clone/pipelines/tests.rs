@@ -1,15 +1,15 @@
 use super::*;
 use proptest::prelude::*;
 
-fn found(text: &str) -> Vec<(Option<usize>, Problem)> {
+fn found(text: &str) -> Vec<(Option<usize>, ImageProblem)> {
     let found = findings(Path::new(FILE), text, &Host::bitbucket()).unwrap();
     found.into_iter().map(|one| (one.place.line, one.problem)).collect()
 }
 
-const WRONG: Problem = Problem::WrongHost("no such registry exists");
+const WRONG: ImageProblem = ImageProblem::WrongHost("no such registry exists");
 
-fn access_token(username: &str) -> Problem {
-    Problem::AccessToken(username.to_owned())
+fn access_token(username: &str) -> ImageProblem {
+    ImageProblem::AccessToken(username.to_owned())
 }
 
 #[test]
@@ -76,12 +76,12 @@ pipelines:
         found(text),
         [
             (Some(2), WRONG),
-            (Some(9), Problem::NoCredential),
-            (Some(12), Problem::BuiltIn("BITBUCKET_PACKAGES_USERNAME")),
+            (Some(9), ImageProblem::NoCredential),
+            (Some(12), ImageProblem::BuiltIn("BITBUCKET_PACKAGES_USERNAME")),
             (Some(21), access_token("abc123@bots.bitbucket.org")),
-            (Some(35), Problem::NoCredential),
-            (Some(51), Problem::NoCredential),
-            (Some(56), Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN")),
+            (Some(35), ImageProblem::NoCredential),
+            (Some(51), ImageProblem::NoCredential),
+            (Some(56), ImageProblem::BuiltIn("BITBUCKET_PACKAGES_TOKEN")),
         ]
     );
 }
@@ -102,7 +102,7 @@ fn imports_and_templates_are_tolerated() {
     }
     assert_eq!(
         found("image: crg.apkg.io/$BITBUCKET_WORKSPACE/base:${{ tag }}\n"),
-        [(Some(1), Problem::NoCredential)]
+        [(Some(1), ImageProblem::NoCredential)]
     );
     assert_eq!(
         findings(Path::new(FILE), "image: a\n  b: c\n", &Host::bitbucket())
@@ -131,13 +131,13 @@ fn messages_say_what_to_write() {
         ),
         (
             "crg.apkg.io",
-            Problem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"),
+            ImageProblem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"),
             "`image: crg.apkg.io/shop/base:1` signs in with `$BITBUCKET_PACKAGES_TOKEN`, which is not there yet when the \
              image is pulled",
         ),
         (
             "crg.apkg.io",
-            Problem::NoCredential,
+            ImageProblem::NoCredential,
             "`image: crg.apkg.io/shop/base:1` has no username and password, so it cannot be pulled",
         ),
     ] {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::action::{Outcome, SeenImage};
 use crate::clone::Place;
-use crate::clone::pipelines::Problem;
+use crate::clone::pipelines::ImageProblem;
 use crate::credential::Source;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::names::{Digest, Host, Repository, Tag};
@@ -157,7 +157,7 @@ fn findings_are_marked_a_hundred_at_a_time() {
             line,
         },
         image: format!("crg.apkg.io/shop/build:{}", "1".repeat(600)),
-        problem: Problem::NoCredential,
+        problem: ImageProblem::NoCredential,
     };
     for (count, requests) in [
         (0, vec![]),

@@ -95,7 +95,7 @@ lint:
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version $(DENY_VERSION) --root .tools
 	cargo deny --locked check --hide-inclusion-graph licenses bans sources
 	@if grep -rnE 'todo!|dbg!|unimplemented!|#\[ignore|FIXME' src tests $(wildcard examples); then \

@@ -3,7 +3,7 @@
 //!
 //! A blob is a [`Region`] of a file wherever it lies. With all sizes known beforehand, a tar is read and written as a
 //! folder is: several blobs at a time, and several parts of one. Only a gzip-compressed tar must be read in order
-//! ([`Inflated`]). Nothing is ever extracted, and no name or link in an archive is followed out of it.
+//! ([`source::Inflated`]). Nothing is ever extracted, and no name or link in an archive is followed out of it.
 //!
 //! - To read: [`Layout::open`] (`oci:`, `oci-archive:`) gives manifests and blobs by digest; [`DockerArchive::open`] gives
 //!   configuration and layers, which [`Gzip`] compresses on their way, and [`manifest_for`] makes their manifest.

@@ -15,18 +15,13 @@ use std::path::Path;
 
 /// What the pipe can do, as `ACTION` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "`ActionName::about` says what each does")]
 pub enum ActionName {
-    /// `pull`.
     Pull,
-    /// `retag`.
     Retag,
-    /// `push`.
     Push,
-    /// `copy`.
     Copy,
-    /// `login`.
     Login,
-    /// `check`.
     Check,
 }
 
@@ -60,6 +55,18 @@ impl ActionName {
             Self::Copy => "copy",
             Self::Login => "login",
             Self::Check => "check",
+        }
+    }
+
+    /// What it does, for `--help`.
+    pub(crate) const fn about(self) -> &'static str {
+        match self {
+            Self::Pull => "pull images into the Docker daemon, or into an archive (the default)",
+            Self::Retag => "add tags to an image in the registry",
+            Self::Push => "publish an image of the Docker daemon, or of an archive",
+            Self::Copy => "copy images between repositories, or from another registry",
+            Self::Login => "write a config.json that Docker signs in with",
+            Self::Check => "try credentials and images, and change nothing",
         }
     }
 }

@@ -1,17 +1,21 @@
 //! What `--help` prints: for those who run the binary outside Pipelines.
 
+use crate::input::ActionName;
+
 /// What the binary is, its actions and its variables.
 #[must_use]
 pub fn text() -> String {
+    let actions = ActionName::ALL.map(|action| format!("  {:<7} {}", action.as_str(), action.about()));
     include_str!("help.txt")
         .trim_end()
         .replacen("VERSION", env!("CARGO_PKG_VERSION"), 1)
+        .replacen("ACTIONS", &actions.join("\n"), 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::{ActionName, NAMES};
+    use crate::input::NAMES;
 
     #[test]
     fn it_lists_every_action_and_every_variable_with_its_actions() {

@@ -1,5 +1,7 @@
 //! `pull` into real engines, from the emulator: what moves, what does not, what the daemon has afterwards.
 
+mod there;
+
 use crate::support::distribution::Distribution;
 use crate::support::emulator::{Answer, Emulator, Role, Setup, TokenForm, User, api_token, on};
 use crate::support::engine::{Engine, Kind};
@@ -20,7 +22,7 @@ on_each_engine!(
     another_registry_in_the_same_run_gets_no_credential,
     pull_asks_for_pull_alone,
     what_fails_on_the_way_leaves_the_others,
-    two_tags_of_one_image_come_together,
+    tags_of_one_image_come_together,
     a_signal_ends_a_pull_at_once,
 );
 
@@ -455,18 +457,17 @@ fn what_fails_on_the_way_leaves_the_others(engine: &Engine) {
     assert_eq!(listed(engine, emulator.host()).len(), 1);
 }
 
-fn two_tags_of_one_image_come_together(engine: &Engine) {
+fn tags_of_one_image_come_together(engine: &Engine) {
     let emulator = Emulator::start(Setup::shop());
     let image = Image::multi("pull two tags");
-    for tag in ["1.0", "latest"] {
+    let tags = ["1", "1.0", "1.0.0", "1.0.0-1", "latest", "stable"];
+    for tag in tags {
         emulator.put_image("shop/base", tag, &image);
     }
-    pull(engine, &emulator, "base:1.0 base").api_token().run().succeeds();
-    assert_listed(
-        engine,
-        emulator.host(),
-        &["1.0", "latest"].map(|tag| format!("shop/base {tag} {}", image.digest())),
-    );
+    let images = tags.map(|tag| format!("base:{tag}")).join(" ");
+    pull(engine, &emulator, &images).api_token().run().succeeds();
+    let listed = tags.map(|tag| format!("shop/base {tag} {}", image.digest()));
+    assert_listed(engine, emulator.host(), &listed);
 }
 
 fn a_signal_ends_a_pull_at_once(engine: &Engine) {

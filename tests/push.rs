@@ -2,6 +2,7 @@
 //! daemon's names are afterwards.
 
 mod names;
+mod platforms;
 mod refused;
 
 use crate::support::emulator::{Emulator, Setup, TokenForm};

@@ -103,6 +103,7 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
         .buffered(run.concurrency)
         .collect::<Vec<_>>();
     let brought = all(during(run, Goal::Daemon, moved).await)?;
+    keep_tags(&engine, &brought).await?;
     Ok(summary(run, &brought))
 }
 
@@ -132,6 +133,21 @@ struct Brought {
     digest: Digest,
     outcome: Outcome,
     bytes: u64,
+    /// The tag that it is to have, and the daemon's ID of it.
+    tagged: Option<(Tag, String)>,
+}
+
+/// Sets the tags again that the daemon has lost meanwhile.
+async fn keep_tags(engine: &Engine, brought: &[Brought]) -> Result<(), RunError> {
+    for one in brought.iter().filter(|_| engine.loses_tags() && brought.len() > 1) {
+        let Some((tag, id)) = &one.tagged else { continue };
+        let repository = &one.image.repository;
+        let has = engine.inspect(&format!("{repository}:{tag}")).await?;
+        if has.is_none_or(|local| local.id != *id) {
+            engine.tag(id, repository, tag).await?;
+        }
+    }
+    Ok(())
 }
 
 /// `2 images in the step's Docker daemon, 1 of them already there (1.2 MB moved, 0.4 s, API token)`.
@@ -225,7 +241,14 @@ async fn plan_one(run: &Run, engine: &Engine, found: FoundInRegistry) -> Result<
         there: None,
         layers: Vec::new(),
     };
-    let there = engine.inspect(&by_digest(&planned)).await?;
+    let mut there = engine.inspect(&by_digest(&planned)).await?;
+    // Docker's classic store gives a digest one image, and refuses ("Cannot overwrite digest") an index that it has for
+    // another platform: what is wanted of it is pulled by its own digest.
+    let is_other = |local: &LocalImage| !planned.is(local) && !local.is_of_containerd();
+    if let (true, Parts::Of(entry)) = (there.as_ref().is_some_and(is_other), &planned.pulled.parts) {
+        planned.pulled.digest = entry.clone();
+        there = engine.inspect(&by_digest(&planned)).await?;
+    }
     planned.there = there.filter(|local| planned.is(local));
     if planned.there.is_none() {
         planned.layers = layers(&planned.wanted.image, &planned.remote, &planned.pulled.parts).await?;
@@ -316,15 +339,16 @@ async fn bring(
         if let Some(tag) = untagged {
             engine.tag(&local.id, &image.repository, tag).await?;
         }
-        Ok::<_, RunError>(match (outcome, untagged) {
+        let outcome = match (outcome, untagged) {
             // Nothing was fetched, but the daemon is another than before.
             (Outcome::Present, Some(_)) => Outcome::Tagged,
             (outcome, _) => outcome,
-        })
+        };
+        Ok::<_, RunError>((outcome, local.id))
     }
     .await;
     drop((unknown, expected));
-    let outcome = *result.as_ref().unwrap_or(&Outcome::Failed);
+    let outcome = result.as_ref().map_or(Outcome::Failed, |(outcome, _)| *outcome);
     let page = run.journal.page(planned.number, remote);
     let tag = image.tag.as_ref().filter(|_| planned.wanted.is_tagged);
     page.note((0, tag), outcome, Some(digest), told.moved, start.elapsed());
@@ -342,12 +366,13 @@ async fn bring(
                 .image(&format!("pulled `{name}` ({moved}, {seconds:.1} s, {short})"), remote);
         }
     }
-    result.map_err(|error| error.about(image))?;
+    let (_, id) = result.map_err(|error| error.about(image))?;
     Ok(Brought {
         image: image.clone(),
         digest: digest.clone(),
         outcome,
         bytes: told.moved,
+        tagged: tag.cloned().map(|tag| (tag, id)),
     })
 }
 

@@ -1,6 +1,6 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
-use super::daemon::{Told, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes};
+use super::daemon::{Told, Unproven, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes};
 use super::journal::{Outcome, TagPlace};
 use super::log::{Goal, during};
 use super::plan::is_same_image;
@@ -26,31 +26,23 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
         Source::Archive(location) => return push_archive::run(run, push, location).await,
     };
     let engine = connect(run, daemon).await?;
-    let local = find(&engine, name).await?;
+    let mut local = find(&engine, name).await?;
+    if push.platform.is_some() {
+        local = engine.with_manifests(local).await?;
+    }
     platforms::check(&engine, push, &local)?;
-    let chosen = match platforms::left_to_choose(&engine, push, &local) {
-        Some(wanted) => platforms::there(run, push, &local, wanted).await,
-        None => None,
-    };
-    let is_image = |manifest: &Manifest| match &chosen {
-        Some(chosen) => manifest.digest == chosen.digest,
-        None => is_same_image(
-            manifest,
-            &push.target,
-            &local,
-            push.platform.as_ref(),
-            engine.platform(),
-        ),
-    };
+    let platform = platforms::named(&engine, push, &local);
+    let is_image = |manifest: &Manifest| is_same_image(manifest, &push.target, &local, platform, engine.platform());
     let is_same = async |manifest: &Manifest, _: &Remote| Ok(is_image(manifest));
     let (mut tagging, there) = plan(run, push, is_same).await?;
     let source = Local {
         engine: &engine,
         push,
         image: &local,
+        platform,
     };
     let mut failed = Vec::new();
-    let brought = match there.or(chosen.clone()) {
+    let brought = match there {
         Some(there) => Ok((None, Some(there))),
         None => bring(run, &source, &mut tagging, &mut failed, &is_image).await,
     };
@@ -88,6 +80,8 @@ struct Local<'a> {
     engine: &'a Engine,
     push: &'a Push,
     image: &'a LocalImage,
+    /// Which platform of several the daemon is to push.
+    platform: Option<&'a Platform>,
 }
 
 /// What the daemon has pushed.
@@ -118,7 +112,9 @@ async fn find(engine: &Engine, name: &str) -> Result<LocalImage, RunError> {
 
 fn not_there(wanted: &str, names: &[String]) -> RunError {
     let mut near: Vec<&String> = names.iter().collect();
-    near.sort_by_cached_key(|name| osa_distance(name, wanted));
+    near.sort_by_cached_key(|name| (osa_distance(name, wanted), *name));
+    // An index is listed once for each of its platforms.
+    near.dedup();
     let near: Vec<String> = near
         .iter()
         .take(5)
@@ -186,9 +182,7 @@ async fn bring(
         match send(run, source, tagging, &planned, is_same).await {
             Ok(mut pushed) => {
                 let target = &tagging.target;
-                let wanted = platforms::left_to_choose(source.engine, source.push, source.image);
-                let needed = wanted.is_some() || tagging.any(TagStep::Set);
-                let manifest = if needed {
+                let manifest = if tagging.any(TagStep::Set) {
                     Some(target.manifest(&Selector::Digest(pushed.digest.clone())).await?)
                 } else if pushed.of_unknown_size.is_empty() {
                     None
@@ -200,9 +194,6 @@ async fn bring(
                     pushed.bytes += sizes(manifest, &pushed.of_unknown_size);
                     pushed.note(run, tagging, planned.place);
                 }
-                if let (Some(wanted), Some(whole)) = (wanted, &manifest) {
-                    return choose(run, tagging, &planned, pushed, whole, wanted).await;
-                }
                 return Ok((Some(pushed), manifest));
             }
             Err(Unsent::Tag(failure)) => failed.push(failure),
@@ -210,29 +201,6 @@ async fn bring(
         }
     }
     Ok((None, None))
-}
-
-/// Sets the tag to the platform that is wanted, where the daemon pushed others with it.
-async fn choose(
-    run: &Run,
-    tagging: &Tagging,
-    planned: &PlannedTag,
-    pushed: PushedTag,
-    whole: &Manifest,
-    wanted: &Platform,
-) -> Result<(Option<PushedTag>, Option<Manifest>), RunError> {
-    let target = &tagging.target;
-    let Some(chosen) = platforms::entry(target, whole, wanted).await? else {
-        return Ok((Some(pushed), Some(whole.clone())));
-    };
-    let tag = &planned.tag;
-    target.put_manifest(&Selector::Tag(tag.clone()), &chosen).await?;
-    let pushed = PushedTag {
-        digest: chosen.digest.clone(),
-        ..pushed
-    };
-    pushed.note(run, tagging, planned.place);
-    Ok((Some(pushed), Some(chosen)))
 }
 
 /// Why the daemon did not push.
@@ -253,7 +221,12 @@ async fn send(
     is_same: &impl Fn(&Manifest) -> bool,
 ) -> Result<PushedTag, Unsent> {
     let start = Instant::now();
-    let Local { engine, push, image } = source;
+    let Local {
+        engine,
+        push,
+        image,
+        platform,
+    } = *source;
     let (target, tag) = (&tagging.target, &planned.tag);
     let page = tagging.page(run);
     let at = (planned.place, Some(tag));
@@ -273,7 +246,6 @@ async fn send(
     // The daemon tells sizes as it begins layers, and those before compression.
     let unknown = run.progress.unknown();
     let auth = auth(target);
-    let platform = platforms::named(engine, push, image);
     let mut tries = 0;
     let pushed = retried(run, &name, async || {
         tries += 1;
@@ -297,7 +269,13 @@ async fn send(
                 );
             }
             let shown = proven(run, target, tag, said.digest.as_ref(), before).await;
-            Ok((shown.map_err(Unsent::Image)?, said.of_unknown_size))
+            let shown = shown.map_err(|unproven| {
+                if let Unproven::Shown(shown, _) = &unproven {
+                    page.note(at, Outcome::Failed, shown.as_ref(), bytes, start.elapsed());
+                }
+                Unsent::Image(unproven.into())
+            })?;
+            Ok((shown, said.of_unknown_size))
         }
         Err(error) if tries > 1 || may_have_arrived(&error) => {
             match arrived(run, target, tag, before, is_same).await {

@@ -143,7 +143,8 @@ impl Connection {
         Ok((body, is_all))
     }
 
-    async fn chunk(
+    /// The next bytes of a body; `None` at its end.
+    pub(super) async fn chunk(
         &self,
         response: &mut Response,
         patience: Duration,

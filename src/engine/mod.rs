@@ -8,6 +8,7 @@ mod auth;
 mod classify;
 mod connection;
 mod error;
+mod export;
 mod local_image;
 mod progress;
 mod stream;
@@ -23,10 +24,11 @@ pub(crate) use local_image::LocalManifest;
 pub(crate) use progress::{DaemonProgress, layer_name};
 
 use crate::names::platform::Platform;
-use crate::names::{Repository, Tag};
+use crate::names::{Digest, Repository, Tag};
 use crate::text::Quoted;
 use classify::{Asked, Of};
 use connection::{Connection, no_daemon};
+use export::Search;
 use local_image::{Inspected, known_as};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
@@ -42,6 +44,8 @@ const NEWEST: (u32, u32) = (1, 51);
 const TELLS_MANIFESTS: (u32, u32) = (1, 48);
 /// From here on one platform of an image can be pushed: Docker 27.
 const PUSHES_ONE_PLATFORM: (u32, u32) = (1, 46);
+/// How long an export may take: as long as a daemon may work in silence.
+const EXPORT: Duration = Duration::from_secs(600);
 /// Most names that [`Engine::list_names`] returns.
 const MOST_NAMES: usize = 1000;
 /// What of a name has a meaning in a URL: an IPv6 address has them.
@@ -198,6 +202,13 @@ impl Engine {
         self.api >= PUSHES_ONE_PLATFORM
     }
 
+    /// Whether it may lose a tag of an image to another one of the same image that is set at the same time: podman (seen with
+    /// 4.3), which reads an image's names and writes them all.
+    #[must_use]
+    pub fn loses_tags(&self) -> bool {
+        self.make == Make::Podman
+    }
+
     /// Docker took up zstd in 23.0 (moby#41759); podman always had it.
     fn knows_zstd(&self) -> bool {
         let major = self
@@ -226,6 +237,52 @@ impl Engine {
             answer => answer?,
         };
         Ok(inspected.map(Into::into))
+    }
+
+    /// The same image with the manifests of its index, where the daemon does not tell them by itself: containerd's image
+    /// store before Docker 28. Which of them it has whole is not known then.
+    ///
+    /// # Errors
+    /// As every call: see [`Error`].
+    pub async fn with_manifests(&self, local: LocalImage) -> Result<LocalImage, Error> {
+        let digest = match Digest::parse(&local.id) {
+            Ok(digest) if local.is_of_containerd() && !self.tells_manifests() => digest,
+            _ => return Ok(local),
+        };
+        let what = format!("reading the manifest of {digest}");
+        let (name, of) = (digest.as_str(), Of::Daemon);
+        let asked = Asked { what: &what, name, of };
+        let read = tokio::time::timeout(EXPORT, self.exported_manifest(&digest, &asked)).await;
+        let manifest = read.map_err(|_| Error::Stalled {
+            asked: what.clone(),
+            silence: EXPORT,
+            is_network: false,
+        })??;
+        Ok(local.with_manifests(&manifest))
+    }
+
+    /// The bytes of a manifest, out of the export of its image: they stand behind half of its layers at the mean.
+    async fn exported_manifest(&self, digest: &Digest, asked: &Asked<'_>) -> Result<Vec<u8>, Error> {
+        let connection = &self.connection;
+        let path = self.path(&format!("/images/{digest}/get"));
+        let mut response = connection.send(Method::GET, path, HeaderMap::new(), asked.what).await?;
+        if !response.status().is_success() {
+            return Err(connection.refused(response, asked).await);
+        }
+        let garbled = |problem: &str| Error::Protocol {
+            asked: asked.what.to_owned(),
+            problem: format!("the Docker daemon's export of an image cannot be read: {problem}"),
+        };
+        let mut search = Search::new(digest);
+        while let Some(chunk) = connection
+            .chunk(&mut response, connection.timeout(), asked.what)
+            .await?
+        {
+            if let Some(manifest) = search.take(&chunk).map_err(garbled)? {
+                return Ok(manifest);
+            }
+        }
+        Err(garbled("it ends in its midst"))
     }
 
     /// Tagged names that the daemon has, up to a thousand: for a hint at what a name was meant to be.

@@ -1,7 +1,7 @@
 //! The daemon's names: whose they are, and that a push leaves them as they were.
 
 use super::{build, config, id, push};
-use crate::support::emulator::{Emulator, Setup};
+use crate::support::emulator::{Answer, Emulator, Setup, on};
 use crate::support::engine::{Engine, Kind};
 use crate::support::gate::Gate;
 use crate::support::image::Image;
@@ -17,6 +17,7 @@ on_each_engine!(
     a_missing_image_is_told_with_names_near_it,
     an_image_id_needs_a_target,
     a_name_with_a_digest_and_a_name_without_a_tag,
+    an_image_whose_names_are_digests_stays,
 );
 
 fn a_source_under_the_targets_own_name_keeps_it(engine: &Engine) {
@@ -201,4 +202,41 @@ fn a_name_with_a_digest_and_a_name_without_a_tag(engine: &Engine) {
         .run()
         .succeeds()
         .says("pushed as `latest`");
+}
+
+/// What has no tag is known by its digests alone, which containerd's image store counts among the tags.
+fn an_image_whose_names_are_digests_stays(engine: &Engine) {
+    let emulator = Emulator::start(Setup::shop());
+    let image = Image::small("push digests alone");
+    emulator.put_image("shop/base", "1", &image);
+    let by_digest = format!("{}/shop/base@{}", emulator.host(), image.digest());
+    let pull = Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .engine(engine)
+        .api_token();
+    pull.var("IMAGES", &by_digest).run().succeeds();
+    let before = id(engine, &by_digest);
+    assert!(before.is_some());
+    for (target, tags) in [("web:1", None), ("base:2", None), ("web", Some("2 3")), ("web:1", None)] {
+        let pipe = push(engine, &emulator, &by_digest).api_token().var("TARGET", target);
+        let pipe = match tags {
+            Some(tags) => pipe.var("TAGS", tags),
+            None => pipe,
+        };
+        let outcome = pipe.run().succeeds();
+        assert_eq!(id(engine, &by_digest), before, "{target}: {}", outcome.plain());
+    }
+    // A push that is refused gives its name back too.
+    emulator.script(
+        on("PUT", "/manifests/").signed_in(),
+        9,
+        Answer::error(403, "DENIED", "not for you"),
+    );
+    push(engine, &emulator, &by_digest)
+        .api_token()
+        .var("TARGET", "api:9")
+        .run()
+        .fails(5);
+    assert_eq!(id(engine, &by_digest), before, "after a refusal");
 }

@@ -17,6 +17,7 @@ on_each_engine!(
     a_refused_second_tag_says_what_was_done,
     an_immutable_tag_is_explained_whatever_the_status,
     a_refusal_that_the_daemon_relays_has_the_same_advice,
+    what_the_registry_does_not_show_is_not_recorded_as_pushed,
 );
 
 fn a_pushed_tag_is_told_also_where_the_next_step_fails(engine: &Engine) {
@@ -188,6 +189,40 @@ fn a_layer_that_the_daemon_tries_again_is_told(engine: &Engine) {
         .start()
         .until("a layer did not get through; the Docker daemon tries it again");
     running.signal("INT").wait().fails(130).says("stopped by SIGINT");
+}
+
+/// A registry that takes a manifest and shows its tag as before.
+fn what_the_registry_does_not_show_is_not_recorded_as_pushed(engine: &Engine) {
+    build(engine, "api:push-lost", "push lost");
+    let old = Image::small("push lost, before");
+    let shown = Answer::new(200)
+        .header("Content-Type", old.media_type())
+        .header("Docker-Content-Digest", &old.digest())
+        .header("Content-Length", &old.bytes().len().to_string())
+        .body(old.bytes().clone());
+    let gone = Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
+    let shows_old = format!("as {}", old.digest());
+    for (answer, shows, digest) in [
+        (gone, "and the registry has no `", None),
+        (shown, &shows_old, Some(old.digest())),
+    ] {
+        let emulator = Emulator::start(Setup::shop());
+        emulator.script(on("GET|HEAD", "/manifests/lost").signed_in(), 99, answer);
+        let outcome = push(engine, &emulator, "api:push-lost")
+            .built_in()
+            .var("TAGS", "lost latest")
+            .var("REPORT", "report.json")
+            .run()
+            .fails(1)
+            .says("the Docker daemon says that it pushed")
+            .says(shows)
+            .says("nothing was changed (exit status 1: other)");
+        let images = &outcome.report.as_ref().unwrap()["images"];
+        for image in [&images[0], &images[1]] {
+            assert_eq!(image["outcome"], "failed", "{images}");
+        }
+        assert_eq!(images[0]["digest"].as_str(), digest.as_deref(), "{images}");
+    }
 }
 
 fn a_refusal_that_the_daemon_relays_has_the_same_advice(engine: &Engine) {

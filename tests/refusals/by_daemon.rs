@@ -205,6 +205,11 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "`…` is an image for several platforms (…), and Docker … cannot push one of them alone: …",
+        status: 1,
+        runs: || vec![one_platform_by_docker_26()],
+    },
+    Case {
         see: "the Docker daemon says that it pushed …, and the registry has no `…`",
         status: 1,
         runs: || {
@@ -397,6 +402,32 @@ fn index_of(platforms: &[(&str, bool)]) -> String {
     serde_json::json!({"Id": "sha256:1", "RepoTags": ["api:built"], "Os": "linux", "Architecture": "amd64",
         "Descriptor": descriptor, "Manifests": manifests})
     .to_string()
+}
+
+/// A `push` of one platform by a daemon that knows no such thing, and tells what an index has in an export alone.
+fn one_platform_by_docker_26() -> Run {
+    let image = Image::multi("refusals index");
+    let id = image.digest();
+    let mut export = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(image.bytes().len() as u64);
+    let name = format!("blobs/{}", id.replace(':', "/"));
+    export.append_data(&mut header, name, &image.bytes()[..]).unwrap();
+    let export = String::from_utf8(export.into_inner().unwrap()).unwrap();
+    let inspected = serde_json::json!({"Id": id, "RepoTags": ["api:built"], "RepoDigests": [format!("api@{id}")],
+        "Os": "linux", "Architecture": "amd64"});
+    let emulator = shop();
+    let daemon = ScriptedDaemon::start(move |request| match request.split_once(' ') {
+        Some(("GET", path)) if path.ends_with("/get") => Some(Say::Json(200, export.clone())),
+        Some(("GET", path)) if path.starts_with("/images/api:built/json") => {
+            Some(Say::Json(200, inspected.to_string()))
+        }
+        Some(("POST", path)) => panic!("POST {path}"),
+        _ => None,
+    });
+    let pipe = retag(&emulator).unset("TAGS").built_in().var("ACTION", "push");
+    let pipe = pipe.var("SOURCE", "api:built").var("PLATFORM", "linux/arm64");
+    pipe.docker_host(&daemon.tcp()).run().into()
 }
 
 /// A `pull` by a daemon that says this of it.

@@ -241,6 +241,26 @@ impl Image {
         descriptor
     }
 
+    /// An OCI archive as `docker save` of containerd's image store writes it, under the daemon's name `name:tag`.
+    pub fn oci_archive(&self, name: &str) -> Vec<u8> {
+        let (_, tag) = name.rsplit_once(':').expect("a tag");
+        let name = format!("docker.io/library/{name}");
+        let mut entry = self.plain_descriptor();
+        entry["annotations"] = json!({ "io.containerd.image.name": name, "org.opencontainers.image.ref.name": tag });
+        let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry] });
+        let file = |name: &str, bytes: &[u8]| (name.to_owned(), bytes.to_vec(), 0o644);
+        let blob = |bytes: &[u8]| file(&format!("blobs/{}", digest(bytes).replace(':', "/")), bytes);
+        let mut files = vec![
+            file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
+            file("index.json", index.to_string().as_bytes()),
+        ];
+        for image in self.walk() {
+            files.extend(image.blobs.iter().map(|part| blob(&part.bytes)));
+            files.push(blob(&image.bytes));
+        }
+        tar_of(&files)
+    }
+
     /// What `docker save` writes and `docker load` reads, under the given `name:tag`s. One platform only.
     pub fn docker_archive(&self, names: &[&str]) -> Vec<u8> {
         let config = self.blobs.first().expect("an index cannot be a docker-archive");

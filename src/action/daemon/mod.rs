@@ -3,7 +3,7 @@
 pub(super) mod platforms;
 mod proof;
 
-pub(super) use proof::{arrived, may_have_arrived, proven, sizes};
+pub(super) use proof::{Unproven, arrived, may_have_arrived, proven, sizes};
 
 use super::Run;
 use crate::engine::{self, Address, Engine, RegistryAuth, Settings};

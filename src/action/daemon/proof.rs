@@ -33,6 +33,23 @@ impl Shown {
     }
 }
 
+/// Why a push is not proven.
+pub(in crate::action) enum Unproven {
+    /// The registry shows this of the tag, or nothing.
+    Shown(Option<Digest>, Failure),
+    /// It was not to be learnt.
+    Unknown(RunError),
+}
+
+impl From<Unproven> for RunError {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Shown(_, failure) => failure.into(),
+            Unproven::Unknown(error) => error,
+        }
+    }
+}
+
 /// The digest that the registry shows for a tag after its push, by one HEAD where it shows it at once: whatever answers every
 /// request with "fine" satisfies a daemon.
 ///
@@ -44,20 +61,24 @@ pub(in crate::action) async fn proven(
     tag: &Tag,
     named: Option<&Digest>,
     before: Option<&Digest>,
-) -> Result<Digest, RunError> {
+) -> Result<Digest, Unproven> {
     let mut tries = 1;
     loop {
-        let shown = target.digest(&Selector::Tag(tag.clone()), Negative::Confirmed).await?;
-        let place = format!("{}:{tag}", target.repository());
+        let shown = target.digest(&Selector::Tag(tag.clone()), Negative::Confirmed).await;
+        let shown = shown.map_err(|error| Unproven::Unknown(error.into()))?;
         match Shown::of(shown.clone(), named, before) {
             Shown::Right(digest) => return Ok(digest),
-            Shown::Other(digest) => return Err(not_proven(&place, named, Some(&digest)).into()),
-            Shown::NotYet => match run.policy.next(tries, None, retry::chance()) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(not_proven(&place, named, shown.as_ref()).into()),
-            },
+            Shown::Other(_) => {}
+            Shown::NotYet => {
+                if let Some(pause) = run.policy.next(tries, None, retry::chance()) {
+                    tokio::time::sleep(pause).await;
+                    tries += 1;
+                    continue;
+                }
+            }
         }
-        tries += 1;
+        let failure = not_proven(&format!("{}:{tag}", target.repository()), named, shown.as_ref());
+        return Err(Unproven::Shown(shown, failure));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::names::platform::Platform;
 use crate::names::{Digest, Repository, Tag};
+use crate::registry::Manifest;
+use crate::registry::manifest::Content;
 use serde::Deserialize;
 
 /// An image that the daemon has.
@@ -15,7 +17,8 @@ pub struct LocalImage {
     pub repo_digests: Vec<String>,
     /// What it runs on: of several platforms one that the daemon has.
     pub platform: Platform,
-    /// The manifests of an index; none of what is no index, and where the daemon does not tell (before Docker 28).
+    /// The manifests of an index; none of what is no index, and where the daemon does not tell (before Docker 28, but for
+    /// [`Engine::with_manifests`](super::Engine::with_manifests)).
     pub manifests: Vec<LocalManifest>,
 }
 
@@ -57,6 +60,13 @@ impl LocalImage {
         self.there().map(|manifest| &manifest.platform).collect()
     }
 
+    /// Whether it is an index that has images for other platforms than `wanted`.
+    #[must_use]
+    pub fn has_others(&self, wanted: &Platform) -> bool {
+        let is_other = |manifest: &LocalManifest| !manifest.platform.satisfies(wanted);
+        self.manifests.iter().any(is_other)
+    }
+
     /// Whether it is an index of which the daemon lacks a platform.
     #[must_use]
     pub fn is_partial(&self) -> bool {
@@ -83,6 +93,25 @@ impl LocalImage {
     pub fn is_of_containerd(&self) -> bool {
         let names_id = |known: &String| known.rsplit_once('@').is_some_and(|(_, digest)| digest == self.id);
         !self.manifests.is_empty() || self.repo_digests.iter().any(names_id)
+    }
+
+    /// The same with what its manifest, if it is an index, says of its platforms.
+    pub(super) fn with_manifests(self, manifest: &[u8]) -> Self {
+        let content = Manifest::new(manifest.to_vec().into(), None).map(|manifest| manifest.content());
+        let Ok(Ok(Content::Index(entries))) = content else {
+            return self;
+        };
+        let manifests = entries.into_iter().filter_map(|entry| {
+            Some(LocalManifest {
+                digest: entry.digest,
+                platform: entry.platform?,
+                is_there: true,
+            })
+        });
+        Self {
+            manifests: manifests.collect(),
+            ..self
+        }
     }
 
     fn there(&self) -> impl Iterator<Item = &LocalManifest> {

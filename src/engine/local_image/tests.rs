@@ -155,3 +155,41 @@ fn an_image_serves_the_platforms_that_are_there() {
         }
     }
 }
+
+/// Docker before 28 tells an index by its export alone.
+#[test]
+fn the_manifests_of_an_index_are_its_own_words() {
+    let entry = |of: &str, platform: &str| {
+        format!(
+            r#"{{"mediaType":"m","digest":"{}","size":5,"platform":{platform}}}"#,
+            digest(of)
+        )
+    };
+    let (amd64, arm64) = (
+        entry("amd64", r#"{"os":"linux","architecture":"amd64"}"#),
+        entry("arm64", r#"{"os":"linux","architecture":"arm64","variant":"v8"}"#),
+    );
+    let attestation = entry("a", r#"{"os":"unknown","architecture":"unknown"}"#);
+    let index = |entries: &[&str]| format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
+    let single = format!(
+        r#"{{"schemaVersion":2,"config":{{"digest":"{}","size":5}},"layers":[]}}"#,
+        digest("config")
+    );
+    for (manifest, platforms, has_others) in [
+        (
+            index(&[&amd64, &attestation, &arm64, &attestation]),
+            "linux/amd64 linux/arm64",
+            true,
+        ),
+        (index(&[&amd64, &attestation]), "linux/amd64", false),
+        (index(&[&arm64]), "linux/arm64", true),
+        (single, "linux/amd64", false),
+        ("none".to_owned(), "linux/amd64", false),
+    ] {
+        let image = parsed(r#"{"Id":"x","Os":"linux","Architecture":"amd64"}"#).with_manifests(manifest.as_bytes());
+        let found: Vec<String> = image.platforms().iter().map(ToString::to_string).collect();
+        assert_eq!(found.join(" "), platforms, "{manifest}");
+        assert_eq!(image.has_others(&platform("linux/amd64")), has_others, "{manifest}");
+        assert!(!image.is_partial(), "{manifest}");
+    }
+}

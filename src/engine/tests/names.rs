@@ -102,3 +102,54 @@ async fn names_are_given_and_taken_but_never_an_images_last() {
         }
     );
 }
+
+/// What it does not tell by itself is read out of its export, which comes in pieces and may be cut.
+#[tokio::test]
+async fn an_index_is_read_out_of_an_export() {
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"m","digest":"{DIGEST}","size":5,"platform":{{"os":"linux","architecture":"arm64"}}}}]}}"#
+    );
+    let id = Digest::of(index.as_bytes());
+    let mut export = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(index.len() as u64);
+    let name = format!("blobs/{}", id.as_str().replace(':', "/"));
+    export.append_data(&mut header, name, index.as_bytes()).unwrap();
+    let export = String::from_utf8(export.into_inner().unwrap()).unwrap();
+    let newer = VERSION.replace("1.44", "1.51");
+    let inspected = format!(r#"{{"Id":"{id}","RepoDigests":["api@{id}"],"Os":"linux","Architecture":"amd64"}}"#);
+    let classic = inspected.replace(&format!("api@{id}"), &format!("api@{DIGEST}"));
+    let halves = |end: usize| Answer::Chunks(vec![export[..550].to_owned(), export[550..end].to_owned()]);
+    for (version, inspected, exported, expected) in [
+        (VERSION, &inspected, Some(halves(export.len())), Ok("linux/arm64")),
+        // Not asked for: it tells, or its ID is no manifest's.
+        (newer.as_str(), &inspected, None, Ok("linux/amd64")),
+        (VERSION, &classic, None, Ok("linux/amd64")),
+        (VERSION, &inspected, Some(halves(600)), Err("ends in its midst")),
+        (
+            VERSION,
+            &inspected,
+            Some(Answer::Json(200, "{}".repeat(300))),
+            Err("no tar archive"),
+        ),
+        (VERSION, &inspected, Some(Answer::Silence("blobs")), Err("said nothing")),
+        (
+            VERSION,
+            &inspected,
+            Some(Answer::Json(500, r#"{"message":"no"}"#.to_owned())),
+            Err("its words: no"),
+        ),
+    ] {
+        let mut script = vec![("GET /version ", Answer::Json(200, version.to_owned()))];
+        script.extend(exported.map(|answer| ("GET /v1.44/images/sha256:", answer)));
+        script.push(("GET /v1.", Answer::Json(200, inspected.clone())));
+        let daemon = Daemon::start(script).await;
+        let engine = daemon.connect().await.unwrap();
+        let local = engine.inspect("api:1").await.unwrap().unwrap();
+        match (engine.with_manifests(local).await, expected) {
+            (Ok(local), Ok(platform)) => assert_eq!(local.platforms()[0].to_string(), platform),
+            (Err(error), Err(says)) => assert!(error.message().contains(says), "{says}: {error}"),
+            (found, _) => panic!("{found:?}, not {expected:?}"),
+        }
+    }
+}

@@ -100,8 +100,18 @@ impl Engine {
     /// Whether what a registry says of a refusal reaches who asked: containerd's store passed on the status alone before
     /// Docker 28.
     pub fn relays_words(&self) -> bool {
-        self.kind != Kind::Containerd
-            || self.version().split('.').next().and_then(|major| major.parse().ok()) >= Some(28)
+        self.kind != Kind::Containerd || self.major() >= 28
+    }
+
+    /// Whether it can push one platform of an image for several: from Docker 27 on.
+    pub fn pushes_one_platform(&self) -> bool {
+        self.kind == Kind::Containerd && self.major() >= 27
+    }
+
+    fn major(&self) -> u32 {
+        let version = self.version();
+        let major = version.split('.').next().and_then(|major| major.parse().ok());
+        major.unwrap_or_else(|| panic!("{version} is no version"))
     }
 
     /// Runs until it answers.

@@ -31,7 +31,7 @@ fn an_index_that_is_there_for_another_platform_is_pulled_for_this_one(engine: &E
         _ => image.children()[0].digest(),
     };
     assert!(digests.contains(&known), "{digests}");
-    own().run().succeeds().says("is there already (");
+    own().run().succeeds().says("already in the step's Docker daemon: `");
 
     // The other way round: what is there for this machine is not there for another.
     let other = own().var("PLATFORM", "linux/arm64").run().succeeds();

@@ -150,3 +150,32 @@ fn shares_are_whole_where_a_registry_lists_tags_in_any_order() {
     }
     assert_eq!(emulator.tags("shop/web"), ["t1", "t2", "t3", "t4"]);
 }
+
+/// gcr holds a lock while it reads a body: a copy within it would wait for its own source for ever.
+#[test]
+fn a_source_is_open_before_its_target_is_asked_to_read() {
+    let (from, to) = (start(Setup::shop()), Emulator::start(Setup::shop()));
+    copy(&to)
+        .var("SOURCE", &format!("{}/shop/base:1", from.host()))
+        .var("SOURCE_USERNAME", Setup::EMAIL)
+        .var("SOURCE_PASSWORD", &Setup::api_token())
+        .var("TARGET", "web:1")
+        .run()
+        .succeeds();
+    let mut seen = 0;
+    for put in to
+        .journal()
+        .iter()
+        .filter(|entry| entry.method == "PUT" && entry.path.contains("/blobs/"))
+    {
+        let (_, digest) = put.path.split_once("digest=").unwrap();
+        let digest = digest.replace("%3A", ":");
+        let read = from.journal();
+        let read = read
+            .iter()
+            .find(|entry| entry.method == "GET" && entry.path.ends_with(&digest) && entry.status == 200);
+        assert!(read.is_some_and(|read| read.at < put.at), "{digest}: {put:#?}");
+        seen += 1;
+    }
+    assert_eq!(seen, 9, "each blob was written");
+}

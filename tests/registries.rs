@@ -289,3 +289,77 @@ fn every_action_without_a_daemon() {
         assert_eq!(read.as_bytes(), image.bytes(), "{name}");
     }
 }
+
+/// Its digest is that of a document without signatures, which no bytes that come have.
+#[test]
+fn an_image_of_schema_1_is_called_so_by_every_action() {
+    let registry = Distribution::setup().schema_1().start();
+    let skopeo = Skopeo::new();
+    let (new, old) = (
+        format!("{}/shop/base:new", registry.host()),
+        format!("docker://{}/shop/base:old", registry.host()),
+    );
+    skopeo.push(&ImageBuilder::new("old").docker().build(), &new).succeeds();
+    skopeo
+        .copy(&["--format", "v2s1"], &format!("docker://{new}"), &old)
+        .succeeds();
+    let raw = skopeo.raw(&format!("{}/shop/base:old", registry.host())).succeeds();
+    assert!(raw.contains("fsLayers"), "{raw}");
+    for (action, variables) in [
+        ("pull", &[("IMAGES", "base:old"), ("TO", "oci:out")][..]),
+        ("pull", &[("IMAGES", "base:old"), ("TO", "docker-archive:out.tar")]),
+        ("retag", &[("SOURCE", "base:old"), ("TAGS", "2")]),
+        ("copy", &[("SOURCE", "base:old"), ("TARGET", "web:1")]),
+        ("check", &[("IMAGES", "base:old")]),
+    ] {
+        let pipe = by_password(pipe(&registry, action));
+        let outcome = variables
+            .iter()
+            .fold(pipe, |pipe, (name, value)| pipe.var(name, value))
+            .run();
+        outcome
+            .fails(1)
+            .says("shop/base:old` is an image of Docker's schema 1, which has no stable digest")
+            .never_says("other bytes");
+    }
+}
+
+/// What an index names by a digest of another kind is put under that name, or the push ends: it is never left out.
+#[test]
+fn a_part_that_is_named_by_sha512_is_not_left_out() {
+    use sha2::Digest as _;
+    let registry = Distribution::setup().start();
+    let image = Image::small("by-sha512");
+    let pipe = by_password(pipe(&registry, "push"));
+    let layout = pipe.clone_folder().join("layout");
+    let hex = sha2::Sha512::digest(image.bytes())
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let part = serde_json::json!({
+        "mediaType": image.media_type(), "digest": format!("sha512:{hex}"), "size": image.bytes().len(),
+        "platform": { "os": "linux", "architecture": "amd64" },
+    });
+    crate::support::skopeo::write_layout(&layout, &image);
+    std::fs::create_dir_all(layout.join("blobs/sha512")).unwrap();
+    std::fs::write(layout.join("blobs/sha512").join(&hex), image.bytes()).unwrap();
+    let index = serde_json::json!({
+        "schemaVersion": 2, "mediaType": crate::support::image::OCI_INDEX, "manifests": [part],
+    });
+    let index = index.to_string();
+    let digest = crate::support::image::digest(index.as_bytes());
+    std::fs::write(layout.join("blobs/sha256").join(&digest[7..]), &index).unwrap();
+    let top = serde_json::json!({ "schemaVersion": 2, "manifests": [{
+        "mediaType": crate::support::image::OCI_INDEX, "digest": digest, "size": index.len(),
+    }] });
+    std::fs::write(layout.join("index.json"), top.to_string()).unwrap();
+    let outcome = pipe.var("SOURCE", "oci:layout").var("TARGET", "web:1").run();
+    // docker-registry takes no such name.
+    let outcome = outcome.fails(5).says("DIGEST_INVALID");
+    assert!(
+        outcome.plain().contains(&format!("sha512:{}", &hex[..12])),
+        "{}",
+        outcome.plain()
+    );
+    let tag = Skopeo::new().raw(&format!("{}/shop/web:1", registry.host()));
+    assert!(!tag.succeeded, "{}", tag.output);
+}

@@ -87,6 +87,19 @@ fn a_signal_ends_a_run_that_waits_for_an_answer() {
     }
 }
 
+/// A core would lie in the clone, and hold the token.
+#[test]
+fn no_core_holds_memory() {
+    let emulator = shop();
+    emulator.script(on("GET", "/manifests/").signed_in(), 100, Fault::Silence);
+    let running = run(&emulator, "pull").start();
+    until("the request", || {
+        emulator.requests().iter().any(|line| line.contains("/v2/")) || !emulator.journal().is_empty()
+    });
+    assert_eq!(running.proc_file("coredump_filter").trim().trim_start_matches('0'), "");
+    running.signal("TERM").wait().fails(143);
+}
+
 #[test]
 fn a_signal_counts_from_the_first_line_on() {
     let emulator = shop();

@@ -2,7 +2,7 @@
 
 use super::Action::{Check, Copy, Login, Mirror, Pull, Push, Retag};
 use super::{Cell, Row, check};
-use crate::support::emulator::{Answer, Emulator, Setup};
+use crate::support::emulator::{Answer, Emulator, Setup, on};
 use crate::support::image::Image;
 
 const SKIP: &[(&str, &str)] = &[("ON_EXISTING", "skip")];
@@ -160,4 +160,27 @@ fn a_head_that_finds_nothing_lets_no_write_through() {
             &[Cell(Copy, 0, 7, "tagged `1`")],
         ),
     ]);
+}
+
+/// Artifactory's answer to who may write and looks for a tag that is not there (ggcr#1691). It stays a refusal: Bitbucket says the
+/// same of a package that the credential does not reach, and a run that goes on would upload everything before it hears so.
+#[test]
+fn a_look_that_is_forbidden_is_a_refusal() {
+    fn forbidden(emulator: &Emulator) {
+        let denied = Answer::error(403, "DENIED", "the tag does not exist");
+        let path = "/shop/(web/manifests/1|base/manifests/2)";
+        emulator.script(on("GET|HEAD", path).signed_in(), 1000, denied);
+    }
+    const REFUSED: &[Cell] = &[
+        Cell(Push, 3, 2, "403 DENIED, “the tag does not exist”"),
+        Cell(Mirror, 3, 2, "403 DENIED, “the tag does not exist”"),
+        Cell(Retag, 0, 3, "tagged `2`"),
+    ];
+    check(&[Row {
+        what: "403 to the look for a tag",
+        setup: Setup::shop,
+        prepare: forbidden,
+        variables: &[],
+        cells: REFUSED,
+    }]);
 }

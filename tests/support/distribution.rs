@@ -22,6 +22,7 @@ pub struct DistributionSetup<'a> {
     auth: Auth<'a>,
     tls: Option<&'static Authority>,
     recorded: bool,
+    schema_1: bool,
 }
 
 /// A running registry; it stops when dropped.
@@ -42,6 +43,7 @@ impl Distribution {
             auth: Auth::None,
             tls: None,
             recorded: false,
+            schema_1: false,
         }
     }
 
@@ -96,6 +98,13 @@ impl<'a> DistributionSetup<'a> {
         self
     }
 
+    /// Takes images of Docker's schema 1.
+    #[must_use]
+    pub fn schema_1(mut self) -> Self {
+        self.schema_1 = true;
+        self
+    }
+
     /// Starts it; returns once it listens.
     pub fn start(self) -> Distribution {
         assert!(!(self.recorded && self.tls.is_some()), "a recorder sees no TLS");
@@ -110,6 +119,9 @@ impl<'a> DistributionSetup<'a> {
             let certificate = program.file("server.crt", &identity.certificate_pem);
             let key = program.file("server.key", &identity.key_pem);
             writeln!(config, "  tls: {{certificate: {certificate}, key: {key}}}").unwrap();
+        }
+        if self.schema_1 {
+            config.push_str("compatibility: {schema1: {enabled: true}}\n");
         }
         match self.auth {
             Auth::None => {}

@@ -361,6 +361,11 @@ impl<'a> Running<'a> {
         self
     }
 
+    /// A file of the process below `/proc`.
+    pub fn proc_file(&self, name: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.process.0.id())).unwrap()
+    }
+
     /// Whether the process is there no more.
     pub fn has_ended(&mut self) -> bool {
         self.process.0.try_wait().unwrap().is_some()

@@ -245,8 +245,10 @@ pub(super) fn no_credential(asked: &Asked<'_>) -> String {
             asked.host()
         );
     }
+    // Docker Hub answers 401 to who asks for an image that is not there.
     format!(
-        "`{}` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
+        "`{}` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`\n\
+         some registries say so of an image that is not there, too: check its name",
         asked.host()
     )
 }

@@ -364,6 +364,23 @@ pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, conte
     let rule = hint::immutable(tag, says_so);
     match &error.problem {
         Problem::Refused { status: 401, .. } => explain(error, context),
+        // These say what it is.
+        Problem::Refused {
+            code:
+                Some(
+                    Code::ManifestInvalid
+                    | Code::BlobUnknown
+                    | Code::NameInvalid
+                    | Code::NameUnknown
+                    | Code::TooManyRequests,
+                ),
+            ..
+        }
+        | Problem::Refused { status: 413 | 429, .. }
+            if !says_so =>
+        {
+            explain(error, context)
+        }
         Problem::Refused {
             status: 403,
             granted,

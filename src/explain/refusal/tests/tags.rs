@@ -34,6 +34,28 @@ fn a_tag_that_stays_where_it_is_tells_of_immutable_tags() {
         (405, None, "", FailureKind::Refused, true, false),
         (409, None, "", FailureKind::Refused, true, false),
         (401, None, "", FailureKind::Credential, false, false),
+        // The registry says what it is, and that is no rule on tags.
+        (
+            400,
+            Some(Code::ManifestInvalid),
+            "at '/layers': minItems",
+            FailureKind::Refused,
+            false,
+            false,
+        ),
+        (403, Some(Code::ManifestInvalid), "", FailureKind::Refused, false, true),
+        (400, Some(Code::BlobUnknown), "", FailureKind::Refused, false, false),
+        (404, Some(Code::NameUnknown), "", FailureKind::NotFound, false, false),
+        (413, None, "", FailureKind::Refused, false, false),
+        (429, None, "", FailureKind::Refused, false, false),
+        (
+            400,
+            Some(Code::ManifestInvalid),
+            "the tag is immutable",
+            FailureKind::Refused,
+            true,
+            false,
+        ),
     ] {
         let failure = told(status, code, words);
         assert_eq!(failure.kind, kind, "{status} {words}");

@@ -131,7 +131,10 @@ fn texts_name_cause_and_cure() {
             sign_in(401),
             NOBODY,
             false,
-            &["asks for a credential and was given none"],
+            &[
+                "asks for a credential and was given none",
+                "some registries say so of an image that is not there, too",
+            ],
         ),
         (
             &base,

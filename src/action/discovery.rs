@@ -16,9 +16,9 @@ pub(super) fn announce(discovered: &Discovered) {
     } in &discovered.images
     {
         if let Some(platform) = platform {
-            tracing::info!("found `{image}` in {}, for `{platform}`", named(places));
+            tracing::info!("found `{image}` in {}, for `{platform}`", listed_places(places));
         } else {
-            tracing::info!("found `{image}` in {}", named(places));
+            tracing::info!("found `{image}` in {}", listed_places(places));
         }
     }
     for passed_over in discovered.passed_over.iter().take(MOST_PASSED_OVER) {
@@ -42,7 +42,7 @@ pub(super) fn announce(discovered: &Discovered) {
     }
 }
 
-pub(super) fn named(places: &[Place]) -> String {
+pub(super) fn listed_places(places: &[Place]) -> String {
     let mut names: Vec<String> = places.iter().take(MOST_PLACES).map(ToString::to_string).collect();
     if places.len() > MOST_PLACES {
         names.push(format!("{} more places", places.len() - MOST_PLACES));

@@ -112,7 +112,11 @@ fn announce(run: &Run, planned: &[PlannedPull]) {
     let to_do: Vec<&PlannedPull> = planned.iter().filter(|planned| !planned.is_done()).collect();
     let what = match to_do.as_slice() {
         [] => return,
-        [only] => format!("`{}` ({})", named(&only.wanted.image), only.pulled.digest.short()),
+        [only] => format!(
+            "`{}` ({})",
+            without_digest(&only.wanted.image),
+            only.pulled.digest.short()
+        ),
         several => count(several.len(), "image"),
     };
     let amount = match run.progress.total() {
@@ -155,7 +159,7 @@ fn summary(run: &Run, brought: &[Brought]) -> String {
     let there = brought.iter().filter(|one| one.outcome == Outcome::Present).count();
     let images = count(brought.len(), "image");
     let name = match brought {
-        [only] => format!(": `{}` ({})", named(&only.image), only.digest.short()),
+        [only] => format!(": `{}` ({})", without_digest(&only.image), only.digest.short()),
         _ => String::new(),
     };
     if there == brought.len() {
@@ -176,7 +180,7 @@ fn summary(run: &Run, brought: &[Brought]) -> String {
 }
 
 /// The reference without its digest, which is told beside it.
-fn named(image: &Reference) -> String {
+fn without_digest(image: &Reference) -> String {
     match &image.tag {
         Some(tag) => format!("{}:{tag}", image.repository),
         None => image.repository.to_string(),
@@ -308,7 +312,7 @@ async fn bring(
 ) -> Result<Brought, RunError> {
     let start = Instant::now();
     let (image, remote, digest) = (&planned.wanted.image, &planned.remote, &planned.pulled.digest);
-    let name = named(image);
+    let name = without_digest(image);
     let mut told = Told::of(run, &name);
     let result = async {
         let (local, outcome) = if let Some(local) = &planned.there {

@@ -31,7 +31,7 @@ pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
         local = engine.with_manifests(local).await?;
     }
     platforms::check(&engine, push, &local)?;
-    let platform = platforms::named(&engine, push, &local);
+    let platform = platforms::to_name(&engine, push, &local);
     let is_image = |manifest: &Manifest| is_same_image(manifest, &push.target, &local, platform, engine.platform());
     let is_same = async |manifest: &Manifest, _: &Remote| Ok(is_image(manifest));
     let (mut tagging, there) = plan(run, push, is_same).await?;

@@ -248,7 +248,7 @@ fn class(pattern: &[u8], start: usize) -> Option<(RuleToken, usize)> {
             b'[' if pattern.get(at) == Some(&b':') => {
                 let end = at + 1 + pattern[at + 1..].iter().position(|byte| *byte == b']')?;
                 if let Some(name) = pattern[at + 1..end].strip_suffix(b":") {
-                    ranges.extend(named(name)?);
+                    ranges.extend(character_class(name)?);
                     at = end + 1;
                     before = None;
                 } else {
@@ -265,7 +265,7 @@ fn class(pattern: &[u8], start: usize) -> Option<(RuleToken, usize)> {
 }
 
 /// The ranges of a class of characters, in the C locale.
-fn named(name: &[u8]) -> Option<&'static [(u8, u8)]> {
+fn character_class(name: &[u8]) -> Option<&'static [(u8, u8)]> {
     Some(match name {
         b"alnum" => &[(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')],
         b"alpha" => &[(b'A', b'Z'), (b'a', b'z')],

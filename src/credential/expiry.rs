@@ -35,7 +35,7 @@ pub(crate) fn parse(text: &str) -> Result<Date, Mistake> {
 pub(crate) fn warning(expires: Date, today: Date) -> Option<String> {
     const CURE: &str = "make a new one, store it in the variable `ATLASSIAN_API_TOKEN` and change `TOKEN_EXPIRES_ON`";
     let left = days_left(expires, today);
-    let date = shown(expires);
+    let date = day_text(expires);
     let days = if left == 1 { "day" } else { "days" };
     if left < 0 {
         Some(format!("the API token expired on {date} (`{VARIABLE}`): {CURE}"))
@@ -65,7 +65,7 @@ pub(crate) fn days_left(expires: Date, today: Date) -> i64 {
 
 /// A day as `TOKEN_EXPIRES_ON` has it.
 #[must_use]
-pub(crate) fn shown(day: Date) -> String {
+pub(crate) fn day_text(day: Date) -> String {
     format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day())
 }
 

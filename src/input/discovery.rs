@@ -19,7 +19,7 @@ impl Check<'_> {
         let mut problem = format!("`pull` needs images, and {}", nothing(discovered, clone, registry));
         if !discovered.passed_over.is_empty() {
             let told: Vec<String> = discovered.passed_over.iter().map(ToString::to_string).collect();
-            problem = format!("{problem}; passed over: {}", named(&told, "; "));
+            problem = format!("{problem}; passed over: {}", first_of(&told, "; "));
         }
         let cure = format!(
             "write `IMAGES: 'base:1 tools:2'` or a list, or name images with their host where they are used, as in \
@@ -42,12 +42,12 @@ pub(crate) fn nothing(discovered: &Discovered, clone: &Path, registry: &Host) ->
         .collect();
     format!(
         "none of `{registry}` was found in {} (looked at in `{clone}`)",
-        named(&files, ", ")
+        first_of(&files, ", ")
     )
 }
 
 /// The first few of them.
-fn named(items: &[String], between: &str) -> String {
+fn first_of(items: &[String], between: &str) -> String {
     let named = items[..items.len().min(MOST_NAMED)].join(between);
     match items.len().saturating_sub(MOST_NAMED) {
         0 => named,

@@ -47,7 +47,7 @@ pub(super) fn is_same(url: &Url, registry: &Host) -> bool {
 /// A URL as it is told of. Of another host than the registry only that it is asked: storage has URLs that are passwords
 /// themselves, in the query (`X-Amz-Signature`, `sig`), in the path or behind `#`. Of the registry itself path and query as
 /// the protocol has them; upload sessions keep their state there.
-pub(super) fn shown(url: &Url, registry: &Host) -> Quoted {
+pub(super) fn without_secrets(url: &Url, registry: &Host) -> Quoted {
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     let mut shown = format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default());
     if !is_same(url, registry) {
@@ -126,7 +126,7 @@ mod tests {
             ("http://[2001:db8::1]:80/a", "http://[2001:db8::1]"),
         ] {
             let registry = Host::bitbucket();
-            assert_eq!(shown(&Url::parse(url).unwrap(), &registry).as_str(), text);
+            assert_eq!(without_secrets(&Url::parse(url).unwrap(), &registry).as_str(), text);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is sent to registries and token servers, with time limits and redirects. One for a whole run.
 
-use super::address::{server, shown};
+use super::address::{server, without_secrets};
 use super::budget::Budget;
 use super::challenge::Challenge;
 use super::client::Clients;
@@ -189,7 +189,7 @@ impl Network {
             let purpose = Purpose::Redirect(&outgoing.method, response.status());
             match judge(&target, purpose, asked, registry) {
                 Verdict::NotAsked(why) => {
-                    let to = shown(&target, registry);
+                    let to = without_secrets(&target, registry);
                     return Err(Problem::Redirect { to, why });
                 }
                 // Who has led elsewhere once does not choose either what is asked with the credential.
@@ -198,7 +198,7 @@ impl Network {
             url = target;
         }
         Err(Problem::Redirect {
-            to: shown(&url, registry),
+            to: without_secrets(&url, registry),
             why: "it is one of too many",
         })
     }
@@ -325,7 +325,7 @@ impl Network {
 
     /// Tells of an answer in the log, and heeds the pause that it asks for.
     fn tell(&self, answer: &Result<Response, Problem>, outgoing: &Outgoing, url: &Url, start: Instant) {
-        let (method, shown) = (&outgoing.method, shown(url, &outgoing.registry));
+        let (method, shown) = (&outgoing.method, without_secrets(url, &outgoing.registry));
         let milliseconds = start.elapsed().as_millis();
         match answer {
             Ok(response) => {

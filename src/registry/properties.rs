@@ -4,7 +4,7 @@
 
 pub use super::lists::properties::{referrers, tags};
 
-use super::address::{server, shown};
+use super::address::{server, without_secrets};
 use super::challenge::{BadChallenge, Challenge};
 use super::trust::{Purpose, Verdict, judge};
 use crate::names::Host;
@@ -90,7 +90,7 @@ pub fn address(bytes: &[u8]) {
             "{purpose:?}: {address}"
         );
     }
-    let told = shown(&address, &registry);
+    let told = without_secrets(&address, &registry);
     assert!(!told.as_str().contains(['#', '@']), "{told}");
     if server(&address).as_str() != registry.api() && address.port().is_some() {
         assert!(!told.as_str().contains('?'), "{told}");

@@ -83,7 +83,7 @@ impl Remote {
     /// # Errors
     /// The refusal, or bytes that are not what was asked for.
     pub(crate) async fn manifest(&self, selector: &Selector) -> Result<Manifest, Error> {
-        let during = format!("reading {}", self.named(selector));
+        let during = format!("reading {}", self.with_name(selector));
         let path = format!("{}/manifests/{selector}", self.repository.path());
         let ask = Ask {
             accept: Some(manifest::ACCEPT),
@@ -128,7 +128,7 @@ impl Remote {
     /// # Errors
     /// Any refusal other than 404.
     pub(crate) async fn head(&self, selector: &Selector) -> Result<Head, Error> {
-        let during = format!("reading {}", self.named(selector));
+        let during = format!("reading {}", self.with_name(selector));
         let path = format!("{}/manifests/{selector}", self.repository.path());
         let ask = Ask {
             method: Method::HEAD,
@@ -173,7 +173,7 @@ impl Remote {
     /// # Errors
     /// The refusal, or a digest in the answer that is not the manifest's.
     pub(crate) async fn put_manifest(&self, selector: &Selector, manifest: &Manifest) -> Result<PutManifest, Error> {
-        let during = format!("writing {}", self.named(selector));
+        let during = format!("writing {}", self.with_name(selector));
         let ask = Ask {
             method: Method::PUT,
             takes: &[201],
@@ -295,13 +295,17 @@ impl Remote {
         match bad {
             // Before its digest is looked at: that is of the document without its signatures.
             NotAManifest::Schema1 => Problem::Schema1 {
-                image: format!("{}/{}", self.repository.host(), self.named(selector).trim_matches('`')),
+                image: format!(
+                    "{}/{}",
+                    self.repository.host(),
+                    self.with_name(selector).trim_matches('`')
+                ),
             },
             NotAManifest::Other(what) => Problem::Protocol(what),
         }
     }
 
-    fn named(&self, selector: &Selector) -> String {
+    fn with_name(&self, selector: &Selector) -> String {
         match selector {
             Selector::Tag(tag) => format!("`{}:{tag}`", self.repository.path()),
             Selector::Digest(digest) => format!("`{}@{digest}`", self.repository.path()),

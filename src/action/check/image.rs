@@ -72,7 +72,7 @@ async fn shape(remote: &Remote, image: &Reference, manifest: &Manifest) -> Resul
             }
             let config = remote.small_blob(&config.digest).await?;
             Ok(match manifest::config_platform(&config) {
-                Some(platform) => Shape::Platforms(vec![(named(&platform), Some(size))]),
+                Some(platform) => Shape::Platforms(vec![(platform_text(&platform), Some(size))]),
                 None => Shape::Artifact(size),
             })
         }
@@ -80,7 +80,7 @@ async fn shape(remote: &Remote, image: &Reference, manifest: &Manifest) -> Resul
             // Attestations have no platform.
             let with_platform: Vec<(String, Digest)> = entries
                 .iter()
-                .filter_map(|entry| Some((named(entry.platform.as_ref()?), entry.digest.clone())))
+                .filter_map(|entry| Some((platform_text(entry.platform.as_ref()?), entry.digest.clone())))
                 .collect();
             if with_platform.is_empty() {
                 return Ok(Shape::Index(entries.len()));
@@ -118,7 +118,7 @@ fn content(image: &Reference, manifest: &Manifest) -> Result<Content, RunError> 
 }
 
 /// A platform as the image states it, fit for a line.
-fn named(platform: &Platform) -> String {
+fn platform_text(platform: &Platform) -> String {
     Quoted::new(&platform.to_string()).to_string()
 }
 

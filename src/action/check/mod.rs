@@ -11,7 +11,7 @@ mod row;
 mod target;
 
 use super::Run;
-use super::discovery::named;
+use super::discovery::listed_places;
 use super::journal::{Outcome, Table};
 use crate::clone::pipelines;
 use crate::credential::Source;
@@ -349,7 +349,7 @@ fn places(checkup: &Checkup, image: &Reference) -> Option<String> {
     let mut images = checkup.discovered.as_ref()?.images.iter();
     images
         .find(|found| found.image == *image)
-        .map(|found| named(&found.places))
+        .map(|found| listed_places(&found.places))
 }
 
 /// Keeps the table for who prints it; what failed is the run's to tell.

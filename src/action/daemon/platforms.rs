@@ -55,7 +55,7 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
 }
 
 /// The platform to name to the daemon: none for an image that is for one platform.
-pub(in crate::action) fn named<'a>(engine: &Engine, push: &'a Push, local: &LocalImage) -> Option<&'a Platform> {
+pub(in crate::action) fn to_name<'a>(engine: &Engine, push: &'a Push, local: &LocalImage) -> Option<&'a Platform> {
     let wanted = push.platform.as_ref();
     wanted.filter(|_| !local.manifests.is_empty() && engine.pushes_one_platform())
 }

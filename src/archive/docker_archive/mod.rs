@@ -173,11 +173,12 @@ impl DockerArchive {
     /// Whether two entries are one image: of one configuration, and where the archive has manifests by name, of one
     /// manifest.
     fn is_same(&self, one: &ListedImage, other: &ListedImage) -> bool {
-        one.config == other.config && (self.index.is_empty() || self.named(&one.names) == self.named(&other.names))
+        one.config == other.config
+            && (self.index.is_empty() || self.manifest_named(&one.names) == self.manifest_named(&other.names))
     }
 
     /// The manifest or index that `index.json` has under one of these names.
-    fn named(&self, names: &[String]) -> Option<&Digest> {
+    fn manifest_named(&self, names: &[String]) -> Option<&Digest> {
         let image = names.iter().find_map(|name| {
             let wanted = familiar(name);
             self.index.iter().find(|image| image.is_named(&wanted))
@@ -253,7 +254,7 @@ impl DockerArchive {
                     Some(&found.digest) == layer.digest.as_ref() && found.size == layer.content.size()
                 })
         };
-        let named = self.named(names);
+        let named = self.manifest_named(names);
         let mut found: Vec<&Descriptor> = self.index.iter().map(|image| &image.descriptor).collect();
         found.sort_by_key(|descriptor| Some(&descriptor.digest) != named);
         let mut found: Vec<Descriptor> = found.into_iter().cloned().collect();

@@ -94,7 +94,7 @@ impl Visit<'_> {
     fn pipelines(&mut self, pipelines: &Node) {
         for entry in pipelines.entries() {
             if NAMED.contains(&entry.key.as_str()) {
-                self.named(&entry.value);
+                self.each_by_name(&entry.value);
             } else {
                 self.part(&entry.value);
             }
@@ -104,7 +104,7 @@ impl Visit<'_> {
     fn definitions(&mut self, definitions: &Node) {
         for entry in definitions.entries() {
             match entry.key.as_str() {
-                "services" | "pipelines" => self.named(&entry.value),
+                "services" | "pipelines" => self.each_by_name(&entry.value),
                 "caches" => {}
                 _ => self.entry(&entry.key, &entry.value),
             }
@@ -112,7 +112,7 @@ impl Visit<'_> {
     }
 
     /// A mapping whose keys are names.
-    fn named(&mut self, named: &Node) {
+    fn each_by_name(&mut self, named: &Node) {
         for entry in named.entries() {
             self.part(&entry.value);
         }

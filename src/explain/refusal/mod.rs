@@ -343,7 +343,10 @@ fn all_turned_away(place: &str, refusals: &[Error], context: Context<'_>) -> Fai
     // What credentials one after the other were told alike is said once.
     let mut told: Vec<(String, Vec<String>)> = Vec::new();
     for refusal in refusals {
-        let (fact, credential) = (refusal.to_string(), refusal.asker.credential.as_ref().map(named));
+        let (fact, credential) = (
+            refusal.to_string(),
+            refusal.asker.credential.as_ref().map(credential_name),
+        );
         match told.last_mut() {
             Some((same, credentials)) if *same == fact && !credentials.is_empty() => credentials.extend(credential),
             _ => told.push((fact, credential.into_iter().collect())),
@@ -446,7 +449,7 @@ pub(super) fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
 
 /// A fact with the credential that met it.
 fn signed(fact: &str, asked: &Asked<'_>) -> String {
-    let credential: Vec<String> = asked.credential().map(named).into_iter().collect();
+    let credential: Vec<String> = asked.credential().map(credential_name).into_iter().collect();
     with(fact, &credential)
 }
 
@@ -457,7 +460,7 @@ fn with(fact: &str, credentials: &[String]) -> String {
     format!("{fact} (with the {})", credentials.join(", and with the "))
 }
 
-fn named(credential: &Credential) -> String {
+fn credential_name(credential: &Credential) -> String {
     match credential.source {
         Source::BuiltIn => "built-in credential".to_owned(),
         Source::ApiToken => format!("API token of `{}`", Quoted::new(&credential.username)),

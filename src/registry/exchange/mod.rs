@@ -2,7 +2,7 @@
 
 mod sign_in;
 
-use super::address::shown;
+use super::address::without_secrets;
 use super::body::read_body;
 use super::challenge::Challenge;
 use super::error::{Asker, Error, Problem};
@@ -110,7 +110,7 @@ impl Registry {
             Ok(known)
         });
         Ok(match known.await?.challenge {
-            Challenge::Bearer { realm, .. } => SignIn::Token(shown(&realm, &self.0.host)),
+            Challenge::Bearer { realm, .. } => SignIn::Token(without_secrets(&realm, &self.0.host)),
             Challenge::Basic => SignIn::Basic,
             Challenge::Open => SignIn::Open,
         })
@@ -177,7 +177,7 @@ impl Registry {
         }
         if let Some(to) = redirect_target(&response).map_err(|problem| failed((problem, None)))? {
             let purpose = Purpose::Redirect(&ask.method, response.status());
-            let shown = shown(&to, &self.0.host);
+            let shown = without_secrets(&to, &self.0.host);
             // The body is gone: who has it again sends it there.
             let problem = match judge(&to, purpose, &outgoing.url, &self.0.host) {
                 Verdict::NotAsked(why) => Problem::Redirect { to: shown, why },
@@ -228,7 +228,7 @@ impl Registry {
         let Incoming { response, same_origin } = incoming;
         let problem = if ask.at_home && !same_origin {
             Problem::Redirect {
-                to: shown(response.url(), &self.0.host),
+                to: without_secrets(response.url(), &self.0.host),
                 why: "only the registry itself can answer this",
             }
         } else if ask.takes.contains(&status.as_u16()) {
@@ -310,7 +310,7 @@ impl<'a> Ask<'a> {
             Target::Path(path) => (below(path)?, true),
             Target::Address(url, purpose) => match judge(url, *purpose, &below("")?, host) {
                 Verdict::NotAsked(why) => {
-                    let to = shown(url, host);
+                    let to = without_secrets(url, host);
                     return Err(Problem::Redirect { to, why });
                 }
                 verdict => (url.clone(), verdict == Verdict::WithCredential),

@@ -1,6 +1,6 @@
 //! How a registry is signed in to: learnt from its first refusal, and from `/v2/` where a refusal does not tell.
 
-use super::super::address::shown;
+use super::super::address::without_secrets;
 use super::super::challenge::{BadChallenge, Challenge};
 use super::super::network::{Incoming, Known, speaks_plain_http};
 use super::super::scope::Scopes;
@@ -173,7 +173,7 @@ impl Registry {
             }
             BadChallenge::Realm => Problem::Protocol("the realm of its challenge is not a URL".to_owned()),
             BadChallenge::Untrusted { realm, why } => Problem::UntrustedRealm {
-                realm: shown(&realm, &self.0.host),
+                realm: without_secrets(&realm, &self.0.host),
                 why,
             },
         })

@@ -156,7 +156,7 @@ fn scopes(known: &CredentialFacts<'_>, asked: &Credential) -> Row {
             "not known: Bitbucket was not asked, or gave no answer".to_owned(),
         );
     };
-    let own = answer.scopes.as_deref().map(named);
+    let own = answer.scopes.as_deref().map(scopes_by_use);
     let diagnosis = diagnose(answer, TokenKind::of(asked.token.expose()), known.needs_push);
     let is_accepted = known.signed_in.contains(&(Source::ApiToken, SignedIn::Accepted));
     let odd = if is_accepted { Mark::Warning } else { Mark::Information };
@@ -207,7 +207,7 @@ fn scopes(known: &CredentialFacts<'_>, asked: &Credential) -> Row {
 }
 
 /// Those for packages first, as they are what counts.
-fn named(scopes: &[Quoted]) -> String {
+fn scopes_by_use(scopes: &[Quoted]) -> String {
     let is_for_packages = |scope: &&Quoted| [READ_PACKAGE, WRITE_PACKAGE].contains(&scope.as_str());
     let (for_packages, others): (Vec<_>, Vec<_>) = scopes.iter().partition(is_for_packages);
     let names: Vec<String> = for_packages
@@ -232,7 +232,7 @@ fn days(expires_on: Option<Date>, today: Date, needs_push: bool) -> Row {
     };
     let left = expiry::days_left(expires, today);
     let days = if left.abs() == 1 { "day" } else { "days" };
-    let date = expiry::shown(expires);
+    let date = expiry::day_text(expires);
     let detail = match left {
         ..0 => format!("{date}, {} {days} ago", -left),
         0 => format!("{date}, today"),

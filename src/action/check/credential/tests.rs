@@ -256,10 +256,10 @@ fn many_scopes_are_cut_and_those_for_packages_come_first() {
         .chain([Quoted::new(READ_PACKAGE)])
         .collect();
     assert_eq!(
-        named(&many),
+        scopes_by_use(&many),
         "`read:package:bitbucket`, `s0`, `s1`, `s2`, `s3`, `s4` and 3 more"
     );
-    assert_eq!(named(&[]), "no scopes");
+    assert_eq!(scopes_by_use(&[]), "no scopes");
 }
 
 #[test]

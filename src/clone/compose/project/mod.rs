@@ -297,7 +297,7 @@ impl Loader<'_, '_> {
                 if self.loads == 0 {
                     return services;
                 }
-                let Some(path) = self.named(written, &context.folder, "it includes") else {
+                let Some(path) = self.existing_path(written, &context.folder, "it includes") else {
                     continue;
                 };
                 if above.len() > DEEPEST || above.contains(&path) {
@@ -324,7 +324,7 @@ impl Loader<'_, '_> {
     }
 
     /// The path that a file names; told where that is not one of the clone, or not there.
-    fn named(&mut self, written: &Written, folder: &Path, does: &str) -> Option<PathBuf> {
+    fn existing_path(&mut self, written: &Written, folder: &Path, does: &str) -> Option<PathBuf> {
         let text = written.text().filter(|text| !text.is_empty());
         let Some(text) = text else {
             let problem = format!("{does} `{}`, which is not known", Quoted::new(&written.raw));
@@ -360,7 +360,7 @@ impl Loader<'_, '_> {
         let below = match extends.some("file").and_then(|file| context.written(file)) {
             None => self.extended(context, documents, &name, &wanted, chain),
             Some(file) => {
-                let Some(path) = self.named(&file, &context.folder, "it extends a service of") else {
+                let Some(path) = self.existing_path(&file, &context.folder, "it extends a service of") else {
                     return own;
                 };
                 let Ok(text) = self.files.text(&path) else { return own };

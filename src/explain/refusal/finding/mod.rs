@@ -93,7 +93,7 @@ pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
         Diagnosis::OtherKind { kind, scopes } => {
             let scopes = scopes
                 .as_deref()
-                .map_or_else(String::new, |scopes| format!(" with {}", named(scopes)));
+                .map_or_else(String::new, |scopes| format!(" with {}", listed_scopes(scopes)));
             Some(cause(format!(
                 "Bitbucket says: this is {kind}{scopes}; access tokens have no scope for packages"
             )))
@@ -114,7 +114,7 @@ pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
                 lines: vec![
                     format!(
                         "Bitbucket says: this token has {}; {missing} {verb} missing",
-                        named(scopes)
+                        listed_scopes(scopes)
                     ),
                     "scopes cannot be added later, so make a new token".to_owned(),
                 ],
@@ -168,7 +168,7 @@ fn role(has: &str, doubt: &Doubt) -> Finding {
 }
 
 /// Scopes in a sentence, as many as a line holds.
-fn named(scopes: &[Quoted]) -> String {
+fn listed_scopes(scopes: &[Quoted]) -> String {
     let shown: Vec<String> = scopes
         .iter()
         .take(MOST_SCOPES)

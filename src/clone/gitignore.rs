@@ -178,6 +178,10 @@ impl GitPattern {
 }
 
 fn tokens(pattern: &[u8], is_name: bool) -> Option<Vec<RuleToken>> {
+    // git compares what comes before the first wildcard apart, and takes that for the beginning of a part.
+    let plain = pattern
+        .iter()
+        .position(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'));
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(byte) = pattern.get(at) {
@@ -188,7 +192,7 @@ fn tokens(pattern: &[u8], is_name: bool) -> Option<Vec<RuleToken>> {
                 while pattern.get(at) == Some(&b'*') {
                     at += 1;
                 }
-                let is_part = start == 0 || pattern[start - 1] == b'/';
+                let is_part = plain == Some(start) || pattern[start - 1] == b'/';
                 match pattern.get(at) {
                     _ if is_name || at - start < 2 || !is_part => RuleToken::Star,
                     None => RuleToken::All,
@@ -366,7 +370,11 @@ mod tests {
             ("a/**", "a/b/c", false, Some(true)),
             ("a/**", "a", true, None),
             ("a**/x", "ab/x", false, Some(true)),
-            ("a**/x", "ab/c/x", false, None),
+            // The first wildcard begins a part for git, whatever comes before it; a later one does not.
+            ("a**/x", "ab/c/x", false, Some(true)),
+            ("b/a**/x", "b/ax", false, Some(true)),
+            ("b/?a**/x", "b/ca/c/x", false, None),
+            ("b/?a**/x", "b/cab/x", false, Some(true)),
             ("a/**b", "a/xb", false, Some(true)),
             ("a/**b", "a/x/b", false, None),
             ("***/x", "a/b/x", false, Some(true)),

@@ -61,10 +61,10 @@ impl Ignore {
             .filter(|line| !line.starts_with('#'))
             .filter_map(|line| {
                 let line = line.trim();
-                // Cleaned once for the file and once with its mark, which makes a mark of what follows a `/`.
+                // Trimmed and cleaned for the file, and again with its mark, which makes a mark of what follows a `/`.
                 let cleaned = match line.strip_prefix('!') {
-                    Some(rest) => clean(&format!("!{}", clean(rest.trim()))),
-                    None => clean(&clean(line)),
+                    Some(rest) => clean(format!("!{}", clean(rest.trim())).trim()),
+                    None => clean(clean(line).trim()),
                 };
                 let (keeps, pattern) = cleaned
                     .strip_prefix('!')
@@ -167,6 +167,9 @@ mod tests {
             ("*\n/!.docker", CONFIG, false),
             ("*\n!!.docker", CONFIG, true),
             ("!../../.docker", CONFIG, true),
+            ("/ .docker", CONFIG, true),
+            (".docker /", CONFIG, true),
+            ("*\n! .docker /", CONFIG, false),
             ("..", CONFIG, false),
             ("/", CONFIG, false),
         ] {

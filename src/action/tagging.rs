@@ -9,7 +9,7 @@ use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
 use crate::input::OnExisting;
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::{self, Manifest, Negative, Problem, Remote};
+use crate::registry::{self, ErrorKind, Manifest, Negative, Remote};
 use crate::text::count;
 use crate::transfer::{ContentSource, Destination, Graph, Mover, TagError};
 use futures_util::stream::{self, StreamExt as _};
@@ -256,7 +256,7 @@ impl Tagging {
 
 /// Whether the registry may have refused to write what is there already.
 fn may_be_right(error: &registry::Error) -> bool {
-    matches!(error.problem, Problem::Refused { status: 400..=499, .. })
+    matches!(error.problem, ErrorKind::Refused { status: 400..=499, .. })
 }
 
 /// The failure of `ON_EXISTING: fail`.

@@ -1,7 +1,7 @@
 //! A folder as a [`Store`]: whatever links there are in it, no file outside of it is read but one that has the digest of the
 //! blob whose name led there.
 
-use super::error::{ArchiveError, Problem};
+use super::error::{ArchiveError, ArchiveErrorKind};
 use super::layout::blob_digest;
 use super::location::Transport;
 use super::region::Region;
@@ -20,10 +20,10 @@ pub(super) struct Folder {
 
 impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self, ArchiveError> {
-        let reading = |error: &io::Error| Problem::reading(path, error).of(path);
+        let reading = |error: &io::Error| ArchiveErrorKind::reading(path, error).of(path);
         let real = fs::canonicalize(path).map_err(|error| reading(&error))?;
         if !fs::metadata(&real).map_err(|error| reading(&error))?.is_dir() {
-            return Err(Problem::NotOfKind {
+            return Err(ArchiveErrorKind::NotOfKind {
                 transport: Transport::Oci,
                 why: "it is a file",
                 instead: Some(Transport::OciArchive),
@@ -38,13 +38,13 @@ impl Folder {
 
     /// That a folder lies within it, whatever links lead there.
     pub(super) fn check_holds(&self, folder: &Path) -> Result<(), ArchiveError> {
-        let real = fs::canonicalize(folder).map_err(|error| Problem::reading(folder, &error).of(folder))?;
+        let real = fs::canonicalize(folder).map_err(|error| ArchiveErrorKind::reading(folder, &error).of(folder))?;
         if real.starts_with(&self.real) {
             return Ok(());
         }
         let entry = folder.display().to_string();
         let (why, writing) = ("is a link out of the layout", true);
-        Err(Problem::LinksOut { entry, why, writing }.of(&self.path))
+        Err(ArchiveErrorKind::LinksOut { entry, why, writing }.of(&self.path))
     }
 }
 
@@ -65,10 +65,11 @@ impl Store for Folder {
     }
 
     fn find(&self, name: &str) -> Result<Option<BlobSource>, ArchiveError> {
-        let reading = |error: &io::Error| Problem::reading(&self.path.join(name), error).of(&self.path.join(name));
+        let reading =
+            |error: &io::Error| ArchiveErrorKind::reading(&self.path.join(name), error).of(&self.path.join(name));
         let links_out = |why| {
             let (entry, writing) = (name.to_owned(), false);
-            Problem::LinksOut { entry, why, writing }.of(&self.path)
+            ArchiveErrorKind::LinksOut { entry, why, writing }.of(&self.path)
         };
         let real = match fs::canonicalize(self.real.join(name)) {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -89,7 +90,7 @@ impl Store for Folder {
         // Before it is opened: a named pipe would block.
         if !fs::metadata(&real).map_err(|error| reading(&error))?.is_file() {
             let (entry, why) = (name.to_owned(), "is not a file");
-            return Err(Problem::Hostile { entry, why }.of(&self.path));
+            return Err(ArchiveErrorKind::Hostile { entry, why }.of(&self.path));
         }
         let file = File::open(&real).map_err(|error| reading(&error))?;
         let size = file.metadata().map_err(|error| reading(&error))?.len();
@@ -106,6 +107,6 @@ impl Store for Folder {
 
     fn missing(&self, name: &str) -> ArchiveError {
         let entry = name.to_owned();
-        Problem::Missing { entry, cut: false }.of(&self.path)
+        ArchiveErrorKind::Missing { entry, cut: false }.of(&self.path)
     }
 }

@@ -1,7 +1,7 @@
 //! Writes an OCI layout into a folder, or adds to one that is there. Blobs get their name when they are whole; the
 //! `index.json` is replaced last, so that what it names is always there.
 
-use super::error::{ArchiveError, Problem};
+use super::error::{ArchiveError, ArchiveErrorKind};
 use super::folder::Folder;
 use super::layout::{INDEX, blob_name};
 use super::layout_index::{LayoutIndex, MARKER};
@@ -55,15 +55,15 @@ enum BlobState {
 impl LayoutWriter {
     pub(super) fn create(path: &Path, contents: &ArchiveContents<'_>) -> Result<Self, ArchiveError> {
         if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
-            check_writable(&path.join(INDEX).into()).map_err(|error| Problem::Output(error).of(path))?;
+            check_writable(&path.join(INDEX).into()).map_err(|error| ArchiveErrorKind::Output(error).of(path))?;
         }
         let mut made = Vec::new();
         for digest in contents.digests() {
             let file = path.join(blob_name(digest));
             let folder = file.parent().unwrap_or(path);
-            make_folders(folder, &mut made).map_err(|error| Problem::writing(folder, &error).of(path))?;
+            make_folders(folder, &mut made).map_err(|error| ArchiveErrorKind::writing(folder, &error).of(path))?;
         }
-        make_folders(path, &mut made).map_err(|error| Problem::writing(path, &error).of(path))?;
+        make_folders(path, &mut made).map_err(|error| ArchiveErrorKind::writing(path, &error).of(path))?;
         let folder = Folder::open(path)?;
         for file in contents.digests().map(|digest| path.join(blob_name(digest))) {
             folder.check_holds(file.parent().unwrap_or(path))?;
@@ -76,10 +76,10 @@ impl LayoutWriter {
         }
         // Another user's folder is told now, and not by the first blob that would go there.
         for folder in folders.iter().filter(|folder| !made.contains(folder)) {
-            check_writable(&folder.join("blob").into()).map_err(|error| Problem::Output(error).of(path))?;
+            check_writable(&folder.join("blob").into()).map_err(|error| ArchiveErrorKind::Output(error).of(path))?;
         }
         let mut index = match folder.document(INDEX, LARGEST)? {
-            Some(bytes) => LayoutIndex::parse(&bytes).map_err(|why| Problem::damaged(INDEX, why).of(path))?,
+            Some(bytes) => LayoutIndex::parse(&bytes).map_err(|why| ArchiveErrorKind::damaged(INDEX, why).of(path))?,
             None => LayoutIndex::new(),
         };
         let mut replaced = Vec::new();
@@ -124,7 +124,7 @@ impl LayoutWriter {
             return Ok(Slot::Present(region));
         }
         let path = self.path.join(blob_name(digest));
-        let writing = |error: &io::Error| Problem::writing(&path, error).of(&self.path);
+        let writing = |error: &io::Error| ArchiveErrorKind::writing(&path, error).of(&self.path);
         // Nowhere below `blobs/`: `umoci gc` takes every file there for a blob.
         let part = Part::create_in(&self.path, &path, 0o644).map_err(|error| writing(&error))?;
         part.file().set_len(blob.size).map_err(|error| writing(&error))?;
@@ -147,7 +147,7 @@ impl LayoutWriter {
             return Err(self.folder.missing(&blob_name(digest)));
         };
         if let BlobState::Part(part, _) = &mut blob.state {
-            let writing = |error| Problem::writing(&self.path.join(blob_name(digest)), &error).of(&self.path);
+            let writing = |error| ArchiveErrorKind::writing(&self.path.join(blob_name(digest)), &error).of(&self.path);
             part.put_in_place().map_err(writing)?;
             blob.state = BlobState::Whole;
         }
@@ -185,7 +185,7 @@ impl LayoutWriter {
                 part.file().write_all_at(bytes, 0)?;
                 part.put_in_place()
             })
-            .map_err(|error| Problem::writing(&path, &error).of(&self.path))
+            .map_err(|error| ArchiveErrorKind::writing(&path, &error).of(&self.path))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Blob>> {

@@ -1,6 +1,6 @@
 //! Where the bytes of a blob come from, and what holds such blobs: a tar or a folder.
 
-use super::error::{ArchiveError, Problem};
+use super::error::{ArchiveError, ArchiveErrorKind};
 use super::location::Transport;
 use super::region::{Region, RegionReader};
 use super::tar::{CUT, Sparse};
@@ -184,11 +184,11 @@ pub(super) trait Store: std::fmt::Debug + Send + Sync {
         };
         match self.missing(name) {
             cut @ ArchiveError {
-                problem: Problem::Missing { cut: true, .. },
+                problem: ArchiveErrorKind::Missing { cut: true, .. },
                 ..
             } => cut,
-            _ if self.is_file_system() => Problem::FileSystem { transport }.of(self.path()),
-            _ => Problem::NotOfKind {
+            _ if self.is_file_system() => ArchiveErrorKind::FileSystem { transport }.of(self.path()),
+            _ => ArchiveErrorKind::NotOfKind {
                 transport,
                 why,
                 instead,
@@ -209,7 +209,7 @@ pub(super) trait Store: std::fmt::Debug + Send + Sync {
 pub(super) fn read_whole(path: &Path, name: &str, source: &BlobSource, largest: usize) -> Result<Bytes, ArchiveError> {
     let size = usize::try_from(source.size()).ok().filter(|size| *size <= largest);
     let size = size.ok_or_else(|| {
-        Problem::TooLarge {
+        ArchiveErrorKind::TooLarge {
             entry: name.to_owned(),
             largest: largest as u64,
         }
@@ -223,10 +223,12 @@ pub(super) fn read_whole(path: &Path, name: &str, source: &BlobSource, largest: 
     Ok(bytes.into())
 }
 
-fn unreadable(name: &str, error: &io::Error) -> Problem {
+fn unreadable(name: &str, error: &io::Error) -> ArchiveErrorKind {
     match error.kind() {
-        ErrorKind::UnexpectedEof => Problem::damaged(name, CUT),
-        ErrorKind::InvalidInput | ErrorKind::InvalidData => Problem::damaged(name, "its gzip stream cannot be read"),
-        _ => Problem::Unreadable(error.to_string()),
+        ErrorKind::UnexpectedEof => ArchiveErrorKind::damaged(name, CUT),
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            ArchiveErrorKind::damaged(name, "its gzip stream cannot be read")
+        }
+        _ => ArchiveErrorKind::Unreadable(error.to_string()),
     }
 }

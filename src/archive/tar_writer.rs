@@ -5,7 +5,7 @@
 //! digest. Compressed layers stay as they are; Docker tells them by their first bytes (zstd: since Docker 23). No
 //! `repositories` file: only Docker before 1.10 needs it.
 
-use super::error::{ArchiveError, Problem};
+use super::error::{ArchiveError, ArchiveErrorKind};
 use super::layout::{INDEX, blob_name};
 use super::layout_index::{LayoutIndex, MARKER};
 use super::location::{Location, Transport};
@@ -36,7 +36,7 @@ impl TarWriter {
     pub(super) fn create(location: &Location, contents: &ArchiveContents<'_>) -> Result<Self, ArchiveError> {
         let path = &location.path;
         let documents = documents(location, contents)?;
-        let writing = |error: &io::Error| Problem::writing(path, error).of(path);
+        let writing = |error: &io::Error| ArchiveErrorKind::writing(path, error).of(path);
         if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
             return Err(writing(&ErrorKind::IsADirectory.into()));
         }
@@ -71,12 +71,12 @@ impl TarWriter {
         }
         self.part
             .put_in_place()
-            .map_err(|error| Problem::writing(&self.path, &error).of(&self.path))
+            .map_err(|error| ArchiveErrorKind::writing(&self.path, &error).of(&self.path))
     }
 
     fn missing(&self, digest: &Digest) -> ArchiveError {
         let entry = blob_name(digest);
-        Problem::Missing { entry, cut: false }.of(&self.path)
+        ArchiveErrorKind::Missing { entry, cut: false }.of(&self.path)
     }
 }
 
@@ -93,7 +93,7 @@ fn documents(location: &Location, contents: &ArchiveContents<'_>) -> Result<Vec<
     if location.transport == Transport::DockerArchive {
         let why = |why| {
             let transport = location.transport;
-            Problem::CannotHold { transport, why }.of(&location.path)
+            ArchiveErrorKind::CannotHold { transport, why }.of(&location.path)
         };
         let list = contents
             .images

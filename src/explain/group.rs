@@ -4,7 +4,7 @@ use super::error::RunError;
 use super::failure::Failure;
 use super::refusal::{Context, explain_session, nearest};
 use crate::names::{AtLeastOne, Selector};
-use crate::registry::{Asker, Error, Granted, Problem, Scopes, Standing};
+use crate::registry::{Asker, Error, ErrorKind, Granted, Scopes, Standing};
 use crate::session::SessionError;
 use crate::text::Quoted;
 
@@ -76,7 +76,7 @@ impl Cause {
         let of_many = |error: &Error| {
             let mut error = error.clone();
             error.during.clone_from(&reading);
-            if let (Problem::Refused { words: own, .. } | Problem::SignIn { words: own, .. }, false) =
+            if let (ErrorKind::Refused { words: own, .. } | ErrorKind::SignIn { words: own, .. }, false) =
                 (&mut error.problem, words)
             {
                 *own = Quoted::default();
@@ -125,15 +125,15 @@ fn session_error(error: &RunError) -> Option<&SessionError> {
 fn of_any(error: &Error) -> Error {
     let mut problem = error.problem.clone();
     match &mut problem {
-        Problem::Refused { words, granted, .. } => {
+        ErrorKind::Refused { words, granted, .. } => {
             *words = Quoted::default();
             *granted = kind_of(granted);
         }
-        Problem::NotGranted { missing, granted } => {
+        ErrorKind::NotGranted { missing, granted } => {
             missing.clear();
             *granted = kind_of(granted);
         }
-        Problem::SignIn { words, .. } => *words = Quoted::default(),
+        ErrorKind::SignIn { words, .. } => *words = Quoted::default(),
         _ => {}
     }
     Error {
@@ -166,7 +166,7 @@ fn kind_of(granted: &Granted) -> Granted {
 fn shared_words(alike: &[&RunError]) -> bool {
     let words = |error: &RunError| -> Vec<String> {
         let of = |error: &Error| match &error.problem {
-            Problem::Refused { words, .. } | Problem::SignIn { words, .. } => words.to_string(),
+            ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } => words.to_string(),
             _ => String::new(),
         };
         match session_error(error) {

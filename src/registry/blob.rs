@@ -3,7 +3,7 @@
 //! OCI distribution specification: "Pulling blobs", "Pushing blobs", "Mounting a blob from another repository".
 
 use super::Remote;
-use super::error::{Error, Problem};
+use super::error::{Error, ErrorKind};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
 use super::party::Part;
 use super::payload::Payload;
@@ -44,7 +44,7 @@ impl Upload {
     /// The same session where an error says that its bytes are to go.
     #[must_use]
     pub(crate) fn redirected(&self, error: &Error) -> Option<Self> {
-        let Problem::Moved { to, .. } = &error.problem else {
+        let ErrorKind::Moved { to, .. } = &error.problem else {
             return None;
         };
         Some(Self {
@@ -91,7 +91,7 @@ impl BlobRead {
         let party = self.remote.registry.party(self.response.url(), Part::Blob);
         Some(
             self.remote
-                .error(self.during.clone(), Problem::Encoded { encoding }.at(party)),
+                .error(self.during.clone(), ErrorKind::Encoded { encoding }.at(party)),
         )
     }
 
@@ -166,10 +166,10 @@ impl Remote {
         // A filter answers any question with its page, and 200.
         let first = if is_html(response.headers()) {
             let party = self.registry.party(response.url(), Part::Blob);
-            let fail = |problem: Problem| self.registry.error(during.clone(), problem.at(party.clone()), 1);
+            let fail = |problem: ErrorKind| self.registry.error(during.clone(), problem.at(party.clone()), 1);
             let first = self.registry.0.network.chunk(&mut response).await.map_err(fail)?;
             if first.as_deref().is_some_and(is_page) {
-                return Err(fail(Problem::WebPage));
+                return Err(fail(ErrorKind::WebPage));
             }
             first
         } else {
@@ -191,7 +191,7 @@ impl Remote {
             }),
             _ => Err(self.error(
                 during,
-                Problem::Protocol("it sent another range than asked for".to_owned()),
+                ErrorKind::Protocol("it sent another range than asked for".to_owned()),
             )),
         }
     }
@@ -355,7 +355,7 @@ impl Remote {
             Some(location) => Ok(Upload::of(location, 0)),
             None => Err(self.error(
                 during,
-                Problem::Protocol("an upload session without a `Location`".to_owned()),
+                ErrorKind::Protocol("an upload session without a `Location`".to_owned()),
             )),
         }
     }

@@ -1,7 +1,7 @@
 //! What a run holds of what registries and token servers send: one total for all images, lists and tokens together, so that
 //! memory does not grow with what a registry says.
 
-use super::error::Problem;
+use super::error::ErrorKind;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ impl Charge {
     ///
     /// # Errors
     /// So much is not left.
-    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         let take = |left: usize| left.checked_sub(bytes);
         let left = &self.budget.0;
         match left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
@@ -52,7 +52,7 @@ impl Charge {
                 self.bytes += bytes;
                 Ok(())
             }
-            Err(_) => Err(Problem::OverBudget { limit: MOST }),
+            Err(_) => Err(ErrorKind::OverBudget { limit: MOST }),
         }
     }
 
@@ -88,7 +88,7 @@ impl AsRef<[u8]> for Held {
 }
 
 /// Bytes that were charged for while they came.
-pub(super) fn held(bytes: Bytes, mut charge: Charge) -> Result<Bytes, Problem> {
+pub(super) fn held(bytes: Bytes, mut charge: Charge) -> Result<Bytes, ErrorKind> {
     if bytes.is_empty() {
         return Ok(bytes);
     }
@@ -108,7 +108,7 @@ mod tests {
         let mut charge = budget.charge();
         charge.grow(MOST - 1000).unwrap();
         let mut other = budget.charge();
-        assert_eq!(other.grow(1001), Err(Problem::OverBudget { limit: MOST }));
+        assert_eq!(other.grow(1001), Err(ErrorKind::OverBudget { limit: MOST }));
         other.grow(1000).unwrap();
         assert_eq!(left(), 0);
         drop(charge);

@@ -1,7 +1,7 @@
 //! The HTTP clients of a run: which roots are trusted, what goes through a proxy, how connections are made.
 
 use super::address::is_loopback;
-use super::error::Problem;
+use super::error::ErrorKind;
 use super::network::Settings;
 use super::proxy::Proxy;
 use super::tls;
@@ -28,7 +28,7 @@ impl Clients {
     ///
     /// # Errors
     /// It could not be made.
-    pub(super) fn of<'a>(&self, url: &Url, settings: &'a Settings) -> Result<(&Client, Option<&'a Proxy>), Problem> {
+    pub(super) fn of<'a>(&self, url: &Url, settings: &'a Settings) -> Result<(&Client, Option<&'a Proxy>), ErrorKind> {
         let is_loopback = is_loopback(url);
         let proxy = settings
             .proxy
@@ -46,8 +46,9 @@ impl Clients {
         Ok((cell.get_or_init(|| client), proxy))
     }
 
-    fn build(&self, settings: &Settings, is_loopback: bool, proxy: Option<&Proxy>) -> Result<Client, Problem> {
-        let unmade = |error: &dyn std::fmt::Display| Problem::Protocol(format!("no HTTP client can be made: {error}"));
+    fn build(&self, settings: &Settings, is_loopback: bool, proxy: Option<&Proxy>) -> Result<Client, ErrorKind> {
+        let unmade =
+            |error: &dyn std::fmt::Display| ErrorKind::Protocol(format!("no HTTP client can be made: {error}"));
         let tls = if let Some(tls) = self.tls.get() {
             tls
         } else {

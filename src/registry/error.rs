@@ -18,7 +18,7 @@ pub(crate) struct Error {
     pub host: Host,
     /// What was being done, as `reading the manifest of shop/base:1`.
     pub during: String,
-    pub problem: Problem,
+    pub problem: ErrorKind,
     /// How often it was tried.
     pub tries: u32,
     /// The pause that the server asked for (`Retry-After`).
@@ -59,9 +59,9 @@ impl Error {
     #[must_use]
     pub(crate) fn turns_away(&self) -> bool {
         match &self.problem {
-            Problem::SignIn { status, .. } => matches!(status, 400 | 401 | 403),
-            Problem::NotGranted { .. } => true,
-            Problem::Refused { status, code, .. } => {
+            ErrorKind::SignIn { status, .. } => matches!(status, 400 | 401 | 403),
+            ErrorKind::NotGranted { .. } => true,
+            ErrorKind::Refused { status, code, .. } => {
                 matches!(status, 401 | 403)
                     || matches!(code, Some(Code::Unauthorized | Code::Denied | Code::NameUnknown))
             }
@@ -79,11 +79,13 @@ impl Error {
     #[must_use]
     pub(crate) const fn is_missing(&self) -> bool {
         match &self.problem {
-            Problem::Refused {
+            ErrorKind::Refused {
                 code: Some(Code::ManifestUnknown),
                 ..
             } => true,
-            Problem::Refused { status: 404, code, .. } => !matches!(code, Some(Code::NameUnknown | Code::NameInvalid)),
+            ErrorKind::Refused { status: 404, code, .. } => {
+                !matches!(code, Some(Code::NameUnknown | Code::NameInvalid))
+            }
             _ => false,
         }
     }
@@ -93,7 +95,7 @@ impl Error {
     pub(crate) const fn is_unknown_name(&self) -> bool {
         matches!(
             &self.problem,
-            Problem::Refused {
+            ErrorKind::Refused {
                 code: Some(Code::NameUnknown),
                 ..
             }
@@ -103,12 +105,12 @@ impl Error {
     /// Whether the answer sounds like success and proves nothing.
     #[must_use]
     pub(crate) const fn is_unproven(&self) -> bool {
-        matches!(self.problem.cause(), Problem::Unproven { .. })
+        matches!(self.problem.cause(), ErrorKind::Unproven { .. })
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Problem {
+pub(crate) enum ErrorKind {
     Unreachable(Reach),
     /// The registry answered with a refusal.
     Refused {
@@ -136,7 +138,7 @@ pub(crate) enum Problem {
         signed: bool,
     },
     /// It was not the registry itself: what another answers is its verdict on neither image nor credential.
-    At(Party, Box<Problem>),
+    At(Party, Box<ErrorKind>),
     /// The registry named a realm that may not have the credential.
     UntrustedRealm {
         realm: Quoted,
@@ -195,7 +197,7 @@ pub(crate) enum Problem {
     },
 }
 
-impl Problem {
+impl ErrorKind {
     /// Whether a registry says that it refuses because a tag is immutable. Which code that has is documented nowhere.
     #[must_use]
     pub(crate) fn is_of_immutable_tag(&self) -> bool {
@@ -276,7 +278,7 @@ impl fmt::Display for Error {
             asker: _,
         } = self;
         match problem {
-            Problem::At(party, problem) => tell(f, &party.of(host), during, problem)?,
+            ErrorKind::At(party, problem) => tell(f, &party.of(host), during, problem)?,
             problem => tell(f, &format_args!("`{host}`"), during, problem)?,
         }
         if *tries > 1 {
@@ -292,7 +294,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// What happened, in a sentence about who it happened to.
-fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, problem: &Problem) -> fmt::Result {
+fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, problem: &ErrorKind) -> fmt::Result {
     let said = |f: &mut fmt::Formatter<'_>, words: &Quoted| {
         if words.is_empty() {
             Ok(())
@@ -301,7 +303,7 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
         }
     };
     match problem {
-        Problem::Unreachable(reach) if reach.is_insecure() => {
+        ErrorKind::Unreachable(reach) if reach.is_insecure() => {
             // A comma that ends the name of a party belongs to its sentence.
             let who = who.to_string();
             write!(
@@ -310,8 +312,8 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
                 who.trim_end_matches(',')
             )
         }
-        Problem::Unreachable(reach) => write!(f, "{who} did not answer while {during}: {reach}"),
-        Problem::Refused {
+        ErrorKind::Unreachable(reach) => write!(f, "{who} did not answer while {during}: {reach}"),
+        ErrorKind::Refused {
             status, code, words, ..
         } => {
             write!(f, "{who} refused {during}: {status}")?;
@@ -320,8 +322,8 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
             }
             said(f, words)
         }
-        Problem::NotGranted { missing, .. } => write!(f, "{who} grants no {}", missing.join(" and no ")),
-        Problem::SignIn { status, words, signed } => {
+        ErrorKind::NotGranted { missing, .. } => write!(f, "{who} grants no {}", missing.join(" and no ")),
+        ErrorKind::SignIn { status, words, signed } => {
             let passes = *status >= 500 || *status == 429;
             let what = match (passes, signed) {
                 (false, true) => "did not accept the credential",
@@ -332,43 +334,45 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
             write!(f, "{who} {what} while {during}: {status}")?;
             said(f, words)
         }
-        Problem::UntrustedRealm { realm, why } => {
+        ErrorKind::UntrustedRealm { realm, why } => {
             write!(
                 f,
                 "{who} wants the credential sent to `{realm}`, which gets none: {why}"
             )
         }
-        Problem::Redirect { to, why } => write!(f, "{who} redirected {during} to `{to}`, which is not followed: {why}"),
-        Problem::Moved { shown, .. } => write!(
+        ErrorKind::Redirect { to, why } => {
+            write!(f, "{who} redirected {during} to `{to}`, which is not followed: {why}")
+        }
+        ErrorKind::Moved { shown, .. } => write!(
             f,
             "{who} redirected {during} to `{shown}`, which is not followed: it is one of too many"
         ),
-        Problem::Unproven { status } => write!(
+        ErrorKind::Unproven { status } => write!(
             f,
             "{who} answered {during} with {status}, which does not say that it was done"
         ),
-        Problem::TooMany { what } => write!(f, "{who} gave more than {what} while {during}"),
-        Problem::Schema1 { image } => write!(
+        ErrorKind::TooMany { what } => write!(f, "{who} gave more than {what} while {during}"),
+        ErrorKind::Schema1 { image } => write!(
             f,
             "`{image}` is an image of Docker's schema 1, which has no stable digest"
         ),
-        Problem::WebPage => write!(f, "{who} sent a web page in the place of an answer while {during}"),
-        Problem::Protocol(what) => write!(f, "{who} gave an answer that makes no sense while {during}: {what}"),
-        Problem::WrongDigest { expected, found } => write!(
+        ErrorKind::WebPage => write!(f, "{who} sent a web page in the place of an answer while {during}"),
+        ErrorKind::Protocol(what) => write!(f, "{who} gave an answer that makes no sense while {during}: {what}"),
+        ErrorKind::WrongDigest { expected, found } => write!(
             f,
             "{who} sent other bytes than asked for while {during}: expected {expected}, got {found}"
         ),
-        Problem::Encoded { encoding } => write!(
+        ErrorKind::Encoded { encoding } => write!(
             f,
             "{who} sent it encoded as `{encoding}` while {during}, though `identity` was asked for"
         ),
-        Problem::OverBudget { limit } => write!(
+        ErrorKind::OverBudget { limit } => write!(
             f,
             "what {who} sent while {during} is too much for one run, which holds {} of manifests and lists",
             crate::text::bytes(*limit as u64)
         ),
-        Problem::TooLarge { limit } => write!(f, "{who} sent more than {limit} bytes while {during}"),
-        Problem::At(_, problem) => tell(f, who, during, problem),
+        ErrorKind::TooLarge { limit } => write!(f, "{who} sent more than {limit} bytes while {during}"),
+        ErrorKind::At(_, problem) => tell(f, who, during, problem),
     }
 }
 
@@ -381,7 +385,7 @@ mod tests {
         let error = |seconds| Error {
             host: Host::parse("crg.apkg.io").unwrap(),
             during: "signing in".to_owned(),
-            problem: Problem::Unreachable(Reach::Timeout),
+            problem: ErrorKind::Unreachable(Reach::Timeout),
             tries: 1,
             asked: Some(Duration::from_secs(seconds)),
             asker: Box::default(),
@@ -407,7 +411,7 @@ mod tests {
             let error = Error {
                 host: Host::bitbucket(),
                 during: "reading `shop/base:1`".to_owned(),
-                problem: Problem::Refused {
+                problem: ErrorKind::Refused {
                     status,
                     code: code.clone(),
                     words: Quoted::default(),

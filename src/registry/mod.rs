@@ -36,7 +36,7 @@ mod trust;
 pub(crate) use blob::{Mount, Resumed, Upload};
 pub(crate) use body::Code;
 pub(crate) use budget::Charge;
-pub(crate) use error::{Asker, Error, Problem, Standing};
+pub(crate) use error::{Asker, Error, ErrorKind, Standing};
 pub(crate) use exchange::SignIn;
 pub(crate) use lists::{Referrer, fallback_tag};
 pub use manifest::Manifest;
@@ -112,10 +112,10 @@ impl Registry {
         match self.open(ask).await {
             Ok(_) => {}
             Err(Error {
-                problem: Problem::Refused { status: 401, .. },
+                problem: ErrorKind::Refused { status: 401, .. },
                 ..
             }) if self.is_by_token() => {}
-            Err(error) if matches!(error.problem, Problem::Refused { status: 401, .. }) => return Err(error),
+            Err(error) if matches!(error.problem, ErrorKind::Refused { status: 401, .. }) => return Err(error),
             Err(error) if error.is_refused() || error.is_unproven() => {}
             Err(error) => return Err(error),
         }

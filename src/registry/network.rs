@@ -5,7 +5,7 @@ use super::budget::Budget;
 use super::challenge::Challenge;
 use super::client::Clients;
 use super::cooldown::Cooldowns;
-use super::error::{Error, Problem};
+use super::error::{Error, ErrorKind};
 use super::exchange::Failed;
 use super::notice::Notices;
 use super::party::{Part, Party};
@@ -173,7 +173,7 @@ impl Network {
         &self,
         outgoing: &Outgoing,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Incoming, Problem> {
+    ) -> Result<Incoming, ErrorKind> {
         let Outgoing {
             url: asked, registry, ..
         } = outgoing;
@@ -190,14 +190,14 @@ impl Network {
             match judge(&target, purpose, asked, registry) {
                 Verdict::NotAsked(why) => {
                     let to = without_secrets(&target, registry);
-                    return Err(Problem::Redirect { to, why });
+                    return Err(ErrorKind::Redirect { to, why });
                 }
                 // Who has led elsewhere once does not choose either what is asked with the credential.
                 verdict => same_origin &= verdict == Verdict::WithCredential,
             }
             url = target;
         }
-        Err(Problem::Redirect {
+        Err(ErrorKind::Redirect {
             to: without_secrets(&url, registry),
             why: "it is one of too many",
         })
@@ -233,7 +233,7 @@ impl Network {
             Ok((status, headers, self.read_refusal(response).await))
         };
         let answered = tokio::time::timeout(patience, exchange).await;
-        let answered = answered.unwrap_or(Err(Problem::Unreachable(Reach::Timeout)));
+        let answered = answered.unwrap_or(Err(ErrorKind::Unreachable(Reach::Timeout)));
         answered.map_err(|problem| Error {
             host,
             during: "answering".to_owned(),
@@ -249,7 +249,7 @@ impl Network {
         url: &Url,
         outgoing: &Outgoing,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Response, ErrorKind> {
         self.resting.over(url).await;
         let (client, proxy) = self.clients.of(url, &self.settings)?;
         let mut request = bare(client, outgoing, url);
@@ -292,7 +292,7 @@ impl Network {
         outgoing: &Outgoing,
         authorization: Option<&HeaderValue>,
         payload: Payload,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Response, ErrorKind> {
         let url = &outgoing.url;
         self.resting.over(url).await;
         let (client, proxy) = self.clients.of(url, &self.settings)?;
@@ -316,7 +316,7 @@ impl Network {
         let start = Instant::now();
         let answer = tokio::select! {
             answer = request.send() => answer.map_err(|error| unanswered(&error, proxy)),
-            () = watch.stalled(self.settings.timeout) => Err(Problem::Unreachable(Reach::Timeout)),
+            () = watch.stalled(self.settings.timeout) => Err(ErrorKind::Unreachable(Reach::Timeout)),
         };
         let answer = answer.map_err(|problem| problem.at(outgoing.party(url)));
         self.tell(&answer, outgoing, url, start);
@@ -324,7 +324,7 @@ impl Network {
     }
 
     /// Tells of an answer in the log, and heeds the pause that it asks for.
-    fn tell(&self, answer: &Result<Response, Problem>, outgoing: &Outgoing, url: &Url, start: Instant) {
+    fn tell(&self, answer: &Result<Response, ErrorKind>, outgoing: &Outgoing, url: &Url, start: Instant) {
         let (method, shown) = (&outgoing.method, without_secrets(url, &outgoing.registry));
         let milliseconds = start.elapsed().as_millis();
         match answer {
@@ -335,7 +335,7 @@ impl Network {
                 self.notices.tell(&server(url), response.headers());
             }
             Err(problem) => {
-                if let Problem::Unreachable(reach) = problem.cause() {
+                if let ErrorKind::Unreachable(reach) = problem.cause() {
                     tracing::debug!("{method} {shown} → no answer: {reach} ({milliseconds} ms)");
                 }
             }
@@ -355,16 +355,16 @@ pub(super) async fn within<T>(
     limit: Duration,
     waits: impl Future<Output = reqwest::Result<T>>,
     proxy: Option<&Proxy>,
-) -> Result<T, Problem> {
+) -> Result<T, ErrorKind> {
     match tokio::time::timeout(limit, waits).await {
         Ok(waited) => waited.map_err(|error| unanswered(&error, proxy)),
-        Err(_) => Err(Problem::Unreachable(Reach::Timeout)),
+        Err(_) => Err(ErrorKind::Unreachable(Reach::Timeout)),
     }
 }
 
-fn unanswered(error: &reqwest::Error, proxy: Option<&Proxy>) -> Problem {
+fn unanswered(error: &reqwest::Error, proxy: Option<&Proxy>) -> ErrorKind {
     let proxy = proxy.filter(|_| retry::is_at_proxy(error));
-    Problem::Unreachable(retry::reach(error)).at(proxy.map(|proxy| Party::Proxy(proxy.server())))
+    ErrorKind::Unreachable(retry::reach(error)).at(proxy.map(|proxy| Party::Proxy(proxy.server())))
 }
 
 /// The server's wish for the next try.
@@ -377,6 +377,6 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
 
 /// Whether a failed first connection to loopback means that the registry speaks plain HTTP. A certificate means that it
 /// does not, be it right or wrong.
-pub(super) fn speaks_plain_http(problem: &Problem) -> bool {
-    matches!(problem, Problem::Unreachable(Reach::Tls(_) | Reach::Broken(_)))
+pub(super) fn speaks_plain_http(problem: &ErrorKind) -> bool {
+    matches!(problem, ErrorKind::Unreachable(Reach::Tls(_) | Reach::Broken(_)))
 }

@@ -2,7 +2,7 @@
 
 use super::body::read_up_to;
 use super::budget::held;
-use super::error::Problem;
+use super::error::ErrorKind;
 use super::network::{Network, within};
 use super::reach::Reach;
 use crate::text::Quoted;
@@ -24,10 +24,10 @@ impl Network {
     ///
     /// # Errors
     /// It is longer, breaks off, stands still or drips; or the run holds too much already.
-    pub(super) async fn read(&self, mut response: Response, limit: usize) -> Result<Bytes, Problem> {
+    pub(super) async fn read(&self, mut response: Response, limit: usize) -> Result<Bytes, ErrorKind> {
         let announced = response.content_length();
         if announced.is_some_and(|length| length > limit as u64) {
-            return Err(Problem::TooLarge { limit });
+            return Err(ErrorKind::TooLarge { limit });
         }
         let mut charge = self.budget().charge();
         // At most the limit, which is a number of bytes in memory.
@@ -40,8 +40,8 @@ impl Network {
             let timeout = self.timeout();
             let left = left(timeout, begun.elapsed(), come);
             let chunk = match within(timeout.min(left), response.chunk(), None).await {
-                Err(Problem::Unreachable(Reach::Timeout)) if left < timeout => {
-                    return Err(Problem::Unreachable(Reach::Drip));
+                Err(ErrorKind::Unreachable(Reach::Timeout)) if left < timeout => {
+                    return Err(ErrorKind::Unreachable(Reach::Drip));
                 }
                 chunk => chunk?,
             };
@@ -54,7 +54,7 @@ impl Network {
             Ok(chunk)
         };
         if !read_up_to(limit, &mut body, next).await? {
-            return Err(Problem::TooLarge { limit });
+            return Err(ErrorKind::TooLarge { limit });
         }
         let body = if body.capacity() > body.len() + SLACK {
             Bytes::copy_from_slice(&body)
@@ -68,7 +68,7 @@ impl Network {
     ///
     /// # Errors
     /// It breaks off or stands still.
-    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Problem> {
+    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, ErrorKind> {
         within(self.timeout(), response.chunk(), None).await
     }
 
@@ -107,9 +107,9 @@ pub(super) fn encoding(headers: &HeaderMap) -> Option<Quoted> {
 ///
 /// # Errors
 /// It came encoded.
-pub(super) fn plain(headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+pub(super) fn plain(headers: &HeaderMap, body: &[u8]) -> Result<(), ErrorKind> {
     match encoding(headers) {
-        Some(encoding) if !body.trim_ascii_start().starts_with(b"{") => Err(Problem::Encoded { encoding }),
+        Some(encoding) if !body.trim_ascii_start().starts_with(b"{") => Err(ErrorKind::Encoded { encoding }),
         _ => Ok(()),
     }
 }
@@ -158,7 +158,7 @@ mod tests {
             for header in headers {
                 map.append(CONTENT_ENCODING, HeaderValue::from_static(header));
             }
-            let encoded = encoding.map(|named| Problem::Encoded {
+            let encoded = encoding.map(|named| ErrorKind::Encoded {
                 encoding: Quoted::new(named),
             });
             assert_eq!(plain(&map, body).err(), encoded, "{headers:?}");

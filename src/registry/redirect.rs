@@ -1,6 +1,6 @@
 //! Where an answer redirects to. Whether it is followed is the rule's (`trust`). Pure.
 
-use super::error::Problem;
+use super::error::ErrorKind;
 use reqwest::header::{HeaderValue, LOCATION};
 use reqwest::{Response, Url};
 
@@ -8,7 +8,7 @@ use reqwest::{Response, Url};
 ///
 /// # Errors
 /// It does not say where.
-pub(super) fn redirect_target(response: &Response) -> Result<Option<Url>, Problem> {
+pub(super) fn redirect_target(response: &Response) -> Result<Option<Url>, ErrorKind> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
@@ -16,7 +16,7 @@ pub(super) fn redirect_target(response: &Response) -> Result<Option<Url>, Proble
     match target.map(|target| target.map(|target| response.url().join(target))) {
         Some(Ok(Ok(target))) => Ok(Some(target)),
         // What stands there instead may be a secret of those who run it.
-        Some(_) => Err(Problem::Protocol("a redirect to what is not a URL".to_owned())),
-        None => Err(Problem::Protocol("a redirect without a `Location`".to_owned())),
+        Some(_) => Err(ErrorKind::Protocol("a redirect to what is not a URL".to_owned())),
+        None => Err(ErrorKind::Protocol("a redirect without a `Location`".to_owned())),
     }
 }

@@ -3,7 +3,7 @@
 use super::Registry;
 use super::blob::{is_html, is_page};
 use super::budget::Charge;
-use super::error::{Asker, Error, Problem, Standing};
+use super::error::{Asker, Error, ErrorKind, Standing};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER};
 use super::manifest::{self, Manifest, NotAManifest};
 use super::party::Part;
@@ -138,7 +138,7 @@ impl Remote {
         match self.exchange(ask).await {
             Ok(answer) => Ok(claimed_digest(&answer.headers).map_or(Head::Untold, Head::Digest)),
             Err(Error {
-                problem: Problem::Refused { status: 404, .. },
+                problem: ErrorKind::Refused { status: 404, .. },
                 ..
             }) => Ok(Head::Missing),
             Err(error) => Err(error),
@@ -218,10 +218,10 @@ impl Remote {
             .exchange(Ask::get(path, &self.scopes, manifest::LARGEST, during.clone()))
             .await?;
         let whole = if is_html(&answer.headers) && is_page(&answer.body) {
-            Err(Problem::WebPage)
+            Err(ErrorKind::WebPage)
         } else {
             check(digest, &answer.body).map_err(|wrong| match encoding(&answer.headers) {
-                Some(encoding) => Problem::Encoded { encoding },
+                Some(encoding) => ErrorKind::Encoded { encoding },
                 None => wrong,
             })
         };
@@ -234,7 +234,7 @@ impl Remote {
     pub(crate) async fn shortfall(&self) -> Option<Error> {
         let granted = self.granted().await;
         let missing = self.scopes.shortfall(&granted);
-        let problem = || Problem::NotGranted {
+        let problem = || ErrorKind::NotGranted {
             missing: missing.clone(),
             granted,
         };
@@ -280,7 +280,7 @@ impl Remote {
         sent.map_err(|error| self.of(ask.writes(), error))
     }
 
-    pub(super) fn error(&self, during: String, problem: Problem) -> Error {
+    pub(super) fn error(&self, during: String, problem: ErrorKind) -> Error {
         self.of(false, self.registry.error(during, problem, 1))
     }
 
@@ -291,17 +291,17 @@ impl Remote {
         }
     }
 
-    fn misread(&self, bad: NotAManifest, selector: &Selector) -> Problem {
+    fn misread(&self, bad: NotAManifest, selector: &Selector) -> ErrorKind {
         match bad {
             // Before its digest is looked at: that is of the document without its signatures.
-            NotAManifest::Schema1 => Problem::Schema1 {
+            NotAManifest::Schema1 => ErrorKind::Schema1 {
                 image: format!(
                     "{}/{}",
                     self.repository.host(),
                     self.with_name(selector).trim_matches('`')
                 ),
             },
-            NotAManifest::Other(what) => Problem::Protocol(what),
+            NotAManifest::Other(what) => ErrorKind::Protocol(what),
         }
     }
 
@@ -345,12 +345,12 @@ fn claimed_digest(headers: &HeaderMap) -> Option<Digest> {
     Digest::parse(text).ok()
 }
 
-fn check(expected: &Digest, bytes: &[u8]) -> Result<(), Problem> {
+fn check(expected: &Digest, bytes: &[u8]) -> Result<(), ErrorKind> {
     let found = expected.of_same_kind(bytes);
     if found == *expected {
         Ok(())
     } else {
-        Err(Problem::WrongDigest {
+        Err(ErrorKind::WrongDigest {
             expected: expected.clone(),
             found,
         })

@@ -1,6 +1,6 @@
 //! When to try again and how long to wait: decided without I/O.
 
-use super::error::Problem;
+use super::error::ErrorKind;
 use super::reach::Reach;
 use super::tls;
 use std::hash::{BuildHasher, Hasher};
@@ -30,7 +30,13 @@ impl Policy {
     /// How long to wait before try number `tries + 1`, or `None` to give up. `asked` is the server's `Retry-After`, which
     /// makes the pause longer and never shorter; `chance` a number from 0 to 1 that spreads the tries of many.
     #[must_use]
-    pub(crate) fn pause(self, problem: &Problem, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+    pub(crate) fn pause(
+        self,
+        problem: &ErrorKind,
+        tries: u32,
+        asked: Option<Duration>,
+        chance: f64,
+    ) -> Option<Duration> {
         if problem.may_pass() {
             self.next(tries, asked, chance)
         } else {
@@ -207,8 +213,8 @@ mod tests {
     use crate::registry::scope::Granted;
     use crate::text::Quoted;
 
-    fn refused(status: u16) -> Problem {
-        Problem::Refused {
+    fn refused(status: u16) -> ErrorKind {
+        ErrorKind::Refused {
             status,
             code: None,
             words: Quoted::default(),
@@ -228,7 +234,7 @@ mod tests {
             (refused(404), false),
             (refused(501), false),
             (
-                Problem::SignIn {
+                ErrorKind::SignIn {
                     status: 503,
                     words: Quoted::default(),
                     signed: true,
@@ -236,27 +242,27 @@ mod tests {
                 true,
             ),
             (
-                Problem::SignIn {
+                ErrorKind::SignIn {
                     status: 401,
                     words: Quoted::default(),
                     signed: true,
                 },
                 false,
             ),
-            (Problem::Unreachable(Reach::ConnectionRefused), true),
-            (Problem::Unreachable(Reach::Name), true),
-            (Problem::Unreachable(Reach::Timeout), true),
-            (Problem::Unreachable(Reach::UnknownIssuer), false),
+            (ErrorKind::Unreachable(Reach::ConnectionRefused), true),
+            (ErrorKind::Unreachable(Reach::Name), true),
+            (ErrorKind::Unreachable(Reach::Timeout), true),
+            (ErrorKind::Unreachable(Reach::UnknownIssuer), false),
             (
-                Problem::Unreachable(Reach::Certificate(Certificate::Expired(None))),
+                ErrorKind::Unreachable(Reach::Certificate(Certificate::Expired(None))),
                 false,
             ),
-            (Problem::Unreachable(Reach::Tls(Handshake::NoTls)), false),
-            (Problem::Unreachable(Reach::NoTunnel), true),
-            (Problem::Unreachable(Reach::ProxyAuthorization), false),
+            (ErrorKind::Unreachable(Reach::Tls(Handshake::NoTls)), false),
+            (ErrorKind::Unreachable(Reach::NoTunnel), true),
+            (ErrorKind::Unreachable(Reach::ProxyAuthorization), false),
             (refused(503).at(Some(Party::Storage(Quoted::new("s3.example")))), true),
             (refused(403).at(Some(Party::Storage(Quoted::new("s3.example")))), false),
-            (Problem::TooLarge { limit: 1 }, false),
+            (ErrorKind::TooLarge { limit: 1 }, false),
         ] {
             assert_eq!(policy.pause(&problem, 1, None, 0.5).is_some(), again, "{problem:?}");
         }

@@ -4,7 +4,7 @@
 
 use super::body::read_body;
 use super::budget::Charge;
-use super::error::Problem;
+use super::error::ErrorKind;
 use super::network::{Network, Outgoing};
 use super::party::{Part, Party};
 use super::reading::plain;
@@ -62,7 +62,7 @@ pub(super) struct Realm<'a> {
 }
 
 /// Why no token was given, and when the server wants to be asked again.
-pub(super) type NoToken = (Problem, Option<Duration>);
+pub(super) type NoToken = (ErrorKind, Option<Duration>);
 
 impl Tokens {
     fn slot(&self, scopes: &Scopes) -> Rc<tokio::sync::Mutex<TokenSlot>> {
@@ -127,7 +127,7 @@ impl Tokens {
 }
 
 /// `Authorization: Basic`, marked so that no debug output shows it.
-pub(crate) fn basic(credential: &Credential) -> Result<HeaderValue, Problem> {
+pub(crate) fn basic(credential: &Credential) -> Result<HeaderValue, ErrorKind> {
     header(&format!(
         "Basic {}",
         STANDARD.encode(format!("{}:{}", credential.username, credential.token.expose()))
@@ -135,13 +135,13 @@ pub(crate) fn basic(credential: &Credential) -> Result<HeaderValue, Problem> {
 }
 
 /// `Authorization: Bearer`, marked so that no debug output shows it.
-pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, Problem> {
+pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, ErrorKind> {
     header(&format!("Bearer {}", token.expose()))
 }
 
-fn header(text: &str) -> Result<HeaderValue, Problem> {
+fn header(text: &str) -> Result<HeaderValue, ErrorKind> {
     let mut value = HeaderValue::from_str(text)
-        .map_err(|_| Problem::Protocol("the token cannot be sent in a header".to_owned()))?;
+        .map_err(|_| ErrorKind::Protocol("the token cannot be sent in a header".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -192,7 +192,7 @@ async fn request(
         .map_err(|problem| (problem, None))?;
     let response = incoming.response;
     let party = Party::at(response.url(), Part::Token, realm.registry);
-    let fail = |problem: Problem| (problem.at(party.clone()), None);
+    let fail = |problem: ErrorKind| (problem.at(party.clone()), None);
     if !response.status().is_success() {
         let status = response.status().as_u16();
         let pause = network.asked_pause(response.headers());
@@ -201,11 +201,11 @@ async fn request(
         let problem = match status {
             400 | 401 | 403 | 429 | 500.. if incoming.same_origin => {
                 let signed = credential.is_some();
-                Problem::SignIn { status, words, signed }
+                ErrorKind::SignIn { status, words, signed }
             }
             _ => {
                 let granted = Granted::Unknown;
-                let refused = Problem::Refused {
+                let refused = ErrorKind::Refused {
                     status,
                     code,
                     words,
@@ -221,7 +221,7 @@ async fn request(
     plain(&headers, &body).map_err(fail)?;
     let answer: TokenAnswer<'_> = serde_json::from_slice(&body).map_err(|error| {
         let why = Quoted::new(&error.to_string());
-        fail(Problem::Protocol(format!("what came is not a token ({why})")))
+        fail(ErrorKind::Protocol(format!("what came is not a token ({why})")))
     })?;
     let named = [answer.token, answer.access_token].into_iter().flatten();
     let named = named.filter_map(|named| serde_json::from_str::<String>(named.get()).ok());
@@ -229,7 +229,7 @@ async fn request(
         .map(|token| token.trim().to_owned())
         .find(|token| !token.is_empty())
     else {
-        return Err(fail(Problem::Protocol("what came holds no token".to_owned())));
+        return Err(fail(ErrorKind::Protocol("what came holds no token".to_owned())));
     };
     // With what is read out of it.
     let mut charge = network.budget().charge();

@@ -10,7 +10,7 @@ pub(crate) use error::SessionError;
 
 use crate::credential::{Credential, Source};
 use crate::names::{Digest, Host, Reference, Repository, Selector, Tag};
-use crate::registry::{self, Error, Head, Manifest, Negative, Network, Problem, Registry, Remote, Scopes};
+use crate::registry::{self, Error, ErrorKind, Head, Manifest, Negative, Network, Registry, Remote, Scopes};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -228,7 +228,7 @@ impl Session {
             // No answer, a wrong password, "not now": a GET meets the same. Any other answer to a HEAD may be to the HEAD alone,
             // and has no words.
             Err(error) => match error.problem.cause() {
-                Problem::Unreachable(_) | Problem::SignIn { .. } | Problem::Refused { status: 429.., .. } => {
+                ErrorKind::Unreachable(_) | ErrorKind::SignIn { .. } | ErrorKind::Refused { status: 429.., .. } => {
                     Err(error.into())
                 }
                 _ => Ok(None),

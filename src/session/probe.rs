@@ -2,7 +2,7 @@
 
 use super::{Session, SessionError, turned_away};
 use crate::credential::{Credential, Source};
-use crate::registry::{Error, Granted, Problem, Registry, Remote, SignIn};
+use crate::registry::{Error, ErrorKind, Granted, Registry, Remote, SignIn};
 
 impl Session {
     /// Finds out whether a repository may be written to, where the token does not tell: opens an upload session and gives
@@ -49,7 +49,7 @@ impl Session {
     pub(crate) async fn greet(&self) -> Result<SignIn, SessionError> {
         let greeted = Registry::new(&self.network, &self.registry, None).greet().await;
         greeted.map_err(|error| match &error.problem {
-            Problem::Refused { status: 400..=499, .. } => SessionError::NoRegistry {
+            ErrorKind::Refused { status: 400..=499, .. } => SessionError::NoRegistry {
                 error,
                 registry: self.registry.clone(),
             },

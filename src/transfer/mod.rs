@@ -25,7 +25,7 @@ pub(crate) use source::ContentSource;
 use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
-use crate::registry::{self, Charge, Code, Manifest, Mount, Problem, PutManifest, Remote, Resumed};
+use crate::registry::{self, Charge, Code, ErrorKind, Manifest, Mount, PutManifest, Remote, Resumed};
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
 use std::cell::{Cell, RefCell};
@@ -365,7 +365,7 @@ impl Graph {
 fn lacks_blob(error: &registry::Error) -> bool {
     matches!(
         &error.problem,
-        Problem::Refused {
+        ErrorKind::Refused {
             code: Some(Code::BlobUnknown),
             ..
         }

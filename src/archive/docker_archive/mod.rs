@@ -3,7 +3,7 @@
 //! Docker's "Image Specification v1.2", "Combined Image JSON + Filesystem Changeset Format".
 
 use super::compression::Compression;
-use super::error::{ArchiveError, Problem};
+use super::error::{ArchiveError, ArchiveErrorKind};
 use super::gzip::Gzip;
 use super::layout::{self, LayoutImage, blob_digest, check_digest};
 use super::location::{Location, Transport};
@@ -109,7 +109,7 @@ impl DockerArchive {
             return Err(tar.lacks(Transport::DockerArchive, LIST, "it has no `manifest.json`"));
         };
         let entries: Option<Vec<ListedImage>> = serde_json::from_slice(&list)
-            .map_err(|error| Problem::damaged(LIST, error.to_string()).of(&location.path))?;
+            .map_err(|error| ArchiveErrorKind::damaged(LIST, error.to_string()).of(&location.path))?;
         // It gives a manifest where it can, and no more: Docker's list says all that an image needs.
         let index = layout::images(&tar).unwrap_or_else(|error| {
             tracing::debug!("{error}");
@@ -131,15 +131,15 @@ impl DockerArchive {
     /// to Docker: `api` is `docker.io/library/api:latest`.
     ///
     /// # Errors
-    /// [`Problem::NoSuchImage`], [`Problem::Ambiguous`], or what is wrong with the archive.
+    /// [`ArchiveErrorKind::NoSuchImage`], [`ArchiveErrorKind::Ambiguous`], or what is wrong with the archive.
     pub fn choose(&self, name: Option<&str>) -> Result<DockerImage, ArchiveError> {
         let fitting = self.fitting(name);
         let problem = match fitting[..] {
             [first, ref others @ ..] if others.iter().all(|other| self.is_same(first, other)) => {
                 return self.image(first, name);
             }
-            [] if self.entries.is_empty() => Problem::NoImages { instead: None },
-            [] => Problem::NoSuchImage {
+            [] if self.entries.is_empty() => ArchiveErrorKind::NoImages { instead: None },
+            [] => ArchiveErrorKind::NoSuchImage {
                 wanted: name.unwrap_or_default().to_owned(),
                 images: self
                     .entries
@@ -150,7 +150,7 @@ impl DockerArchive {
             _ => {
                 let place = |entry: &ListedImage| self.entries.iter().position(|other| std::ptr::eq(other, entry));
                 let names = fitting.iter().map(|entry| (place(entry), entry.names.iter().collect()));
-                Problem::Ambiguous {
+                ArchiveErrorKind::Ambiguous {
                     images: layout::told_apart(&names.collect::<Vec<_>>()),
                 }
             }
@@ -188,7 +188,7 @@ impl DockerArchive {
 
     fn image(&self, entry: &ListedImage, name: Option<&str>) -> Result<DockerImage, ArchiveError> {
         let path = self.tar.path();
-        let damaged = |name: &str, why: String| Problem::damaged(name, why).of(path);
+        let damaged = |name: &str, why: String| ArchiveErrorKind::damaged(name, why).of(path);
         let config = self
             .tar
             .document(&entry.config, LARGEST)?
@@ -210,7 +210,7 @@ impl DockerArchive {
         let layers = names.iter().zip(&diff_ids).map(|(name, diff_id)| {
             let diff_id = Digest::parse(diff_id).map_err(|bad| damaged(&entry.config, bad.to_string()))?;
             let compression = Compression::of(self.tar.magic(name)?).map_err(|with| {
-                Problem::LayerCompressed {
+                ArchiveErrorKind::LayerCompressed {
                     entry: name.clone(),
                     with,
                 }

@@ -1,6 +1,6 @@
 //! What to do about an archive that cannot be read or written.
 
-use super::{ArchiveError, Problem, text};
+use super::{ArchiveError, ArchiveErrorKind, text};
 use crate::archive::location::Transport;
 use crate::files::shell_word;
 
@@ -9,67 +9,67 @@ impl ArchiveError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         Some(match &self.problem {
-            Problem::NotFound => {
+            ArchiveErrorKind::NotFound => {
                 "check the path (relative ones start at the working folder) and that the step's script \
                                   wrote it before the pipe, or that it is an artifact of an earlier step"
                     .to_owned()
             }
-            Problem::Denied(_) => format!(
+            ArchiveErrorKind::Denied(_) => format!(
                 "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
                  `- chmod -R a+rX {}`",
                 shell_word(&self.path)
             ),
-            Problem::NotOfKind {
+            ArchiveErrorKind::NotOfKind {
                 instead: Some(form), ..
             }
-            | Problem::NoImages { instead: Some(form) } => format!("write `{form}:…` in place of it"),
-            Problem::NotOfKind { .. } => format!(
+            | ArchiveErrorKind::NoImages { instead: Some(form) } => format!("write `{form}:…` in place of it"),
+            ArchiveErrorKind::NotOfKind { .. } => format!(
                 "name the form that it has: {}",
                 Transport::ALL.map(|transport| format!("`{transport}:…`")).join(", ")
             ),
-            Problem::Empty => "what writes it has failed or is not done: `docker buildx build` leaves an empty file where the build \
+            ArchiveErrorKind::Empty => "what writes it has failed or is not done: `docker buildx build` leaves an empty file where the build \
                                fails; the log of the lines before the pipe tells"
                 .to_owned(),
-            Problem::NotATar { is_gzip: false } => {
+            ArchiveErrorKind::NotATar { is_gzip: false } => {
                 "name a file that `docker save`, `docker buildx build`, skopeo, buildah or kaniko has written".to_owned()
             }
-            Problem::NotATar { is_gzip: true } => {
+            ArchiveErrorKind::NotATar { is_gzip: true } => {
                 "it is compressed twice; before the pipe, decompress it once with `gunzip`".to_owned()
             }
-            Problem::EndsAtColon { .. } => "rename the file: a path ends at its first `:`, and the image's name follows".to_owned(),
-            Problem::Compressed { with } => {
+            ArchiveErrorKind::EndsAtColon { .. } => "rename the file: a path ends at its first `:`, and the image's name follows".to_owned(),
+            ArchiveErrorKind::Compressed { with } => {
                 format!("decompress it before the pipe, or have it written plain or with gzip in place of {with}")
             }
-            Problem::NoImages { instead: None } => {
+            ArchiveErrorKind::NoImages { instead: None } => {
                 "whatever wrote it had none to write: `docker save` and kaniko's `--destination` need a name, and \
                  `umoci init` makes a layout without one"
                     .to_owned()
             }
-            Problem::LayerCompressed { .. } => {
+            ArchiveErrorKind::LayerCompressed { .. } => {
                 "have the image saved with plain layers or with gzip: registries and what pulls from them know no other \
                  compression than gzip and zstd"
                     .to_owned()
             }
-            Problem::NoSuchImage { .. } | Problem::Ambiguous { .. } => {
+            ArchiveErrorKind::NoSuchImage { .. } | ArchiveErrorKind::Ambiguous { .. } => {
                 "write the image's name behind the path, as in `docker-archive:FILE:NAME:TAG` or `oci:FOLDER:TAG`; \
                  `@0` means the first"
                     .to_owned()
             }
-            Problem::Damaged { .. } | Problem::Missing { .. } | Problem::WrongDigest { .. } => {
+            ArchiveErrorKind::Damaged { .. } | ArchiveErrorKind::Missing { .. } | ArchiveErrorKind::WrongDigest { .. } => {
                 "make the archive anew, and check that the disk was not full then".to_owned()
             }
-            Problem::Hostile { .. } => {
+            ArchiveErrorKind::Hostile { .. } => {
                 "do not use this archive; no tool that writes images makes such entries".to_owned()
             }
-            Problem::LinksOut { writing: true, .. } => "remove the link, or name another folder".to_owned(),
-            Problem::LinksOut { writing: false, .. } => format!(
+            ArchiveErrorKind::LinksOut { writing: true, .. } => "remove the link, or name another folder".to_owned(),
+            ArchiveErrorKind::LinksOut { writing: false, .. } => format!(
                 "before the pipe, copy the layout with what its links lead to: `- cp -rL {} image`, and name `oci:image`",
                 shell_word(&self.path)
             ),
-            Problem::Partial { platforms, .. } if platforms.is_empty() => {
+            ArchiveErrorKind::Partial { platforms, .. } if platforms.is_empty() => {
                 "make it anew with all that its index names".to_owned()
             }
-            Problem::Partial { platforms, .. } => format!(
+            ArchiveErrorKind::Partial { platforms, .. } => format!(
                 "write in `PLATFORM` what it has, {}; or make it anew with all of them",
                 platforms
                     .iter()
@@ -77,24 +77,24 @@ impl ArchiveError {
                     .collect::<Vec<_>>()
                     .join(" or ")
             ),
-            Problem::TwoWays { .. } => {
+            ArchiveErrorKind::TwoWays { .. } => {
                 "have it written again by `docker save`, skopeo, buildx or `tar --create` of an unpacked one; as it is, \
                  another program may see another image in it"
                     .to_owned()
             }
-            Problem::FileSystem { .. } => {
+            ArchiveErrorKind::FileSystem { .. } => {
                 "`docker export` writes a container's files; `docker commit` makes an image of the container, and \
                  `docker save` writes it"
                     .to_owned()
             }
-            Problem::CannotHold {
+            ArchiveErrorKind::CannotHold {
                 transport: Transport::DockerArchive,
                 ..
             } => "write `oci-archive:FILE` or `oci:FOLDER`, which hold every image".to_owned(),
             // A file of a layout, and not an archive itself.
-            Problem::Output(error) if error.path() != self.path => error.hint_below(&self.path),
-            Problem::Output(error) => error.hint(),
-            Problem::Unreadable(_) | Problem::TooLarge { .. } | Problem::CannotHold { .. } => return None,
+            ArchiveErrorKind::Output(error) if error.path() != self.path => error.hint_below(&self.path),
+            ArchiveErrorKind::Output(error) => error.hint(),
+            ArchiveErrorKind::Unreadable(_) | ArchiveErrorKind::TooLarge { .. } | ArchiveErrorKind::CannotHold { .. } => return None,
         })
     }
 }

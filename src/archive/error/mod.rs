@@ -21,13 +21,13 @@ pub struct ArchiveError {
     /// The archive or layout.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub problem: ArchiveErrorKind,
 }
 
 /// What is wrong with an archive. Names of entries and of images are as the archive has them; [`ArchiveError`]'s
 /// `Display` escapes and shortens them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
+pub enum ArchiveErrorKind {
     /// There is no such file or folder.
     NotFound,
     /// It may not be read.
@@ -131,7 +131,7 @@ pub enum Problem {
     Output(OutputError),
 }
 
-impl Problem {
+impl ArchiveErrorKind {
     /// A failure to open or read.
     pub(in crate::archive) fn reading(path: &Path, error: &io::Error) -> Self {
         match error.kind() {
@@ -176,17 +176,17 @@ impl ArchiveError {
     pub fn in_entry(path: &Path, entry: &str, error: &io::Error) -> Self {
         let inner = error.get_ref();
         if let Some(wrong) = inner.and_then(|inner| inner.downcast_ref::<WrongDiffId>()) {
-            return Problem::damaged(entry, wrong.to_string()).of(path);
+            return ArchiveErrorKind::damaged(entry, wrong.to_string()).of(path);
         }
         if let Some(why) = inner.and_then(|inner| inner.downcast_ref::<Undecodable>()) {
-            return Problem::damaged(entry, why.to_string()).of(path);
+            return ArchiveErrorKind::damaged(entry, why.to_string()).of(path);
         }
         match error.kind() {
-            ErrorKind::UnexpectedEof => Problem::damaged(entry, CUT),
+            ErrorKind::UnexpectedEof => ArchiveErrorKind::damaged(entry, CUT),
             ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-                Problem::damaged(entry, "its gzip stream cannot be read")
+                ArchiveErrorKind::damaged(entry, "its gzip stream cannot be read")
             }
-            _ => Problem::reading(path, error),
+            _ => ArchiveErrorKind::reading(path, error),
         }
         .of(path)
     }
@@ -194,13 +194,17 @@ impl ArchiveError {
     /// A failure to write into a region of the archive at `path`: a full disk, most likely.
     #[must_use]
     pub fn writing(path: &Path, error: &io::Error) -> Self {
-        Problem::writing(path, error).of(path)
+        ArchiveErrorKind::writing(path, error).of(path)
     }
 
     /// Says so where a path was cut at a colon that belongs to it.
     #[must_use]
     pub(in crate::archive) fn at_colon(self, location: &Location) -> Self {
-        let Some(name) = location.name.as_ref().filter(|_| self.problem == Problem::NotFound) else {
+        let Some(name) = location
+            .name
+            .as_ref()
+            .filter(|_| self.problem == ArchiveErrorKind::NotFound)
+        else {
             return self;
         };
         let mut whole = location.path.clone().into_os_string();
@@ -208,7 +212,7 @@ impl ArchiveError {
         whole.push(name);
         let whole = PathBuf::from(whole);
         if whole.exists() {
-            Problem::EndsAtColon { whole }.of(&self.path)
+            ArchiveErrorKind::EndsAtColon { whole }.of(&self.path)
         } else {
             self
         }
@@ -217,7 +221,7 @@ impl ArchiveError {
     /// Whether it lacks a file, and was not cut short.
     #[must_use]
     pub const fn is_lacking(&self) -> bool {
-        matches!(self.problem, Problem::Missing { cut: false, .. })
+        matches!(self.problem, ArchiveErrorKind::Missing { cut: false, .. })
     }
 
     /// Whether an archive, or the image in it, is not there.
@@ -225,7 +229,10 @@ impl ArchiveError {
     pub const fn is_not_found(&self) -> bool {
         matches!(
             self.problem,
-            Problem::NotFound | Problem::EndsAtColon { .. } | Problem::NoSuchImage { .. } | Problem::NoImages { .. }
+            ArchiveErrorKind::NotFound
+                | ArchiveErrorKind::EndsAtColon { .. }
+                | ArchiveErrorKind::NoSuchImage { .. }
+                | ArchiveErrorKind::NoImages { .. }
         )
     }
 
@@ -234,13 +241,13 @@ impl ArchiveError {
     pub const fn is_mistake(&self) -> bool {
         matches!(
             self.problem,
-            Problem::Ambiguous { .. }
-                | Problem::NotOfKind { .. }
-                | Problem::FileSystem { .. }
-                | Problem::Empty
-                | Problem::NotATar { .. }
-                | Problem::Compressed { .. }
-                | Problem::CannotHold { .. }
+            ArchiveErrorKind::Ambiguous { .. }
+                | ArchiveErrorKind::NotOfKind { .. }
+                | ArchiveErrorKind::FileSystem { .. }
+                | ArchiveErrorKind::Empty
+                | ArchiveErrorKind::NotATar { .. }
+                | ArchiveErrorKind::Compressed { .. }
+                | ArchiveErrorKind::CannotHold { .. }
         )
     }
 }
@@ -249,35 +256,41 @@ impl fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = shown(&self.path);
         match &self.problem {
-            Problem::NotFound => write!(f, "there is no `{path}`"),
-            Problem::Denied(denied) => write!(f, "`{path}` cannot be read: {denied}"),
-            Problem::Unreadable(why) => write!(f, "`{path}` cannot be read: {why}"),
-            Problem::NotOfKind { transport, why, .. } => write!(f, "`{path}` cannot be read as `{transport}:`: {why}"),
-            Problem::Empty => write!(f, "`{path}` is empty"),
-            Problem::NotATar { .. } => write!(f, "`{path}` is not a tar"),
-            Problem::EndsAtColon { whole } => {
+            ArchiveErrorKind::NotFound => write!(f, "there is no `{path}`"),
+            ArchiveErrorKind::Denied(denied) => write!(f, "`{path}` cannot be read: {denied}"),
+            ArchiveErrorKind::Unreadable(why) => write!(f, "`{path}` cannot be read: {why}"),
+            ArchiveErrorKind::NotOfKind { transport, why, .. } => {
+                write!(f, "`{path}` cannot be read as `{transport}:`: {why}")
+            }
+            ArchiveErrorKind::Empty => write!(f, "`{path}` is empty"),
+            ArchiveErrorKind::NotATar { .. } => write!(f, "`{path}` is not a tar"),
+            ArchiveErrorKind::EndsAtColon { whole } => {
                 write!(f, "there is no `{path}`; there is `{}`", shown(whole))
             }
-            Problem::Compressed { with } => write!(f, "`{path}` is compressed with {with}, and only gzip is read"),
-            Problem::NoImages { .. } => write!(f, "`{path}` lists no image"),
-            Problem::LayerCompressed { entry, with } => {
+            ArchiveErrorKind::Compressed { with } => {
+                write!(f, "`{path}` is compressed with {with}, and only gzip is read")
+            }
+            ArchiveErrorKind::NoImages { .. } => write!(f, "`{path}` lists no image"),
+            ArchiveErrorKind::LayerCompressed { entry, with } => {
                 write!(f, "`{path}` has a layer compressed with {with}: `{}`", text(entry))
             }
-            Problem::NoSuchImage { wanted, images } if images.is_empty() => {
+            ArchiveErrorKind::NoSuchImage { wanted, images } if images.is_empty() => {
                 write!(f, "`{path}` has no image `{}`; its images have no names", text(wanted))
             }
-            Problem::NoSuchImage { wanted, images } => {
+            ArchiveErrorKind::NoSuchImage { wanted, images } => {
                 write!(f, "`{path}` has no image `{}`, but {}", text(wanted), list(images))
             }
-            Problem::Ambiguous { images } => write!(f, "`{path}` has several images: {}", list(images)),
-            Problem::Damaged { entry, why } => write!(f, "`{path}` is damaged at `{}`: {}", text(entry), text(why)),
-            Problem::Hostile { entry, why } => {
+            ArchiveErrorKind::Ambiguous { images } => write!(f, "`{path}` has several images: {}", list(images)),
+            ArchiveErrorKind::Damaged { entry, why } => {
+                write!(f, "`{path}` is damaged at `{}`: {}", text(entry), text(why))
+            }
+            ArchiveErrorKind::Hostile { entry, why } => {
                 write!(f, "`{path}` is not safe to use: its entry `{}` {why}", text(entry))
             }
-            Problem::LinksOut { entry, why, .. } => {
+            ArchiveErrorKind::LinksOut { entry, why, .. } => {
                 write!(f, "`{path}` cannot be used: its entry `{}` {why}", text(entry))
             }
-            Problem::Partial { missing, .. } => write!(
+            ArchiveErrorKind::Partial { missing, .. } => write!(
                 f,
                 "`{path}` has not all of the image: of what its index names, {} not there",
                 if *missing == 1 {
@@ -286,31 +299,31 @@ impl fmt::Display for ArchiveError {
                     format!("{missing} entries are")
                 }
             ),
-            Problem::TwoWays { entry, why } => {
+            ArchiveErrorKind::TwoWays { entry, why } => {
                 write!(f, "`{path}` can be read in two ways: its entry `{}` {why}", text(entry))
             }
-            Problem::FileSystem { transport } => {
+            ArchiveErrorKind::FileSystem { transport } => {
                 write!(
                     f,
                     "`{path}` cannot be read as `{transport}:`: it holds a file system and no image"
                 )
             }
-            Problem::TooLarge { entry, largest } => {
+            ArchiveErrorKind::TooLarge { entry, largest } => {
                 write!(
                     f,
                     "`{path}`: `{}` is more than the {largest} that are read",
                     text(entry)
                 )
             }
-            Problem::Missing { entry, cut: false } => write!(f, "`{path}` lacks `{}`", text(entry)),
-            Problem::Missing { entry, cut: true } => {
+            ArchiveErrorKind::Missing { entry, cut: false } => write!(f, "`{path}` lacks `{}`", text(entry)),
+            ArchiveErrorKind::Missing { entry, cut: true } => {
                 write!(f, "`{path}` lacks `{}` and its own end: it was cut short", text(entry))
             }
-            Problem::WrongDigest { digest } => write!(f, "`{path}` holds wrong bytes for {digest}"),
-            Problem::CannotHold { transport, why } => {
+            ArchiveErrorKind::WrongDigest { digest } => write!(f, "`{path}` holds wrong bytes for {digest}"),
+            ArchiveErrorKind::CannotHold { transport, why } => {
                 write!(f, "a `{transport}` cannot hold this image: {}", text(why))
             }
-            Problem::Output(error) => error.fmt(f),
+            ArchiveErrorKind::Output(error) => error.fmt(f),
         }
     }
 }

@@ -12,13 +12,13 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
     let path = Path::new("out/x.tar");
     for (error, fact, cure, kind) in [
         (
-            Problem::NotFound.of(path),
+            ArchiveErrorKind::NotFound.of(path),
             "there is no `out/x.tar`",
             "artifact of an earlier step",
             FailureKind::NotFound,
         ),
         (
-            Problem::NoSuchImage {
+            ArchiveErrorKind::NoSuchImage {
                 wanted: odd.clone(),
                 images: names(2),
             }
@@ -28,7 +28,7 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
             FailureKind::NotFound,
         ),
         (
-            Problem::NoSuchImage {
+            ArchiveErrorKind::NoSuchImage {
                 wanted: "x".to_owned(),
                 images: vec![],
             }
@@ -38,19 +38,19 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
             FailureKind::NotFound,
         ),
         (
-            Problem::Ambiguous { images: names(30) }.of(path),
+            ArchiveErrorKind::Ambiguous { images: names(30) }.of(path),
             "`shop/api:19`, and 10 more",
             "write the image's name",
             FailureKind::Variables,
         ),
         (
-            Problem::Compressed { with: "zstd" }.of(path),
+            ArchiveErrorKind::Compressed { with: "zstd" }.of(path),
             "`out/x.tar` is compressed with zstd, and only gzip is read",
             "decompress it",
             FailureKind::Variables,
         ),
         (
-            Problem::Hostile {
+            ArchiveErrorKind::Hostile {
                 entry: odd,
                 why: "does",
             }
@@ -78,7 +78,7 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
             FailureKind::Other,
         ),
         (
-            Problem::reading(path, &ErrorKind::PermissionDenied.into()).of(path),
+            ArchiveErrorKind::reading(path, &ErrorKind::PermissionDenied.into()).of(path),
             "`out/x.tar` cannot be read: `",
             "`- chmod -R a+rX out/x.tar`",
             FailureKind::Other,

@@ -4,7 +4,7 @@
 //! A missing `oci-layout` file is borne, as skopeo and go-containerregistry bear it: `index.json` tells what it is.
 
 use super::docker_archive::familiar;
-use super::error::{ArchiveError, Problem};
+use super::error::{ArchiveError, ArchiveErrorKind};
 use super::folder::Folder;
 use super::location::{Location, Transport};
 use super::source::{BlobSource, Store};
@@ -71,7 +71,7 @@ impl Layout {
     /// The image of a name: a tag, a full reference, or `@N` for the Nth. Without a name, the only one.
     ///
     /// # Errors
-    /// [`Problem::NoSuchImage`], or [`Problem::Ambiguous`] where several different ones fit.
+    /// [`ArchiveErrorKind::NoSuchImage`], or [`ArchiveErrorKind::Ambiguous`] where several different ones fit.
     pub fn choose(&self, name: Option<&str>) -> Result<&LayoutImage, ArchiveError> {
         let fitting = self.fitting(name);
         let problem = match fitting[..] {
@@ -82,14 +82,14 @@ impl Layout {
             {
                 return Ok(first);
             }
-            [] if self.images.is_empty() => Problem::NoImages {
+            [] if self.images.is_empty() => ArchiveErrorKind::NoImages {
                 instead: self.store.holds("manifest.json").then_some(Transport::DockerArchive),
             },
-            [] => Problem::NoSuchImage {
+            [] => ArchiveErrorKind::NoSuchImage {
                 wanted: name.unwrap_or_default().to_owned(),
                 images: self.names(&self.images.iter().collect::<Vec<_>>()),
             },
-            _ => Problem::Ambiguous {
+            _ => ArchiveErrorKind::Ambiguous {
                 images: self.names(&fitting),
             },
         };
@@ -100,7 +100,7 @@ impl Layout {
     /// nobody publishes, gives it another media type than it has itself, its own counts, as with skopeo.
     ///
     /// # Errors
-    /// [`ArchiveError`]; [`Problem::TooLarge`] beyond 4 MiB.
+    /// [`ArchiveError`]; [`ArchiveErrorKind::TooLarge`] beyond 4 MiB.
     pub fn root(&self, image: &LayoutImage) -> Result<Manifest, ArchiveError> {
         root(self.store.as_ref(), &image.descriptor)?.ok_or_else(|| self.lacks(&image.descriptor))
     }
@@ -109,7 +109,7 @@ impl Layout {
     /// that it is named by.
     ///
     /// # Errors
-    /// [`ArchiveError`]; [`Problem::TooLarge`] beyond 4 MiB.
+    /// [`ArchiveError`]; [`ArchiveErrorKind::TooLarge`] beyond 4 MiB.
     pub fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, ArchiveError> {
         manifest(self.store.as_ref(), descriptor)?.ok_or_else(|| self.lacks(descriptor))
     }
@@ -121,7 +121,7 @@ impl Layout {
     /// Where the bytes of a blob are. Its size is checked; its digest is for the reader to check.
     ///
     /// # Errors
-    /// [`Problem::Missing`], or [`Problem::Damaged`] where the size is another.
+    /// [`ArchiveErrorKind::Missing`], or [`ArchiveErrorKind::Damaged`] where the size is another.
     pub fn blob(&self, descriptor: &Descriptor) -> Result<BlobSource, ArchiveError> {
         let name = blob_name(&descriptor.digest);
         let found = self.store.find(&name)?.ok_or_else(|| self.store.missing(&name))?;
@@ -135,7 +135,7 @@ impl Layout {
     /// than they have: one platform, mostly.
     ///
     /// # Errors
-    /// What is missing; [`Problem::Partial`] for an index of which some entries are whole.
+    /// What is missing; [`ArchiveErrorKind::Partial`] for an index of which some entries are whole.
     pub fn check_whole(&self, root: &Manifest) -> Result<(), ArchiveError> {
         let Ok(Content::Index(entries)) = root.content() else {
             return self.whole(root, &mut 1);
@@ -157,13 +157,13 @@ impl Layout {
         }
         match missing {
             0 => Ok(()),
-            _ => Err(Problem::Partial { platforms, missing }.of(self.store.path())),
+            _ => Err(ArchiveErrorKind::Partial { platforms, missing }.of(self.store.path())),
         }
     }
 
     /// That all below a manifest is there. What is beyond the budget is not looked at here.
     fn whole(&self, manifest: &Manifest, budget: &mut usize) -> Result<(), ArchiveError> {
-        let damaged = |why| Problem::damaged(blob_name(&manifest.digest), why).of(self.store.path());
+        let damaged = |why| ArchiveErrorKind::damaged(blob_name(&manifest.digest), why).of(self.store.path());
         match manifest.content().map_err(damaged)? {
             Content::Index(entries) => {
                 for entry in entries {
@@ -297,7 +297,7 @@ pub(super) fn position(name: &str) -> Option<usize> {
 
 /// What `index.json` lists; `None` if there is no such file.
 pub(super) fn images(store: &dyn Store) -> Result<Option<Vec<LayoutImage>>, ArchiveError> {
-    let damaged = |name: &str, why: String| Problem::damaged(name, why).of(store.path());
+    let damaged = |name: &str, why: String| ArchiveErrorKind::damaged(name, why).of(store.path());
     let Some(bytes) = store.document(INDEX, LARGEST)? else {
         return Ok(None);
     };
@@ -335,7 +335,7 @@ pub(super) fn root(store: &dyn Store, descriptor: &Descriptor) -> Result<Option<
     Manifest::new(bytes.clone(), Some(&descriptor.media_type))
         .or_else(|_| Manifest::new(bytes, None))
         .map(Some)
-        .map_err(|why| Problem::damaged(blob_name(&descriptor.digest), why.to_string()).of(store.path()))
+        .map_err(|why| ArchiveErrorKind::damaged(blob_name(&descriptor.digest), why.to_string()).of(store.path()))
 }
 
 /// A manifest that another one names, checked; `None` if it is not there.
@@ -344,7 +344,7 @@ fn manifest(store: &dyn Store, descriptor: &Descriptor) -> Result<Option<Manifes
         return Ok(None);
     };
     let manifest = Manifest::new(bytes, Some(&descriptor.media_type))
-        .map_err(|why| Problem::damaged(blob_name(&descriptor.digest), why.to_string()).of(store.path()))?;
+        .map_err(|why| ArchiveErrorKind::damaged(blob_name(&descriptor.digest), why.to_string()).of(store.path()))?;
     // What is named by SHA-512 is found under that name only.
     let digest = descriptor.digest.clone();
     Ok(Some(Manifest { digest, ..manifest }))
@@ -367,11 +367,11 @@ pub(super) fn check_digest(path: &Path, digest: &Digest, bytes: &[u8]) -> Result
     if digest.of_same_kind(bytes) == *digest {
         return Ok(());
     }
-    Err(Problem::WrongDigest { digest: digest.clone() }.of(path))
+    Err(ArchiveErrorKind::WrongDigest { digest: digest.clone() }.of(path))
 }
 
-fn wrong_size(name: &str, found: u64, stated: u64) -> Problem {
-    Problem::damaged(name, format!("it has {found} bytes where {stated} are stated"))
+fn wrong_size(name: &str, found: u64, stated: u64) -> ArchiveErrorKind {
+    ArchiveErrorKind::damaged(name, format!("it has {found} bytes where {stated} are stated"))
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! A tar on disk, plain or gzip-compressed, as a [`Store`].
 
 use super::super::compression::Compression;
-use super::super::error::{ArchiveError, Problem};
+use super::super::error::{ArchiveError, ArchiveErrorKind};
 use super::super::location::Transport;
 use super::super::region::{Region, RegionReader};
 use super::super::source::{BlobSource, Inflated, Store, pass, read_whole};
@@ -44,9 +44,9 @@ struct Begins {
 impl TarFile {
     /// Opens and indexes the tar. A gzip-compressed one is decompressed once for it, in bounded memory.
     pub(in super::super) fn open(path: &Path, transport: Transport) -> Result<Self, ArchiveError> {
-        let reading = |error: &io::Error| Problem::reading(path, error).of(path);
+        let reading = |error: &io::Error| ArchiveErrorKind::reading(path, error).of(path);
         let other = |why, instead| {
-            let problem = Problem::NotOfKind {
+            let problem = ArchiveErrorKind::NotOfKind {
                 transport,
                 why,
                 instead,
@@ -65,7 +65,7 @@ impl TarFile {
         let mut magic = [0; MAGIC];
         fill(&mut file.reader(), &mut magic).map_err(|error| reading(&error))?;
         let (index, inflated) = match Compression::of(magic) {
-            _ if metadata.len() == 0 => return Err(Problem::Empty.of(path)),
+            _ if metadata.len() == 0 => return Err(ArchiveErrorKind::Empty.of(path)),
             Ok(Compression::Gzip) => {
                 let mut tape = GzipTape {
                     decoder: MultiGzDecoder::new(file.reader()),
@@ -73,15 +73,15 @@ impl TarFile {
                 };
                 (TarIndex::scan(&mut tape), Some(tape.begins))
             }
-            Ok(Compression::Zstd) => return Err(Problem::Compressed { with: "zstd" }.of(path)),
-            Err(with) => return Err(Problem::Compressed { with }.of(path)),
+            Ok(Compression::Zstd) => return Err(ArchiveErrorKind::Compressed { with: "zstd" }.of(path)),
+            Err(with) => return Err(ArchiveErrorKind::Compressed { with }.of(path)),
             Ok(Compression::None) => {
                 let mut tape = FileTape { file: &file, at: 0 };
                 (TarIndex::scan(&mut tape), None)
             }
         };
         let index = index.map_err(|problem| {
-            let Problem::Damaged { entry, why } = &problem else {
+            let ArchiveErrorKind::Damaged { entry, why } = &problem else {
                 return problem.of(path);
             };
             let mut first = [0; 2];
@@ -89,7 +89,7 @@ impl TarFile {
                 && MultiGzDecoder::new(file.reader()).read_exact(&mut first).is_ok()
                 && first == [0x1f, 0x8b];
             match entry.as_str() {
-                FIRST if is_gzip || inflated.is_none() || why != CUT => Problem::NotATar { is_gzip }.of(path),
+                FIRST if is_gzip || inflated.is_none() || why != CUT => ArchiveErrorKind::NotATar { is_gzip }.of(path),
                 _ => problem.of(path),
             }
         })?;
@@ -110,7 +110,7 @@ impl TarFile {
             }
             (Some(found), _) => {
                 fill(&mut self.source(found).reader(), &mut magic)
-                    .map_err(|error| Problem::reading(&self.path, &error).of(&self.path))?;
+                    .map_err(|error| ArchiveErrorKind::reading(&self.path, &error).of(&self.path))?;
                 Ok(magic)
             }
             (None, _) => Err(self.missing(name)),

@@ -1,6 +1,6 @@
 //! One pass over the headers of a tar, with all that those before an entry say of it.
 
-use super::super::error::Problem;
+use super::super::error::ArchiveErrorKind;
 use super::header::{self, BLOCK, EntryKind};
 use super::records::{Bad, Records, first, once};
 use super::sparse::{self, Form, MOST_PIECES, Map};
@@ -87,7 +87,7 @@ impl<'a, T: Tape> Scan<'a, T> {
         self.has_end
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Item>, Problem> {
+    pub(super) fn next(&mut self) -> Result<Option<Item>, ArchiveErrorKind> {
         let mut records = None;
         let (mut name, mut link) = (None, None);
         // Whether a header came that speaks of the next entry.
@@ -158,7 +158,7 @@ impl<'a, T: Tape> Scan<'a, T> {
         header: &mut header::Header,
         (name, link): (Option<String>, Option<String>),
         records: &mut Records,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), ArchiveErrorKind> {
         for (long, record, own) in [
             (name, &mut records.path, &mut header.name),
             (link, &mut records.link, &mut header.link),
@@ -182,7 +182,7 @@ impl<'a, T: Tape> Scan<'a, T> {
     }
 
     /// The size: only what the header cannot state may a record state otherwise.
-    fn take_size(&self, header: &mut header::Header, stated: Option<u64>) -> Result<(), Problem> {
+    fn take_size(&self, header: &mut header::Header, stated: Option<u64>) -> Result<(), ArchiveErrorKind> {
         match stated {
             Some(size) if size != header.size && size <= LARGEST_OCTAL => {
                 Err(self.two_ways("has two sizes, one in its header and one in its records"))
@@ -202,7 +202,7 @@ impl<'a, T: Tape> Scan<'a, T> {
         header: &header::Header,
         records: &Records,
         block: &[u8; BLOCK],
-    ) -> Result<What, Problem> {
+    ) -> Result<What, ArchiveErrorKind> {
         let is_sparse = records.sparse.form().map_err(|bad| self.bad(&bad))?;
         let is_folder = header.name.ends_with('/');
         let what = match (kind, is_sparse) {
@@ -244,7 +244,7 @@ impl<'a, T: Tape> Scan<'a, T> {
     }
 
     /// A file with holes whose map is in PAX records or before its data.
-    fn with_holes(&mut self, form: Form, size: u64, records: &Records) -> Result<What, Problem> {
+    fn with_holes(&mut self, form: Form, size: u64, records: &Records) -> Result<What, ArchiveErrorKind> {
         let real = records.sparse.size.ok_or_else(|| self.bad(&Bad::Unreadable))?;
         let mut before = 0;
         let numbers = match form {
@@ -268,7 +268,7 @@ impl<'a, T: Tape> Scan<'a, T> {
     }
 
     /// A file with holes whose map is in its header, and in blocks behind it.
-    fn with_old_holes(&mut self, size: u64, block: &[u8; BLOCK]) -> Result<What, Problem> {
+    fn with_old_holes(&mut self, size: u64, block: &[u8; BLOCK]) -> Result<What, ArchiveErrorKind> {
         const BAD: &str = "its map of holes cannot be read";
         let (real, mut numbers, mut goes_on) = sparse::of_header(block).ok_or_else(|| self.damaged(BAD))?;
         while goes_on {
@@ -288,7 +288,7 @@ impl<'a, T: Tape> Scan<'a, T> {
     }
 
     /// What follows the block of zeros that may be the first of the two that end a tar.
-    fn end(&mut self) -> Result<(), Problem> {
+    fn end(&mut self) -> Result<(), ArchiveErrorKind> {
         let mut block = [0; BLOCK];
         let read = self.fill(&mut block)?;
         if block[..read].iter().any(|b| *b != 0) {
@@ -298,7 +298,7 @@ impl<'a, T: Tape> Scan<'a, T> {
         Ok(())
     }
 
-    fn block(&mut self) -> Result<[u8; BLOCK], Problem> {
+    fn block(&mut self) -> Result<[u8; BLOCK], ArchiveErrorKind> {
         let mut block = [0; BLOCK];
         match self.fill(&mut block)? {
             BLOCK => Ok(block),
@@ -306,7 +306,7 @@ impl<'a, T: Tape> Scan<'a, T> {
         }
     }
 
-    fn long_text(&mut self, header: &header::Header) -> Result<String, Problem> {
+    fn long_text(&mut self, header: &header::Header) -> Result<String, ArchiveErrorKind> {
         let mut bytes = self.content(header, LONGEST_NAME + 1)?;
         let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
         if bytes[end..].iter().any(|b| *b != 0) {
@@ -317,7 +317,7 @@ impl<'a, T: Tape> Scan<'a, T> {
     }
 
     /// The content of a header that speaks of the next one.
-    fn content(&mut self, header: &header::Header, largest: u64) -> Result<Vec<u8>, Problem> {
+    fn content(&mut self, header: &header::Header, largest: u64) -> Result<Vec<u8>, ArchiveErrorKind> {
         if header.size > largest {
             return Err(self.too_long());
         }
@@ -331,13 +331,13 @@ impl<'a, T: Tape> Scan<'a, T> {
         Ok(bytes)
     }
 
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Problem> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveErrorKind> {
         let read = self.tape.fill(buffer).map_err(|error| self.failed(&error))?;
         self.at += read as u64;
         Ok(read)
     }
 
-    fn pass(&mut self, size: u64) -> Result<(), Problem> {
+    fn pass(&mut self, size: u64) -> Result<(), ArchiveErrorKind> {
         let padded = header::padded(size).filter(|padded| self.at.checked_add(*padded).is_some());
         let padded = padded.ok_or_else(|| self.cut())?;
         self.tape.pass(self.at, size).map_err(|error| self.failed(&error))?;
@@ -349,38 +349,38 @@ impl<'a, T: Tape> Scan<'a, T> {
         Ok(())
     }
 
-    fn failed(&self, error: &io::Error) -> Problem {
+    fn failed(&self, error: &io::Error) -> ArchiveErrorKind {
         match error.kind() {
             ErrorKind::UnexpectedEof => self.cut(),
             ErrorKind::InvalidInput | ErrorKind::InvalidData => {
-                Problem::damaged(&*self.entry, "its gzip stream cannot be read")
+                ArchiveErrorKind::damaged(&*self.entry, "its gzip stream cannot be read")
             }
-            _ => Problem::Unreadable(error.to_string()),
+            _ => ArchiveErrorKind::Unreadable(error.to_string()),
         }
     }
 
-    fn bad(&self, bad: &Bad) -> Problem {
+    fn bad(&self, bad: &Bad) -> ArchiveErrorKind {
         match bad {
             Bad::Unreadable => self.damaged("its PAX records cannot be read"),
             Bad::Twice => self.two_ways("is followed by headers that say two things of the next entry"),
         }
     }
 
-    fn damaged(&self, why: &'static str) -> Problem {
-        Problem::damaged(&*self.entry, why)
+    fn damaged(&self, why: &'static str) -> ArchiveErrorKind {
+        ArchiveErrorKind::damaged(&*self.entry, why)
     }
 
-    fn two_ways(&self, why: &'static str) -> Problem {
+    fn two_ways(&self, why: &'static str) -> ArchiveErrorKind {
         let entry = self.entry.clone();
-        Problem::TwoWays { entry, why }
+        ArchiveErrorKind::TwoWays { entry, why }
     }
 
-    fn cut(&self) -> Problem {
+    fn cut(&self) -> ArchiveErrorKind {
         self.damaged(CUT)
     }
 
-    fn too_long(&self) -> Problem {
-        Problem::TooLarge {
+    fn too_long(&self) -> ArchiveErrorKind {
+        ArchiveErrorKind::TooLarge {
             entry: format!("the header after `{}`", self.entry),
             largest: LARGEST_RECORDS,
         }

@@ -1,7 +1,7 @@
 //! Writes an archive or layout that is known completely before its first blob: each blob has its place, to be filled in
 //! any order and by several at a time. The output appears when it is complete.
 
-use super::error::{ArchiveError, Problem};
+use super::error::{ArchiveError, ArchiveErrorKind};
 use super::layout_writer::LayoutWriter;
 use super::location::{Location, Transport};
 use super::region::Region;
@@ -134,7 +134,7 @@ impl<'a> ArchiveContents<'a> {
                 Some(other) => {
                     let why = format!("{digest} is stated with {other} and with {size} bytes");
                     let transport = location.transport;
-                    return Err(Problem::CannotHold { transport, why }.of(&location.path));
+                    return Err(ArchiveErrorKind::CannotHold { transport, why }.of(&location.path));
                 }
             }
         }

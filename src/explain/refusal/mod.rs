@@ -15,7 +15,7 @@ use crate::explain::bitbucket::Diagnosis;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::input::Step;
 use crate::names::{Digest, Host, Repository, Selector, Tag};
-use crate::registry::{Asker, Code, Error, Granted, Problem, Standing};
+use crate::registry::{Asker, Code, Error, ErrorKind, Granted, Standing};
 use crate::session::SessionError;
 use crate::text::{PAGE, Quoted};
 use finding::Attempt;
@@ -93,7 +93,7 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         context,
     };
     match &error.problem {
-        Problem::Refused {
+        ErrorKind::Refused {
             status,
             code,
             granted,
@@ -106,36 +106,36 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
                 failure
             }
         }
-        Problem::At(party, problem) => reach::elsewhere(party, problem, fact, error),
-        Problem::WebPage => Failure::new(FailureKind::Other, fact, reach::in_place(error.host.as_str())),
-        Problem::NotGranted { granted, .. } => denied(&fact, granted, asked, None),
-        Problem::SignIn { status: 500.., .. } => {
+        ErrorKind::At(party, problem) => reach::elsewhere(party, problem, fact, error),
+        ErrorKind::WebPage => Failure::new(FailureKind::Other, fact, reach::in_place(error.host.as_str())),
+        ErrorKind::NotGranted { granted, .. } => denied(&fact, granted, asked, None),
+        ErrorKind::SignIn { status: 500.., .. } => {
             Failure::new(FailureKind::Unreachable, fact, hint::server_fault(asked))
         }
-        Problem::SignIn { status: 429, .. } => Failure::new(FailureKind::Refused, fact, hint::LIMITED),
-        Problem::SignIn { signed: false, .. } => {
+        ErrorKind::SignIn { status: 429, .. } => Failure::new(FailureKind::Refused, fact, hint::LIMITED),
+        ErrorKind::SignIn { signed: false, .. } => {
             Failure::new(FailureKind::Credential, fact, hint::no_credential(asked))
         }
-        Problem::SignIn { .. } => not_accepted(&signed(&fact, asked), asked),
-        Problem::Unreachable(reach) => {
+        ErrorKind::SignIn { .. } => not_accepted(&signed(&fact, asked), asked),
+        ErrorKind::Unreachable(reach) => {
             Failure::new(FailureKind::Unreachable, fact, reach::of_registry(reach, error, asked))
         }
-        Problem::UntrustedRealm { .. } => Failure::new(
+        ErrorKind::UntrustedRealm { .. } => Failure::new(
             FailureKind::Other,
             fact,
             "your credential was not sent: a sign-in address must be `https` on a host with a name, so this is a fault \
              of the registry or an attack",
         ),
-        Problem::Redirect { .. } | Problem::Moved { .. } => Failure::new(
+        ErrorKind::Redirect { .. } | ErrorKind::Moved { .. } => Failure::new(
             FailureKind::Other,
             fact,
             "nothing was sent there; ask those who run the registry",
         ),
-        Problem::Encoded { .. } => Failure::new(FailureKind::Other, fact, reach::encoded(error.host.as_str())),
-        Problem::OverBudget { .. } => Failure::new(FailureKind::Other, fact, hint::OVER_BUDGET),
-        Problem::TooMany { .. } => Failure::new(FailureKind::Other, fact, hint::TOO_MANY),
-        Problem::Schema1 { .. } => Failure::new(FailureKind::Other, fact, hint::SCHEMA_1),
-        Problem::Protocol(_) | Problem::Unproven { .. } => Failure::new(
+        ErrorKind::Encoded { .. } => Failure::new(FailureKind::Other, fact, reach::encoded(error.host.as_str())),
+        ErrorKind::OverBudget { .. } => Failure::new(FailureKind::Other, fact, hint::OVER_BUDGET),
+        ErrorKind::TooMany { .. } => Failure::new(FailureKind::Other, fact, hint::TOO_MANY),
+        ErrorKind::Schema1 { .. } => Failure::new(FailureKind::Other, fact, hint::SCHEMA_1),
+        ErrorKind::Protocol(_) | ErrorKind::Unproven { .. } => Failure::new(
             FailureKind::Other,
             fact,
             format!(
@@ -143,7 +143,7 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
                 error.host
             ),
         ),
-        Problem::WrongDigest { .. } | Problem::TooLarge { .. } => Failure::new(
+        ErrorKind::WrongDigest { .. } | ErrorKind::TooLarge { .. } => Failure::new(
             FailureKind::Other,
             fact,
             "what came was thrown away; a proxy on the way or the registry's storage is at fault",
@@ -167,7 +167,7 @@ fn with_line(failure: Failure, line: &str) -> Failure {
 pub(crate) fn explain_part(error: &Error, context: Context<'_>) -> Failure {
     let failure = explain(error, context);
     match &error.problem {
-        Problem::Refused {
+        ErrorKind::Refused {
             status: 404,
             code,
             words,
@@ -185,7 +185,7 @@ pub(crate) fn explain_part(error: &Error, context: Context<'_>) -> Failure {
 pub(crate) fn explain_referrer(error: &Error, context: Context<'_>) -> Failure {
     let failure = explain(error, context);
     match &error.problem {
-        Problem::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
+        ErrorKind::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
             message: format!("a referrer is missing: {}", failure.message),
             hint: Some(hint::MISSING_REFERRER.to_owned()),
             ..failure
@@ -366,9 +366,9 @@ pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, conte
     let says_so = error.problem.is_of_immutable_tag();
     let rule = hint::immutable(tag, says_so);
     match &error.problem {
-        Problem::Refused { status: 401, .. } => explain(error, context),
+        ErrorKind::Refused { status: 401, .. } => explain(error, context),
         // These say what it is.
-        Problem::Refused {
+        ErrorKind::Refused {
             code:
                 Some(
                     Code::ManifestInvalid
@@ -379,12 +379,12 @@ pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, conte
                 ),
             ..
         }
-        | Problem::Refused { status: 413 | 429, .. }
+        | ErrorKind::Refused { status: 413 | 429, .. }
             if !says_so =>
         {
             explain(error, context)
         }
-        Problem::Refused {
+        ErrorKind::Refused {
             status: 403,
             granted,
             code,
@@ -403,7 +403,7 @@ pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, conte
 /// The advice of a digest in place of that of a tag, where the registry knows the repository.
 fn without_digest(failure: Failure, error: &Error) -> Failure {
     match &error.problem {
-        Problem::Refused {
+        ErrorKind::Refused {
             code: Some(Code::ManifestUnknown),
             ..
         } => Failure {

@@ -3,40 +3,40 @@
 use super::{Asked, hint};
 use crate::explain::failure::{Failure, FailureKind};
 use crate::names::Host;
-use crate::registry::{Certificate, Error, Handshake, Party, Problem, Reach};
+use crate::registry::{Certificate, Error, ErrorKind, Handshake, Party, Reach};
 use crate::text::PAGE;
 
 /// The failure that a problem of another party than the registry is. Nothing that it answers is a verdict on the credential,
 /// and a name that it lacks is none that the user wrote.
-pub(super) fn elsewhere(party: &Party, problem: &Problem, fact: String, error: &Error) -> Failure {
+pub(super) fn elsewhere(party: &Party, problem: &ErrorKind, fact: String, error: &Error) -> Failure {
     let (server, host) = (party.server(), &error.host);
     let (kind, hint) = match problem {
-        Problem::Unreachable(reach) => (FailureKind::Unreachable, at(party, reach, host)),
-        Problem::WebPage => (FailureKind::Other, in_place(server.as_str())),
-        Problem::Encoded { .. } => (FailureKind::Other, encoded(server.as_str())),
-        Problem::Refused { words, .. } if words.as_str() == PAGE => (FailureKind::Other, in_place(server.as_str())),
-        Problem::Refused { status: 429, .. } => (
+        ErrorKind::Unreachable(reach) => (FailureKind::Unreachable, at(party, reach, host)),
+        ErrorKind::WebPage => (FailureKind::Other, in_place(server.as_str())),
+        ErrorKind::Encoded { .. } => (FailureKind::Other, encoded(server.as_str())),
+        ErrorKind::Refused { words, .. } if words.as_str() == PAGE => (FailureKind::Other, in_place(server.as_str())),
+        ErrorKind::Refused { status: 429, .. } => (
             FailureKind::Refused,
             format!(
                 "`{server}` limits how much may be asked of it\n\
                  run the step again later, or with a lower `CONCURRENCY` and more `RETRIES`"
             ),
         ),
-        Problem::Refused { status: 500.., .. } => (
+        ErrorKind::Refused { status: 500.., .. } => (
             FailureKind::Unreachable,
             format!("the fault is that of `{server}`; run the step again later"),
         ),
-        Problem::Refused { status: 404 | 410, .. } if matches!(party, Party::Storage(_)) => {
+        ErrorKind::Refused { status: 404 | 410, .. } if matches!(party, Party::Storage(_)) => {
             (FailureKind::NotFound, hint::DAMAGED.to_owned())
         }
-        Problem::Refused { .. } | Problem::Protocol(_) if matches!(party, Party::TokenServer(_)) => (
+        ErrorKind::Refused { .. } | ErrorKind::Protocol(_) if matches!(party, Party::TokenServer(_)) => (
             FailureKind::Other,
             format!(
                 "nothing is known against your credential: `{server}` does not answer as a token server does\n\
                  ask those who run `{host}`, which has its tokens made there"
             ),
         ),
-        Problem::Refused { .. } => (
+        ErrorKind::Refused { .. } => (
             FailureKind::Other,
             format!(
                 "nothing is known against your credential, which `{server}` does not get\n\

@@ -5,7 +5,7 @@ mod sign_in;
 use super::address::without_secrets;
 use super::body::read_body;
 use super::challenge::Challenge;
-use super::error::{Asker, Error, Problem};
+use super::error::{Asker, Error, ErrorKind};
 use super::network::{Incoming, Outgoing};
 use super::party::{Part, Party};
 use super::payload::Payload;
@@ -77,10 +77,10 @@ pub(crate) enum SignIn {
 }
 
 /// A failed try, and when the server wants the next.
-pub(super) type Failed = (Problem, Option<Duration>);
+pub(super) type Failed = (ErrorKind, Option<Duration>);
 
 impl Registry {
-    pub(super) fn error(&self, during: String, problem: Problem, tries: u32) -> Error {
+    pub(super) fn error(&self, during: String, problem: ErrorKind, tries: u32) -> Error {
         Error {
             host: self.0.host.clone(),
             during,
@@ -180,8 +180,8 @@ impl Registry {
             let shown = without_secrets(&to, &self.0.host);
             // The body is gone: who has it again sends it there.
             let problem = match judge(&to, purpose, &outgoing.url, &self.0.host) {
-                Verdict::NotAsked(why) => Problem::Redirect { to: shown, why },
-                _ => Problem::Moved { to, shown },
+                Verdict::NotAsked(why) => ErrorKind::Redirect { to: shown, why },
+                _ => ErrorKind::Moved { to, shown },
             };
             return Err(failed((problem, None)));
         }
@@ -227,14 +227,14 @@ impl Registry {
         }
         let Incoming { response, same_origin } = incoming;
         let problem = if ask.at_home && !same_origin {
-            Problem::Redirect {
+            ErrorKind::Redirect {
                 to: without_secrets(response.url(), &self.0.host),
                 why: "only the registry itself can answer this",
             }
         } else if ask.takes.contains(&status.as_u16()) {
             return Ok(response);
         } else {
-            Problem::Unproven {
+            ErrorKind::Unproven {
                 status: status.as_u16(),
             }
         };
@@ -249,7 +249,7 @@ impl Registry {
         let party = self.party(response.url(), ask.part());
         let (code, words) = read_body(&self.0.network.read_refusal(response).await);
         let granted = token.map_or(Granted::Unknown, |token| token.granted);
-        let refused = Problem::Refused {
+        let refused = ErrorKind::Refused {
             status: status.as_u16(),
             code,
             words,
@@ -301,17 +301,17 @@ impl<'a> Ask<'a> {
         self.for_write || !matches!(self.method, Method::GET | Method::HEAD)
     }
 
-    fn outgoing(&self, scheme: &str, host: &Host) -> Result<(Outgoing, bool), Problem> {
+    fn outgoing(&self, scheme: &str, host: &Host) -> Result<(Outgoing, bool), ErrorKind> {
         let below = |path: &str| {
             let text = format!("{scheme}://{}/v2/{path}", host.api());
-            Url::parse(&text).map_err(|error| Problem::Protocol(format!("`{text}` is no URL ({error})")))
+            Url::parse(&text).map_err(|error| ErrorKind::Protocol(format!("`{text}` is no URL ({error})")))
         };
         let (url, is_own) = match &self.target {
             Target::Path(path) => (below(path)?, true),
             Target::Address(url, purpose) => match judge(url, *purpose, &below("")?, host) {
                 Verdict::NotAsked(why) => {
                     let to = without_secrets(url, host);
-                    return Err(Problem::Redirect { to, why });
+                    return Err(ErrorKind::Redirect { to, why });
                 }
                 verdict => (url.clone(), verdict == Verdict::WithCredential),
             },

@@ -5,7 +5,7 @@ use super::super::challenge::{BadChallenge, Challenge};
 use super::super::network::{Incoming, Known, speaks_plain_http};
 use super::super::scope::Scopes;
 use super::super::token::{self, Realm, Token};
-use super::super::{Problem, Registry, retry};
+use super::super::{ErrorKind, Registry, retry};
 use super::{Ask, Failed, Target};
 use reqwest::header::HeaderValue;
 use reqwest::{Response, Url};
@@ -123,7 +123,7 @@ impl Registry {
         }
         let first = self.first_attempt(ask).await;
         if let Err((problem, asked)) = &first
-            && (problem.may_pass() || matches!(problem.cause(), Problem::Unreachable(_)))
+            && (problem.may_pass() || matches!(problem.cause(), ErrorKind::Unreachable(_)))
         {
             *failed = Some((Instant::now(), (problem.clone(), *asked)));
         }
@@ -166,13 +166,13 @@ impl Registry {
         Ok((known, Some(incoming)))
     }
 
-    fn challenge(&self, response: &Response) -> Result<Challenge, Problem> {
+    fn challenge(&self, response: &Response) -> Result<Challenge, ErrorKind> {
         Challenge::of(response.headers(), response.url(), &self.0.host).map_err(|bad| match bad {
             BadChallenge::Unknown => {
-                Problem::Protocol("it asks for a sign-in but names no way that is known (Bearer, Basic)".to_owned())
+                ErrorKind::Protocol("it asks for a sign-in but names no way that is known (Bearer, Basic)".to_owned())
             }
-            BadChallenge::Realm => Problem::Protocol("the realm of its challenge is not a URL".to_owned()),
-            BadChallenge::Untrusted { realm, why } => Problem::UntrustedRealm {
+            BadChallenge::Realm => ErrorKind::Protocol("the realm of its challenge is not a URL".to_owned()),
+            BadChallenge::Untrusted { realm, why } => ErrorKind::UntrustedRealm {
                 realm: without_secrets(&realm, &self.0.host),
                 why,
             },

@@ -10,7 +10,7 @@ mod referrers;
 pub(crate) use referrers::{Referrer, fallback_tag};
 
 use super::Remote;
-use super::error::{Error, Problem};
+use super::error::{Error, ErrorKind};
 use super::exchange::{Answer, Ask, Target};
 use super::reading::plain;
 use super::trust::Purpose;
@@ -69,7 +69,7 @@ impl Total {
     ///
     /// # Errors
     /// It is one too many.
-    fn take(&mut self, entries: usize, bytes: usize) -> Result<(), Problem> {
+    fn take(&mut self, entries: usize, bytes: usize) -> Result<(), ErrorKind> {
         self.entries = self.entries.saturating_add(entries);
         self.bytes = self.bytes.saturating_add(bytes);
         self.pages += 1;
@@ -91,7 +91,7 @@ impl Total {
         } else {
             return Ok(());
         };
-        Err(Problem::TooMany { what: over })
+        Err(ErrorKind::TooMany { what: over })
     }
 }
 
@@ -198,7 +198,7 @@ impl Remote {
             }
             // A tag that is no tag can neither be copied nor suggested.
         });
-        read.map_err(|what| fail(Problem::Protocol(format!("the list is no list of tags ({what})"))))?;
+        read.map_err(|what| fail(ErrorKind::Protocol(format!("the list is no list of tags ({what})"))))?;
         total.take(count, answer.body.len()).map_err(fail)?;
         let next = self.next_page(&answer, &during)?;
         Ok(PageOfTags { count, last, next })
@@ -208,7 +208,7 @@ impl Remote {
     fn next_page(&self, answer: &Answer, during: &str) -> Result<Option<Target>, Error> {
         let fail = |what: &str| {
             self.registry
-                .error(during.to_owned(), Problem::Protocol(what.to_owned()), 1)
+                .error(during.to_owned(), ErrorKind::Protocol(what.to_owned()), 1)
         };
         let next = link::next(&answer.headers).map_err(|_| fail("its `Link` to the next page cannot be read"))?;
         let Some(next) = next else { return Ok(None) };
@@ -261,7 +261,7 @@ mod tests {
             let taken = pages
                 .iter()
                 .try_for_each(|(entries, bytes)| total.take(*entries, *bytes));
-            let over = over.map(|over| Problem::TooMany { what: over.to_owned() });
+            let over = over.map(|over| ErrorKind::TooMany { what: over.to_owned() });
             assert_eq!(taken.err(), over, "{pages:?}");
         }
         let mut late = Total::of(Most {

@@ -3,7 +3,7 @@
 
 use super::{Most, Total, page};
 use crate::names::{Digest, Selector, Tag};
-use crate::registry::error::{Error, Problem};
+use crate::registry::error::{Error, ErrorKind};
 use crate::registry::exchange::{Answer, Ask, Target};
 use crate::registry::manifest::{self, Descriptor};
 use crate::registry::reading::plain;
@@ -81,17 +81,17 @@ impl Remote {
     ) -> Result<Vec<Referrer>, Error> {
         let is_there = match &error.problem {
             // Registries without the API say so with any of these.
-            Problem::Refused {
+            ErrorKind::Refused {
                 status: 400 | 404 | 405 | 501,
                 ..
             } => false,
             problem => match problem.cause() {
                 // Harbor's answers 401 to who may read the image (harbor#18305).
-                Problem::Refused { status: 400..=407, .. }
-                | Problem::Redirect { .. }
-                | Problem::Unproven { .. }
-                | Problem::WebPage
-                | Problem::Protocol(_) => true,
+                ErrorKind::Refused { status: 400..=407, .. }
+                | ErrorKind::Redirect { .. }
+                | ErrorKind::Unproven { .. }
+                | ErrorKind::WebPage
+                | ErrorKind::Protocol(_) => true,
                 _ => return Err(error),
             },
         };
@@ -127,7 +127,7 @@ impl Remote {
             self.error(during, problem)
         };
         if index.media_type != INDEX {
-            return Err(fail(Problem::Protocol(format!(
+            return Err(fail(ErrorKind::Protocol(format!(
                 "the tag `{tag}`, which stands in for the list, is not an OCI index"
             ))));
         }
@@ -140,7 +140,7 @@ impl Remote {
 }
 
 /// Takes what an answer lists.
-fn listed(answer: &Answer, total: &mut Total, found: &mut Vec<Referrer>, charge: Charge) -> Result<(), Problem> {
+fn listed(answer: &Answer, total: &mut Total, found: &mut Vec<Referrer>, charge: Charge) -> Result<(), ErrorKind> {
     plain(&answer.headers, &answer.body)?;
     let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type
@@ -150,7 +150,7 @@ fn listed(answer: &Answer, total: &mut Total, found: &mut Vec<Referrer>, charge:
         .unwrap_or_default()
         .trim();
     if !media_type.eq_ignore_ascii_case(INDEX) {
-        return Err(Problem::Protocol("what it sent is not an OCI index".to_owned()));
+        return Err(ErrorKind::Protocol("what it sent is not an OCI index".to_owned()));
     }
     let before = found.len();
     entries(&answer.body, found, charge)?;
@@ -159,9 +159,9 @@ fn listed(answer: &Answer, total: &mut Total, found: &mut Vec<Referrer>, charge:
 }
 
 /// Adds the entries of an index, each once.
-pub(super) fn entries(index: &[u8], found: &mut Vec<Referrer>, mut charge: Charge) -> Result<(), Problem> {
+pub(super) fn entries(index: &[u8], found: &mut Vec<Referrer>, mut charge: Charge) -> Result<(), ErrorKind> {
     if !manifest::is_index(index) {
-        return Err(Problem::Protocol("what it sent is not an OCI index".to_owned()));
+        return Err(ErrorKind::Protocol("what it sent is not an OCI index".to_owned()));
     }
     // As large as all entries together can be.
     charge.grow(index.len())?;
@@ -178,7 +178,7 @@ pub(super) fn entries(index: &[u8], found: &mut Vec<Referrer>, mut charge: Charg
         });
         Ok(())
     });
-    read.map_err(Problem::Protocol)
+    read.map_err(ErrorKind::Protocol)
 }
 
 /// The tag under which clients keep the list of referrers where a registry does not, and which cosign's tags begin with.

@@ -1,6 +1,6 @@
 //! What a tar holds, by name. Entries are judged when they are used: one that nobody reads does no harm.
 
-use super::super::error::Problem;
+use super::super::error::ArchiveErrorKind;
 use super::scan::{Extent, Item, Scan, Tape, What};
 use super::sparse::Map;
 use std::collections::HashMap;
@@ -47,7 +47,7 @@ pub(super) enum FoundFile {
 
 impl TarIndex {
     /// Reads all headers of a tape.
-    pub(super) fn scan(tape: &mut impl Tape) -> Result<Self, Problem> {
+    pub(super) fn scan(tape: &mut impl Tape) -> Result<Self, ArchiveErrorKind> {
         let mut scan = Scan::new(tape);
         let mut index = Self::default();
         let (mut count, mut names) = (0, 0);
@@ -60,7 +60,7 @@ impl TarIndex {
                     index.has_end = true;
                     return Ok(index);
                 }
-                return Err(Problem::TooLarge {
+                return Err(ArchiveErrorKind::TooLarge {
                     entry: "the number of entries".to_owned(),
                     largest: MOST_ENTRIES,
                 });
@@ -72,8 +72,8 @@ impl TarIndex {
     }
 
     /// The file of this name, through links; `None` if there is no entry of the name.
-    pub(super) fn find(&self, name: &str) -> Result<Option<FoundFile>, Problem> {
-        let outside = || Problem::Hostile {
+    pub(super) fn find(&self, name: &str) -> Result<Option<FoundFile>, ArchiveErrorKind> {
+        let outside = || ArchiveErrorKind::Hostile {
             entry: name.to_owned(),
             why: "lies outside of the archive",
         };
@@ -88,25 +88,25 @@ impl TarIndex {
             };
             if entry.is_twice {
                 let why = "is there twice";
-                return Err(Problem::TwoWays { entry: name, why });
+                return Err(ArchiveErrorKind::TwoWays { entry: name, why });
             }
             match &entry.what {
                 EntryPlace::File(found) => return Ok(Some(found.clone())),
                 EntryPlace::Link(Some(target)) => target.clone_into(&mut name),
                 EntryPlace::Link(None) => {
                     let why = "is a link out of the archive";
-                    return Err(Problem::Hostile { entry: name, why });
+                    return Err(ArchiveErrorKind::Hostile { entry: name, why });
                 }
-                EntryPlace::Folder => return Err(Problem::damaged(name, "it is not a file")),
-                EntryPlace::Other(why) => return Err(Problem::TwoWays { entry: name, why }),
+                EntryPlace::Folder => return Err(ArchiveErrorKind::damaged(name, "it is not a file")),
+                EntryPlace::Other(why) => return Err(ArchiveErrorKind::TwoWays { entry: name, why }),
             }
         }
-        Err(Problem::damaged(name, "links lead to links without end"))
+        Err(ArchiveErrorKind::damaged(name, "links lead to links without end"))
     }
 
     /// That an entry is not there, and whether the archive was cut.
-    pub(super) fn missing(&self, name: &str) -> Problem {
-        Problem::Missing {
+    pub(super) fn missing(&self, name: &str) -> ArchiveErrorKind {
+        ArchiveErrorKind::Missing {
             entry: name.to_owned(),
             cut: !self.has_end,
         }
@@ -158,7 +158,7 @@ impl TarIndex {
     }
 
     /// That each folder above a name is one to every reader.
-    fn check_above(&self, name: &str) -> Result<(), Problem> {
+    fn check_above(&self, name: &str) -> Result<(), ArchiveErrorKind> {
         let above = name.match_indices('/').map(|(at, _)| &name[..at]);
         for folder in above {
             if self
@@ -167,7 +167,7 @@ impl TarIndex {
                 .is_some_and(|entry| entry.is_twice || !matches!(entry.what, EntryPlace::Folder))
             {
                 let (entry, why) = (name.to_owned(), "lies below an entry that is not a folder");
-                return Err(Problem::TwoWays { entry, why });
+                return Err(ArchiveErrorKind::TwoWays { entry, why });
             }
         }
         Ok(())

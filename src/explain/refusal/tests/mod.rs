@@ -61,7 +61,7 @@ impl World {
     }
 
     /// The problem, met with this credential.
-    fn met(&self, problem: Problem, source: Option<Source>, writes: bool) -> Error {
+    fn met(&self, problem: ErrorKind, source: Option<Source>, writes: bool) -> Error {
         let access = if writes { Access::PullPush } else { Access::Pull };
         let credential = source.map(|source| match source {
             Source::BuiltIn => &self.built_in,
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    fn explain(&self, problem: Problem, source: Option<Source>, writes: bool) -> Failure {
+    fn explain(&self, problem: ErrorKind, source: Option<Source>, writes: bool) -> Failure {
         explain(&self.met(problem, source, writes), self.context(source, writes))
     }
 }
@@ -88,7 +88,7 @@ const NOBODY: Option<Source> = None;
 const BUILT_IN: Option<Source> = Some(Source::BuiltIn);
 const API_TOKEN: Option<Source> = Some(Source::ApiToken);
 
-fn error(problem: Problem) -> Error {
+fn error(problem: ErrorKind) -> Error {
     Error {
         host: Host::bitbucket(),
         during: "reading `shop/base:1`".to_owned(),
@@ -99,8 +99,8 @@ fn error(problem: Problem) -> Error {
     }
 }
 
-fn refused(status: u16, code: Option<Code>) -> Problem {
-    Problem::Refused {
+fn refused(status: u16, code: Option<Code>) -> ErrorKind {
+    ErrorKind::Refused {
         status,
         code,
         words: Quoted::new("said so"),
@@ -108,8 +108,8 @@ fn refused(status: u16, code: Option<Code>) -> Problem {
     }
 }
 
-fn sign_in(status: u16) -> Problem {
-    Problem::SignIn {
+fn sign_in(status: u16) -> ErrorKind {
+    ErrorKind::SignIn {
         status,
         words: Quoted::new("said so"),
         signed: true,
@@ -134,23 +134,23 @@ const PARTIES: [fn() -> Party; 4] = [
 ];
 
 /// One problem of each variant and each status or code that is told apart.
-fn every_problem() -> Vec<Problem> {
+fn every_problem() -> Vec<ErrorKind> {
     let mut problems = vec![
-        Problem::UntrustedRealm {
+        ErrorKind::UntrustedRealm {
             realm: Quoted::new("http://10.0.0.1/token"),
             why: "it is not `https`",
         },
-        Problem::Redirect {
+        ErrorKind::Redirect {
             to: Quoted::new("https://elsewhere.example"),
             why: "it is another host",
         },
-        Problem::Protocol("no digest".to_owned()),
-        Problem::WrongDigest {
+        ErrorKind::Protocol("no digest".to_owned()),
+        ErrorKind::WrongDigest {
             expected: Digest::of(b"a"),
             found: Digest::of(b"b"),
         },
-        Problem::TooLarge { limit: 4 },
-        Problem::Refused {
+        ErrorKind::TooLarge { limit: 4 },
+        ErrorKind::Refused {
             status: 405,
             code: None,
             words: Quoted::default(),
@@ -168,21 +168,21 @@ fn every_problem() -> Vec<Problem> {
         Reach::Timeout,
         Reach::Broken("reset".to_owned()),
     ] {
-        problems.push(Problem::Unreachable(reach));
+        problems.push(ErrorKind::Unreachable(reach));
     }
     for party in PARTIES {
         for problem in [
-            Problem::Unreachable(Reach::Name),
-            Problem::Unreachable(Reach::UnknownIssuer),
-            Problem::WebPage,
-            Problem::TooLarge { limit: 4 },
-            Problem::Protocol("no token".to_owned()),
+            ErrorKind::Unreachable(Reach::Name),
+            ErrorKind::Unreachable(Reach::UnknownIssuer),
+            ErrorKind::WebPage,
+            ErrorKind::TooLarge { limit: 4 },
+            ErrorKind::Protocol("no token".to_owned()),
             refused(403, None),
             refused(404, None),
             refused(429, None),
             refused(503, None),
         ] {
-            problems.push(Problem::At(party(), Box::new(problem)));
+            problems.push(ErrorKind::At(party(), Box::new(problem)));
         }
     }
     for status in [400, 401, 403, 429, 500, 503] {
@@ -203,7 +203,7 @@ fn every_problem() -> Vec<Problem> {
         (400, Code::Other(Quoted::new("TAG_IMMUTABLE"))),
     ] {
         for granted in [Granted::Unknown, granted(""), granted(r#""pull""#)] {
-            problems.push(Problem::Refused {
+            problems.push(ErrorKind::Refused {
                 status,
                 code: Some(code.clone()),
                 words: Quoted::new("said so"),
@@ -223,7 +223,7 @@ fn a_part_that_is_missing_is_no_misspelt_name() {
         (refused(404, None), true),
         (refused(404, Some(Code::NameUnknown)), false),
         (refused(403, Some(Code::Denied)), false),
-        (Problem::Unreachable(Reach::Timeout), false),
+        (ErrorKind::Unreachable(Reach::Timeout), false),
     ] {
         let error = world.met(problem, API_TOKEN, false);
         let context = world.context(API_TOKEN, false);
@@ -266,10 +266,10 @@ fn every_refusal_has_its_kind() {
         (refused(429, Some(Code::TooManyRequests)), Refused, Refused),
         (refused(500, None), Unreachable, Unreachable),
         (refused(503, None), Unreachable, Unreachable),
-        (Problem::Unreachable(Reach::Timeout), Unreachable, Unreachable),
-        (Problem::Unreachable(Reach::UnknownIssuer), Unreachable, Unreachable),
-        (Problem::Protocol("x".to_owned()), Other, Other),
-        (Problem::TooLarge { limit: 1 }, Other, Other),
+        (ErrorKind::Unreachable(Reach::Timeout), Unreachable, Unreachable),
+        (ErrorKind::Unreachable(Reach::UnknownIssuer), Unreachable, Unreachable),
+        (ErrorKind::Protocol("x".to_owned()), Other, Other),
+        (ErrorKind::TooLarge { limit: 1 }, Other, Other),
     ] {
         for source in [NOBODY, BUILT_IN, API_TOKEN] {
             for (write, kind) in [(false, read), (true, write)] {
@@ -284,7 +284,7 @@ fn every_refusal_has_its_kind() {
 fn a_token_that_is_known_to_lack_a_right_was_accepted() {
     // Docker's own registry answers 401 UNAUTHORIZED to it.
     let world = World::new("shop/base");
-    let lacks = |granted| Problem::Refused {
+    let lacks = |granted| ErrorKind::Refused {
         status: 401,
         code: Some(Code::Unauthorized),
         words: Quoted::default(),

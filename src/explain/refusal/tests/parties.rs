@@ -3,8 +3,8 @@
 use super::*;
 use crate::text::PAGE;
 
-fn page(status: u16) -> Problem {
-    Problem::Refused {
+fn page(status: u16) -> ErrorKind {
+    ErrorKind::Refused {
         status,
         code: None,
         words: Quoted::new(PAGE),
@@ -12,8 +12,8 @@ fn page(status: u16) -> Problem {
     }
 }
 
-fn reach(reach: Reach) -> Problem {
-    Problem::Unreachable(reach)
+fn reach(reach: Reach) -> ErrorKind {
+    ErrorKind::Unreachable(reach)
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn who_failed_is_named_and_advised_about() {
         ),
         (
             &token,
-            Problem::Protocol("x".to_owned()),
+            ErrorKind::Protocol("x".to_owned()),
             Other,
             &["does not answer as a token server does"],
         ),
@@ -134,7 +134,7 @@ fn who_failed_is_named_and_advised_about() {
         ),
     ] {
         let world = World::new("shop/base");
-        let problem = Problem::At(party.clone(), Box::new(problem));
+        let problem = ErrorKind::At(party.clone(), Box::new(problem));
         for source in [NOBODY, BUILT_IN, API_TOKEN] {
             let error = world.met(problem.clone(), source, false);
             let failure = explain_part(&error, world.context(source, false));
@@ -155,7 +155,7 @@ fn who_failed_is_named_and_advised_about() {
 #[test]
 fn an_address_that_lost_its_port_is_told_as_that() {
     let world = World::new("shop/base");
-    let problem = Problem::At(
+    let problem = ErrorKind::At(
         Party::Storage(Quoted::new("registry.example")),
         Box::new(reach(Reach::ConnectionRefused)),
     );
@@ -234,7 +234,7 @@ fn every_fault_of_a_certificate_has_words_and_a_cure() {
 #[test]
 fn without_a_credential_none_is_judged() {
     let world = World::new("shop/base");
-    let problem = Problem::SignIn {
+    let problem = ErrorKind::SignIn {
         status: 401,
         words: Quoted::new("no"),
         signed: false,

@@ -25,9 +25,9 @@ fn only_the_credential_turns_away() {
         (refused(400, other()), false),
         (refused(429, None), false),
         (refused(500, None), false),
-        (Problem::Unreachable(Reach::Timeout), false),
-        (Problem::Protocol(String::new()), false),
-        (Problem::TooLarge { limit: 1 }, false),
+        (ErrorKind::Unreachable(Reach::Timeout), false),
+        (ErrorKind::Protocol(String::new()), false),
+        (ErrorKind::TooLarge { limit: 1 }, false),
     ] {
         let error = error(problem);
         assert_eq!(error.turns_away(), turned, "{error}");
@@ -37,7 +37,7 @@ fn only_the_credential_turns_away() {
 #[test]
 fn a_missing_right_is_told_before_anything_is_written() {
     let world = World::new("shop/base");
-    let problem = Problem::NotGranted {
+    let problem = ErrorKind::NotGranted {
         missing: vec!["`push` on `shop/base`".to_owned()],
         granted: granted(r#""pull""#),
     };

@@ -8,7 +8,7 @@ fn a_tag_that_stays_where_it_is_tells_of_immutable_tags() {
     let tag = Tag::parse("1.0").unwrap();
     let existing = Digest::of(b"old");
     let told = |status, code, words: &str| {
-        let problem = Problem::Refused {
+        let problem = ErrorKind::Refused {
             status,
             code,
             words: Quoted::new(words),

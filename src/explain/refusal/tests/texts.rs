@@ -65,7 +65,7 @@ fn texts_name_cause_and_cure() {
         },
     );
     let unknown = || refused(404, Some(Code::NameUnknown));
-    let reach = |reach| Problem::Unreachable(reach);
+    let reach = |reach| ErrorKind::Unreachable(reach);
     for (world, problem, source, write, says) in [
         (
             &base,
@@ -218,7 +218,7 @@ fn texts_name_cause_and_cure() {
         ),
         (
             &base,
-            Problem::Protocol("x".to_owned()),
+            ErrorKind::Protocol("x".to_owned()),
             API_TOKEN,
             false,
             &["is `crg.apkg.io` a container registry?"],
@@ -247,7 +247,7 @@ fn a_registry_of_ones_own_is_looked_for_in_registry() {
     ] {
         let error = Error {
             host: world.registry.clone(),
-            ..world.met(Problem::Unreachable(reach), API_TOKEN, false)
+            ..world.met(ErrorKind::Unreachable(reach), API_TOKEN, false)
         };
         let failure = explain(&error, world.context(API_TOKEN, false));
         assert_eq!(failure.hint.as_deref(), Some(hint));

@@ -6,7 +6,7 @@ use super::*;
 use proptest::prelude::*;
 use std::io;
 
-fn scan(bytes: &[u8]) -> Result<TarIndex, Problem> {
+fn scan(bytes: &[u8]) -> Result<TarIndex, ArchiveErrorKind> {
     TarIndex::scan(&mut Memory(bytes))
 }
 
@@ -230,7 +230,7 @@ fn a_header_about_others_is_read_by_all_or_refused() {
         unmarked(b'g', b"10 uid=123\n"),
     ] {
         let scanned = scan(&bytes);
-        assert!(matches!(scanned, Err(Problem::TwoWays { .. })), "{scanned:?}");
+        assert!(matches!(scanned, Err(ArchiveErrorKind::TwoWays { .. })), "{scanned:?}");
     }
 }
 
@@ -305,7 +305,7 @@ fn what_readers_take_in_two_ways_is_refused() {
         [&inner[..], &zeros, &inner, &zeros, &zeros].concat(),
     ] {
         match scan(&bytes) {
-            Err(Problem::TwoWays { .. }) => {}
+            Err(ArchiveErrorKind::TwoWays { .. }) => {}
             other => panic!("{other:?}: {:?}", String::from_utf8_lossy(&bytes[..BLOCK])),
         }
     }
@@ -325,7 +325,7 @@ fn what_readers_take_in_two_ways_is_refused() {
         odd("./used", b'D', b"other"),
     ] {
         let problem = scan(&bytes).unwrap().find("used").expect_err("ambiguous");
-        assert!(matches!(problem, Problem::TwoWays { .. }), "{problem:?}");
+        assert!(matches!(problem, ArchiveErrorKind::TwoWays { .. }), "{problem:?}");
     }
     for bytes in [
         Raw::default()
@@ -341,7 +341,7 @@ fn what_readers_take_in_two_ways_is_refused() {
             .end(),
     ] {
         let problem = scan(&bytes).unwrap().find("a/used").expect_err("ambiguous");
-        assert!(matches!(problem, Problem::TwoWays { .. }), "{problem:?}");
+        assert!(matches!(problem, ArchiveErrorKind::TwoWays { .. }), "{problem:?}");
     }
 }
 
@@ -394,7 +394,10 @@ fn claimed_sizes_are_not_believed() {
             header.set_cksum();
             let problem = scan(header.as_bytes()).expect_err("not there");
             assert!(
-                matches!(problem, Problem::Damaged { .. } | Problem::TooLarge { .. }),
+                matches!(
+                    problem,
+                    ArchiveErrorKind::Damaged { .. } | ArchiveErrorKind::TooLarge { .. }
+                ),
                 "{problem:?}"
             );
         }
@@ -415,7 +418,7 @@ fn entries_without_end_are_too_many() {
         }
     }
     let problem = TarIndex::scan(&mut Endless(header::header("x", 0))).expect_err("endless");
-    assert!(matches!(problem, Problem::TooLarge { .. }), "{problem:?}");
+    assert!(matches!(problem, ArchiveErrorKind::TooLarge { .. }), "{problem:?}");
 }
 
 proptest! {

@@ -6,24 +6,21 @@
 mod finding;
 mod hint;
 mod reach;
+mod session;
 
 pub(crate) use finding::missing_scopes;
+pub(super) use session::{explain_session, nearest};
 
 use crate::credential::{Credential, Source};
 use crate::engine;
 use crate::explain::bitbucket::Diagnosis;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::input::Step;
-use crate::names::{Digest, Host, Repository, Selector, Tag};
+use crate::names::{Digest, Host, Repository, Tag};
 use crate::registry::{Asker, Code, Error, ErrorKind, Granted, Standing};
-use crate::session::SessionError;
 use crate::text::{PAGE, Quoted};
 use finding::Attempt;
 use hint::Advice;
-use strsim::osa_distance;
-
-/// Most tags that a suggestion names.
-const MOST_SUGGESTIONS: usize = 5;
 
 /// What an explanation depends on besides the error.
 #[derive(Debug, Clone, Copy)]
@@ -293,72 +290,6 @@ fn refused(
     }
 }
 
-/// The failure that opening a repository ended in.
-#[must_use]
-pub(crate) fn explain_session(error: &SessionError, context: Context<'_>) -> Failure {
-    match error {
-        SessionError::Registry(error) => explain(error, context),
-        SessionError::Missing { error, wanted, tags } => {
-            let failure = explain(error, context);
-            match wanted {
-                Selector::Tag(wanted) => with_suggestions(failure, wanted, tags),
-                Selector::Digest(_) => without_digest(failure, error),
-            }
-        }
-        SessionError::NoRepository(error) => {
-            let asker = &error.asker;
-            let asked = &Asked { asker, context };
-            Failure::new(
-                FailureKind::NotFound,
-                signed(&error.to_string(), asked),
-                hint::no_package(asked),
-            )
-        }
-        SessionError::TurnedAway { place, refusals } => all_turned_away(place, refusals, context),
-        SessionError::NotAsked(registry) => Failure::new(
-            FailureKind::Other,
-            format!("`{registry}` asks nobody to sign in, so whether it accepts the credential is not known"),
-            "nothing was written; a registry that is open to all needs no `login`, and if this one is not, is `REGISTRY` right?",
-        ),
-        SessionError::NoRegistry { error, registry } => Failure::new(
-            FailureKind::Other,
-            error.to_string(),
-            format!("is `{registry}` a container registry? Check `REGISTRY`"),
-        ),
-    }
-}
-
-/// The failure where every credential was turned away. The last one's advice counts: it is the one that could reach further.
-fn all_turned_away(place: &str, refusals: &[Error], context: Context<'_>) -> Failure {
-    let Some(last) = refusals.last() else {
-        return Failure::new(
-            FailureKind::Credential,
-            format!("there is no credential for `{place}`"),
-            format!(
-                "check `CREDENTIAL` and the variables that it uses; the registry is `{}`",
-                context.registry
-            ),
-        );
-    };
-    // What credentials one after the other were told alike is said once.
-    let mut told: Vec<(String, Vec<String>)> = Vec::new();
-    for refusal in refusals {
-        let (fact, credential) = (
-            refusal.to_string(),
-            refusal.asker.credential.as_ref().map(credential_name),
-        );
-        match told.last_mut() {
-            Some((same, credentials)) if *same == fact && !credentials.is_empty() => credentials.extend(credential),
-            _ => told.push((fact, credential.into_iter().collect())),
-        }
-    }
-    let told: Vec<String> = told.iter().map(|(fact, credentials)| with(fact, credentials)).collect();
-    Failure {
-        message: told.join("; then "),
-        ..explain(last, context)
-    }
-}
-
 /// The failure of a tag that the registry would not move. `existing` is where the tag points.
 #[must_use]
 pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, context: Context<'_>) -> Failure {
@@ -398,53 +329,6 @@ pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, conte
         }
         _ => Failure::new(FailureKind::Refused, message, rule),
     }
-}
-
-/// The advice of a digest in place of that of a tag, where the registry knows the repository.
-fn without_digest(failure: Failure, error: &Error) -> Failure {
-    match &error.problem {
-        ErrorKind::Refused {
-            code: Some(Code::ManifestUnknown),
-            ..
-        } => Failure {
-            hint: Some(hint::NO_DIGEST.to_owned()),
-            ..failure
-        },
-        _ => failure,
-    }
-}
-
-/// Adds the tags that come nearest to one that is not there.
-fn with_suggestions(failure: Failure, wanted: &Tag, tags: &[Tag]) -> Failure {
-    if tags.is_empty() {
-        return failure;
-    }
-    let nearest: Vec<String> = nearest(wanted, tags).iter().map(|tag| format!("`{tag}`")).collect();
-    let hint = format!("tags that are there: {}", nearest.join(", "));
-    let hint = failure.hint.map_or(hint.clone(), |known| format!("{hint}\n{known}"));
-    Failure {
-        hint: Some(hint),
-        ..failure
-    }
-}
-
-/// The tags most like `wanted`: by edit distance, then by what they share at the beginning.
-pub(super) fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a Tag> {
-    let shared = |tag: &Tag| {
-        tag.as_str()
-            .bytes()
-            .zip(wanted.as_str().bytes())
-            .take_while(|(a, b)| a.eq_ignore_ascii_case(b))
-            .count()
-    };
-    let mut ranked: Vec<&Tag> = tags.iter().collect();
-    // Beyond a few letters it no longer matters how many.
-    ranked.sort_by_cached_key(|tag| {
-        let distance = osa_distance(tag.as_str(), wanted.as_str()).min(4);
-        (distance, std::cmp::Reverse(shared(tag)))
-    });
-    ranked.truncate(MOST_SUGGESTIONS);
-    ranked
 }
 
 /// A fact with the credential that met it.

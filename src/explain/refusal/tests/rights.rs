@@ -1,5 +1,6 @@
 //! Rights: what turns a credential away, what is missing of them, and what is made of several refusals.
 
+use super::super::session::all_turned_away;
 use super::*;
 
 #[test]

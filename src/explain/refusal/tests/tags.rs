@@ -1,6 +1,8 @@
 //! Tags: one that stays where it is, and those that are nearly the one asked for.
 
+use super::super::session::{MOST_SUGGESTIONS, with_suggestions};
 use super::*;
+use crate::session::SessionError;
 
 #[test]
 fn a_tag_that_stays_where_it_is_tells_of_immutable_tags() {

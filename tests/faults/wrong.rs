@@ -143,7 +143,7 @@ fn indexes_that_nobody_needs_are_refused() {
         for (index, times, words) in [
             // Read by its tag and by the digest that it names, and no more often.
             (&cyclic, 2, "sent other bytes than asked for"),
-            (&wide, 1, "more than 10000 manifests"),
+            (&wide, 1, "lists more than 10000 parts"),
         ] {
             let emulator = Emulator::start(Setup::shop());
             let index = json_answer(OCI_INDEX, index.to_string());

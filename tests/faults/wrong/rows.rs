@@ -133,7 +133,7 @@ fn documents() -> Vec<Row> {
             "a token without an end",
             on("GET", "^/token"),
             endless(),
-            "sent more than 1048576 bytes",
+            "sent more than 262144 bytes",
             ALL,
         ),
         Row {

@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build image demo test cross faults fuzz bench lint advisories size tools reproducible sbom provenance release-check
+.PHONY: build image demo sandbox picture test cross faults fuzz bench lint advisories size tools reproducible sbom provenance release-check
 
 # dockerd and docker-registry live in folders that a plain user's PATH may lack.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -32,6 +32,18 @@ image: build
 
 demo:
 	cargo run --quiet --locked --example sandbox
+
+# The registry of the demo alone, until Ctrl-C, with the lines that let a shell beside it run the pipe on it.
+sandbox:
+	cargo build --quiet --locked --bin crg-pipe --example sandbox
+	exec cargo run --quiet --locked --example sandbox -- keep
+
+# The log on the README's first screen, drawn from the demo's own output.
+ifneq ($(shell id -u),0)
+picture: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
+endif
+picture: tools
+	PICTURE=$(CURDIR)/docs/log.svg cargo test --locked --test suite -- --exact demo::picture::it_is_what_the_demonstration_shows
 
 # The servers that the tests drive need root, for bridges and namespaces; the build does not.
 ifneq ($(shell id -u),0)

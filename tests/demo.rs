@@ -2,19 +2,29 @@
 
 #[path = "../examples/sandbox/daemon.rs"]
 mod daemon;
+#[path = "../examples/sandbox/keep.rs"]
+mod keep;
+mod picture;
+mod sandbox;
+#[path = "../examples/sandbox/shop.rs"]
+mod shop;
 #[path = "../examples/sandbox/story.rs"]
 mod story;
 
 use crate::support::emulator::{Setup, access_token};
-use crate::support::engine::Engine;
-use crate::support::pipe::Pipe;
-use std::path::Path;
-use story::{Stage, Variable};
+use crate::support::engine::{Engine, Kind};
+use crate::support::pipe;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use story::{Scenes, Stage};
 
 on_docker!(with_a_daemon_it_pulls_builds_and_pushes,);
 
 /// A page of a terminal that somebody reads to its end.
-const MOST_LINES: usize = 140;
+const MOST_LINES: usize = 130;
+
+/// Who tells the story to a daemon is alone there: each telling pulls the same images, and takes them away.
+static DAEMON: Mutex<()> = Mutex::new(());
 
 #[derive(Default)]
 struct Page(String);
@@ -25,30 +35,21 @@ impl Stage for Page {
         self.0.push('\n');
     }
 
-    fn run(&mut self, environment: &[Variable], working_folder: &Path) -> u8 {
-        let start = Pipe::new().working_folder(working_folder.to_str().unwrap());
-        let pipe = environment
-            .iter()
-            .fold(start, |pipe, (name, value)| pipe.var(name, value));
-        let outcome = pipe.run();
-        self.0.push_str(&outcome.output);
-        u8::try_from(outcome.status).unwrap()
+    fn pipe(&self) -> Command {
+        let program = pipe::program();
+        let mut command = Command::new(&program[0]);
+        command.args(&program[1..]);
+        command
     }
 }
 
-fn told(docker_host: &str) -> String {
+fn told(docker_host: &str, plain: bool, scenes: Scenes) -> String {
     // As `main` does it; another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut page = Page::default();
-    let surprises = story::tell(&mut page, Some(docker_host), true).unwrap();
+    let surprises = story::tell(&mut page, Some(docker_host), plain, scenes).unwrap();
     let Page(text) = page;
     assert_eq!(surprises, [""; 0], "{text}");
-    assert!(
-        text.lines().count() <= MOST_LINES,
-        "{} lines:\n{text}",
-        text.lines().count()
-    );
-    assert!(!text.contains('\u{1b}'), "{text}");
     for secret in [
         Setup::api_token(),
         Setup::BUILT_IN_TOKEN.to_owned(),
@@ -56,6 +57,20 @@ fn told(docker_host: &str) -> String {
     ] {
         assert!(!text.contains(&secret), "{text}");
     }
+    text
+}
+
+fn told_in_full(docker_host: &str) -> String {
+    let text = told(docker_host, true, Scenes::All);
+    let lines = text.lines().count();
+    assert!(lines <= MOST_LINES, "{lines} lines:\n{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    // Bitbucket's names in every line but the one that says so.
+    let emulated: Vec<&str> = text.lines().filter(|line| line.contains("localhost:")).collect();
+    assert!(
+        matches!(emulated[..], [line] if line.ends_with("shown as `crg.apkg.io`.")),
+        "{text}"
+    );
     text
 }
 
@@ -67,73 +82,94 @@ fn assert_order(text: &str, parts: &[&str]) {
     });
 }
 
-const REFUSALS: [&str; 6] = [
-    "ERROR: `ATLASSIAN_API_TOKEN` holds an access token",
-    "✖ retag: nothing was changed (exit status 3: credential)",
-    "NAME_UNKNOWN",
-    "✖ retag: nothing was changed (exit status 4: not-found)",
+const PROBLEM: [&str; 5] = [
+    "$ docker pull crg.apkg.io/shop/base:1",
+    "Error response from daemon: denied",
     "the built-in credential reaches only packages that are linked to this repository, `shop/api`",
+    "✖ pull: nothing was changed (exit status 3: credential)",
+    "✔ pull: 3 images",
+];
+
+const WRONG_TOKEN: [&str; 2] = [
+    "ERROR: `ATLASSIAN_API_TOKEN` holds an access token",
     "✖ retag: nothing was changed (exit status 3: credential)",
 ];
 
 #[test]
 fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
-    let text = told("unix:///nonexistent/docker.sock");
+    let text = told_in_full("unix:///nonexistent/docker.sock");
+    assert_order(&text, &PROBLEM);
     assert_order(
         &text,
         &[
-            "here is none to use: no Docker daemon at `unix:///nonexistent/docker.sock`",
+            "no Docker daemon at `unix:///nonexistent/docker.sock`",
             "TO: oci:images",
-            "✔ pull: 1 image in `oci:",
-            "✔ retag:",
-            "SOURCE: oci:images:1",
+            "✔ pull: 3 images in `oci:/opt/atlassian/pipelines/agent/build/images`",
+            "SOURCE: oci:images:0.9.0",
             "✔ push:",
-            "✔ copy:",
-            "(0 B moved",
+            "✔ retag:",
+            "INFO: [3/3] `docker.io/library/",
+            "✔ copy: 3 images copied",
             "✔ login:",
-            "✔ image",
+            "✔ image       crg.apkg.io/shop/api:0.9.0  ",
             "✔ check:",
         ],
     );
-    assert_order(&text, &REFUSALS);
-    assert_order(
-        &text,
-        &[
-            "What is left",
-            "shop/base  linked to shop/images  1 1.0 stable",
-            "shop/api   linked to shop/api     0.9.0 1.0.0 latest",
-            "shop/web   linked to shop/api     1\n",
-        ],
-    );
-    assert_order(&text, &["access token     0 to the registry, 0 to its token server"]);
+    assert_order(&text, &WRONG_TOKEN);
 }
 
 fn with_a_daemon_it_pulls_builds_and_pushes(engine: &Engine) {
-    let text = told(&engine.tcp());
+    let _alone = DAEMON.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = told_in_full(&engine.tcp());
+    assert_order(&text, &PROBLEM);
     assert_order(
         &text,
         &[
-            "✔ pull: 1 image in the step's Docker daemon",
-            "✔ retag:",
+            "INFO: [3/3] ",
+            "✔ pull: 3 images in the step's Docker daemon",
             "✔ push:",
-            "✔ copy:",
+            "✔ retag:",
+            "✔ copy: 3 images copied",
             "✔ login:",
             "✔ image",
             "✔ check:",
         ],
     );
-    assert_order(&text, &REFUSALS);
-    assert_order(
-        &text,
-        &["What is left", "shop/api   linked to shop/api     0.9.0 1.0.0 latest"],
-    );
+    assert_order(&text, &WRONG_TOKEN);
     let left = engine
         .docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"])
         .output;
-    // Other tests use the daemon too; the demo's registry is the one that its own lines name.
+    // Other tests use the daemon too; the demo's registry is the one that its last lines name.
     let host = text
         .split('`')
         .find(|part| part.starts_with("localhost:"))
         .expect("the registry's name");
     assert!(!left.contains("crg-pipe-sandbox") && !left.contains(host), "{left}");
+}
+
+#[test]
+fn the_problem_is_in_dockers_own_words() {
+    let engine = Engine::shared(Kind::Classic);
+    let registry = shop::open();
+    let host = registry.host();
+    let said = daemon::refusal_of_pull(&registry, "shop/base", "1").unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().to_str().unwrap();
+    let (user, token) = (Setup::BUILT_IN_USERNAME, Setup::BUILT_IN_TOKEN.as_bytes());
+    let login = [
+        "--config",
+        config,
+        "login",
+        host,
+        "--username",
+        user,
+        "--password-stdin",
+    ];
+    engine.docker_reading(&login, token).succeeds();
+    let pull = engine.docker(&["--config", config, "pull", &format!("{host}/shop/base:1")]);
+    // Newer ones say in between that it is the registry's error.
+    let (docker, word) = said.rsplit_once(": ").unwrap();
+    let pull = pull.fails_with(docker).output;
+    assert!(pull.trim().ends_with(&format!(": {word}")), "{pull}");
 }

@@ -1,6 +1,9 @@
 //! The Docker daemon of the demonstration: whether one is there, whether it reaches the registry, and what a step's
-//! `docker build` would do, by the Engine API itself.
+//! `docker build` would do, by the Engine API itself; and what `docker pull` makes of a refusal.
 
+use crate::support::emulator::{Emulator, Setup};
+use anyhow::Context as _;
+use base64::Engine as _;
 use crg_pipe::parts::{Address, Digest, Engine, EngineError, EngineSettings, Host, RegistryAuth, Repository};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,7 +16,6 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// A daemon that reaches the registry.
 pub(crate) struct Daemon {
     address: Address,
-    version: String,
 }
 
 /// Why there is none to use; a sentence without its period.
@@ -38,10 +40,7 @@ impl Daemon {
                 .pull(&repository, &nothing, &[], &RegistryAuth::anonymous(), |_| {})
                 .await;
             match asked {
-                Err(EngineError::Registry { .. } | EngineError::NotResolved { .. }) => Ok(Self {
-                    address,
-                    version: engine.version().to_owned(),
-                }),
+                Err(EngineError::Registry { .. } | EngineError::NotResolved { .. }) => Ok(Self { address }),
                 Err(error) => Err(NoDaemon(format!(
                     "the Docker daemon at `{address}` does not reach this registry: {error}"
                 ))),
@@ -50,11 +49,6 @@ impl Daemon {
                 ))),
             }
         }))
-    }
-
-    /// `Docker 25.0.5 at tcp://…`
-    pub(crate) fn name(&self) -> String {
-        format!("Docker {} at {}", self.version, self.address)
     }
 
     /// `docker build -t name .` of `FROM base` with one file.
@@ -83,28 +77,61 @@ impl Daemon {
     }
 
     fn ask(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<String> {
-        match &self.address {
-            Address::Unix(socket) => exchange(UnixStream::connect(socket)?, method, path, body),
+        let headers = "Content-Type: application/x-tar\r\n";
+        let answer = match &self.address {
+            Address::Unix(socket) => exchange(UnixStream::connect(socket)?, method, path, headers, body)?,
             Address::Tcp { host, port } => {
                 let host = host.trim_matches(['[', ']']);
-                exchange(TcpStream::connect((host, *port))?, method, path, body)
+                exchange(TcpStream::connect((host, *port))?, method, path, headers, body)?
             }
-        }
+        };
+        let status = answer.lines().next().unwrap_or_default();
+        anyhow::ensure!(status.contains(" 20"), "{method} {path}: {answer}");
+        Ok(answer)
+    }
+}
+
+/// What `docker pull` prints for an image that the built-in credential may not read: the registry's own answer in Docker's
+/// words. No daemon is needed: the requests are those that Docker sends, and the last one has no body to answer with.
+pub(crate) fn refusal_of_pull(registry: &Emulator, package: &str, tag: &str) -> anyhow::Result<String> {
+    let ask = |method: &str, path: &str, authorization: &str| {
+        let headers = format!("Authorization: {authorization}\r\n");
+        exchange(TcpStream::connect(registry.host())?, method, path, &headers, &[])
+    };
+    let credential = format!("{}:{}", Setup::BUILT_IN_USERNAME, Setup::BUILT_IN_TOKEN);
+    let basic = base64::engine::general_purpose::STANDARD.encode(credential);
+    let scope = format!("/token?scope=repository:{package}:pull");
+    let granted = ask("GET", &scope, &format!("Basic {basic}"))?;
+    let (_, body) = granted.split_once("\r\n\r\n").context("an answer with a body")?;
+    let body: serde_json::Value = serde_json::from_str(body).context("a token in JSON")?;
+    let token = body["token"].as_str().context("a token")?;
+    let refused = ask(
+        "HEAD",
+        &format!("/v2/{package}/manifests/{tag}"),
+        &format!("Bearer {token}"),
+    )?;
+    match refused.split(' ').nth(1) {
+        Some("401") => Ok("Error response from daemon: unauthorized".to_owned()),
+        Some("403") => Ok("Error response from daemon: denied".to_owned()),
+        _ => anyhow::bail!("the registry refused nothing: {refused}"),
     }
 }
 
 /// One request on a connection of its own; the answer's text, its chunks not put together.
-fn exchange(mut stream: impl Read + Write, method: &str, path: &str, body: &[u8]) -> anyhow::Result<String> {
+fn exchange(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> anyhow::Result<String> {
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: application/x-tar\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     )?;
     stream.write_all(body)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.lines().next().unwrap_or_default();
-    anyhow::ensure!(status.contains(" 20"), "{method} {path}: {answer}");
-    Ok(answer)
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }

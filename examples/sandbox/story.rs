@@ -1,32 +1,38 @@
-//! What the demonstration shows, in order: what a user writes, and what the pipe then says.
+//! What the demonstration shows, in order: the problem, the pipe's answer, then each action: what a user writes, and what
+//! the pipe says.
 
-use super::daemon::{Daemon, NoDaemon};
-use crate::support::emulator::{AccessTokenKind, Emulator, Service, Setup, access_token};
-use crate::support::image::Image;
-use std::path::Path;
+use super::daemon::{Daemon, NoDaemon, refusal_of_pull};
+use super::shop::{self, Has, OWN, Variable};
+use crate::support::emulator::Emulator;
+use crate::support::pki::Authority;
+use anyhow::Context as _;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// A variable and its value.
-pub(crate) type Variable = (String, String);
+/// The name of Bitbucket's registry, under which the emulator is shown.
+const REGISTRY: &str = "crg.apkg.io";
+/// Where a step of Pipelines has its clone, as which the story's own is shown.
+const CLONE: &str = "/opt/atlassian/pipelines/agent/build";
+/// Name under which the step builds its image: in the user's own daemon, so none that a user has.
+const BUILT: &str = "crg-pipe-sandbox/api:build";
 
 /// Where the story is told: in a terminal, or in a test.
 pub(crate) trait Stage {
     /// Shows a text on lines of its own.
     fn say(&mut self, text: &str);
 
-    /// Runs the pipe, shows what it prints, and gives its exit status.
-    fn run(&mut self, environment: &[Variable], working_folder: &Path) -> u8;
+    /// The pipe, which is given its variables and its folder.
+    fn pipe(&self) -> Command;
 }
 
-/// Which credentials the step has.
-#[derive(Clone, Copy)]
-enum Has {
-    /// The built-in one, and the API token of the workspace.
-    Both,
-    /// The built-in one alone.
-    BuiltIn,
-    /// The built-in one, and an access token where an API token belongs.
-    AccessToken,
+/// How much is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scenes {
+    /// The problem, the pipe's answer and the pull that works; images are pulled one after the other.
+    First,
+    /// Everything.
+    All,
 }
 
 /// A step of a pipeline with the registry that it meets.
@@ -36,23 +42,18 @@ struct Story<'a, S> {
     clone: TempDir,
     docker_host: Option<&'a str>,
     plain: bool,
-    runs: Vec<String>,
+    scenes: Scenes,
     surprises: Vec<String>,
 }
 
-/// Name under which the step builds its image: in the user's own daemon, so none that a user has.
-const BUILT: &str = "crg-pipe-sandbox/api:build";
-/// Where the built-in credential reaches: the packages of this repository.
-const OWN: &str = "shop/api";
-/// The packages, and the repository that each is linked to.
-const PACKAGES: [(&str, &str); 3] = [("shop/base", "shop/images"), ("shop/api", OWN), ("shop/web", OWN)];
-
-/// Tells it all. `plain` is without colour. Gives what was not as it should be.
-pub(crate) fn tell(stage: &mut impl Stage, docker_host: Option<&str>, plain: bool) -> anyhow::Result<Vec<String>> {
-    let token = access_token("sandbox");
-    let registry = Emulator::start(Setup::shop().access_token(&token, AccessTokenKind::Repository, &["repository"]));
-    registry.put_image("shop/base", "1", &Image::multi("base"));
-    registry.put_image("shop/api", "0.9.0", &Image::small("api"));
+/// Tells it. `plain` is without colour. Gives what was not as it should be.
+pub(crate) fn tell(
+    stage: &mut impl Stage,
+    docker_host: Option<&str>,
+    plain: bool,
+    scenes: Scenes,
+) -> anyhow::Result<Vec<String>> {
+    let registry = shop::open();
     let daemon = Daemon::find(docker_host, registry.host())?;
     registry.forget_requests();
     let mut story = Story {
@@ -61,242 +62,251 @@ pub(crate) fn tell(stage: &mut impl Stage, docker_host: Option<&str>, plain: boo
         clone: TempDir::with_prefix("crg-pipe-sandbox-")?,
         docker_host,
         plain,
-        runs: Vec::new(),
+        scenes,
         surprises: Vec::new(),
     };
-    story.introduction();
+    story.clone_files()?;
+    story.problem()?;
+    story.answer(&daemon);
     story.pull(&daemon);
-    story.retag();
-    story.push(&daemon)?;
-    story.copy();
-    story.login();
-    story.check();
-    story.refusals();
-    story.summary();
+    if scenes == Scenes::All {
+        story.push(&daemon)?;
+        story.retag();
+        story.copy();
+        story.login();
+        story.check();
+        story.wrong_token();
+        story.end();
+    }
+    if let Ok(daemon) = &daemon {
+        // The daemon is the user's: it keeps nothing of this.
+        for image in story.images() {
+            daemon.remove(&image)?;
+        }
+    }
     Ok(story.surprises)
 }
 
 impl<S: Stage> Story<'_, S> {
-    fn introduction(&mut self) {
-        let host = self.registry.host().to_owned();
+    fn images(&self) -> [String; 3] {
+        ["base:1", "tools:2", "api:0.9.0"].map(|name| format!("{}/shop/{name}", self.registry.host()))
+    }
+
+    /// A Dockerfile and a compose file that name the images, and what a careful user has beside them.
+    fn clone_files(&self) -> anyhow::Result<()> {
+        let [base, tools, api] = self.images();
+        let folder = self.clone.path();
+        std::fs::write(
+            folder.join("Dockerfile"),
+            format!("FROM {tools} AS build\nFROM {base}\nCOPY --from=build /app /app\n"),
+        )?;
+        let compose = format!("services:\n  api:\n    image: {api}\n");
+        std::fs::write(folder.join("compose.yml"), compose)?;
+        // What `login` would warn of.
+        std::fs::write(folder.join(".dockerignore"), ".docker\n")?;
+        Ok(())
+    }
+
+    fn problem(&mut self) -> anyhow::Result<()> {
+        let image = self.images()[0].clone();
+        let said = refusal_of_pull(&self.registry, "shop/base", "1")?;
+        self.registry.forget_requests();
         self.say(&format!(
-            "crg-pipe {version}: the whole pipe on a registry inside this process\n\n\
-             `{host}` stands in for `crg.apkg.io`, here and in every line below.\n\
-             The step is one of repository `{OWN}` in workspace `shop`. It has the built-in credential, which reaches\n\
-             the packages of `{OWN}`, and the workspace's API token, which reaches those of `shop/images` too.\n\
-             The registry holds:",
-            version = env!("CARGO_PKG_VERSION"),
+            "A step of repository `{OWN}` needs its team's private base image, and signs in as Pipelines lets it:\n\n\
+             $ docker pull {image}\n\
+             {said}"
         ));
-        self.holdings();
+        Ok(())
+    }
+
+    fn answer(&mut self, daemon: &Result<Daemon, NoDaemon>) {
+        self.title("1. Ask the pipe instead: it pulls every image that your files name, or says why it cannot");
+        self.run(Has::BuiltIn, &Self::where_to(daemon), 3);
     }
 
     fn pull(&mut self, daemon: &Result<Daemon, NoDaemon>) {
+        self.title("2. Add the API token to the workspace, and run the same again");
+        if let Err(NoDaemon(why)) = daemon {
+            self.say(&format!(
+                "`TO` is there because {why}. Without it, images go into the step's daemon."
+            ));
+        }
+        self.run(Has::Both, &Self::where_to(daemon), 0);
+    }
+
+    fn where_to(daemon: &Result<Daemon, NoDaemon>) -> Vec<(&'static str, &'static str)> {
         match daemon {
-            Ok(daemon) => {
-                self.title("1. Pull a private base image into the step's Docker daemon");
-                self.say(&format!("The daemon is {}.", daemon.name()));
-                self.run("pull", Has::Both, &[("IMAGES", "base:1")], 0);
-            }
-            Err(NoDaemon(why)) => {
-                self.title("1. Pull a private base image into an OCI layout: no daemon, all platforms");
-                self.say(&format!(
-                    "Without `TO` it goes into the step's Docker daemon, and here is none to use: {why}.\n\
-                     Start one or name it in `DOCKER_HOST` to see that too; in a step `services: [docker]` brings it."
-                ));
-                self.run("pull", Has::Both, &[("IMAGES", "base:1"), ("TO", "oci:images")], 0);
-            }
+            Ok(_) => Vec::new(),
+            Err(_) => vec![("TO", "oci:images")],
+        }
+    }
+
+    fn push(&mut self, daemon: &Result<Daemon, NoDaemon>) -> anyhow::Result<()> {
+        let source = if let Ok(daemon) = daemon {
+            self.title("3. Push what the step built");
+            daemon.build(BUILT, &self.images()[0])?;
+            BUILT
+        } else {
+            self.title("3. Push from a layout, where a builder without a daemon puts its image");
+            "oci:images:0.9.0"
+        };
+        let variables = [
+            ("ACTION", "push"),
+            ("SOURCE", source),
+            ("TARGET", "web"),
+            ("TAGS", "1.0.0 latest"),
+        ];
+        self.run(Has::Both, &variables, 0);
+        self.expect_same(("shop/web", "1.0.0"), ("shop/web", "latest"));
+        match daemon {
+            Ok(daemon) => daemon.remove(BUILT),
+            Err(_) => Ok(()),
         }
     }
 
     fn retag(&mut self) {
-        self.title("2. Give it more tags: no daemon, no layer is moved, all platforms are kept");
-        self.run(
-            "retag",
-            Has::Both,
-            &[("ACTION", "retag"), ("SOURCE", "base:1"), ("TAGS", "1.0 stable")],
-            0,
-        );
-        self.expect_same(("shop/base", "1"), ("shop/base", "stable"));
-    }
-
-    fn push(&mut self, daemon: &Result<Daemon, NoDaemon>) -> anyhow::Result<()> {
-        let Ok(daemon) = daemon else {
-            self.title("3. Push from that layout, where a builder without a daemon would have put its image");
-            let variables = [
-                ("ACTION", "push"),
-                ("SOURCE", "oci:images:1"),
-                ("TARGET", "api"),
-                ("TAGS", "1.0.0 latest"),
-            ];
-            self.run("push", Has::Both, &variables, 0);
-            self.expect_same(("shop/base", "1"), ("shop/api", "1.0.0"));
-            self.expect_same(("shop/api", "1.0.0"), ("shop/api", "latest"));
-            return Ok(());
-        };
-        self.title("3. Push what the step has built");
-        let variables = [
-            ("ACTION", "push"),
-            ("SOURCE", BUILT),
-            ("TARGET", "api"),
-            ("TAGS", "1.0.0 latest"),
-        ];
-        let base = format!("{}/shop/base:1", self.registry.host());
-        daemon.build(BUILT, &base)?;
-        self.say(&format!(
-            "Before it, the step has run `docker build -t {BUILT} .`, with `FROM {base}`."
-        ));
-        self.run("push", Has::Both, &variables, 0);
-        self.expect_same(("shop/api", "1.0.0"), ("shop/api", "latest"));
-        // The daemon is the user's: it keeps nothing of this.
-        daemon.remove(BUILT)?;
-        daemon.remove(&base)
+        self.title("4. Give it another tag: no layer moves, and all platforms stay");
+        let variables = [("ACTION", "retag"), ("SOURCE", "web:1.0.0"), ("TAGS", "stable")];
+        let moved = self.run(Has::Both, &variables, 0);
+        if moved > 0 {
+            self.surprises.push(format!("retag moved {moved} bytes of layers"));
+        }
+        self.expect_same(("shop/web", "1.0.0"), ("shop/web", "stable"));
     }
 
     fn copy(&mut self) {
-        self.title("4. Copy it to another repository: layers are mounted, no byte of them moves");
-        let variables = [("ACTION", "copy"), ("SOURCE", "base:1"), ("TARGET", "web")];
-        let moved = self.run("copy", Has::Both, &variables, 0);
-        if moved > 0 {
-            self.surprises.push(format!("copy moved {moved} bytes of layers"));
+        self.title("5. Mirror public images, so that no build depends on Docker Hub");
+        let hub = shop::open_docker_hub();
+        let proxy = hub.proxy();
+        let variables = [("ACTION", "copy"), ("IMAGES", "docker.io/node:2* docker.io/redis:7")];
+        self.yaml(&variables);
+        let mut with_proxy = variables.to_vec();
+        with_proxy.push(("HTTPS_PROXY", &proxy));
+        self.run_unshown(Has::Both, &with_proxy, 0);
+        for (package, tag) in [("node", "20"), ("node", "22"), ("redis", "7")] {
+            let there = self.registry.tag(&format!("shop/{package}"), tag);
+            if there.is_none() || there != hub.tag(&format!("library/{package}"), tag) {
+                self.surprises.push(format!("`{package}:{tag}` was not mirrored"));
+            }
         }
-        self.expect_same(("shop/base", "1"), ("shop/web", "1"));
     }
 
     fn login(&mut self) {
-        self.title("5. Let later lines of the step sign in: only where Docker itself must");
-        self.run("login", Has::Both, &[("ACTION", "login")], 0);
+        self.title("6. Sign Docker itself in, for `docker build --pull` or Docker Compose");
+        self.run(Has::Both, &[("ACTION", "login"), ("CREDENTIAL", "api-token")], 0);
         if !self.clone.path().join(".docker/config.json").is_file() {
             self.surprises.push("login wrote no `config.json`".to_owned());
         }
     }
 
     fn check(&mut self) {
-        self.title(
-            "6. Know of trouble before a build does: `ACTION: check` tries an image and a target, and changes nothing",
-        );
-        let variables = [("ACTION", "check"), ("IMAGES", "api:1.0.0"), ("TARGET", "web")];
-        // With the built-in credential alone Bitbucket is asked nothing.
-        self.run_unshown("check", Has::BuiltIn, &variables, 0);
+        self.title("7. Check credentials, images and targets before a build needs them");
+        self.run(Has::Both, &[("ACTION", "check"), ("TARGET", "web")], 0);
     }
 
-    fn refusals(&mut self) {
-        let retag = |source| [("ACTION", "retag"), ("SOURCE", source), ("TAGS", "next")];
-        self.title("7. Refused: `ATLASSIAN_API_TOKEN` holds a repository access token");
-        self.run("access token", Has::AccessToken, &retag("base:1"), 3);
-        self.title("8. Refused: nobody has made the package; the same lines with `SOURCE: worker:1`");
-        self.run_unshown("missing package", Has::Both, &retag("worker:1"), 4);
-        self.title("9. Refused: another repository's package, `base:1` again, and the workspace has no API token");
-        self.run_unshown("other repository", Has::BuiltIn, &retag("base:1"), 3);
-    }
-
-    fn summary(&mut self) {
-        self.title("What is left");
-        self.say("The registry now holds:");
-        self.holdings();
-        self.say("Requests that each run took:");
-        for line in std::mem::take(&mut self.runs) {
-            self.say(&line);
+    fn wrong_token(&mut self) {
+        self.title("8. Learn what is wrong with a credential: this one is a repository access token");
+        let variables = [("ACTION", "retag"), ("SOURCE", "base:1"), ("TAGS", "next")];
+        self.run(Has::AccessToken, &variables, 3);
+        if !self.registry.journal().is_empty() {
+            self.surprises
+                .push("an access token was sent to the registry".to_owned());
         }
-        self.say(
-            "\nGo on with README.md: every variable, which credential works, and what to write in your own pipeline.",
-        );
+    }
+
+    fn end(&mut self) {
+        // Past the names that are shown: this line has the real one.
+        let host = self.registry.host();
+        self.stage.say(&format!(
+            "\nAll of it ran against a registry inside this process, at `{host}`, shown as `{REGISTRY}`.\n\
+             To try variables of your own: `make sandbox`. For your own pipeline: README.md."
+        ));
     }
 
     fn title(&mut self, text: &str) {
-        self.say(&format!("\n── {text}"));
+        let title = format!("── {text}");
+        self.say(&if self.plain {
+            format!("\n{title}")
+        } else {
+            format!("\n\u{1b}[1m{title}\u{1b}[0m")
+        });
     }
 
     fn say(&mut self, text: &str) {
-        self.stage.say(text);
+        let shown = shown(text, self.registry.host(), &self.clone.path().display().to_string());
+        self.stage.say(&shown);
     }
 
     fn yaml(&mut self, variables: &[(&str, &str)]) {
-        self.say(concat!(
-            "  - pipe: crgpipe/crg-pipe:",
-            env!("CARGO_PKG_VERSION"),
-            "\n    variables:"
-        ));
+        let mut lines = vec![concat!("- pipe: crgpipe/crg-pipe:", env!("CARGO_PKG_VERSION")).to_owned()];
+        if !variables.is_empty() {
+            lines.push("  variables:".to_owned());
+        }
         for (name, value) in variables {
             let plain = value.starts_with(|c: char| c.is_ascii_alphabetic()) && !value.contains(char::is_whitespace);
             let quote = if plain { "" } else { "'" };
-            self.say(&format!("      {name}: {quote}{value}{quote}"));
+            lines.push(format!("    {name}: {quote}{value}{quote}"));
         }
-        self.say("");
+        self.say(&format!("{}\n", lines.join("\n")));
     }
 
-    /// Shows the lines that a user writes, and runs the pipe.
-    fn run(&mut self, name: &str, has: Has, variables: &[(&str, &str)], expected: u8) -> u64 {
+    /// Shows the lines that a user writes, and runs the pipe. Gives how many bytes of blobs moved.
+    fn run(&mut self, has: Has, variables: &[(&str, &str)], expected: u8) -> u64 {
         self.yaml(variables);
-        self.run_unshown(name, has, variables, expected)
+        self.run_unshown(has, variables, expected)
     }
 
-    /// Runs the pipe, and counts what it asked for. Gives how many bytes of blobs moved.
-    fn run_unshown(&mut self, name: &str, has: Has, variables: &[(&str, &str)], expected: u8) -> u64 {
-        let environment = self.environment(has, variables);
-        let status = self.stage.run(&environment, self.clone.path());
-        if status != expected {
-            self.surprises
-                .push(format!("{name} ended with status {status}, not {expected}"));
-        }
-        let (mut registry, mut token, mut daemon) = (0, 0, 0);
-        for entry in self.registry.journal() {
-            let is_ours = entry.user_agent.is_some_and(|agent| agent.starts_with("crg-pipe/"));
-            match entry.service {
-                _ if !is_ours => daemon += 1,
-                Service::Token => token += 1,
-                _ => registry += 1,
-            }
-        }
-        let moved = self.registry.blob_bytes_sent() + self.registry.blob_bytes_received();
+    fn run_unshown(&mut self, has: Has, variables: &[(&str, &str)], expected: u8) -> u64 {
         self.registry.forget_requests();
-        let daemon = if daemon == 0 {
-            String::new()
-        } else {
-            format!("; the daemon's own: {daemon}")
-        };
-        self.runs.push(format!(
-            "  {name:<17}{registry} to the registry, {token} to its token server{daemon}"
-        ));
-        moved
+        match self.run_pipe(&self.environment(has, variables)) {
+            Ok(Some(status)) if status == i32::from(expected) => {}
+            Ok(status) => self
+                .surprises
+                .push(format!("{variables:?} ended with status {status:?}, not {expected}")),
+            Err(error) => self.surprises.push(format!("{variables:?} did not run: {error:#}")),
+        }
+        self.registry.blob_bytes_sent() + self.registry.blob_bytes_received()
+    }
+
+    fn run_pipe(&mut self, environment: &[Variable]) -> anyhow::Result<Option<i32>> {
+        let mut child = self
+            .stage
+            .pipe()
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.clone.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("the pipe does not start")?;
+        let printed = child.stdout.take().context("its output")?;
+        for line in BufReader::new(printed).lines() {
+            self.say(&line?);
+        }
+        Ok(child.wait()?.code())
     }
 
     fn environment(&self, has: Has, variables: &[(&str, &str)]) -> Vec<Variable> {
         let clone = self.clone.path().display().to_string();
         let storage = format!("{clone}/.bitbucket/pipelines/generated/pipeline/pipes");
-        let mut all = vec![
-            ("REGISTRY", self.registry.host().to_owned()),
-            ("BITBUCKET_WORKSPACE", "shop".to_owned()),
-            ("BITBUCKET_REPO_FULL_NAME", OWN.to_owned()),
-            ("BITBUCKET_PIPE_STORAGE_DIR", storage),
-            ("BITBUCKET_CLONE_DIR", clone),
-            ("BITBUCKET_PACKAGES_USERNAME", Setup::BUILT_IN_USERNAME.to_owned()),
-            ("BITBUCKET_PACKAGES_TOKEN", Setup::BUILT_IN_TOKEN.to_owned()),
-        ];
-        let personal = match has {
-            Has::Both => Some(Setup::api_token()),
-            Has::AccessToken => Some(access_token("sandbox")),
-            Has::BuiltIn => None,
-        };
-        if let Some(token) = personal {
-            all.push(("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL.to_owned()));
-            all.push(("ATLASSIAN_API_TOKEN", token));
+        let mut all = shop::variables(&self.registry, has);
+        let mut add = |name: &str, value: &str| all.push((name.to_owned(), value.to_owned()));
+        add("BITBUCKET_PIPE_STORAGE_DIR", &storage);
+        add("BITBUCKET_CLONE_DIR", &clone);
+        add("CA_CERTIFICATE", &Authority::shared().pem());
+        if let Some(host) = self.docker_host {
+            add("DOCKER_HOST", host);
         }
-        all.extend(self.docker_host.map(|host| ("DOCKER_HOST", host.to_owned())));
-        all.extend(self.plain.then(|| ("NO_COLOR", "1".to_owned())));
-        all.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-
-    fn holdings(&mut self) {
-        for (package, repository) in PACKAGES {
-            let tags = self.registry.tags(package);
-            let tags = if tags.is_empty() {
-                "no tags".to_owned()
-            } else {
-                tags.join(" ")
-            };
-            self.say(&format!("  {package:<10} linked to {repository:<12} {tags}"));
+        if self.plain {
+            add("NO_COLOR", "1");
         }
+        if self.scenes == Scenes::First {
+            add("CONCURRENCY", "1");
+        }
+        for (name, value) in variables {
+            add(name, value);
+        }
+        all
     }
 
     /// Two `(package, tag)` must name one image.
@@ -309,4 +319,27 @@ impl<S: Stage> Story<'_, S> {
             ));
         }
     }
+}
+
+/// A text with the names of Pipelines in place of the emulator's and of the story's folder; columns keep their width.
+fn shown(text: &str, host: &str, clone: &str) -> String {
+    let origin = format!("http://{host}");
+    let text = text
+        .replace(&origin, &format!("https://{REGISTRY}"))
+        .replace(clone, CLONE);
+    let mut parts = text.split(host);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown.push_str(REGISTRY);
+        let cell = part.find("  ").filter(|end| !part[..*end].contains(' '));
+        match cell {
+            Some(end) => {
+                shown.push_str(&part[..end]);
+                shown.push_str(&" ".repeat(host.len().saturating_sub(REGISTRY.len())));
+                shown.push_str(&part[end..]);
+            }
+            None => shown.push_str(part),
+        }
+    }
+    shown
 }

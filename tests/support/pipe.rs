@@ -290,7 +290,7 @@ impl<'a> Pipe<'a> {
 }
 
 /// The binary that Cargo has built for the tests, or the words of `CRG_PIPE`: one of another machine, with its emulator.
-fn program() -> Vec<String> {
+pub fn program() -> Vec<String> {
     match std::env::var("CRG_PIPE") {
         Ok(words) => words.split_whitespace().map(str::to_owned).collect(),
         Err(_) => vec![env!("CARGO_BIN_EXE_crg-pipe").to_owned()],

@@ -1,0 +1,106 @@
+//! The workspace of the demonstration: its packages and images, and the variables that a step of it has.
+
+use crate::support::emulator::{AccessTokenKind, Emulator, Setup, access_token};
+use crate::support::image::{Image, ImageBuilder};
+use crate::support::pki::Authority;
+
+/// A variable and its value.
+pub(crate) type Variable = (String, String);
+
+/// Where the built-in credential reaches: the packages of this repository.
+pub(crate) const OWN: &str = "shop/api";
+/// The packages, and the repository that each is linked to.
+const PACKAGES: [(&str, &str); 6] = [
+    ("shop/base", "shop/images"),
+    ("shop/tools", "shop/images"),
+    ("shop/node", "shop/images"),
+    ("shop/redis", "shop/images"),
+    ("shop/api", OWN),
+    ("shop/web", OWN),
+];
+
+/// Which credentials the step has.
+#[derive(Clone, Copy)]
+pub(crate) enum Has {
+    /// The built-in one, and the API token of the workspace.
+    Both,
+    /// The built-in one alone.
+    BuiltIn,
+    /// The built-in one, and an access token where an API token belongs.
+    AccessToken,
+}
+
+/// Bitbucket's registry, with images of some MB.
+pub(crate) fn open() -> Emulator {
+    let token = access_token("sandbox");
+    let setup = PACKAGES
+        .iter()
+        .fold(Setup::shop(), |setup, (package, repository)| {
+            setup.package(package, repository)
+        })
+        .access_token(&token, AccessTokenKind::Repository, &["repository"])
+        .api(Authority::shared());
+    let registry = Emulator::start(setup);
+    registry.put_image("shop/base", "1", &image("base", 3, 1_400_000));
+    registry.put_image("shop/tools", "2", &image("tools", 2, 2_300_000));
+    registry.put_image("shop/api", "0.9.0", &image("api", 2, 900_000));
+    registry
+}
+
+/// Docker Hub, which everybody may pull from. Only its proxy leads there.
+pub(crate) fn open_docker_hub() -> Emulator {
+    let setup = Setup::new()
+        .package("library/node", "library/all")
+        .package("library/redis", "library/all")
+        .with(|settings| settings.public = true)
+        .behind_proxy("registry-1.docker.io", Authority::shared());
+    let hub = Emulator::start(setup);
+    hub.put_image("library/node", "20", &image("node-20", 3, 1_100_000));
+    hub.put_image("library/node", "22", &image("node-22", 3, 1_200_000));
+    hub.put_image("library/redis", "7", &image("redis-7", 2, 700_000));
+    hub
+}
+
+/// For linux/amd64 and linux/arm64.
+fn image(seed: &str, layers: usize, bytes: usize) -> Image {
+    let builder = ImageBuilder::new(seed).layers(layers, bytes);
+    Image::index(vec![
+        builder.build(),
+        builder.platform("linux", "arm64", Some("v8")).build(),
+    ])
+}
+
+/// What a step of repository `shop/api` has: where it is, and its credentials.
+pub(crate) fn variables(registry: &Emulator, has: Has) -> Vec<Variable> {
+    let mut all = vec![
+        ("REGISTRY", registry.host().to_owned()),
+        ("BITBUCKET_WORKSPACE", "shop".to_owned()),
+        ("BITBUCKET_REPO_FULL_NAME", OWN.to_owned()),
+        ("BITBUCKET_PACKAGES_USERNAME", Setup::BUILT_IN_USERNAME.to_owned()),
+        ("BITBUCKET_PACKAGES_TOKEN", Setup::BUILT_IN_TOKEN.to_owned()),
+        // Bitbucket's API is asked through this proxy, which leads to the emulator's and nowhere else.
+        ("HTTPS_PROXY", registry.proxy()),
+    ];
+    let personal = match has {
+        Has::Both => Some(Setup::api_token()),
+        Has::AccessToken => Some(access_token("sandbox")),
+        Has::BuiltIn => None,
+    };
+    if let Some(token) = personal {
+        all.push(("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL.to_owned()));
+        all.push(("ATLASSIAN_API_TOKEN", token));
+    }
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A line for each package that has images.
+pub(crate) fn holdings(registry: &Emulator) -> Vec<String> {
+    PACKAGES
+        .iter()
+        .filter(|(package, _)| !registry.tags(package).is_empty())
+        .map(|(package, repository)| {
+            let tags = registry.tags(package).join(" ");
+            format!("  {package:<10} linked to {repository:<12} {tags}")
+        })
+        .collect()
+}

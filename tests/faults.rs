@@ -5,6 +5,7 @@
 mod case;
 mod cases;
 mod daemon;
+mod daemon_ends;
 mod names;
 mod page;
 mod resume;

@@ -152,6 +152,13 @@ pub enum Error {
         /// What the daemon said.
         words: Quoted,
     },
+    /// The daemon goes on telling of a transfer, and comes to no end.
+    Endless {
+        /// What was asked.
+        asked: String,
+        /// What of it was too much: `more than …`, `for … hours`.
+        limit: String,
+    },
     /// What answered is no Docker daemon, or not as the Engine API says.
     Protocol {
         /// What was asked of the daemon.
@@ -231,6 +238,7 @@ impl Error {
             Self::Layer { asked, words, .. } | Self::Daemon { asked, words } => {
                 format!("the Docker daemon refused: {asked}; its words: {words}")
             }
+            Self::Endless { asked, limit } => format!("the Docker daemon wrote without end ({limit}): {asked}"),
             Self::Protocol { asked, problem } => format!("{problem}: {asked}"),
         }
     }
@@ -327,6 +335,11 @@ impl Error {
                     .to_owned(),
             ),
             Self::Daemon { .. } => None,
+            Self::Endless { .. } => Some(
+                "look at the log of the `docker` service; if it is a Docker daemon that answers, run the step again, which \
+                 starts a new one"
+                    .to_owned(),
+            ),
             Self::Protocol { .. } => {
                 Some("check that a Docker daemon without TLS listens where `DOCKER_HOST` says".to_owned())
             }
@@ -358,6 +371,7 @@ impl Error {
             | Self::Incomplete { .. }
             | Self::WrongBytes { .. }
             | Self::Daemon { .. }
+            | Self::Endless { .. }
             | Self::Protocol { .. } => false,
         }
     }

@@ -18,6 +18,12 @@ use std::time::{Duration, Instant};
 const WORKING: Duration = Duration::from_secs(600);
 /// podman answers a pull only when it has the configuration, and asks a registry that limits requests for two minutes.
 const PODMAN_ASKING: Duration = Duration::from_secs(180);
+/// Longest transfer, whatever the daemon says: more than any step may last.
+const LONGEST: Duration = if cfg!(test) {
+    Duration::from_secs(4)
+} else {
+    Duration::from_secs(24 * 60 * 60)
+};
 const REGISTRY_AUTH: &str = "X-Registry-Auth";
 
 /// What came of a push.
@@ -149,15 +155,23 @@ impl Engine {
             asked: asked.what.to_owned(),
             problem: problem.to_owned(),
         };
+        let endless = |limit: &str| Error::Endless {
+            asked: asked.what.to_owned(),
+            limit: limit.to_owned(),
+        };
         let mut lines = Lines::default();
         let mut moved = self.clock.moved();
+        let begun = moved;
         loop {
+            if begun.elapsed() > LONGEST {
+                return Err(endless(&format!("for {} hours", LONGEST.as_secs() / 3600)));
+            }
             let chunk = self.next(&mut response, asked, &state, moved).await?;
             let ended = chunk.is_none();
             let whole = match chunk {
                 Some(chunk) => lines
                     .add(&chunk)
-                    .map_err(|_| garbled("the Docker daemon wrote without end"))?,
+                    .map_err(|_| endless("more than a transfer has to tell"))?,
                 None => lines.finish().into_iter().collect(),
             };
             for line in whole {

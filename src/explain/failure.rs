@@ -238,6 +238,7 @@ impl From<&engine::Error> for Failure {
             | engine::Error::Layer { .. }
             | engine::Error::WrongBytes { .. }
             | engine::Error::Daemon { .. }
+            | engine::Error::Endless { .. }
             | engine::Error::Protocol { .. } => FailureKind::Other,
         };
         Self {

@@ -116,8 +116,19 @@ pub(super) const CASES: &[Case] = &[
             vec![
                 pulled_from(move || Say::LinesThenSilence(vec![layer.to_owned()])),
                 pulled_from(move || Say::LinesOverAndOver(vec![layer.to_owned()])),
+                // It changes its mind for ever.
+                pulled_from(|| {
+                    let turns = ["Waiting", "Pulling fs layer"];
+                    let turns = turns.map(|status| format!(r#"{{"status":"{status}","id":"aaaaaaaaaaaa"}}"#));
+                    Say::LinesOverAndOver([&turns[..]; 2000].concat())
+                }),
             ]
         },
+    },
+    Case {
+        see: "the Docker daemon wrote without end (…): …",
+        status: 1,
+        runs: || vec![pulled_from(|| Say::Lines(vec!["x".repeat(2 << 20)]))],
     },
     Case {
         see: "the Docker daemon did not find what the registry has: …; the daemon's words: …",

@@ -101,6 +101,7 @@ pub(in crate::action) fn may_have_arrived(error: &engine::Error) -> bool {
     match error {
         Error::Broken { .. }
         | Error::Stalled { .. }
+        | Error::Endless { .. }
         | Error::Protocol { .. }
         | Error::Daemon { .. }
         | Error::RegistryUnreachable { .. } => true,

@@ -8,6 +8,9 @@ use std::collections::HashMap;
 
 /// Layers counted; images have at most 127 in Docker's own stores.
 const MOST_LAYERS: usize = 1024;
+/// How often a line may differ from the last and move nothing: a layer goes through some seven states and is tried six times,
+/// each after a countdown.
+const MOST_CHANGES: usize = 10_000;
 /// Characters of a digest that the daemon calls a layer by.
 const SHORT: usize = 12;
 
@@ -19,6 +22,8 @@ pub struct DaemonProgress {
     sizes: HashMap<String, u64>,
     is_push: bool,
     last: String,
+    /// How many lines have told something else than before, and no byte more.
+    changes: usize,
     retried: bool,
     pushed: Option<Digest>,
     instead_of_index: bool,
@@ -51,12 +56,24 @@ enum Phase {
 pub(super) enum LineVerdict {
     /// The transfer goes on.
     On,
-    /// The same as before: containerd's image store repeats its lines ten times a second, also where nothing moves.
+    /// The same as before: containerd's image store repeats its lines ten times a second, also where nothing moves. And what
+    /// has changed too often.
     Still,
     /// The daemon gave up, and why, in its words.
     Failed(String),
     /// No JSON object.
     Garbled,
+}
+
+/// What a line tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// More bytes, or seconds of work, than ever before.
+    More,
+    /// Something else than the line before: a daemon can say that for ever.
+    Change,
+    /// The same.
+    None,
 }
 
 /// Whom the daemon's silence is waited for.
@@ -164,27 +181,34 @@ impl DaemonProgress {
         }
         self.instead_of_index |= message.is_instead_of_index();
         let status = message.status.as_deref().unwrap_or_default();
-        let is_new = match (&message.id, Phase::of(status)) {
+        let news = match (&message.id, Phase::of(status)) {
             (Some(id), Some(phase)) => self.layer(id, phase, message.bytes()),
             (id, _) => self.other(id.as_deref().unwrap_or_default(), status),
         };
-        if is_new { LineVerdict::On } else { LineVerdict::Still }
+        self.changes += usize::from(news == News::Change);
+        match news {
+            News::More => LineVerdict::On,
+            News::Change if self.changes <= MOST_CHANGES => LineVerdict::On,
+            News::Change | News::None => LineVerdict::Still,
+        }
     }
 
     /// Whether a line that is of no layer differs from the last such line.
-    fn other(&mut self, id: &str, status: &str) -> bool {
+    fn other(&mut self, id: &str, status: &str) -> News {
         // It counts down while it waits.
         self.retried |= status.starts_with("Retrying in ");
         let line = format!("{id} {status}");
-        let is_new = line != self.last;
+        if line == self.last {
+            return News::None;
+        }
         self.last = line;
-        is_new
+        News::Change
     }
 
-    /// Whether the line tells anything new of the layer.
-    fn layer(&mut self, id: &str, phase: Phase, (current, total): (u64, u64)) -> bool {
+    /// What the line tells of the layer.
+    fn layer(&mut self, id: &str, phase: Phase, (current, total): (u64, u64)) -> News {
         if self.layers.len() >= MOST_LAYERS && !self.layers.contains_key(id) {
-            return true;
+            return News::Change;
         }
         let before = self.layers.get(id).copied();
         let mut layer = before.unwrap_or_else(|| LayerProgress {
@@ -204,13 +228,20 @@ impl DaemonProgress {
                 };
             }
             // What is unpacked is counted, or the seconds that it takes.
-            Phase::Working => layer.worked = current,
+            Phase::Working => layer.worked = layer.worked.max(current),
             Phase::Moved => layer.moved = layer.moved.max(layer.total),
             Phase::There => layer.total = layer.moved,
             Phase::Waiting => {}
         }
         self.layers.insert(id.to_owned(), layer);
-        before != Some(layer)
+        let (moved, worked) = before.map_or((0, 0), |before| (before.moved, before.worked));
+        if layer.moved > moved || layer.worked > worked {
+            News::More
+        } else if before == Some(layer) {
+            News::None
+        } else {
+            News::Change
+        }
     }
 }
 

@@ -126,6 +126,55 @@ fn a_line_that_is_repeated_is_no_progress() {
     assert_eq!(progress.take(words.as_bytes()), LineVerdict::Still);
 }
 
+/// A daemon may change its mind for ever, and says nothing by it. What counts up is bounded by the transfer's time alone.
+#[test]
+fn changes_without_a_byte_more_are_counted() {
+    let five = r#""current":5,"total":10"#;
+    let turns: [&[String]; 6] = [
+        &[
+            layer("Waiting", ""),
+            layer("Pulling fs layer", ""),
+            layer("Verifying Checksum", ""),
+        ],
+        &[
+            layer("Downloading", five),
+            layer("Extracting", five),
+            layer("Waiting", ""),
+        ],
+        &[
+            layer("Downloading", five),
+            layer("Downloading", r#""current":4,"total":10"#),
+        ],
+        &[layer("Retrying in 2 seconds", ""), layer("Retrying in 1 second", "")],
+        &[of("b", "Already exists", ""), of("b", "Pull complete", "")],
+        &[of("", "so", ""), of("", "or so", ""), layer("Download complete", "")],
+    ];
+    for turns in turns {
+        let mut progress = DaemonProgress::default();
+        let mut last = LineVerdict::On;
+        for turn in 0..2 * MOST_CHANGES + 10 {
+            last = progress.take(turns[turn % turns.len()].as_bytes());
+        }
+        assert_eq!(last, LineVerdict::Still, "{turns:?}");
+        let more = layer("Downloading", r#""current":9,"total":10"#);
+        assert_eq!(progress.take(more.as_bytes()), LineVerdict::On, "{turns:?}");
+    }
+    let mut progress = DaemonProgress::default();
+    for layers in 0..2 * MOST_CHANGES {
+        let verdict = progress.take(of(&layers.to_string(), "Waiting", "").as_bytes());
+        assert_eq!(
+            verdict == LineVerdict::On,
+            layers < MOST_CHANGES,
+            "layers without end: {layers}"
+        );
+    }
+    let mut progress = DaemonProgress::default();
+    for second in 1..=2 * MOST_CHANGES {
+        let line = layer("Extracting", &format!(r#""current":{second},"units":"s""#));
+        assert_eq!(progress.take(line.as_bytes()), LineVerdict::On, "{second}");
+    }
+}
+
 #[test]
 fn silence_means_what_the_layers_are_at() {
     let (part, whole) = (r#""current":5,"total":10"#, r#""current":10,"total":10"#);

@@ -8,27 +8,27 @@ use serde::Deserialize;
 
 /// Longest line taken, in bytes; the longest that Docker writes are some hundred.
 pub(super) const LONGEST_LINE: usize = 1 << 20;
-/// Bytes taken of all lines together: containerd's image store writes some ten lines a second, whatever happens.
-const MOST_BYTES: u64 = 1 << 30;
+/// Bytes and lines taken of a whole transfer. containerd's image store writes some ten lines of 150 bytes a second for each
+/// layer, whatever happens: of 127 layers this is what it writes in ten hours.
+const MOST_BYTES: u64 = if cfg!(test) { 4 << 20 } else { 8 << 30 };
+const MOST_LINES: u64 = if cfg!(test) { 30_000 } else { 50_000_000 };
 
 /// Cuts a stream of bytes into lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     begun: Vec<u8>,
-    taken: u64,
+    bytes: u64,
+    ended: u64,
 }
 
-/// A line longer than [`LONGEST_LINE`], or more than [`MOST_BYTES`] of them.
+/// A line longer than [`LONGEST_LINE`], or more of them than [`MOST_BYTES`] and [`MOST_LINES`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
 impl Lines {
     /// Adds a chunk and returns the lines that it ends, without their line ends and without empty ones.
     pub(super) fn add(&mut self, chunk: &[u8]) -> Result<Vec<Vec<u8>>, TooLong> {
-        self.taken = self.taken.saturating_add(chunk.len() as u64);
-        if self.taken > MOST_BYTES {
-            return Err(TooLong);
-        }
+        self.bytes = self.bytes.saturating_add(chunk.len() as u64);
         let mut ended = Vec::new();
         let mut rest = chunk;
         while let Some(at) = rest.iter().position(|b| *b == b'\n') {
@@ -37,6 +37,10 @@ impl Lines {
             rest = &rest[at + 1..];
         }
         self.extend(rest)?;
+        self.ended = self.ended.saturating_add(ended.len() as u64);
+        if self.bytes > MOST_BYTES || self.ended > MOST_LINES {
+            return Err(TooLong);
+        }
         Ok(ended)
     }
 

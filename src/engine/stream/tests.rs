@@ -77,10 +77,16 @@ fn neither_a_line_nor_all_of_them_grow_without_bound() {
     assert_eq!(lines.add(&vec![b'x'; LONGEST_LINE]), Ok(vec![]));
     assert_eq!(lines.add(b"x"), Err(TooLong));
     let mut lines = Lines {
-        taken: MOST_BYTES - 2,
+        bytes: MOST_BYTES - 2,
         ..Lines::default()
     };
     assert_eq!(lines.add(b"x\n"), Ok(vec![b"x".to_vec()]));
+    assert_eq!(lines.add(b"\n"), Err(TooLong));
+    let mut lines = Lines {
+        ended: MOST_LINES - 1,
+        ..Lines::default()
+    };
+    assert_eq!(lines.add(b"x\ny"), Ok(vec![b"x".to_vec()]));
     assert_eq!(lines.add(b"\n"), Err(TooLong));
 }
 

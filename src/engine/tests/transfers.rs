@@ -136,6 +136,44 @@ async fn what_is_no_end_of_a_stream_is_told() {
     }
 }
 
+/// What is told without end ends: by its lines, its bytes, the changes that move nothing, and at last by the time.
+#[tokio::test]
+async fn no_daemon_tells_for_ever() {
+    let padded = format!("{{\"status\":\"{}\"}}\n", "x".repeat(1 << 19));
+    let turns =
+        ["Waiting", "Extracting", "Downloading"].map(|status| format!("{{\"status\":\"{status}\",\"id\":\"a\"}}\n"));
+    let counting = |current: usize| moving(current as u64).replace(":10}", ":1000}");
+    let silent = |lines: Vec<String>| Answer::Chunks(lines);
+    for (what, answer, says) in [
+        (
+            "lines",
+            silent(vec!["{}\n".repeat(31_000)]),
+            "wrote without end (more than",
+        ),
+        ("bytes", silent(vec![padded; 10]), "wrote without end (more than"),
+        (
+            "time",
+            Answer::Slowly((1..30).map(counting).collect()),
+            "wrote without end (for",
+        ),
+        (
+            "changes",
+            Answer::Over(turns.concat().repeat(300), 40),
+            "moved no byte for",
+        ),
+    ] {
+        let daemon = Daemon::start(vec![("POST /v1.44/images/create", answer)]).await;
+        let start = Instant::now();
+        let error = pull(&daemon).await.expect_err(what);
+        assert!(error.message().contains(says), "{what}: {error}");
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "{what}: {:?}",
+            start.elapsed()
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_by_status_has_the_registrys_words() {
     let detail = |words: &str| format!(r#"{{"errorDetail":{{"message":"{words}"}},"error":"{words}"}}"#);

@@ -85,8 +85,8 @@ impl Programs {
     }
 }
 
-/// Starts one, with the machine's uid of its containers' root user.
-pub(super) fn start(kind: Kind, remap: Option<u32>) -> Engine {
+/// Starts one, with the machine's uid of its containers' root user, or with a disk of so many MiB for its images.
+pub(super) fn start(kind: Kind, remap: Option<u32>, disk: Option<u32>) -> Engine {
     require(&[("ip", "iproute2"), ("unshare", "util-linux"), ("mount", "mount")]);
     let programs = Programs::of(kind);
     if !matches!(programs, Programs::Root(_)) {
@@ -147,6 +147,7 @@ pub(super) fn start(kind: Kind, remap: Option<u32>) -> Engine {
             "ENGINE_REMAP",
             &remap.map(|first| first.to_string()).unwrap_or_default(),
         )
+        .env("ENGINE_DISK", &disk.map(|size| format!("{size}m")).unwrap_or_default())
         .env("SSL_CERT_FILE", &ca)
         .env("SSL_CERT_DIR", "/nonexistent")
         .env("NO_PROXY", "*")

@@ -58,14 +58,29 @@ impl Engine {
     /// An engine of one's own.
     pub fn start(kind: Kind) -> Self {
         match kind {
-            Kind::Podman => podman::start(),
-            _ => docker::start(kind, None),
+            Kind::Podman => podman::start(None),
+            _ => docker::start(kind, None, None),
         }
+    }
+
+    /// One whose images have a disk of so many MiB.
+    pub fn with_disk(kind: Kind, size: u32) -> Self {
+        match kind {
+            Kind::Podman => podman::start(Some(size)),
+            _ => docker::start(kind, None, Some(size)),
+        }
+    }
+
+    /// Ends it as the kernel ends what takes too much memory.
+    pub fn kill(&self) {
+        let pid = std::fs::read_to_string(self.server.folder().join("pid")).expect("a pid");
+        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill");
+        assert!(killed.success(), "no process {pid}");
     }
 
     /// A Docker Engine whose root user in containers is the machine's uid 165536, as in Pipelines.
     pub fn with_user_namespaces(kind: Kind) -> Self {
-        docker::start(kind, Some(165_536))
+        docker::start(kind, Some(165_536), None)
     }
 
     /// What it is.

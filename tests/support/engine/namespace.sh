@@ -20,6 +20,10 @@ if [ -n "$ENGINE_REMAP" ]; then
     echo "dockremap:$ENGINE_REMAP:65536" >"$root/etc/subuid"
     echo "dockremap:$ENGINE_REMAP:65536" >"$root/etc/subgid"
 fi
+if [ -n "$ENGINE_DISK" ]; then
+    mkdir -p "$root$ENGINE_FOLDER/data"
+    mount -t tmpfs -o size="$ENGINE_DISK" none "$root$ENGINE_FOLDER/data"
+fi
 mount --bind "$ENGINE_FOLDER/hosts" "$root/etc/hosts"
 if [ -n "$root" ]; then
     cd "$root"

@@ -20,9 +20,21 @@ cgroup_manager = "cgroupfs"
 "#;
 const POLICY: &str = r#"{"default": [{"type": "insecureAcceptAnything"}]}"#;
 
-pub(super) fn start() -> Engine {
-    require(&[("podman", "podman"), ("docker", "docker.io")]);
-    let program = Program::new("podman");
+/// A folder of its own for images, on a disk of so many MiB where `$1` says so.
+const DISK: &str = r#"
+if [ -n "$1" ]; then
+    mkdir -p "$ENGINE_FOLDER/data"
+    mount -t tmpfs -o size="$1" none "$ENGINE_FOLDER/data"
+fi
+shift
+exec podman "$@"
+"#;
+
+/// Starts one, with a disk of so many MiB for its images.
+pub(super) fn start(disk: Option<u32>) -> Engine {
+    require(&[("podman", "podman"), ("docker", "docker.io"), ("unshare", "util-linux")]);
+    let program = Program::new("unshare");
+    let disk = disk.map(|size| format!("{size}m")).unwrap_or_default();
     let folder = program.folder().display().to_string();
     let registries = program.file("registries.conf", REGISTRIES);
     let containers = program.file("containers.conf", CONTAINERS);
@@ -32,6 +44,7 @@ pub(super) fn start() -> Engine {
     let client = program.script("bin/docker", "exec docker \"$@\"");
     let address = format!("tcp://127.0.0.1:{}", free_port());
     let server = program
+        .arguments(&["--mount", "--propagation", "private", "sh", "-c", DISK, "disk", &disk])
         .arguments(&[
             &format!("--root={folder}/data"),
             &format!("--runroot={folder}/run"),
@@ -43,6 +56,7 @@ pub(super) fn start() -> Engine {
             &address,
         ])
         .env("HOME", &folder)
+        .env("ENGINE_FOLDER", &folder)
         .env("CONTAINERS_CONF", &containers)
         .env("CONTAINERS_REGISTRIES_CONF", &registries)
         .env("REGISTRY_AUTH_FILE", &format!("{folder}/auth.json"))

@@ -31,12 +31,12 @@ image: build
 	docker build $(BUILD_FLAGS) --file Dockerfile --tag $(IMAGE) $(CONTEXT)
 
 demo:
-	cargo run --quiet --locked --example sandbox
+	@cargo run --quiet --locked --example sandbox
 
 # The registry of the demo alone, until Ctrl-C, with the lines that let a shell beside it run the pipe on it.
 sandbox:
-	cargo build --quiet --locked --bin crg-pipe --example sandbox
-	exec cargo run --quiet --locked --example sandbox -- keep
+	@cargo build --quiet --locked --bin crg-pipe --example sandbox
+	@exec cargo run --quiet --locked --example sandbox -- keep
 
 # The log on the README's first screen, drawn from the demo's own output.
 ifneq ($(shell id -u),0)
@@ -159,6 +159,7 @@ release-check:
 	want pipe.yml "^image: crgpipe/crg-pipe:$$v(@sha256:[0-9a-f]{64})?$$"; \
 	want README.md "pipe: crgpipe/crg-pipe:$$v$$"; \
 	want README.md "pipe: docker://crgpipe/crg-pipe:$$v$$"; \
+	want docs/log.svg "pipe: crgpipe/crg-pipe:$$v<"; \
 	want CHANGELOG.md "^## $$v( |$$)"; \
 	! grep -rnE 'crgpipe/crg-pipe:' README.md docs/*.md | grep -vE "crgpipe/crg-pipe:$$v([^0-9.]|$$)" >&2 || wrong=1; \
 	exit $$wrong

@@ -46,6 +46,7 @@ struct Level {
 /// What `.gitignore` files name is passed over.
 pub(crate) fn walk(clone: &Path, budget: &Budget, wanted: impl Fn(&str) -> bool) -> Walk {
     let mut found = Walk::default();
+    let mut odd = Vec::new();
     let mut folders = VecDeque::from([WalkFolder {
         path: PathBuf::new(),
         depth: 0,
@@ -78,13 +79,15 @@ pub(crate) fn walk(clone: &Path, budget: &Budget, wanted: impl Fn(&str) -> bool)
             let is_wanted = if kind.is_dir() {
                 !shown.starts_with('.') && !SKIPPED.contains(&&*shown)
             } else {
-                kind.is_file() && wanted(&shown)
+                wanted(&shown)
             };
             if !is_wanted || is_ignored(level.as_deref(), &path, kind.is_dir(), budget) {
                 continue;
             }
-            if !kind.is_dir() {
+            if kind.is_file() {
                 found.files.push(path);
+            } else if !kind.is_dir() {
+                odd.push((path, kind.is_symlink()));
             } else if folder.depth < DEEPEST {
                 folders.push_back(WalkFolder {
                     path,
@@ -101,6 +104,20 @@ pub(crate) fn walk(clone: &Path, budget: &Budget, wanted: impl Fn(&str) -> bool)
         }
     }
     found.files.sort();
+    for (path, is_link) in odd {
+        // A link to a file that is read itself hides nothing.
+        let target = fs::canonicalize(clone.join(&path)).ok();
+        let target =
+            target.and_then(|target| Some(target.strip_prefix(fs::canonicalize(clone).ok()?).ok()?.to_owned()));
+        if target.is_none_or(|target| found.files.binary_search(&target).is_err()) {
+            let problem = if is_link {
+                "it is a link, which is not followed"
+            } else {
+                "it is not a file"
+            };
+            found.unread.push((path, problem.to_owned()));
+        }
+    }
     found
 }
 
@@ -206,12 +223,15 @@ mod tests {
         fs::write(clone.path().join(".gitignore"), "dist/\n/generated\n").unwrap();
         std::os::unix::fs::symlink("..", clone.path().join("b/up")).unwrap();
         std::os::unix::fs::symlink("/etc/hostname", clone.path().join("1/a")).unwrap();
+        fs::create_dir(clone.path().join("2")).unwrap();
+        std::os::unix::fs::symlink("../b/a", clone.path().join("2/a")).unwrap();
         let expected = [
             &format!("{deep}/a"),
             "a",
             "b/a",
             "b/c/a",
             &format!("{deep}/17: the folder is deeper than 16 others, and is not looked into"),
+            "1/a: it is a link, which is not followed",
         ];
         assert_eq!(found(clone.path()), (expected.map(str::to_owned).to_vec(), None));
     }

@@ -86,6 +86,112 @@ pipelines:
     );
 }
 
+/// What is wrong with one image that signs in.
+fn judged(name: &str, username: &str, password: &str) -> Vec<ImageProblem> {
+    let text = format!("image:\n  name: '{name}'\n  username: '{username}'\n  password: '{password}'\n");
+    found(&text).into_iter().map(|(_, problem)| problem).collect()
+}
+
+#[test]
+fn variables_are_told_by_their_whole_names() {
+    const BASE: &str = "crg.apkg.io/shop/base:1";
+    let (user, token) = ("BITBUCKET_PACKAGES_USERNAME", "BITBUCKET_PACKAGES_TOKEN");
+    for (username, password, wrong) in [
+        ("$BITBUCKET_PACKAGES_USERNAME", "$P", Some(user)),
+        ("${BITBUCKET_PACKAGES_USERNAME}", "$P", Some(user)),
+        ("$U", "$BITBUCKET_PACKAGES_TOKEN", Some(token)),
+        ("$U", "${BITBUCKET_PACKAGES_TOKEN}", Some(token)),
+        ("$U", "x$BITBUCKET_PACKAGES_TOKEN-y", Some(token)),
+        ("$U", "$READ_BITBUCKET_PACKAGES_TOKEN", None),
+        ("$U", "$BITBUCKET_PACKAGES_TOKEN_2", None),
+        ("$U", "${BITBUCKET_PACKAGES_TOKEN2}", None),
+        ("$U", "$READ_BITBUCKET_PACKAGES_TOKEN_2", None),
+        ("$MY_BITBUCKET_PACKAGES_USERNAME", "$P", None),
+        ("$BITBUCKET_PACKAGES_USERNAMES", "$P", None),
+        ("$U", "BITBUCKET_PACKAGES_TOKEN", None),
+    ] {
+        let expected: Vec<ImageProblem> = wrong.map(ImageProblem::BuiltIn).into_iter().collect();
+        assert_eq!(judged(BASE, username, password), expected, "{username} {password}");
+    }
+}
+
+#[test]
+fn services_and_pipelines_may_have_any_name() {
+    for name in [
+        "caches",
+        "services",
+        "steps",
+        "image",
+        "script",
+        "step",
+        "definitions",
+        "pipelines",
+        "default",
+        "parallel",
+        "stages",
+        "variables",
+        "import",
+        "clone",
+        "options",
+    ] {
+        let service = format!("definitions:\n  services:\n    {name}:\n      image: crg.apkg.io/shop/a:1\n");
+        assert_eq!(
+            found(&service),
+            [(Some(4), ImageProblem::NoCredential)],
+            "service {name}"
+        );
+        for kind in ["custom", "branches", "tags", "pull-requests"] {
+            let text = format!(
+                "pipelines:\n  {kind}:\n    {name}:\n      - step:\n          image: crg.apkg.io/shop/b:1\n          script: [make]\n"
+            );
+            assert_eq!(found(&text), [(Some(5), ImageProblem::NoCredential)], "{kind} {name}");
+        }
+    }
+    // What is under these names where they mean something is no image.
+    for text in [
+        "definitions:\n  caches:\n    image: crg.apkg.io/shop/a:1\n",
+        "pipelines:\n  default:\n    - step:\n        script:\n          - image: crg.apkg.io/shop/a:1\n",
+        "pipelines:\n  default:\n    - step:\n        script: [make]\n        artifacts: {paths: [image]}\n",
+    ] {
+        assert_eq!(found(text), [], "{text}");
+    }
+}
+
+#[test]
+fn one_finding_says_the_first_thing_to_put_right() {
+    use ImageProblem::{GitUsername, Name, WrongHost};
+    let credential = ("me@example.com", "$ATLASSIAN_API_TOKEN");
+    let is_name = |problem: &ImageProblem, right: &str| matches!(problem, Name(_, write) if write == right);
+    assert_eq!(
+        judged("crg.apkg.io/shop/a:1", "x-bitbucket-api-token-auth", "$T"),
+        [GitUsername]
+    );
+    assert_eq!(
+        judged("crg.apkg.io/shop/a:1", "X-Bitbucket-API-Token-Auth", "$T"),
+        [GitUsername]
+    );
+    for (name, right) in [
+        ("crg.apkg.io/base:1", "crg.apkg.io/$BITBUCKET_WORKSPACE/base:1"),
+        ("crg.apkg.io/base", "crg.apkg.io/$BITBUCKET_WORKSPACE/base"),
+        ("crg.apkg.io/Shop/base:1", "crg.apkg.io/shop/base:1"),
+        ("https://crg.apkg.io/shop/base:1", "crg.apkg.io/shop/base:1"),
+        ("docker://crg.apkg.io/shop/base:1", "crg.apkg.io/shop/base:1"),
+        ("crg.apkg.io:443/shop/base:1", "crg.apkg.io/shop/base:1"),
+    ] {
+        let problems = judged(name, credential.0, credential.1);
+        assert!(
+            matches!(&problems[..], [only] if is_name(only, right)),
+            "{name}: {problems:?}"
+        );
+        // Without a credential too: the name comes first.
+        assert_eq!(found(&format!("image: '{name}'\n")).len(), 1, "{name}");
+    }
+    for (username, password) in [credential, ("x-token-auth", "$T"), ("", "")] {
+        let problems = judged("packages.atlassian.net/shop/a:1", username, password);
+        assert!(matches!(&problems[..], [WrongHost(_)]), "{problems:?}");
+    }
+}
+
 #[test]
 fn imports_and_templates_are_tolerated() {
     for text in [

@@ -1,9 +1,9 @@
 //! crg-pipe: a Bitbucket pipe that pulls, retags, publishes and copies images of Bitbucket's container registry.
 //!
 //! [`pipe::run`] has the stages in order, a type for each: environment → [`input::variables::Variables`] →
-//! [`input::Request`], with what [`credential::choose`] says → [`session::Session`] → [`action::Run`] → [`action::Done`] →
-//! [`report`]. What each room holds, and where to change what, is told in `docs/architecture.md`; imports go down only, by
-//! the order there.
+//! [`input::Request`], with what [`credential::choose`] says → [`session::Session`] → [`action::Run`] → [`action::Done`], and
+//! what failed is typed until [`explain`] makes failures of it → [`report`]. What each room holds, and where to change what, is
+//! told in `docs/architecture.md`; imports go down only, by the order there.
 
 #![forbid(unsafe_code)]
 

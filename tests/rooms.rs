@@ -1,4 +1,4 @@
-//! Imports go down only: each room of `src` uses rooms below it. Their order stands in `docs/architecture.md` alone.
+//! Imports go down only: each room of `src` uses rooms below it. Their order is in `docs/architecture.md` alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,27 @@ fn every_room_is_on_the_page_and_there_are_few() {
     listed.sort();
     assert_eq!(here, listed);
     assert!(here.len() < 20, "{here:?}");
+}
+
+#[test]
+fn every_path_on_the_page_is_there() {
+    let page = page();
+    let named = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.ends_with('/') || [".rs", ".txt"].iter().any(|end| word.ends_with(end)));
+    let mut count = 0;
+    for path in named.filter(|path| !path.contains("NAME")) {
+        count += 1;
+        let below = source().join(path);
+        let from_root = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        assert!(
+            below.exists() || from_root.exists(),
+            "docs/architecture.md: `{path}` is not there"
+        );
+    }
+    assert!(count > 20, "{count} paths");
 }
 
 #[test]
@@ -93,9 +114,13 @@ fn an_import_is_found_however_it_is_written() {
     }
 }
 
+fn page() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md")).unwrap()
+}
+
 /// Those of the page, from the top down.
 fn rooms() -> Vec<String> {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md")).unwrap();
+    let page = page();
     let section = page
         .split("## Rooms")
         .nth(1)

@@ -156,6 +156,45 @@ fn the_readme_is_short() {
     );
 }
 
+/// Pages whose wording has tests of its own, or is compared with the code's.
+const OTHER_WORDING: [&str; 2] = ["docs/faults.md", "docs/refusals.md"];
+
+#[test]
+fn the_manual_is_in_plain_words() {
+    let odd = odd_words();
+    for page in pages()
+        .into_iter()
+        .filter(|page| !OTHER_WORDING.contains(&page.as_str()))
+    {
+        for (number, line) in file(&page).lines().enumerate() {
+            let found = odd.find(line).map(|found| found.as_str());
+            assert_eq!(found, None, "{page}:{}: {line}", number + 1);
+        }
+    }
+    for (text, is_odd) in [
+        ("it is no number", true),
+        ("which stands under it", true),
+        ("the credential that serves it", true),
+        ("make it anew", true),
+        ("what is wrong is told below", true),
+        ("the token lacks a scope", true),
+        ("there is no such image", false),
+        ("it is no longer there", false),
+        ("it is not a number", false),
+        ("`docker://` services understand standards", false),
+    ] {
+        assert_eq!(odd.is_match(text), is_odd, "{text}");
+    }
+}
+
+/// Turns of phrase that are correct, and that no documentation which people like to read has.
+fn odd_words() -> regex::Regex {
+    let words = r"goes along|passed over|\b(stands?|serves?|served|brings?|lacks?|mend\w*|anew|told)\b";
+    // All but "is no longer".
+    let is_no = r"\b(it|this|that|which) is no ([a-km-z]|l[a-np-z])";
+    regex::Regex::new(&format!("{words}|{is_no}")).unwrap()
+}
+
 #[test]
 fn every_variable_of_an_example_is_known_and_a_string_or_a_list_of_strings() {
     for example in examples() {

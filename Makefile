@@ -86,7 +86,7 @@ bench: tools
 	$(MAKE) build TARGET=$(HOST)
 	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers
 
-# What the pipe and skopeo make of every fault, written to docs/faults.md; about three minutes. One of its tables:
+# What the pipe, skopeo and oras make of every fault, written to docs/faults.md; about four minutes. One of its tables:
 # `make faults FAULTS=faults::no_fault_loses_anything`.
 STREAMS := faults::daemon::no_broken_stream_loses_anything
 FAULTS ?= faults::no_fault_loses_anything $(STREAMS)::classic $(STREAMS)::containerd
@@ -94,6 +94,7 @@ ifneq ($(shell id -u),0)
 faults: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
 endif
 faults: tools
+	.ci/tools oras
 	FAULTS_PAGE=$(CURDIR)/docs/faults.md cargo test --locked --test suite -- --exact $(FAULTS)
 
 # Installs what the build and the tests need and this machine lacks; says nothing where all is there.

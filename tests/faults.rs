@@ -1,19 +1,19 @@
 //! What happens on the way: every fault that a registry or a network is known for, at every request of every action,
 //! as one table, and the Docker daemon's streams as another. What came of each is asserted for the pipe; `make faults`
-//! measures skopeo beside it and writes `docs/faults.md`.
+//! measures skopeo and oras beside it and writes `docs/faults.md`.
 
 mod case;
 mod cases;
 mod daemon;
 mod daemon_ends;
 mod names;
+mod oras;
 mod page;
 mod resume;
 mod run;
 mod wrong;
 
 use case::{Action, Case};
-use run::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -25,6 +25,20 @@ const AT_A_TIME: usize = 16;
 enum Client {
     Pipe,
     Skopeo,
+    Oras,
+}
+
+impl Client {
+    /// Whether a cell of the table is one of its: others than the pipe do not all actions, or not in a way that can be compared.
+    fn has(self, case: &Case, action: Action) -> bool {
+        let is_of_others = action.is_of_others() && case.point.is_of_others();
+        match self {
+            Self::Pipe => true,
+            Self::Skopeo => is_of_others,
+            // It takes no authority for both sides of a copy.
+            Self::Oras => is_of_others && case.unknown_for.is_none(),
+        }
+    }
 }
 
 /// Runs `work` for every item, several at a time, and keeps the order.
@@ -49,12 +63,12 @@ fn all<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
 }
 
 /// The cells of a column, in the order of the cases.
-fn column(cases: &[Case], client: Client) -> Vec<(usize, Action, Cell)> {
+fn column(cases: &[Case], client: Client) -> page::Column {
     let cells: Vec<(usize, Action)> = cases
         .iter()
         .enumerate()
         .flat_map(|(number, case)| case.actions().into_iter().map(move |action| (number, action)))
-        .filter(|(number, action)| client == Client::Pipe || (action.is_skopeos() && cases[*number].point.is_skopeos()))
+        .filter(|(number, action)| client.has(&cases[*number], *action))
         .collect();
     let results = all(&cells, |&(number, action)| run::cell(client, &cases[number], action));
     cells
@@ -69,8 +83,14 @@ fn no_fault_loses_anything() {
     let cases = cases::all();
     let ours = column(&cases, Client::Pipe);
     let page = std::env::var_os("FAULTS_PAGE");
-    let theirs = page.as_ref().map(|_| column(&cases, Client::Skopeo));
-    let table = page::table(&cases, &ours, theirs.as_deref());
+    let mut theirs = Vec::new();
+    if page.is_some() {
+        theirs.push(("skopeo", column(&cases, Client::Skopeo)));
+        if oras::program().is_some() {
+            theirs.push(("oras", column(&cases, Client::Oras)));
+        }
+    }
+    let table = page::table(&cases, &ours, &theirs);
     println!("{table}");
     let wrong: Vec<String> = ours
         .iter()
@@ -78,6 +98,7 @@ fn no_fault_loses_anything() {
         .collect();
     assert!(wrong.is_empty(), "{} cells:\n{}", wrong.len(), wrong.join("\n"));
     if let Some(path) = page {
-        page::write(path.as_ref(), "requests", &page::said("skopeo", "--version"), &table);
+        let peers = format!("{}, {}", page::said("skopeo", "--version"), oras::version());
+        page::write(path.as_ref(), "requests", &peers, &table);
     }
 }

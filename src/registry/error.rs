@@ -364,7 +364,7 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
         ),
         ErrorKind::Encoded { encoding } => write!(
             f,
-            "{who} sent it encoded as `{encoding}` while {during}, though `identity` was asked for"
+            "{who} sent its answer encoded as `{encoding}` while {during}, though `identity` was asked for"
         ),
         ErrorKind::OverBudget { limit } => write!(
             f,

@@ -48,8 +48,8 @@ impl Action {
         Self::Retag,
     ];
 
-    /// Whether skopeo does it in a way that can be compared.
-    pub(super) fn is_skopeos(self) -> bool {
+    /// Whether other clients do it in a way that can be compared.
+    pub(super) fn is_of_others(self) -> bool {
         matches!(self, Self::Pull | Self::Push | Self::Copy)
     }
 
@@ -117,8 +117,8 @@ impl Point {
         }
     }
 
-    /// Whether skopeo sends such requests.
-    pub(super) fn is_skopeos(self) -> bool {
+    /// Whether other clients send such requests.
+    pub(super) fn is_of_others(self) -> bool {
         self != Self::ManifestHead
     }
 

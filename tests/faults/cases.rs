@@ -2,6 +2,7 @@
 
 use super::case::{Action, Case, LARGE, LAYER, Point, WINDOW, busy, busy_for, busy_until, image, received, sent};
 use crate::support::emulator::{Answer, Break, Fault, Kept};
+use crate::support::image::OCI_MANIFEST;
 use std::time::Duration;
 
 /// All of the layer; gzip makes noise longer.
@@ -25,6 +26,7 @@ pub(super) fn all() -> Vec<Case> {
         cases.extend(at_any(point));
     }
     cases.extend(answers());
+    cases.extend(odd_answers());
     cases.extend(names());
     cases.extend(connections());
     cases.extend(downloads());
@@ -87,6 +89,73 @@ fn answers() -> Vec<Case> {
         Case::new(Point::ManifestPut, "reset for ever", 3, || vec![Fault::Reset; 20])
             .fails(6)
             .only(&[Action::Push, Action::Retag]),
+    ]
+}
+
+/// What another answers in the place of a registry, and what a registry answers that the specification does not name.
+fn odd_answers() -> Vec<Case> {
+    fn encoded() -> Fault {
+        let answer = Answer::new(200).header("Content-Encoding", "gzip");
+        answer
+            .header("Content-Type", OCI_MANIFEST)
+            .body(&b"\x1f\x8b\x08\x00"[..])
+            .into()
+    }
+    fn page() -> Fault {
+        let answer = Answer::new(200).header("Content-Type", "text/html");
+        answer.body("<html>please sign in</html>").into()
+    }
+    fn object() -> Fault {
+        Answer::new(200)
+            .json(&serde_json::json!({ "message": "please sign in" }))
+            .into()
+    }
+    const READERS: &[Action] = &[Action::Pull, Action::Copy];
+    const WRITERS: &[Action] = &[Action::Push, Action::Copy, Action::Mount, Action::Retag];
+    vec![
+        Case::new(
+            Point::ManifestGet,
+            "gzip, which nobody asked for",
+            1,
+            || vec![encoded()],
+        )
+        .fails(1)
+        .only(READERS),
+        Case::new(Point::BlobGet, "gzip, which nobody asked for", 1, || vec![encoded()]).fails(1),
+        Case::new(Point::ManifestGet, "200 and a sign-in page", 1, || vec![page()])
+            .fails(1)
+            .only(READERS),
+        Case::new(Point::BlobGet, "200 and a sign-in page", 1, || vec![page()]).fails(1),
+        Case::new(Point::ManifestGet, "200 and an object that is no manifest", 1, || {
+            vec![object()]
+        })
+        .fails(1)
+        .only(READERS),
+        Case::new(Point::ManifestPut, "200 and nothing done", 1, || vec![object()])
+            .fails(1)
+            .only(&[Action::Push]),
+        Case::new(Point::UploadPost, "200 and nothing begun", 1, || vec![object()])
+            .fails(1)
+            .most(2)
+            .only(&[Action::Push]),
+        Case::new(Point::ManifestPut, "202 in the place of 201", 1, || {
+            vec![Fault::As(202)]
+        })
+        .only(WRITERS),
+        Case::new(Point::Upload, "202 in the place of 201", 1, || vec![Fault::As(202)])
+            .only(&[Action::Push, Action::Copy]),
+        Case::new(Point::ManifestHead, "405: HEAD is not known", 1, || {
+            vec![Answer::new(405).into()]
+        }),
+        Case::new(Point::ManifestHead, "404, and a GET finds it", 1, || {
+            vec![Answer::new(404).into()]
+        })
+        .only(&[Action::Copy]),
+        Case::new(Point::Upload, "307 to the registry itself", 2, || {
+            vec![Fault::Redirected(307, "&hop=1")]
+        })
+        .again(WHOLE)
+        .only(&[Action::Push, Action::Copy]),
     ]
 }
 

@@ -15,23 +15,21 @@ const OURS: [(&str, Action); 6] = [
     ("copy, mounted", Action::Mount),
     ("retag", Action::Retag),
 ];
-const THEIRS: [(&str, Action); 3] = [
-    ("skopeo: pull", Action::Pull),
-    ("skopeo: push", Action::Push),
-    ("skopeo: copy", Action::Copy),
-];
+const THEIRS: [(&str, Action); 3] = [("pull", Action::Pull), ("push", Action::Push), ("copy", Action::Copy)];
 
 /// Cells of one client, each with the number of its case.
-type Column = [(usize, Action, Cell)];
+pub(super) type Column = Vec<(usize, Action, Cell)>;
 
 /// The table.
-pub(super) fn table(cases: &[Case], ours: &Column, theirs: Option<&Column>) -> String {
-    let mut columns: Vec<(&str, Action, &Column)> = OURS.map(|(name, action)| (name, action, ours)).to_vec();
-    columns.extend(
-        theirs
+pub(super) fn table(cases: &[Case], ours: &Column, theirs: &[(&str, Column)]) -> String {
+    let ours_all = OURS.iter().map(|(name, action)| ((*name).to_owned(), *action, ours));
+    let mut columns: Vec<(String, Action, &Column)> = ours_all.collect();
+    for (client, column) in theirs {
+        let named = THEIRS
             .iter()
-            .flat_map(|theirs| THEIRS.map(|(name, action)| (name, action, *theirs))),
-    );
+            .map(|(name, action)| (format!("{client}: {name}"), *action, column));
+        columns.extend(named);
+    }
     let mut text = "| at | fault |".to_owned();
     for (name, ..) in &columns {
         write!(text, " {name} |").unwrap();
@@ -50,7 +48,7 @@ pub(super) fn table(cases: &[Case], ours: &Column, theirs: Option<&Column>) -> S
 }
 
 /// How many runs ended right of those that can.
-fn summary(cases: &[Case], ours: &Column, theirs: Option<&Column>) -> String {
+fn summary(cases: &[Case], ours: &Column, theirs: &[(&str, Column)]) -> String {
     let count = |column: &Column| {
         let can = column
             .iter()
@@ -60,7 +58,11 @@ fn summary(cases: &[Case], ours: &Column, theirs: Option<&Column>) -> String {
         format!("{done} of {}", cells.len())
     };
     let ours = count(ours);
-    let theirs = theirs.map_or(String::new(), |theirs| format!(", and {} of skopeo's", count(theirs)));
+    let theirs: Vec<String> = theirs
+        .iter()
+        .map(|(client, column)| format!(", {} of {client}'s", count(column)))
+        .collect();
+    let theirs = theirs.concat();
     format!("Of the runs that can end right, {ours} of the pipe's did{theirs}.")
 }
 

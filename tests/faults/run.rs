@@ -3,6 +3,7 @@
 use super::Client;
 use super::case::{Action, Case, Point};
 use super::names::Names;
+use super::oras;
 use crate::support::emulator::{Emulator, Entry, Setup};
 use crate::support::image::{Image, digest};
 use crate::support::pipe::Pipe;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Instant;
 
-/// How long skopeo may take, in seconds.
+/// How long other clients may take, in seconds.
 const PATIENCE: u64 = 20;
 /// How long the pipe may take, in seconds: many times what it takes.
 const OUR_PATIENCE: u64 = 90;
@@ -118,6 +119,7 @@ fn finish(
     let (status, said, problem) = match client {
         Client::Pipe => by_pipe(action, case, target, source, names),
         Client::Skopeo => by_skopeo(action, case.point.image(), target, source, names),
+        Client::Oras => by_oras(action, case.point.image(), target, source),
     };
     let seconds = begun.elapsed().as_secs_f64();
     let tries = names.map_or_else(|| tries(case.point, action, &hit.journal()), Names::lookups);
@@ -245,6 +247,20 @@ fn by_skopeo(
         _ => None,
     };
     (status, called.output, problem)
+}
+
+fn by_oras(
+    action: Action,
+    image: &Image,
+    target: &Emulator,
+    source: Option<&Emulator>,
+) -> (i32, String, Option<String>) {
+    let (status, said, folder) = oras::copy(action, image, (target, source), PATIENCE);
+    let problem = match action {
+        Action::Pull => pulled(image, &folder.path().join("layout"), status == 0),
+        _ => None,
+    };
+    (status, said, problem)
 }
 
 /// What is wrong with a layout: each file that has a digest for a name has that digest, and a pull that succeeded

@@ -4,7 +4,9 @@ use super::{Case, Run, pull, retag, shop, stocked};
 use crate::support::emulator::{Answer, Emulator, Fault, Setup, on};
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
-use std::net::Ipv4Addr;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -26,17 +28,20 @@ pub(super) const CASES: &[Case] = &[
         runs: || vec![retag(&shop()).built_in().var("REGISTRY", "localhost:9").run().into()],
     },
     Case {
-        see: "`…` did not answer while …: it was silent for too long<br>`…` did not answer while …: the connection broke…",
+        see: "`…` did not answer while …: it was silent for too long<br>\
+              `…` did not answer while …: its bytes came so slowly that it would not have ended<br>\
+              `…` did not answer while …: the connection broke…",
         status: 6,
         runs: || {
-            let faults = [Fault::Silence, Fault::Reset];
-            faults
-                .map(|fault| {
-                    let emulator = shop();
-                    emulator.script(on("GET", "/manifests/").signed_in(), 1, fault);
-                    retag(&emulator).built_in().var("TIMEOUT", "1").run().into()
-                })
-                .into()
+            let meets = |fault| {
+                let emulator = shop();
+                emulator.script(on("GET", "/manifests/").signed_in(), 1, fault);
+                retag(&emulator).built_in().var("TIMEOUT", "1").run().into()
+            };
+            let emulator = shop();
+            let impatient = retag(&emulator).built_in().var("TIMEOUT", "1");
+            let dripping = impatient.var("REGISTRY", &drip().to_string()).run();
+            vec![meets(Fault::Silence), dripping.into(), meets(Fault::Reset)]
         },
     },
     Case {
@@ -182,7 +187,50 @@ pub(super) const CASES: &[Case] = &[
         status: 1,
         runs: || vec![read(&shop(), Answer::new(200).body(vec![b' '; 5 << 20]))],
     },
+    Case {
+        see: "`…` sent its answer encoded as `…` while …",
+        status: 1,
+        runs: || {
+            let encoded = Answer::new(200).header("Content-Encoding", "br").body("not JSON");
+            vec![read(&shop(), encoded)]
+        },
+    },
+    Case {
+        see: "what `…` sent while … is too much for one run, which holds … of manifests and lists",
+        status: 1,
+        runs: || {
+            let emulator = shop();
+            let mut manifest: serde_json::Value =
+                serde_json::from_slice(&emulator.manifest("shop/api", "1").unwrap()).unwrap();
+            manifest["annotations"] = serde_json::json!({ "fill": "x".repeat(4_000_000) });
+            let answer = Answer::new(200)
+                .header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+                .body(manifest.to_string());
+            emulator.script(on("GET", "/manifests/").signed_in(), 100, answer);
+            let images: Vec<String> = (0..12).map(|number| format!("api:{number}")).collect();
+            vec![pull(&emulator, &images.join(" ")).built_in().run().into()]
+        },
+    },
 ];
+
+/// Where a manifest comes a byte at a time.
+fn drip() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().take(4).flatten() {
+            let mut first = [0];
+            // What begins so is TLS, which is tried first.
+            if stream.read(&mut first).is_ok() && first[0] != 0x16 {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+                while stream.write_all(b" ").is_ok() {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+        }
+    });
+    address
+}
 
 /// A `pull` in which the registry answers each request for a blob so.
 fn blob(emulator: &Emulator, answer: Answer) -> Run {

@@ -82,8 +82,10 @@ pub fn redaction(bytes: &[u8]) {
     let (before, after) = around.split_at(middle);
     let shown = replaced(&format!("{before} {written} {after}"), &[&hidden]);
     // What stood around it may be like it.
-    let known: HashSet<String> = runs(before).chain(runs(after)).collect();
-    for run in runs(&shown).filter(|run| !known.contains(run)) {
+    let known: HashSet<String> = runs(&folded(before)).chain(runs(&folded(after))).collect();
+    // Blanks count for nothing, as where a secret is wrapped.
+    let (secret, written) = (folded(secret), folded(&written));
+    for run in runs(&folded(&shown)).filter(|run| !known.contains(run)) {
         assert!(
             !secret.contains(&run),
             "{run:?} of {secret:?} written as {ways:?} in {shown:?}"
@@ -102,7 +104,7 @@ pub fn redaction(bytes: &[u8]) {
     );
 }
 
-fn runs(text: &str) -> impl Iterator<Item = String> {
+fn runs(text: &str) -> impl Iterator<Item = String> + use<> {
     let characters: Vec<char> = text.chars().collect();
     let count = characters.len().saturating_sub(RUN - 1);
     (0..count).map(move |at| characters[at..at + RUN].iter().collect())

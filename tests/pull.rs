@@ -437,13 +437,16 @@ fn what_fails_on_the_way_leaves_the_others(engine: &Engine) {
         .api_token()
         .var("REPORT", "report.json")
         .run()
-        .fails(3)
-        .says("the registry refused access: pulling `")
+        .fails(if engine.relays_codes() { 3 } else { 5 })
         .says(match engine.kind() {
             Kind::Podman => "403 (Forbidden)",
             _ => "no blobs for you",
         })
-        .says("lacks the role Read on the repository that `api` is linked to");
+        .says(if engine.relays_codes() {
+            "lacks the role Read on the repository that `api` is linked to"
+        } else {
+            "the registry's own words above are all that is known"
+        });
     let last = outcome.last_line();
     assert!(
         last.starts_with("✖ pull: only `") && last.contains("/shop/base:1` was done"),

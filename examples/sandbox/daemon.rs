@@ -1,4 +1,4 @@
-//! The Docker daemon of the demonstration: whether one is there, whether it reaches the registry, and what a step's
+//! The daemon of the demonstration, Docker or podman: whether one is there, whether it reaches the registry, and what a step's
 //! `docker build` would do, by the Engine API itself; and what `docker pull` makes of a refusal.
 
 use crate::support::emulator::{Emulator, Setup};
@@ -41,12 +41,8 @@ impl Daemon {
                 .await;
             match asked {
                 Err(EngineError::Registry { .. } | EngineError::NotResolved { .. }) => Ok(Self { address }),
-                Err(error) => Err(NoDaemon(format!(
-                    "the Docker daemon at `{address}` does not reach this registry: {error}"
-                ))),
-                Ok(()) => Err(NoDaemon(format!(
-                    "the Docker daemon at `{address}` pulls what is not there"
-                ))),
+                Err(error) => Err(NoDaemon(format!("{engine} does not reach this registry: {error}"))),
+                Ok(()) => Err(NoDaemon(format!("{engine} pulls what is not there"))),
             }
         }))
     }
@@ -66,7 +62,7 @@ impl Daemon {
         }
         let answer = self.ask("POST", &format!("/build?t={name}"), &context.into_inner()?)?;
         match answer.lines().find(|line| line.contains("\"errorDetail\"")) {
-            Some(error) => anyhow::bail!("the Docker daemon did not build: {error}"),
+            Some(error) => anyhow::bail!("the daemon did not build: {error}"),
             None => Ok(()),
         }
     }

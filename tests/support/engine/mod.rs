@@ -118,6 +118,12 @@ impl Engine {
         self.kind != Kind::Containerd || self.major() >= 28
     }
 
+    /// Whether the code or status of a refusal comes with it: from Docker 28 on containerd's store passes on the registry's
+    /// message alone.
+    pub fn relays_codes(&self) -> bool {
+        self.kind != Kind::Containerd || self.major() < 28
+    }
+
     /// Whether it can push one platform of an image for several: from Docker 27 on.
     pub fn pushes_one_platform(&self) -> bool {
         self.kind == Kind::Containerd && self.major() >= 27

@@ -105,11 +105,11 @@ fn everything_in_order_is_one_table() {
             &image("base"),
             &image("api"),
             &format!(
-                "✔ target {host}/shop/api:2 the package is there; may be pushed to with the built-in credential; the token \
+                "✔ target {host}/shop/api:2 may be pushed to with the built-in credential; the token \
                       grants `pull,push`; there is no `2` yet"
             ),
             &format!(
-                "✔ target {host}/shop/base the package is there; may be pushed to with the API token; the token grants \
+                "✔ target {host}/shop/base may be pushed to with the API token; the token grants \
                       `pull,push`"
             ),
             "✔ pipelines bitbucket-pipelines.yml no `image` of a step or service that cannot be pulled",
@@ -121,7 +121,7 @@ fn everything_in_order_is_one_table() {
         .says(", linux/arm64")
         .says("may be pulled with the API token; named in Dockerfile:1")
         .says("may be pulled with the built-in credential; named in Dockerfile:2")
-        .says("✔ check: 10 facts, none of them bad (")
+        .says("✔ check: 10 checks passed (")
         .never_says("WARNING");
     left_nothing_behind(&emulator, &outcome);
     let report = outcome.report.as_ref().unwrap();
@@ -243,7 +243,7 @@ fn images_of_steps_that_cannot_be_pulled_are_told_with_their_lines() {
         .file("Dockerfile", "ARG BASE\nFROM $BASE\n")
         .run()
         .succeeds()
-        .says("passed over: `$BASE`: `ARG BASE` has no default")
+        .says("skipped: `$BASE`: `ARG BASE` has no default")
         .says("✔ check: 6 facts, 2 to look at (");
     check(&emulator)
         .built_in()

@@ -154,10 +154,10 @@ fn what_is_only_read_is_refused_for_no_right_to_write() {
         pipe.run()
             .fails(3)
             .says(GUESSES)
-            .says("- the API token lacks the scope `read:package:bitbucket`")
-            .says("- `ada@example.com` lacks the role Read on the repository that `base` is linked to")
-            .never_says("lacks the scope `write:package:bitbucket`")
-            .never_says("lacks the role Write");
+            .says("- the API token does not have the scope `read:package:bitbucket`")
+            .says("- `ada@example.com` does not have the role Read on the repository that `base` is linked to")
+            .never_says("does not have the scope `write:package:bitbucket`")
+            .never_says("does not have the role Write");
     }
 }
 
@@ -243,7 +243,7 @@ fn no_answer_leaves_the_registrys_refusal_as_it_is() {
             .fails(5)
             .api_calls(1)
             .says(GUESSES)
-            .says("lacks the scope `write:package:bitbucket`")
+            .says("does not have the scope `write:package:bitbucket`")
             .never_says("Bitbucket says");
         assert!(outcome.seconds < 9.0, "{}", outcome.seconds);
     }

@@ -72,7 +72,7 @@ fn nothing_found_says_where_it_looked() {
         .fails(2)
         .no_connection()
         .says("was found in `Dockerfile`, `api/docker-compose.yml` (looked at in `")
-        .says("passed over: Dockerfile:2: `$BASE`: `ARG BASE` has no default before the first `FROM`; write `IMAGES: ");
+        .says("skipped: Dockerfile:2: `$BASE`: `ARG BASE` has no default before the first `FROM`; write `IMAGES: ");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn a_folder_that_is_not_there_is_explained() {
         .run()
         .fails(1)
         .no_connection()
-        .says("there is no folder `")
+        .says("there is not a folder `")
         .says("put this line before the pipe: `- mkdir -p ");
 }
 

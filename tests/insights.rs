@@ -288,7 +288,7 @@ fn a_report_that_is_not_taken_is_one_line_and_no_failure() {
         .file("bitbucket-pipelines.yml", file)
         .run()
         .succeeds()
-        .says("WARNING: the report on the commit lacks its annotations: Bitbucket refused it: 500");
+        .says("WARNING: the report on the commit has no annotations: Bitbucket refused it: 500");
     // The report was taken: what is slow then is neither missing nor out of place.
     for (fault, words) in [
         (Fault::Silence, "did not answer: it was silent for too long"),
@@ -300,7 +300,7 @@ fn a_report_that_is_not_taken_is_one_line_and_no_failure() {
             .file("bitbucket-pipelines.yml", file)
             .run()
             .succeeds()
-            .says("WARNING: the report on the commit lacks its annotations: Pipelines' API proxy `")
+            .says("WARNING: the report on the commit has no annotations: Pipelines' API proxy `")
             .says(words)
             .never_says(NO_REPORT)
             .never_says("it is there only in a step of Pipelines");
@@ -381,7 +381,7 @@ fn a_signal_while_the_report_is_sent_costs_the_report_alone() {
         (
             "POST",
             "/annotations",
-            "WARNING: the report on the commit lacks its annotations: the step is being stopped",
+            "WARNING: the report on the commit has no annotations: the step is being stopped",
         ),
     ] {
         emulator.script(on(method, path), 1, Fault::Silence);

@@ -235,9 +235,9 @@ fn a_file_that_docker_would_not_read_is_never_replaced() {
     for (content, fact) in [
         (
             "{\"auths\": {",
-            ".docker/config.json` was left alone: it is no JSON, see line 1",
+            ".docker/config.json` was left alone: it is not JSON, see line 1",
         ),
-        ("[]", "is no JSON object"),
+        ("[]", "is not JSON object"),
         ("{\"auths\": []}", "its `auths` is not an object"),
         ("\u{feff}{}", "byte order mark"),
     ] {

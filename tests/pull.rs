@@ -386,7 +386,7 @@ fn tls_under_a_private_ca(engine: &Engine) {
         .fails(6)
         .says("the Docker daemon does not trust the registry")
         .says("x509")
-        .says("`CA_CERTIFICATE` serves this pipe only")
+        .says("`CA_CERTIFICATE` is for this pipe only")
         .says("nothing was changed");
 
     let local = Emulator::start(Setup::shop().tls(Authority::shared()));
@@ -419,7 +419,7 @@ fn pull_asks_for_pull_alone(engine: &Engine) {
             .run()
             .fails(3)
             .says("read:package:bitbucket")
-            .says("lacks the role Read")
+            .says("does not have the role Read")
             .says("nothing was changed");
     }
 }
@@ -443,7 +443,7 @@ fn what_fails_on_the_way_leaves_the_others(engine: &Engine) {
             _ => "no blobs for you",
         })
         .says(if engine.relays_codes() {
-            "lacks the role Read on the repository that `api` is linked to"
+            "does not have the role Read on the repository that `api` is linked to"
         } else {
             "the registry's own words above are all that is known"
         });

@@ -137,7 +137,7 @@ fn who_may_only_read_and_who_may_nothing_are_told_so(engine: &Engine) {
         .fails(5)
         .says("grants no `push` on `shop/base` (with the API token of `bob@example.com`)")
         .says("grants only `pull` on `base`")
-        .says("`bob@example.com` lacks the role Write");
+        .says("`bob@example.com` does not have the role Write");
     build(engine, "base:registries-reader", "registries reader");
     as_user(pipe(&registry, "push").engine(engine), READER, "bob")
         .var("SOURCE", "base:registries-reader")
@@ -161,7 +161,7 @@ fn who_may_only_read_and_who_may_nothing_are_told_so(engine: &Engine) {
         .says("refused reading `shop/web:1`: 401 UNAUTHORIZED")
         .says("(with the API token of `bob@example.com`)")
         .says("grants nothing on `web`")
-        .says("lacks the role Read")
+        .says("does not have the role Read")
         .never_says("it has expired");
     as_user(pipe(&registry, "pull").engine(engine), EMAIL, "unknown")
         .var("IMAGES", "base:1")

@@ -206,7 +206,7 @@ fn both_refusals_are_told_where_both_credentials_are_turned_away() {
         .run()
         .fails(3)
         .says("(with the built-in credential, and with the API token of `ada@example.com`)")
-        .says("`ada@example.com` lacks the role Write");
+        .says("`ada@example.com` does not have the role Write");
 }
 
 #[test]

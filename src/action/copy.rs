@@ -100,10 +100,10 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
     let done = all(during(run, Goal::Registry, copies).await)?;
     let said = match (planned.as_slice(), done.as_slice()) {
         ([only], [outcomes]) => format!(
-            "`{}` → `{}` ({}) {}",
+            "`{}` ({}) → `{}` {}",
             only.source,
-            only.tagging.target.repository(),
             only.root.digest.short(),
+            only.tagging.target.repository(),
             summary(outcomes)
         ),
         _ => of_many(&done),
@@ -172,7 +172,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<WantedCopy>, RunErrors> {
                     return Err(RunError::told(
                         FailureKind::NotFound,
                         message,
-                        "`*` stands for any characters and `?` for one; check the pattern",
+                        "`*` matches any characters and `?` one; check the pattern",
                     ));
                 }
                 fitting
@@ -392,7 +392,7 @@ async fn bring(
         }
         RunErrors::of(failed).map_or(Ok(()), Err)?;
         drop(unknown);
-        tracing::info!("`{}`: {} along", planned.source, text::count(count, "referrer"));
+        tracing::info!("`{}`: {} copied", planned.source, text::count(count, "referrer"));
     }
     Ok((graph, moved))
 }

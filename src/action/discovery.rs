@@ -22,10 +22,10 @@ pub(super) fn announce(discovered: &Discovered) {
         }
     }
     for passed_over in discovered.passed_over.iter().take(MOST_PASSED_OVER) {
-        tracing::warn!("passed over {passed_over}");
+        tracing::warn!("skipped {passed_over}");
     }
     if let Some(more @ 1..) = discovered.passed_over.len().checked_sub(MOST_PASSED_OVER) {
-        tracing::warn!("passed over {more} more");
+        tracing::warn!("skipped {more} more");
     }
     if let Some(cut) = discovered.cut {
         tracing::warn!(

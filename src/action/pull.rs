@@ -276,7 +276,7 @@ async fn choose(
         RunError::told(
             FailureKind::Other,
             format!("`{image}` cannot be pulled: {what}"),
-            "it is no container image; check the name",
+            "it is not a container image; check the name",
         )
     })?;
     let pulled = match pulled(manifest, &content, wanted, engine.platform()) {

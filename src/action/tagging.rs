@@ -272,7 +272,7 @@ fn exists(target: &Remote, planned: &PlannedTag) -> RunError {
             target.repository(),
             planned.tag
         ),
-        "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would go on",
+        "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would continue",
     )
 }
 

@@ -35,7 +35,7 @@ impl LayoutIndex {
         if manifests.is_array() {
             Ok(Self(object))
         } else {
-            Err("its `manifests` are no list".to_owned())
+            Err("its `manifests` are not a list".to_owned())
         }
     }
 

@@ -133,7 +133,7 @@ impl BadLocation {
         match &self.problem {
             BadLocationKind::Unexpanded => "check the spelling of the variable, and that the step has it".to_owned(),
             BadLocationKind::EmptyName => {
-                "write what stands after the `:`, and check that the variable in its place is set in \
+                "write what belongs after the `:`, and check that the variable in its place is set in \
                                    this step"
                     .to_owned()
             }
@@ -152,7 +152,7 @@ impl fmt::Display for BadLocation {
             BadLocationKind::OddCharacter { character } => {
                 write!(f, "it holds the character `{}`", character.escape_debug())
             }
-            BadLocationKind::Name { name } => write!(f, "`{}` is no name of an image", shown(Path::new(name))),
+            BadLocationKind::Name { name } => write!(f, "`{}` is not the name of an image", shown(Path::new(name))),
         }
     }
 }
@@ -211,7 +211,7 @@ mod tests {
             ("docker-archive:x.tar:api:", "is empty", "is set in this step"),
             ("oci:out:$TAG", "was not filled in", "spelling"),
             ("docker-archive:https://x/y", "not a URL", "docker-archive:FILE"),
-            ("oci:out:a b", "`a b` is no name", "oci:FOLDER"),
+            ("oci:out:a b", "`a b` is not the name of an image", "oci:FOLDER"),
             ("oci:o\u{1b}ut", "the character `\\u{1b}`", "oci:FOLDER"),
         ] {
             let error = Location::parse(text).expect_err(text);

@@ -131,7 +131,7 @@ fn docker_entry(image: &OutputImage, contents: &ArchiveContents<'_>) -> Result<V
     if let Some((part, odd)) = odd {
         let kind = &odd.media_type;
         return Err(format!(
-            "it has a {part} of the type {kind}, so it is no container image"
+            "it has a {part} of the type {kind}, so it is not a container image"
         ));
     }
     let place = |digest: &Digest| {

@@ -252,7 +252,7 @@ impl Discovery<'_> {
     fn pass_over_at(&mut self, place: Place, problem: String) {
         let passed_over = &mut self.discovered.passed_over;
         if passed_over.len() == MOST_PASSED_OVER {
-            let problem = format!("from here on, no more than these {MOST_PASSED_OVER} problems are told");
+            let problem = format!("from here on, no more than these {MOST_PASSED_OVER} problems are listed");
             passed_over.push(PassedOver { place, problem });
         } else if passed_over.len() < MOST_PASSED_OVER && self.told.insert((place.clone(), problem.clone())) {
             passed_over.push(PassedOver { place, problem });

@@ -106,7 +106,7 @@ fn what_may_be_meant_is_told() {
          no such registry exists; write `crg.apkg.io/shop/base`",
         "Dockerfile:8: `crg.apkg.io/Shop/base`: `Shop/base` has capital letters, which repository names cannot have; write \
          `shop/base`",
-        "Dockerfile:9: `crg.apkg.io/base:1`: `crg.apkg.io/base` lacks the workspace; write `crg.apkg.io/shop/base`",
+        "Dockerfile:9: `crg.apkg.io/base:1`: `crg.apkg.io/base` does not name the workspace; write `crg.apkg.io/shop/base`",
         "Dockerfile:11: `https://crg.apkg.io/shop/base:1`: an image's name does not begin with `https://`; write \
          `crg.apkg.io/shop/base:1`",
         "Dockerfile:12: `docker://crg.apkg.io/shop/base`: an image's name does not begin with `docker://`; write ",

@@ -20,7 +20,7 @@ pub(crate) struct Exposing {
 
 /// The Dockerfiles of `clone` whose build context holds `folder` without a `.dockerignore` that covers its `config.json`.
 /// Which context a Dockerfile is built with is not written anywhere, so both usual ones count: its own folder, and the
-/// clone. What cannot be read is passed over: this is for a warning.
+/// clone. What cannot be read is skipped: this is for a warning.
 #[must_use]
 pub(crate) fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
     let (Ok(clone), Ok(folder)) = (fs::canonicalize(clone), fs::canonicalize(folder)) else {

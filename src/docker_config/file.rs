@@ -322,8 +322,8 @@ mod tests {
         let clone = tempfile::tempdir().unwrap();
         let folder = clone.path().join(".docker");
         fs::write(&folder, "").unwrap();
-        let error = login(&folder).expect_err("a file is no folder");
-        assert!(error.to_string().contains("no folder"), "{error}");
+        let error = login(&folder).expect_err("a file is not a folder");
+        assert!(error.to_string().contains("is not a folder"), "{error}");
     }
 
     #[test]

@@ -294,8 +294,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ByteOrderMark => f.write_str("it begins with a byte order mark"),
-            Self::NoJson { line, column } => write!(f, "it is no JSON, see line {line}, column {column}"),
-            Self::NoObject => f.write_str("it is no JSON object"),
+            Self::NoJson { line, column } => write!(f, "it is not JSON, see line {line}, column {column}"),
+            Self::NoObject => f.write_str("it is not a JSON object"),
             Self::WrongKind { key, wanted } => write!(f, "its `{key}` is not {wanted}"),
         }
     }
@@ -342,7 +342,7 @@ impl ConfigError {
                 ..
             } => "save the file as UTF-8 without a byte order mark: Docker itself refuses it".to_owned(),
             Self::Content { .. } => {
-                "mend the file, remove it before the pipe, or set `DOCKER_CONFIG` to another folder".to_owned()
+                "fix the file, remove it before the pipe, or set `DOCKER_CONFIG` to another folder".to_owned()
             }
             Self::TooLong { .. } | Self::NoFile { .. } | Self::Reading { .. } => {
                 "set `DOCKER_CONFIG` to another folder".to_owned()
@@ -372,7 +372,7 @@ impl fmt::Display for ConfigError {
                 )
             }
             Self::Link { file } => write!(f, "`{}` is a link out of its folder, or to nothing", shown(file)),
-            Self::NoFile { file } => write!(f, "`{}` is no file", shown(file)),
+            Self::NoFile { file } => write!(f, "`{}` is not a file", shown(file)),
             Self::Reading { file, reason } => write!(f, "`{}` cannot be read: {reason}", shown(file)),
             Self::Output(error) => error.fmt(f),
         }

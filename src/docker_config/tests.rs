@@ -168,10 +168,10 @@ fn what_docker_would_not_read_is_never_replaced() {
     for (existing, fact) in [
         ("\u{feff}{}", "byte order mark"),
         ("{", "line 1, column 1"),
-        ("{}{}", "no JSON"),
+        ("{}{}", "not JSON"),
         ("{\n\"a\": tru}", "line 2"),
-        ("[]", "no JSON object"),
-        ("null", "no JSON object"),
+        ("[]", "not a JSON object"),
+        ("null", "not a JSON object"),
         (r#"{"auths":[]}"#, "`auths`"),
         (r#"{"auths":{"crg.apkg.io":"x"}}"#, "`auths`"),
         (r#"{"credHelpers":"x"}"#, "`credHelpers`"),

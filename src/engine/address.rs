@@ -146,7 +146,7 @@ fn not_an_address(text: &str) -> Mistake {
     Mistake::new(
         VARIABLE,
         text,
-        "this is no address of a Docker daemon",
+        "this is not the address of a Docker daemon",
         format!("write `tcp://host:2375` or `unix://{DEFAULT_SOCKET}`"),
     )
 }
@@ -198,12 +198,12 @@ mod tests {
             ("ssh://me@build", "SSH"),
             ("npipe:////./pipe/docker_engine", "Windows"),
             ("https://docker:2376", "without TLS"),
-            ("fd://", "no address"),
-            ("docker:2375", "no address"),
-            ("tcp://", "no address"),
-            ("tcp://docker:x", "no address"),
-            ("tcp://docker:0", "no address"),
-            ("tcp://docker:2375/v1.41", "no address"),
+            ("fd://", "not the address"),
+            ("docker:2375", "not the address"),
+            ("tcp://", "not the address"),
+            ("tcp://docker:x", "not the address"),
+            ("tcp://docker:0", "not the address"),
+            ("tcp://docker:2375/v1.41", "not the address"),
             ("unix://docker.sock", "absolute path"),
         ] {
             let mistake = Address::parse(Some(written)).expect_err(written);

@@ -175,7 +175,7 @@ impl Connection {
             )
         } else {
             format!(
-                "what answers at `{}` with status {} is no Docker daemon",
+                "what answers at `{}` with status {} is not a Docker daemon",
                 self.address,
                 status.as_u16()
             )
@@ -247,6 +247,6 @@ fn stalled(asked: &str, silence: Duration) -> Error {
 pub(super) fn no_daemon(asked: &str) -> Error {
     Error::Protocol {
         asked: asked.to_owned(),
-        problem: "what answers is no Docker daemon".to_owned(),
+        problem: "what answers is not a Docker daemon".to_owned(),
     }
 }

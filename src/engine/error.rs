@@ -159,7 +159,7 @@ pub enum Error {
         /// What of it was too much: `more than …`, `for … hours`.
         limit: String,
     },
-    /// What answered is no Docker daemon, or not as the Engine API says.
+    /// What answered is not a Docker daemon, or not as the Engine API says.
     Protocol {
         /// What was asked of the daemon.
         asked: String,
@@ -295,12 +295,12 @@ impl Error {
                 _ => None,
             },
             Self::RegistryUnreachable { untrusted: true, .. } => Some(
-                "`CA_CERTIFICATE` serves this pipe only: the daemon needs the CA in `/etc/docker/certs.d/HOST/ca.crt` of \
+                "`CA_CERTIFICATE` is for this pipe only: the daemon needs the CA in `/etc/docker/certs.d/HOST/ca.crt` of \
                  its own container"
                     .to_owned(),
             ),
             Self::RegistryUnreachable { .. } => Some(
-                "the daemon opens its own connections: a proxy or firewall rule must serve the `docker` service too".to_owned(),
+                "the daemon opens its own connections: a proxy or firewall rule must let the `docker` service through too".to_owned(),
             ),
             Self::Platform { .. } => Some(
                 "set `PLATFORM` to what the image has, or run the step on that architecture (`runtime: {cloud: {arch: arm}}`)"
@@ -312,7 +312,7 @@ impl Error {
             Self::NotResolved { .. } => Some(
                 "this pipe read it from the registry just before: the daemon's connection to the registry broke off, or the \
                  registry did not accept the token that the daemon got. Run the step again; if it stays so, a proxy or \
-                 firewall rule must serve the `docker` service too"
+                 firewall rule must let the `docker` service through too"
                     .to_owned(),
             ),
             Self::Incomplete { .. } => Some(
@@ -385,7 +385,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-const MEMORY: &str = "A daemon that dies under load mostly lacks memory: raise `definitions.services.docker.memory`";
+const MEMORY: &str =
+    "A daemon that dies under load mostly needs more memory: raise `definitions.services.docker.memory`";
 
 #[cfg(test)]
 mod tests {

@@ -179,7 +179,7 @@ impl Engine {
                     LineVerdict::On => moved = self.clock.moved(),
                     LineVerdict::Still => {}
                     LineVerdict::Failed(words) => return Err(Error::said(asked, &words, None)),
-                    LineVerdict::Garbled => return Err(garbled("the Docker daemon wrote a line that is no JSON")),
+                    LineVerdict::Garbled => return Err(garbled("the Docker daemon wrote a line that is not JSON")),
                 }
                 progress(&state);
             }

@@ -7,7 +7,7 @@ use crate::transfer::TransferError;
 use std::io::ErrorKind;
 
 /// The advice where an index names an image that its layout lacks.
-const SOME_PLATFORMS: &str = "the image is there for some of its platforms only: name one that it has in `PLATFORM`, or make it anew \
+const SOME_PLATFORMS: &str = "the image is there for some of its platforms only: name one that it has in `PLATFORM`, or make it again \
                               with all of them";
 
 /// The failure that an error of a transfer is.
@@ -36,7 +36,7 @@ pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> F
         ),
         TransferError::WrongFile { .. } | TransferError::Unread { .. } => (
             FailureKind::Other,
-            "make it anew, and check that the disk was not full then",
+            "make it again, and check that the disk was not full then",
         ),
         TransferError::Document { .. } => (FailureKind::Other, "have the image saved again"),
         TransferError::Unwritten { error, .. } => match error.kind() {

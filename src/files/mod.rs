@@ -191,17 +191,17 @@ impl fmt::Display for OutputError {
             OutputErrorKind::NoFolder => {
                 write!(
                     f,
-                    "`{path}` cannot be written: there is no folder `{}`",
+                    "`{path}` cannot be written: there is not a folder `{}`",
                     shown(folder_of(&self.path))
                 )
             }
-            OutputErrorKind::InTheWay(file) => write!(f, "`{path}` cannot be written: `{}` is no folder", shown(file)),
+            OutputErrorKind::InTheWay(file) => write!(f, "`{path}` cannot be written: `{}` is not a folder", shown(file)),
             OutputErrorKind::Outside(link) => write!(
                 f,
                 "`{path}` cannot be written: `{}` is a link that leads out of the clone folder",
                 shown(link)
             ),
-            OutputErrorKind::NotAFile => write!(f, "`{path}` cannot be written: it is no file"),
+            OutputErrorKind::NotAFile => write!(f, "`{path}` cannot be written: it is not a file"),
             OutputErrorKind::ReadOnly => write!(f, "`{path}` cannot be written: the file system is read-only"),
             OutputErrorKind::NoSpace => write!(f, "`{path}` cannot be written: the disk is full"),
             OutputErrorKind::Other(text) => write!(f, "`{path}` cannot be written: {text}"),
@@ -276,14 +276,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
         for (path, fact, cure) in [
-            (folder.path().to_owned(), "it is no file", "name a file"),
-            (folder.path().join("none/report.json"), "there is no folder", "mkdir -p"),
+            (folder.path().to_owned(), "it is not a file", "name a file"),
+            (
+                folder.path().join("none/report.json"),
+                "there is not a folder",
+                "mkdir -p",
+            ),
             (
                 folder.path().join("file/report.json"),
-                "/file` is no folder",
+                "/file` is not a folder",
                 "remove that file, or name another place",
             ),
-            (PathBuf::from("/dev/null"), "it is no file", "name a file"),
+            (PathBuf::from("/dev/null"), "it is not a file", "name a file"),
             (PathBuf::from("/proc/x"), "cannot be written", ""),
         ] {
             let error = write_atomically(&path.clone().into(), b"x", 0o644).expect_err("must fail");

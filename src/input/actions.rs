@@ -352,7 +352,7 @@ impl Check<'_> {
                 "TARGET",
                 target,
                 "`retag` stays in the repository of `SOURCE`",
-                "leave it out; to bring an image to another repository use `ACTION: copy`",
+                "leave it out; to copy an image to another repository use `ACTION: copy`",
             ));
         }
         let on_existing = self.on_existing();

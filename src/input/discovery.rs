@@ -19,7 +19,7 @@ impl Check<'_> {
         let mut problem = format!("`pull` needs images, and {}", nothing(discovered, clone, registry));
         if !discovered.passed_over.is_empty() {
             let told: Vec<String> = discovered.passed_over.iter().map(ToString::to_string).collect();
-            problem = format!("{problem}; passed over: {}", first_of(&told, "; "));
+            problem = format!("{problem}; skipped: {}", first_of(&told, "; "));
         }
         let cure = format!(
             "write `IMAGES: 'base:1 tools:2'` or a list, or name images with their host where they are used, as in \

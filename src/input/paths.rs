@@ -137,7 +137,7 @@ impl Check<'_> {
 /// whole archive for a name that is none to it.
 fn output_name(name: &str, transport: Transport) -> Result<(), (String, String)> {
     if name.starts_with('@') {
-        let problem = "`@` and a number mean an image by its place, and are no name";
+        let problem = "`@` and a number mean an image by its place, and are not a name";
         return Err((
             problem.to_owned(),
             "write the tag that the image shall have there".to_owned(),

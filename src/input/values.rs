@@ -123,7 +123,7 @@ impl Check<'_> {
                 self.mistake(Mistake::new(
                     name,
                     value,
-                    "it is no number in its range",
+                    "it is not a number in the range",
                     format!("write a whole number from {} to {}", range.start(), range.end()),
                 ));
                 default
@@ -137,7 +137,7 @@ impl Check<'_> {
         let exempt = self.variables.no_proxy.as_deref().unwrap_or_default();
         match Proxy::parse(written.expose(), exempt) {
             Ok(proxy) => Some(proxy),
-            // Not shown: it may hold a password. Not passed over: who names a proxy does not want to go without.
+            // Not shown: it may hold a password. Not skipped: who names a proxy does not want to go without.
             Err(bad) => {
                 let problem = match bad {
                     BadProxy::NotAnAddress => "it is not the address of a proxy",

@@ -56,22 +56,22 @@ impl fmt::Display for BadReference {
             Self::Unexpanded => f.write_str("it holds a `$` or brace, so a variable was not filled in"),
             Self::Quoted => f.write_str("it holds a quotation mark"),
             Self::OddCharacter { character } => write!(f, "it holds the character `{}`", character.escape_debug()),
-            Self::Host { host } => write!(f, "`{}` is no host name", shown(host)),
+            Self::Host { host } => write!(f, "`{}` is not a host name", shown(host)),
             Self::HostOnly { host } => write!(f, "`{}` is a registry, not an image", shown(host)),
             Self::WrongHost { host, what, .. } => {
                 write!(f, "`{}` is not Bitbucket's container registry: {what}", shown(host))
             }
-            Self::NoWorkspace { written, .. } => write!(f, "`{}` lacks the workspace", shown(written)),
+            Self::NoWorkspace { written, .. } => write!(f, "`{}` does not name the workspace", shown(written)),
             Self::Uppercase { path } => write!(
                 f,
                 "`{}` has capital letters, which repository names cannot have",
                 shown(path)
             ),
-            Self::Path { path } => write!(f, "`{}` is no repository name", shown(path)),
+            Self::Path { path } => write!(f, "`{}` is not a repository name", shown(path)),
             Self::TooLong { length } => write!(f, "the repository name has {length} characters"),
             Self::EmptyTag => f.write_str("the tag after the `:` is empty"),
-            Self::Tag { tag } => write!(f, "`{}` is no tag", shown(tag)),
-            Self::Digest { digest } => write!(f, "`{}` is no digest", shown(digest)),
+            Self::Tag { tag } => write!(f, "`{}` is not a tag", shown(tag)),
+            Self::Digest { digest } => write!(f, "`{}` is not a digest", shown(digest)),
         }
     }
 }

@@ -7,13 +7,13 @@ use std::net::IpAddr;
 /// Hosts that circulating recipes name in place of the registry, with what they really are.
 const WRONG_HOSTS: [(&str, &str); 8] = [
     ("packages.atlassian.net", "no such registry exists"),
-    ("packages.atlassian.com", "that host serves Atlassian's own packages"),
+    ("packages.atlassian.com", "that host has Atlassian's own packages"),
     ("registry.bitbucket.org", "no such registry exists"),
     ("registry.bitbucket.com", "no such registry exists"),
     ("docker.bitbucket.org", "no such registry exists"),
-    ("bitbucket.org", "that host serves Git and the web pages"),
-    ("bitbucket.com", "that host serves the web pages"),
-    ("api.bitbucket.org", "that host serves the REST API"),
+    ("bitbucket.org", "that host is for Git and the web pages"),
+    ("bitbucket.com", "that host is for the web pages"),
+    ("api.bitbucket.org", "that host is for the REST API"),
 ];
 
 /// A registry's host with an optional port, in lower case.

@@ -300,7 +300,7 @@ fn repository(name: &str, namespace: &Namespace) -> Result<Repository, BadRefere
     if host.is_atlassian() && host.as_str() != Host::BITBUCKET && host != namespace.registry {
         return Err(BadReference::WrongHost {
             host: host.as_str().to_owned(),
-            what: "that host serves no container images",
+            what: "that host has no container images",
             path: path.to_owned(),
         });
     }

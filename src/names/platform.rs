@@ -134,7 +134,7 @@ impl BadPlatform {
 
 impl fmt::Display for BadPlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no platform", excerpt(&self.text, 80))
+        write!(f, "`{}` is not a platform", excerpt(&self.text, 80))
     }
 }
 

@@ -66,7 +66,7 @@ fn wrong_names_say_what_to_write() {
         ),
         (
             "bitbucket.org/shop/base:1",
-            "serves Git",
+            "is for Git",
             "write `crg.apkg.io/shop/base`",
         ),
         (
@@ -77,20 +77,20 @@ fn wrong_names_say_what_to_write() {
         ("crg.apkg.io", "is a registry", "package:tag"),
         (
             "crg.apkg.io/base:1",
-            "lacks the workspace",
+            "does not name the workspace",
             "write `crg.apkg.io/shop/base`",
         ),
         ("shop/Base:1", "capital letters", "write `shop/base`"),
-        ("shop/-base:1", "no repository name", "lower-case"),
-        ("shop//base:1", "no repository name", "lower-case"),
-        ("shop/b..c:1", "no repository name", "lower-case"),
-        ("shop/b___c:1", "no repository name", "lower-case"),
-        ("base:feature/x", "`feature/x` is no tag", "BITBUCKET_BRANCH"),
-        ("base:.1", "is no tag", "128"),
-        ("base@sha256:12", "is no digest", "64"),
-        ("base@md5:0123456789abcdef0123456789abcdef", "is no digest", "64"),
-        ("crg.apkg.io:0/shop/base", "no host name", "optional port"),
-        ("-x.org/shop/base", "no host name", "optional port"),
+        ("shop/-base:1", "not a repository name", "lower-case"),
+        ("shop//base:1", "not a repository name", "lower-case"),
+        ("shop/b..c:1", "not a repository name", "lower-case"),
+        ("shop/b___c:1", "not a repository name", "lower-case"),
+        ("base:feature/x", "`feature/x` is not a tag", "BITBUCKET_BRANCH"),
+        ("base:.1", "is not a tag", "128"),
+        ("base@sha256:12", "is not a digest", "64"),
+        ("base@md5:0123456789abcdef0123456789abcdef", "is not a digest", "64"),
+        ("crg.apkg.io:0/shop/base", "not a host name", "optional port"),
+        ("-x.org/shop/base", "not a host name", "optional port"),
     ] {
         let error = Reference::parse(written, &shop()).expect_err(written);
         assert!(error.to_string().contains(problem), "{written}: {error}");
@@ -101,11 +101,11 @@ fn wrong_names_say_what_to_write() {
 #[test]
 fn what_is_wrong_is_said_on_one_bounded_line() {
     let long = "x".repeat(100_000);
-    let odd = Tag::parse("1\u{1b}[31m\n✔ pulled").expect_err("no tag").to_string();
+    let odd = Tag::parse("1\u{1b}[31m\n✔ pulled").expect_err("not a tag").to_string();
     assert!(odd.starts_with("`1\\u{1b}[31m\\n✔ pulled`"), "{odd}");
     for error in [
         Tag::parse(&long).expect_err("too long"),
-        Digest::parse(&long).expect_err("no digest"),
+        Digest::parse(&long).expect_err("not a digest"),
         Host::parse(&format!("{long}_")).expect_err("no host"),
         Reference::parse(&format!("shop/{long}A"), &shop()).expect_err("capital"),
         Reference::parse(&format!("bitbucket.org/{long}"), &shop()).expect_err("wrong host"),

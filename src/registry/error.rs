@@ -357,7 +357,7 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
             "`{image}` is an image of Docker's schema 1, which has no stable digest"
         ),
         ErrorKind::WebPage => write!(f, "{who} sent a web page in the place of an answer while {during}"),
-        ErrorKind::Protocol(what) => write!(f, "{who} gave an answer that makes no sense while {during}: {what}"),
+        ErrorKind::Protocol(what) => write!(f, "{who} gave an unexpected answer while {during}: {what}"),
         ErrorKind::WrongDigest { expected, found } => write!(
             f,
             "{who} sent other bytes than asked for while {during}: expected {expected}, got {found}"

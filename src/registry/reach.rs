@@ -136,11 +136,11 @@ impl fmt::Display for Handshake {
         f.write_str(match self {
             Self::NoTls => "what answers does not speak it",
             Self::NothingInCommon => "there is no version or cipher that both sides take",
-            Self::UnknownName => "it serves no host of this name",
+            Self::UnknownName => "it has no host of this name",
             Self::WantsCertificate => "it wants a certificate of whoever asks",
             Self::TheirFault => "it had a fault of its own",
             Self::BrokenOff => "the handshake was broken off",
-            Self::Garbled => "what came makes no sense",
+            Self::Garbled => "the answer makes no sense",
         })
     }
 }

@@ -251,18 +251,15 @@ mod tests {
                 alert(AlertDescription::ProtocolVersion),
                 "there is no version or cipher",
             ),
-            (
-                alert(AlertDescription::UnrecognisedName),
-                "it serves no host of this name",
-            ),
+            (alert(AlertDescription::UnrecognisedName), "it has no host of this name"),
             (alert(AlertDescription::CertificateRequired), "it wants a certificate"),
             (alert(AlertDescription::InternalError), "it had a fault of its own"),
             (alert(AlertDescription::Unknown(200)), "the handshake was broken off"),
             (Error::General("Debug(Text)".to_owned()), "the handshake was broken off"),
-            (Error::DecryptError, "what came makes no sense"),
+            (Error::DecryptError, "the answer makes no sense"),
             (
                 Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec),
-                "what came makes no sense",
+                "the answer makes no sense",
             ),
         ] {
             let said = reach(&error).to_string();

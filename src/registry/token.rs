@@ -221,7 +221,7 @@ async fn request(
     plain(&headers, &body).map_err(fail)?;
     let answer: TokenAnswer<'_> = serde_json::from_slice(&body).map_err(|error| {
         let why = Quoted::new(&error.to_string());
-        fail(ErrorKind::Protocol(format!("what came is not a token ({why})")))
+        fail(ErrorKind::Protocol(format!("the answer is not a token ({why})")))
     })?;
     let named = [answer.token, answer.access_token].into_iter().flatten();
     let named = named.filter_map(|named| serde_json::from_str::<String>(named.get()).ok());
@@ -229,7 +229,7 @@ async fn request(
         .map(|token| token.trim().to_owned())
         .find(|token| !token.is_empty())
     else {
-        return Err(fail(ErrorKind::Protocol("what came holds no token".to_owned())));
+        return Err(fail(ErrorKind::Protocol("the answer holds no token".to_owned())));
     };
     // With what is read out of it.
     let mut charge = network.budget().charge();

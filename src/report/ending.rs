@@ -180,7 +180,7 @@ impl fmt::Display for Done {
         if failed > 0 {
             return write!(
                 f,
-                "{failed} of {} facts failed, nothing was changed",
+                "{failed} of {} checks failed, nothing was changed",
                 self.table.facts.len()
             );
         }

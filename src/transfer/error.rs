@@ -83,7 +83,7 @@ impl fmt::Display for TransferError {
                 "{place} lists {digest} as referring to {subject}, which it does not name as its `subject`"
             ),
             Self::Archive(error) | Self::LacksPlatform(error) => error.fmt(f),
-            Self::Lacks { digest, place } => write!(f, "{place} lacks {digest}"),
+            Self::Lacks { digest, place } => write!(f, "{place} does not have {digest}"),
             Self::WrongBytes { digest, place, wrong } | Self::WrongFile { digest, place, wrong } => {
                 write!(f, "{place} has wrong bytes under the digest {digest}: {wrong}")
             }

@@ -135,7 +135,7 @@ fn no_damaged_layer_is_published() {
             let outcome = push(&emulator, &archive(&image, &layers, naming), "1 2")
                 .fails(1)
                 .says("x.tar` is damaged at `")
-                .says("hint: make the archive anew");
+                .says("hint: make the archive again");
             let last = outcome.last_line();
             assert!(last.contains("nothing was changed"), "{kind}, {naming:?}: {last}");
             assert_eq!(emulator.tags("shop/api"), Vec::<String>::new(), "{kind}, {naming:?}");

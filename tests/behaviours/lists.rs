@@ -165,17 +165,17 @@ fn half_a_list_is_an_error() {
         (
             "a gateway's object",
             Answer::new(200).json(&json!({ "message": "sign in" })),
-            "the list is no list of tags",
+            "the answer is not a list of tags",
         ),
         (
             "a web page",
             Answer::new(200).body("<html>"),
-            "the list is no list of tags",
+            "the answer is not a list of tags",
         ),
         (
             "no tags but a text",
             Answer::new(200).json(&json!({ "tags": "1" })),
-            "the list is no list of tags",
+            "the answer is not a list of tags",
         ),
         (
             "no content",
@@ -387,7 +387,7 @@ fn what_stands_in_for_the_list_is_one() {
         signed
             .run()
             .fails(1)
-            .says("which stands in for the list, is not an OCI index");
+            .says("which is used in place of the list, is not an OCI index");
         assert_eq!(signed.target.tag("shop/web", "1"), None);
     }
 }

@@ -101,10 +101,10 @@ fn who_may_read_and_not_write_has_the_right_credential() {
         })
     }
     const REFUSED: &[Cell] = &[
-        Cell(Retag, 5, SOME, "lacks the role Write"),
-        Cell(Push, 5, SOME, "lacks the role Write"),
-        Cell(Mirror, 5, SOME, "lacks the role Write"),
-        Cell(Copy, 5, SOME, "lacks the role Write"),
+        Cell(Retag, 5, SOME, "does not have the role Write"),
+        Cell(Push, 5, SOME, "does not have the role Write"),
+        Cell(Mirror, 5, SOME, "does not have the role Write"),
+        Cell(Copy, 5, SOME, "does not have the role Write"),
         Cell(Pull, 0, SOME, ""),
     ];
     // Of `web` nothing is there to be read; a look that is answered proves the credential all the same.

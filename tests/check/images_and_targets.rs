@@ -21,7 +21,7 @@ fn reading_does_not_do_for_a_target() {
             .run()
             .fails(3)
             .api_calls(1)
-            .says("ERROR: `ATLASSIAN_API_TOKEN` lacks `write:package:bitbucket`")
+            .says("ERROR: `ATLASSIAN_API_TOKEN` does not have `write:package:bitbucket`")
             .says("hint: Bitbucket says: this token has the scope `read:package:bitbucket`; `write:package:bitbucket` is missing");
         let host = emulator.host();
         has_rows(
@@ -125,7 +125,7 @@ fn a_target_that_the_registry_refuses_fails() {
             Answer::new(413),
             5,
             "may not be pushed to",
-            "the registry takes nothing so large",
+            "the registry rejected this as too large",
         ),
         (
             Answer::new(429),
@@ -167,9 +167,9 @@ fn an_upload_that_is_answered_without_sense_is_to_be_looked_at() {
         .run()
         .succeeds()
         .says("⚠ target")
-        .says("the package is there; whether it may be pushed to is not known, with the built-in credential")
+        .says("whether it may be pushed to is not known, with the built-in credential")
         .says("WARNING: `")
-        .says("gave an answer that makes no sense while beginning an upload to `shop/api`")
+        .says("gave an unexpected answer while beginning an upload to `shop/api`")
         .says("hint: a push will tell")
         .says("✔ check: 6 facts, 1 to look at (");
 }

@@ -87,9 +87,7 @@ fn a_registry_that_is_not_ours_is_checked_alike() {
             "– expiry",
             &format!("✔ registry {host}"),
             &format!("✖ image {host}/shop/base:1 is not there"),
-            &format!(
-                "✔ target {host}/shop/api the package is there; may be pushed to with the API token; the token grants `pull,push`"
-            ),
+            &format!("✔ target {host}/shop/api may be pushed to with the API token; the token grants `pull,push`"),
             &format!("✖ target {host}/shop/base may not be pushed to"),
             "– pipelines",
         ],

@@ -71,7 +71,7 @@ fn who_may_only_read_is_told_so(engine: &Engine) {
             .run()
             .fails(5)
             .says("write:package:bitbucket")
-            .says("`reader@example.com` lacks the role Write on the repository that `web` is linked to")
+            .says("`reader@example.com` does not have the role Write on the repository that `web` is linked to")
             .says("nothing was changed (exit status 5: refused)");
         // An opaque token proves nothing: the right is asked for, but not by the daemon.
         let asked = |ours: bool| {
@@ -249,7 +249,7 @@ fn a_refusal_that_the_daemon_relays_has_the_same_advice(engine: &Engine) {
             ": 403 Forbidden"
         })
         .says(if engine.relays_codes() {
-            "`ada@example.com` lacks the role Write on the repository that `web` is linked to"
+            "`ada@example.com` does not have the role Write on the repository that `web` is linked to"
         } else {
             "the registry's own words above are all that is known"
         })

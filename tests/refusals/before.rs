@@ -172,7 +172,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "`…`: it holds quotation marks<br>`…`: it holds a line break<br>`…`: it holds white space<br>\
-              `…`: it holds a control character<br>`…`: it is URL-encoded: `%3D` stands where the token has `=`",
+              `…`: it holds a control character<br>`…`: it is URL-encoded: `%3D` is in place of the token's `=`",
         status: 2,
         runs: || {
             let whole = Setup::api_token();
@@ -232,7 +232,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "`SOURCE` is `…`: `…` lacks the workspace",
+        see: "`SOURCE` is `…`: `…` does not name the workspace",
         status: 2,
         runs: || vec![offline(&[("SOURCE", "crg.apkg.io/api:1")])],
     },

@@ -6,7 +6,7 @@ use crate::support::pipe::Pipe;
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        see: "`ATLASSIAN_API_TOKEN` lacks `…`",
+        see: "`ATLASSIAN_API_TOKEN` does not have `…`",
         status: 3,
         runs: || {
             let emulator = shop_of(ada().scopes(&["read:package:bitbucket"]).role("shop/api", Role::Write));

@@ -69,10 +69,10 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "what answers is no Docker daemon: …<br>\
-              what answers at `…` with status … is no Docker daemon: …<br>\
+        see: "what answers is not a Docker daemon: …<br>\
+              what answers at `…` with status … is not a Docker daemon: …<br>\
               the Docker daemon at `…` wants TLS, which this pipe does not speak to a daemon: …<br>\
-              the Docker daemon wrote a line that is no JSON: …",
+              the Docker daemon wrote a line that is not JSON: …",
         status: 1,
         runs: || {
             let version = ScriptedDaemon::start(|request| {

@@ -195,7 +195,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "refused reading `…`: 403 DENIED, “…” (with the API token of `…`)<br>\
-              - `…` lacks the role Read on the repository that `…` is linked to",
+              - `…` does not have the role Read on the repository that `…` is linked to",
         status: 3,
         runs: || {
             let emulator = silent_of(ada().package_scopes());

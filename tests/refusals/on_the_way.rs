@@ -102,7 +102,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "the token server of `…` refused …: …<br>the token server of `…` gave an answer that makes no sense while …",
+        see: "the token server of `…` refused …: …<br>the token server of `…` gave an unexpected answer while …",
         status: 1,
         runs: || {
             let answers = [Answer::new(404), Answer::new(200).body("{}")];
@@ -162,7 +162,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "`…` gave an answer that makes no sense while …",
+        see: "`…` gave an unexpected answer while …",
         status: 1,
         runs: || {
             vec![read(

@@ -19,16 +19,11 @@ pub(super) fn discovery(discovered: &Discovered, nothing: &str) -> Vec<Row> {
     }
     let passed_over = &discovered.passed_over;
     for PassedOver { place, problem } in passed_over.iter().take(MOST_PASSED_OVER) {
-        let detail = format!("passed over: {problem}");
+        let detail = format!("skipped: {problem}");
         rows.push(Row::new("image", place.to_string(), Mark::Warning, detail));
     }
     if let Some(more @ 1..) = passed_over.len().checked_sub(MOST_PASSED_OVER) {
-        rows.push(Row::new(
-            "image",
-            "",
-            Mark::Warning,
-            format!("passed over: {more} more"),
-        ));
+        rows.push(Row::new("image", "", Mark::Warning, format!("skipped: {more} more")));
     }
     if let Some(cut) = discovered.cut {
         let detail = format!(
@@ -211,6 +206,6 @@ mod tests {
             (rows[1].subject.as_str(), rows[1].mark),
             ("Dockerfile:1", Mark::Warning)
         );
-        assert_eq!(rows[1 + MOST_PASSED_OVER].detail, "passed over: 2 more");
+        assert_eq!(rows[1 + MOST_PASSED_OVER].detail, "skipped: 2 more");
     }
 }

@@ -111,7 +111,10 @@ fn content(image: &Reference, manifest: &Manifest) -> Result<Content, RunError> 
     manifest.content().map_err(|what| {
         RunError::told(
             FailureKind::Other,
-            format!("the manifest {} of `{image}` is none: {what}", manifest.digest.short()),
+            format!(
+                "the manifest {} of `{image}` is not valid: {what}",
+                manifest.digest.short()
+            ),
             "push the image again",
         )
     })

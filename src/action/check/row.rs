@@ -147,15 +147,15 @@ pub(super) fn render(rows: &[Row]) -> String {
     table
 }
 
-/// `9 facts, 1 to look at`.
+/// `9 checks, 1 to look at`.
 pub(super) fn summary(rows: &[Row]) -> String {
     let of = |mark| rows.iter().filter(|row| row.mark == mark).count();
-    let facts = crate::text::count(rows.len(), "fact");
+    let checks = crate::text::count(rows.len(), "check");
     match (of(Mark::Failed), of(Mark::Warning)) {
-        (0, 0) => format!("{facts}, none of them bad"),
-        (0, warnings) => format!("{facts}, {warnings} to look at"),
-        (failed, 0) => format!("{failed} of {facts} failed"),
-        (failed, warnings) => format!("{failed} of {facts} failed, {warnings} to look at"),
+        (0, 0) => format!("{checks} passed"),
+        (0, warnings) => format!("{checks}, {warnings} to look at"),
+        (failed, 0) => format!("{failed} of {checks} failed"),
+        (failed, warnings) => format!("{failed} of {checks} failed, {warnings} to look at"),
     }
 }
 
@@ -193,11 +193,11 @@ mod tests {
     fn the_summary_counts_what_is_not_good() {
         use Mark::{Failed, Good, Information, Warning};
         for (marks, text) in [
-            (vec![Good], "1 fact, none of them bad"),
-            (vec![Good, Information], "2 facts, none of them bad"),
-            (vec![Good, Warning, Warning], "3 facts, 2 to look at"),
-            (vec![Failed, Good], "1 of 2 facts failed"),
-            (vec![Failed, Warning, Good], "1 of 3 facts failed, 1 to look at"),
+            (vec![Good], "1 check passed"),
+            (vec![Good, Information], "2 checks passed"),
+            (vec![Good, Warning, Warning], "3 checks, 2 to look at"),
+            (vec![Failed, Good], "1 of 2 checks failed"),
+            (vec![Failed, Warning, Good], "1 of 3 checks failed, 1 to look at"),
         ] {
             let rows: Vec<Row> = marks.into_iter().map(|mark| row("image", "x", mark, "")).collect();
             assert_eq!(summary(&rows), text);

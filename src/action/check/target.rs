@@ -88,7 +88,7 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Tar
     let credential = by(found.source);
     let granted = match &found.granted {
         Some(granted) => format!("the token grants `{granted}`"),
-        None => "what the token grants is not told".to_owned(),
+        None => "the token does not say what it grants".to_owned(),
     };
     let tag = match (tag, &found.existing) {
         (Some(tag), Some(digest)) => format!("; `{tag}` is {} now", digest.short()),
@@ -104,12 +104,15 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Tar
         ),
         PushAnswer::Unknown(_) => (Mark::Warning, "whether it may be pushed to is not known,", ""),
     };
+    // A registry may open an upload for any name: only a tag proves a package.
     let is_there = if found.is_unmade {
-        "there is no such repository yet"
+        "there is no such repository yet; "
+    } else if found.existing.is_some() {
+        "the package is there; "
     } else {
-        "the package is there"
+        ""
     };
-    let detail = format!("{is_there}; {push} {credential}; {granted}{tag}{note}");
+    let detail = format!("{is_there}{push} {credential}; {granted}{tag}{note}");
     let warnings = match &found.push {
         PushAnswer::Unknown(why) => vec![(why.clone(), Some("a push will tell".to_owned()))],
         PushAnswer::Allowed | PushAnswer::AllowedAndOpen => Vec::new(),
@@ -138,7 +141,7 @@ mod tests {
                 None,
                 PushAnswer::Allowed,
                 Mark::Good,
-                "the package is there; may be pushed to with the API token; the token grants `pull,push`".to_owned(),
+                "may be pushed to with the API token; the token grants `pull,push`".to_owned(),
             ),
             (
                 Some(&tag),
@@ -146,7 +149,9 @@ mod tests {
                 Some(digest),
                 PushAnswer::Allowed,
                 Mark::Good,
-                format!("the package is there; may be pushed to with the API token; what the token grants is not told{now}"),
+                format!(
+                    "the package is there; may be pushed to with the API token; the token does not say what it grants{now}"
+                ),
             ),
             (
                 Some(&tag),
@@ -154,7 +159,7 @@ mod tests {
                 None,
                 PushAnswer::AllowedAndOpen,
                 Mark::Good,
-                "the package is there; may be pushed to with the API token; what the token grants is not told; there is \
+                "may be pushed to with the API token; the token does not say what it grants; there is \
                  no `1` yet; the registry keeps the empty upload session of this try until it drops it"
                     .to_owned(),
             ),
@@ -164,8 +169,8 @@ mod tests {
                 None,
                 PushAnswer::Unknown("why".to_owned()),
                 Mark::Warning,
-                "the package is there; whether it may be pushed to is not known, with the API token; what the token \
-                 grants is not told"
+                "whether it may be pushed to is not known, with the API token; the token \
+                 does not say what it grants"
                     .to_owned(),
             ),
         ] {

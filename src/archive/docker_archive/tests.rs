@@ -217,7 +217,10 @@ fn what_does_not_fit_is_refused() {
     let of_kaniko = format!("sha256:{}", "1".repeat(64));
     let wrong_name = format!("{}.json", "0".repeat(64));
     for (bytes, text) in [
-        (one(&list, &config, ("other.tar", b"layer")), "lacks `layer.tar`"),
+        (
+            one(&list, &config, ("other.tar", b"layer")),
+            "does not have `layer.tar`",
+        ),
         (
             one(&list, &config, ("layer.tar", b"BZh91AY")),
             "has a layer compressed with bzip2: `layer.tar`",
@@ -228,7 +231,7 @@ fn what_does_not_fit_is_refused() {
         ),
         (
             one(&list, r#"{"rootfs":{"diff_ids":["x"]}}"#, ("layer.tar", b"")),
-            "`x` is no digest",
+            "`x` is not a digest",
         ),
         (one(&list, "{}", ("layer.tar", b"")), "damaged at `config.json`"),
         (one(&json!([]), "{}", ("layer.tar", b"")), "lists no image"),

@@ -56,7 +56,7 @@ impl ArchiveError {
                     .to_owned()
             }
             ArchiveErrorKind::Damaged { .. } | ArchiveErrorKind::Missing { .. } | ArchiveErrorKind::WrongDigest { .. } => {
-                "make the archive anew, and check that the disk was not full then".to_owned()
+                "make the archive again, and check that the disk was not full then".to_owned()
             }
             ArchiveErrorKind::Hostile { .. } => {
                 "do not use this archive; no tool that writes images makes such entries".to_owned()
@@ -67,10 +67,10 @@ impl ArchiveError {
                 shell_word(&self.path)
             ),
             ArchiveErrorKind::Partial { platforms, .. } if platforms.is_empty() => {
-                "make it anew with all that its index names".to_owned()
+                "make it again with all that its index names".to_owned()
             }
             ArchiveErrorKind::Partial { platforms, .. } => format!(
-                "write in `PLATFORM` what it has, {}; or make it anew with all of them",
+                "write in `PLATFORM` what it has, {}; or make it again with all of them",
                 platforms
                     .iter()
                     .map(|platform| format!("`{}`", text(platform)))

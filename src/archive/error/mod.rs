@@ -315,9 +315,9 @@ impl fmt::Display for ArchiveError {
                     text(entry)
                 )
             }
-            ArchiveErrorKind::Missing { entry, cut: false } => write!(f, "`{path}` lacks `{}`", text(entry)),
+            ArchiveErrorKind::Missing { entry, cut: false } => write!(f, "`{path}` does not have `{}`", text(entry)),
             ArchiveErrorKind::Missing { entry, cut: true } => {
-                write!(f, "`{path}` lacks `{}` and its own end: it was cut short", text(entry))
+                write!(f, "`{path}` has neither `{}` nor its own end: it was cut short", text(entry))
             }
             ArchiveErrorKind::WrongDigest { digest } => write!(f, "`{path}` holds wrong bytes for {digest}"),
             ArchiveErrorKind::CannotHold { transport, why } => {

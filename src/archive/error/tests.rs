@@ -62,13 +62,13 @@ fn what_went_wrong_is_said_on_one_line_with_its_kind_and_cure() {
         (
             ArchiveError::reading(path, &io::Error::new(ErrorKind::InvalidData, wrong)),
             "where the image's configuration states sha256:",
-            "make the archive anew",
+            "make the archive again",
             FailureKind::Other,
         ),
         (
             ArchiveError::reading(path, &ErrorKind::UnexpectedEof.into()),
             "it was cut short",
-            "anew",
+            "again",
             FailureKind::Other,
         ),
         (

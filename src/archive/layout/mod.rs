@@ -313,7 +313,7 @@ pub(super) fn images(store: &dyn Store) -> Result<Option<Vec<LayoutImage>>, Arch
     };
     let index = Manifest::new(bytes, None).map_err(|why| damaged(INDEX, why.to_string()))?;
     let Content::Index(descriptors) = index.content().map_err(|why| damaged(INDEX, why))? else {
-        return Err(damaged(INDEX, "it is no index".to_owned()));
+        return Err(damaged(INDEX, "it is not an index".to_owned()));
     };
     let images = descriptors.into_iter().zip(annotations);
     let images = images.map(|(descriptor, Annotated { annotations })| {

@@ -118,7 +118,7 @@ fn an_index_travels_with_what_it_points_to() {
         assert_eq!(layout.manifest(&children[0]).unwrap(), amd64.manifest);
         assert!(layout.has(&children[0]).unwrap() && !layout.has(&children[1]).unwrap());
         let said = failure(layout.manifest(&children[1]));
-        assert!(said.contains("lacks `blobs/sha256/"), "{said}");
+        assert!(said.contains("does not have `blobs/sha256/"), "{said}");
     }
 }
 
@@ -151,7 +151,7 @@ fn wrong_bytes_are_never_taken() {
         (
             vec![],
             br#"{"schemaVersion":2,"manifests":[{"digest":"sha256:../../etc/passwd","size":1}]}"#.to_vec(),
-            "is no digest",
+            "is not a digest",
         ),
     ]
     .into_iter()
@@ -230,7 +230,7 @@ fn what_is_no_layout_says_what_is_missing() {
             "no `manifest.json`; write `oci-archive:…` in place",
         ),
         ("oci-archive", "other.tar", "it has no `index.json`"),
-        ("oci-archive", "cut.tar", "and its own end: it was cut short"),
+        ("oci-archive", "cut.tar", "nor its own end: it was cut short"),
         ("oci-archive", "cut.tar.gz", "was cut short"),
         ("oci-archive", "x.tar.zst", "compressed with zstd"),
         ("oci-archive", "x.tar.bz2", "compressed with bzip2"),
@@ -353,7 +353,7 @@ fn what_an_index_names_is_there_before_anything_moves() {
         (vec![name(&first.blobs[1])], Some("what it has, `linux/arm64`; or make")),
         (
             vec![name(&first.blobs[1]), name(&second.manifest.bytes)],
-            Some("2 entries are not there; make it anew"),
+            Some("2 entries are not there; make it again"),
         ),
     ]
     .into_iter()

@@ -110,7 +110,7 @@ pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Option<Header>, &'static str>
     Ok(Some(Header {
         name,
         kind,
-        size: number(&block[SIZE]).ok_or("its size is no number")?,
+        size: number(&block[SIZE]).ok_or("its size is not a number")?,
         link: text(&block[LINK]).into_owned(),
     }))
 }
@@ -333,7 +333,7 @@ mod tests {
         negative[SIZE].copy_from_slice(&[0xff; 12]);
         let sum = format!("{:06o}\0 ", checksum(&negative).0);
         negative[CHECKSUM].copy_from_slice(sum.as_bytes());
-        assert_eq!(parse(&negative), Err("its size is no number"));
+        assert_eq!(parse(&negative), Err("its size is not a number"));
     }
 
     proptest! {

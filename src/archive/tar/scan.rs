@@ -208,7 +208,7 @@ impl<'a, T: Tape> Scan<'a, T> {
         let what = match (kind, is_sparse) {
             (EntryKind::File, Some(form)) if !is_folder => return self.with_holes(form, size, records),
             (EntryKind::Sparse, None) if !is_folder => return self.with_old_holes(size, block),
-            (_, Some(_)) | (EntryKind::Sparse, None) => return Err(self.damaged("it has holes and is no file")),
+            (_, Some(_)) | (EntryKind::Sparse, None) => return Err(self.damaged("it has holes and is not a file")),
             (EntryKind::File | EntryKind::Contiguous, None) if is_folder => {
                 if size > 0 {
                     return Err(self.two_ways("has content, and a name that ends with `/`"));
@@ -223,7 +223,7 @@ impl<'a, T: Tape> Scan<'a, T> {
                 return Err(self.two_ways("is of an unknown type and states a size"));
             }
             (kind, None) if size > 0 && kind != EntryKind::Dump => {
-                return Err(self.two_ways("is no file and states a size"));
+                return Err(self.two_ways("is not a file and states a size"));
             }
             (EntryKind::HardLink, None) => What::HardLink(header.link.clone()),
             (EntryKind::SymbolicLink, None) => What::SymbolicLink(header.link.clone()),

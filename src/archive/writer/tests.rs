@@ -225,7 +225,7 @@ fn images_share_their_blobs_and_an_index_takes_all_below() {
     ] {
         let error = of_types(config, layer).expect_err(named).to_string();
         assert!(
-            error.contains("so it is no container image") && error.contains(named),
+            error.contains("so it is not a container image") && error.contains(named),
             "{error}"
         );
     }
@@ -254,7 +254,7 @@ fn nothing_appears_before_it_is_complete() {
         fill(&writer, &image.blobs[..1]);
         assert_eq!(names(folder.path()).len(), 2);
         let error = writer.finish().expect_err("a blob is missing");
-        assert!(error.to_string().contains("lacks `blobs/sha256/"), "{error}");
+        assert!(error.to_string().contains("does not have `blobs/sha256/"), "{error}");
         assert_eq!(names(folder.path()), ["out.tar"]);
         assert_eq!(std::fs::read(&path).unwrap(), b"older");
         write(&location, &image, &["a:1"]).unwrap();
@@ -398,10 +398,10 @@ fn what_cannot_be_written_is_told_before_any_transfer() {
     std::os::unix::fs::symlink(at("elsewhere"), at("linked/blobs")).unwrap();
     std::fs::create_dir_all(at("elsewhere")).unwrap();
     for (transport, name, text) in [
-        ("oci-archive", "none/x.tar", "there is no folder"),
-        ("oci-archive", "damaged", "it is no file"),
-        ("docker-archive", "file/x.tar", "/file` is no folder"),
-        ("oci", "file", "/file` is no folder"),
+        ("oci-archive", "none/x.tar", "there is not a folder"),
+        ("oci-archive", "damaged", "it is not a file"),
+        ("docker-archive", "file/x.tar", "/file` is not a folder"),
+        ("oci", "file", "/file` is not a folder"),
         ("oci", "damaged", "is damaged at `index.json`"),
         ("oci", "linked", "is a link out of the layout"),
     ] {

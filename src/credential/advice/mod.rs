@@ -291,7 +291,7 @@ fn why(kind: TokenKind) -> &'static str {
 fn why_built_in_token() -> [&'static str; 2] {
     [
         "Leave `ATLASSIAN_API_TOKEN` and `ATLASSIAN_ACCOUNT_EMAIL` out: the built-in credential is used by itself",
-        "It serves the packages of this repository; those of other repositories need an API token of your own",
+        "It reaches the packages of this repository; those of other repositories need an API token of your own",
     ]
 }
 
@@ -314,18 +314,19 @@ fn why_shadowed(kind: TokenKind, prefix: &str) -> Vec<String> {
             .to_owned(),
         "     workspace and deployment, and in the pipe's `variables:` for a value that is not `$` and the same name"
             .to_owned(),
-        "  2. Delete or rename them, and run the step again: it then serves the packages of this repository".to_owned(),
+        "  2. Delete or rename them, and run the step again: it then reaches the packages of this repository"
+            .to_owned(),
     ]
 }
 
 fn why_none(choice: Choice, in_pipe: bool) -> Vec<String> {
-    let built_in = "Pipelines sets the `BITBUCKET_PACKAGES_…` in every step; they serve this repository's packages";
+    let built_in = "Pipelines sets the `BITBUCKET_PACKAGES_…` in every step; they reach this repository's packages";
     let (sources, said): (&[Source], &[&str]) = match choice {
         Choice::Auto => (
             &[Source::BuiltIn, Source::ApiToken],
             &[
                 built_in,
-                "The `ATLASSIAN_…` are yours, and serve packages of other repositories too",
+                "The `ATLASSIAN_…` are yours, and reach packages of other repositories too",
             ],
         ),
         Choice::BuiltIn => (&[Source::BuiltIn], &[built_in]),
@@ -337,7 +338,7 @@ fn why_none(choice: Choice, in_pipe: bool) -> Vec<String> {
     let mut lines = vec![
         "A pipe in `account/repo:version` form finds these variables by itself; in `docker://` form it gets none."
             .to_owned(),
-        "Write these lines, each value as it stands here:".to_owned(),
+        "Write these lines, each value as written here:".to_owned(),
     ];
     lines.extend(variables(sources));
     lines.extend(said.iter().map(|line| (*line).to_owned()));
@@ -346,9 +347,7 @@ fn why_none(choice: Choice, in_pipe: bool) -> Vec<String> {
 
 fn alternative(source: Source) -> [String; 2] {
     let what = match source {
-        Source::BuiltIn => {
-            "For packages of this repository alone, the built-in credential is there and serves with this line:"
-        }
+        Source::BuiltIn => "For packages of this repository alone, use the built-in credential, with this line:",
         Source::ApiToken | Source::Foreign => "An API token is there, and is used alone with this line:",
     };
     [what.to_owned(), format!("    CREDENTIAL: {source}")]

@@ -37,7 +37,7 @@ pub(crate) fn mistakes(variable: &str, value: &str, meant: Meant) -> Vec<Mistake
     }
     if meant == Meant::ApiToken && value.to_ascii_lowercase().contains("%3d") {
         problems.push((
-            "it is URL-encoded: `%3D` stands where the token has `=`",
+            "it is URL-encoded: `%3D` is in place of the token's `=`",
             "paste the token as Atlassian showed it",
         ));
     }

@@ -217,7 +217,7 @@ async fn connecting_settles_version_and_platform() {
             Ok((1, 41)),
             "linux/amd64",
         ),
-        ("<html>", Err("no Docker daemon"), ""),
+        ("<html>", Err("not a Docker daemon"), ""),
     ] {
         let daemon = Daemon::start(vec![("GET /version ", Answer::Json(200, version.to_owned()))]).await;
         match (daemon.connect().await, api) {
@@ -234,7 +234,7 @@ async fn connecting_settles_version_and_platform() {
 async fn what_is_no_daemon_is_told() {
     for (status, body, text) in [
         (400, "Client sent an HTTP request to an HTTPS server.\n", "wants TLS"),
-        (404, "404 page not found", "no Docker daemon"),
+        (404, "404 page not found", "not a Docker daemon"),
         (
             403,
             r#"{"message":"authorization denied by plugin pipelines: no"}"#,

@@ -115,10 +115,10 @@ async fn what_is_no_end_of_a_stream_is_told() {
     let denied = "{\"errorDetail\":{\"message\":\"denied: no\"},\"error\":\"denied: no\"}\n";
     for (answer, says, transient) in [
         (lines(&[preparing, denied]), "the registry refused access", false),
-        (lines(&["<html>\n"]), "a line that is no JSON", false),
+        (lines(&["<html>\n"]), "a line that is not JSON", false),
         (
             lines(&[preparing, "{\"status\":\"Push"]),
-            "a line that is no JSON",
+            "a line that is not JSON",
             false,
         ),
         (Answer::Break(preparing), "broke off", true),
@@ -218,7 +218,7 @@ async fn a_refusal_by_status_has_the_registrys_words() {
     let daemon = Daemon::start(vec![(PUSH, Answer::Json(502, "<html>".to_owned()))]).await;
     let error = push(&daemon).await.expect_err("502");
     assert!(
-        error.message().contains("with status 502 is no Docker daemon"),
+        error.message().contains("with status 502 is not a Docker daemon"),
         "{error}"
     );
 }

@@ -29,7 +29,7 @@ pub(super) const DAMAGED: &str = "the image is damaged in the registry: it names
 
 /// The advice where what refers to an image is listed, and gone.
 pub(super) const MISSING_REFERRER: &str = "the image is whole; the registry lists a signature, an SBOM or an attestation of it that it does not \
-                       have: attach it to the image anew, or leave `REFERRERS` out";
+                       have: attach it to the image again, or leave `REFERRERS` out";
 
 /// The advice where a list does not end.
 pub(super) const TOO_MANY: &str = "no list needs that; the registry is at fault, or means harm";
@@ -39,11 +39,11 @@ pub(super) const OVER_BUDGET: &str = "name fewer images in one step, or share th
                                       if they are few, the registry is at fault, or means harm";
 
 /// The advice for an image of Docker's schema 1.
-pub(super) const SCHEMA_1: &str = "push it again with a current Docker; registries no longer serve this form";
+pub(super) const SCHEMA_1: &str = "push it again with a current Docker; registries no longer deliver this form";
 
 /// The advice where an image was named by its digest, and is not there.
 pub(super) const NO_DIGEST: &str = "the package has no image of this digest: it was deleted, or is one of another package; take the digest \
-                       of the tag anew";
+                       of the tag again";
 
 /// How the advice begins that holds only where no rule on tags is the cause.
 pub(super) const WITHOUT_RULE: &str = "if there is no such rule: ";
@@ -230,9 +230,9 @@ fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Vec<String> {
     let username = Quoted::new(&credential.username);
     vec![
         GUESSES.to_owned(),
-        format!("- the API token lacks the scope `{scope}`; scopes cannot be added later, so make a new token"),
+        format!("- the API token does not have the scope `{scope}`; scopes cannot be added later, so make a new token"),
         format!(
-            "- `{username}` lacks the role {role} on the repository that {} is linked to",
+            "- `{username}` does not have the role {role} on the repository that {} is linked to",
             asked.package()
         ),
     ]
@@ -260,10 +260,7 @@ fn reach_of_built_in(asked: &Asked<'_>) -> [String; 2] {
     );
     [
         format!("the built-in credential reaches only packages that are linked to {own}"),
-        format!(
-            "if {} is linked to another one, an API token must serve it",
-            asked.package()
-        ),
+        format!("if {} is linked to another one, it needs an API token", asked.package()),
     ]
 }
 
@@ -361,21 +358,23 @@ fn way_to_package(asked: &Asked<'_>) -> String {
         ));
     }
     if asked.needs_push() {
-        lines.push("if the name is right: pushing does not make a package, somebody must make it first".to_owned());
+        lines.push("if the name is right: a push does not create packages; an admin creates it once".to_owned());
     } else {
-        lines.push("if the name is right: somebody must make the package, and a step push an image to it".to_owned());
+        lines.push(
+            "if the name is right: an admin creates the package once, and a step pushes an image to it".to_owned(),
+        );
     }
     lines.extend([
-        format!("  1. With the role Admin on a repository of `{workspace}` open Bitbucket → Create → Package"),
+        format!("  1. As an admin of a repository of `{workspace}`, open Bitbucket → Create → Package"),
         format!(
-            "  2. Make one for container images, name it {} and link it to that repository",
+            "  2. Create one for container images, name it {}, and link it to that repository",
             if asked.context.is_of_several {
                 "as the image".to_owned()
             } else {
                 asked.package()
             }
         ),
-        "  the workspace needs a Standard or Premium plan that is paid by the month".to_owned(),
+        "  the workspace needs a Standard or Premium plan that is billed monthly".to_owned(),
     ]);
     if asked
         .credential()
@@ -391,7 +390,7 @@ fn way_to_package(asked: &Asked<'_>) -> String {
 
 /// 5xx.
 pub(super) fn server_fault(asked: &Asked<'_>) -> String {
-    let hint = "the fault is the registry's; run the step again later";
+    let hint = "the registry has a problem; run the step again later";
     if asked.host().is_atlassian() {
         format!("{hint}, and see {STATUS_PAGE}")
     } else {

@@ -143,7 +143,7 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         ErrorKind::WrongDigest { .. } | ErrorKind::TooLarge { .. } => Failure::new(
             FailureKind::Other,
             fact,
-            "what came was thrown away; a proxy on the way or the registry's storage is at fault",
+            "the data was discarded; a proxy on the way or the registry's storage is at fault",
         ),
     }
 }
@@ -276,7 +276,7 @@ fn refused(
         ),
         (404, _) => Failure::new(FailureKind::NotFound, fact, hint::no_tag_or_package(asked)),
         (500.., _) => Failure::new(FailureKind::Unreachable, fact, hint::server_fault(asked)),
-        (413, _) => Failure::new(FailureKind::Refused, fact, "the registry takes nothing so large"),
+        (413, _) => Failure::new(FailureKind::Refused, fact, "the registry rejected this as too large"),
         _ if words.is_empty() => Failure::new(
             FailureKind::Refused,
             fact,

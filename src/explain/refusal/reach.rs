@@ -46,7 +46,7 @@ pub(super) fn elsewhere(party: &Party, problem: &ErrorKind, fact: String, error:
         ),
         _ => (
             FailureKind::Other,
-            format!("what came was thrown away; `{server}` or a proxy on the way to it is at fault"),
+            format!("the data was discarded; `{server}` or a proxy on the way to it is at fault"),
         ),
     };
     Failure::new(kind, fact, hint)

@@ -50,7 +50,7 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             retag(&[("TARGET", "b")]),
-            "`TARGET` is `b`: `retag` stays in the repository of `SOURCE`; leave it out; to bring an image to another repository use `ACTION: copy`",
+            "`TARGET` is `b`: `retag` stays in the repository of `SOURCE`; leave it out; to copy an image to another repository use `ACTION: copy`",
         ),
         (
             retag(&[("SOURCE", "docker-daemon:a:1")]),
@@ -70,7 +70,7 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             retag(&[("TAGS", "feature/x")]),
-            "`TAGS` is `feature/x`: `feature/x` is no tag; a tag has up to 128",
+            "`TAGS` is `feature/x`: `feature/x` is not a tag; a tag has up to 128",
         ),
         (
             retag(&[("ON_EXISTING", "never")]),
@@ -117,7 +117,7 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             push(&[("SOURCE", "a:b:c")]),
-            "`SOURCE` is `a:b:c`: `b:c` is no tag; write the name that `docker image ls`",
+            "`SOURCE` is `a:b:c`: `b:c` is not a tag; write the name that `docker image ls`",
         ),
         (
             push(&[("SOURCE", "./api.tar")]),
@@ -217,7 +217,7 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             pull(&[("TO", "docker-archive:a.tar:api:1:2")]),
-            "`TO` is `docker-archive:a.tar:api:1:2`: `1:2` is no tag",
+            "`TO` is `docker-archive:a.tar:api:1:2`: `1:2` is not a tag",
         ),
         (
             pull(&[("TO", "docker-archive:a.tar:api@sha256:0")]),
@@ -225,7 +225,7 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             pull(&[("TO", "oci:images:@0")]),
-            "`TO` is `oci:images:@0`: `@` and a number mean an image by its place, and are no name",
+            "`TO` is `oci:images:@0`: `@` and a number mean an image by its place, and are not a name",
         ),
         (
             pull(&[("TO", "oci-archive:a.tar:x|y")]),
@@ -242,7 +242,7 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             pull(&[("IMAGES", "a:1*")]),
-            "`IMAGES` is `a:1*`: `1*` is no tag; patterns of tags are for the `SOURCE` and `IMAGES` of `copy`",
+            "`IMAGES` is `a:1*`: `1*` is not a tag; patterns of tags are for the `SOURCE` and `IMAGES` of `copy`",
         ),
         (
             pull(&[("IMAGES", "a:1 b:1"), ("TO", "oci:out:1")]),
@@ -267,7 +267,10 @@ fn every_mistake_names_variable_value_and_cure() {
             copy(&[("IMAGES", "a:2=a:2")]),
             "`: source and target are the same, since a name without host is one of this registry; for Docker Hub's write",
         ),
-        (copy(&[("IMAGES", "docker.io/node:2*+=node")]), "`: `2*+` is no tag; "),
+        (
+            copy(&[("IMAGES", "docker.io/node:2*+=node")]),
+            "`: `2*+` is not a tag; ",
+        ),
         (
             share(&[("BITBUCKET_PARALLEL_STEP", "2"), ("BITBUCKET_PARALLEL_STEP_COUNT", "2")]),
             "`SHARD`: `BITBUCKET_PARALLEL_STEP` is `2` and `BITBUCKET_PARALLEL_STEP_COUNT` is `2`, which do not fit",
@@ -281,7 +284,7 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         (
             pull(&[("REGISTRY", "bitbucket.org")]),
-            "`REGISTRY` is `bitbucket.org`: it is not Bitbucket's container registry: that host serves Git",
+            "`REGISTRY` is `bitbucket.org`: it is not Bitbucket's container registry: that host is for Git",
         ),
         (
             pull(&[("CREDENTIAL", "ATATTsecret")]),

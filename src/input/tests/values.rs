@@ -18,8 +18,9 @@ fn numbers_have_ranges() {
         }
         let above = (highest + 1).to_string();
         for text in ["-1", "1.5", "many", "0x10", "99999999999999999999", &above] {
-            let cure =
-                format!("is `{text}`: it is no number in its range; write a whole number from {lowest} to {highest}");
+            let cure = format!(
+                "is `{text}`: it is not a number in the range; write a whole number from {lowest} to {highest}"
+            );
             assert_eq!(bad(&[("IMAGES", "a"), (name, text)]), [format!("`{name}` {cure}")]);
         }
     }

@@ -120,7 +120,7 @@ impl Variables {
                 Err(_) if is_ours(name) || PROXIES.contains(&name) => {
                     mistakes.push(Mistake::unshown(
                         name,
-                        "it holds bytes that are no UTF-8",
+                        "it holds bytes that are not UTF-8",
                         "write plain text",
                     ));
                 }
@@ -289,7 +289,7 @@ fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake
             mistakes.push(Mistake::new(
                 counted,
                 count,
-                format!("it is no number up to {LONGEST_LIST}"),
+                format!("it is not a number up to {LONGEST_LIST}"),
                 format!("write `{name}` as a list or a string"),
             ));
             Vec::new()

@@ -32,8 +32,8 @@ fn lists_come_counted_or_as_one_string() {
 #[test]
 fn what_is_no_variable_is_a_mistake() {
     for (pairs, variable, problem) in [
-        (vec![("TAGS_COUNT", "many")], "TAGS_COUNT", "no number"),
-        (vec![("TAGS_COUNT", "99999999")], "TAGS_COUNT", "no number"),
+        (vec![("TAGS_COUNT", "many")], "TAGS_COUNT", "not a number"),
+        (vec![("TAGS_COUNT", "99999999")], "TAGS_COUNT", "not a number"),
         (
             vec![("TAGS_COUNT", "1"), ("TAGS_0", "a"), ("TAGS", "b")],
             "TAGS",

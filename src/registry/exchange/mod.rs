@@ -304,7 +304,7 @@ impl<'a> Ask<'a> {
     fn outgoing(&self, scheme: &str, host: &Host) -> Result<(Outgoing, bool), ErrorKind> {
         let below = |path: &str| {
             let text = format!("{scheme}://{}/v2/{path}", host.api());
-            Url::parse(&text).map_err(|error| ErrorKind::Protocol(format!("`{text}` is no URL ({error})")))
+            Url::parse(&text).map_err(|error| ErrorKind::Protocol(format!("`{text}` is not a URL ({error})")))
         };
         let (url, is_own) = match &self.target {
             Target::Path(path) => (below(path)?, true),

@@ -128,7 +128,7 @@ impl Remote {
         };
         if index.media_type != INDEX {
             return Err(fail(ErrorKind::Protocol(format!(
-                "the tag `{tag}`, which stands in for the list, is not an OCI index"
+                "the tag `{tag}`, which is used in place of the list, is not an OCI index"
             ))));
         }
         let mut found = Vec::new();

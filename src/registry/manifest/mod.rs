@@ -89,8 +89,9 @@ impl Manifest {
     /// # Errors
     /// They are no manifest, or one that may be read in more than one way.
     pub fn new(bytes: Bytes, content_type: Option<&str>) -> Result<Self, NotAManifest> {
-        let document = Document::<RawDescriptor>::read(&bytes)
-            .map_err(|error| NotAManifest::Other(format!("the manifest is no JSON of its form ({})", said(&error))))?;
+        let document = Document::<RawDescriptor>::read(&bytes).map_err(|error| {
+            NotAManifest::Other(format!("the manifest is not JSON of the right form ({})", said(&error)))
+        })?;
         let shape = document.shape().map_err(NotAManifest::Other)?;
         if shape == DocumentKind::Schema1 {
             return Err(NotAManifest::Schema1);
@@ -98,7 +99,7 @@ impl Manifest {
         let media_type = document.agreed_type(content_type, shape);
         let media_type = media_type.map_err(|what| NotAManifest::Other(said(&what)))?;
         if media_type.len() > 255 || media_type.bytes().any(|b| !(0x21..0x7f).contains(&b)) {
-            return Err(NotAManifest::Other("its media type is no media type".to_owned()));
+            return Err(NotAManifest::Other("its media type is not valid".to_owned()));
         }
         let digest = Digest::of(&bytes);
         Ok(Self {
@@ -131,7 +132,7 @@ impl Manifest {
     /// The digest of the manifest that it refers to: of an image, if it is a signature of it.
     ///
     /// # Errors
-    /// That is no digest.
+    /// That is not a digest.
     pub fn subject(&self) -> Result<Option<Digest>, String> {
         let subject = self.document()?.subject.map(Descriptor::checked).transpose()?;
         Ok(subject.map(|subject| subject.digest))
@@ -206,7 +207,7 @@ impl Descriptor {
         let digest = Digest::parse(&raw.digest).map_err(|bad| said(&bad))?;
         // The image specification's sizes are of 63 bits ("Content Descriptors"); no file is larger either.
         if i64::try_from(raw.size).is_err() {
-            return Err(format!("{} is no size of a blob", raw.size));
+            return Err(format!("{} is not the size of a blob", raw.size));
         }
         let platform = raw.platform.and_then(|Spelled(platform)| platform.stated());
         Ok(Self {

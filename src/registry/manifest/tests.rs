@@ -42,7 +42,7 @@ fn a_manifest_is_of_one_kind_and_of_the_second_schema() {
     let both = "claims to be both";
     let neither = "neither `config` nor `manifests` nor `blobs`";
     let letters = "in other letters";
-    let no_json = "no JSON of its form";
+    let no_json = "not JSON of the right form";
     for (text, wrong) in [
         (r#"{"schemaVersion":2,"config":D,"layers":[]}"#, ""),
         (r#"{"schemaVersion":2,"config":D,"layers":[D]}"#, ""),

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How the line begins that says why there is none.
 const NO_REPORT: &str = "there is no report on the commit: ";
 /// The same where the report itself was taken.
-const NO_ANNOTATIONS: &str = "the report on the commit lacks its annotations: ";
+const NO_ANNOTATIONS: &str = "the report on the commit has no annotations: ";
 /// Most bytes of a refusal that are read.
 const LONGEST_REFUSAL: usize = 64 * 1024;
 

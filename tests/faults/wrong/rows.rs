@@ -23,7 +23,7 @@ const ALL: &[Variables] = &[TO_LAYOUT, COPY, RETAG];
 /// No word on what is wrong is asked for.
 pub(super) const ANY: &str = "";
 const NO_JSON: &str = "no JSON of its form";
-const NO_SIZE: &str = "is no size of a blob";
+const NO_SIZE: &str = "is not the size of a blob";
 const WRONG: &str = "wrong bytes";
 const OTHER_SIZE: &str = "where its descriptor says";
 const OTHER: &str = "sent other bytes than asked for";
@@ -173,7 +173,7 @@ fn manifests() -> Vec<Row> {
             "a digest that is a path",
             manifest(),
             changed("\"digest\": \"sha256:", "\"digest\": \"sha256:../"),
-            "is no digest",
+            "is not a digest",
             READS,
         ),
     ]

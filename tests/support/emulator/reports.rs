@@ -184,9 +184,9 @@ fn check_report(report: &Value) -> Result<(), String> {
     one_of(report, "result", &["PASSED", "FAILED", "PENDING"])?;
     if let Some(link) = report.get("link") {
         let link = link.as_str().unwrap_or_default();
-        reqwest::Url::parse(link).map_err(|_| "The link field is no URL.".to_owned())?;
+        reqwest::Url::parse(link).map_err(|_| "The link field is not a URL.".to_owned())?;
     }
-    let data = report["data"].as_array().ok_or("The data field is no list.")?;
+    let data = report["data"].as_array().ok_or("The data field is not a list.")?;
     if data.len() > 10 {
         return Err("The data field cannot contain more than 10 elements.".to_owned());
     }

@@ -174,7 +174,7 @@ fn scopes(known: &CredentialFacts<'_>, asked: &Credential) -> Row {
             if missing.iter().all(is_shown) {
                 return row(Mark::Warning, detail);
             }
-            let message = format!("`{}` lacks {absent}", Source::ApiToken.token_variable());
+            let message = format!("`{}` does not have {absent}", Source::ApiToken.token_variable());
             let failure = missing_scopes(message, diagnosis, &asked.username, known.needs_push);
             Row::failed("scopes", "API token", detail, failure)
         }
@@ -194,7 +194,7 @@ fn scopes(known: &CredentialFacts<'_>, asked: &Credential) -> Row {
         Some(Diagnosis::NotKnown) => row(odd, "not known: Bitbucket does not know this token".to_owned()),
         Some(Diagnosis::Known) => row(
             Mark::Information,
-            "not told: Bitbucket knows the token, and says no more".to_owned(),
+            "not known: Bitbucket accepts the token, and says no more".to_owned(),
         ),
         None => row(
             Mark::Information,

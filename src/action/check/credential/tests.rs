@@ -184,7 +184,7 @@ fn what_bitbucket_says_of_the_scopes_is_never_decisive() {
             &accepted,
             false,
             Mark::Information,
-            "not told: Bitbucket knows the token, and says no more",
+            "not known: Bitbucket accepts the token, and says no more",
         ),
         (
             Some(answer(503, None, None)),

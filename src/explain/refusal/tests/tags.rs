@@ -69,7 +69,11 @@ fn a_tag_that_stays_where_it_is_tells_of_immutable_tags() {
             is_rule,
             "{hint}"
         );
-        assert_eq!(hint.contains("lacks the role Write"), is_role, "{status}: {hint}");
+        assert_eq!(
+            hint.contains("does not have the role Write"),
+            is_role,
+            "{status}: {hint}"
+        );
         assert_eq!(
             failure.message.contains(existing.short()),
             is_rule,

@@ -75,7 +75,7 @@ fn texts_name_cause_and_cure() {
             &[
                 "refused reading `shop/base:1`: 403 DENIED, “said so” (with the built-in credential)",
                 "the built-in credential reaches only packages that are linked to this repository, `shop/api`",
-                "if `base` is linked to another one, an API token must serve it",
+                "if `base` is linked to another one, it needs an API token",
                 "scope `read:package:bitbucket`",
                 "of a user with the Read role",
                 "    ATLASSIAN_API_TOKEN: $ATLASSIAN_API_TOKEN",
@@ -88,8 +88,8 @@ fn texts_name_cause_and_cure() {
             true,
             &[
                 "(with the API token of `ada@example.com`)",
-                "- the API token lacks the scope `write:package:bitbucket`; scopes cannot be added later",
-                "- `ada@example.com` lacks the role Write on the repository that `base` is linked to",
+                "- the API token does not have the scope `write:package:bitbucket`; scopes cannot be added later",
+                "- `ada@example.com` does not have the role Write on the repository that `base` is linked to",
             ],
         ),
         (
@@ -97,7 +97,7 @@ fn texts_name_cause_and_cure() {
             refused(403, Some(Code::Denied)),
             API_TOKEN,
             false,
-            &["`read:package:bitbucket`", "lacks the role Read"],
+            &["`read:package:bitbucket`", "does not have the role Read"],
         ),
         (
             &base,
@@ -143,14 +143,14 @@ fn texts_name_cause_and_cure() {
             true,
             &[
                 "the workspace `shop` has no package `base`: check the name",
-                "pushing does not make a package",
-                "1. With the role Admin on a repository of `shop` open Bitbucket → Create → Package",
-                "name it `base` and link it",
+                "a push does not create packages",
+                "1. As an admin of a repository of `shop`, open Bitbucket → Create → Package",
+                "name it `base`, and link it",
                 "Standard or Premium plan",
                 PACKAGES_PAGE,
             ],
         ),
-        (&base, unknown(), API_TOKEN, false, &["a step push an image to it"]),
+        (&base, unknown(), API_TOKEN, false, &["a step pushes an image to it"]),
         (
             &base,
             unknown(),
@@ -260,15 +260,15 @@ fn what_is_only_read_lacks_no_right_to_write() {
     for (written, scope, role, way) in [
         (
             false,
-            "- the API token lacks the scope `read:package:bitbucket`",
+            "- the API token does not have the scope `read:package:bitbucket`",
             "Read",
-            "and a step push an image to it",
+            "and a step pushes an image to it",
         ),
         (
             true,
-            "- the API token lacks the scope `write:package:bitbucket`",
+            "- the API token does not have the scope `write:package:bitbucket`",
             "Write",
-            "pushing does not make a package",
+            "a push does not create packages",
         ),
     ] {
         let explained = |problem| {
@@ -284,7 +284,7 @@ fn what_is_only_read_lacks_no_right_to_write() {
         let hint = failure.hint.unwrap();
         assert!(hint.contains(scope), "{hint}");
         assert!(
-            hint.contains(&format!("lacks the role {role} on the repository")),
+            hint.contains(&format!("does not have the role {role} on the repository")),
             "{hint}"
         );
         assert!(hint.contains(&format!("of a user with the {role} role on")), "{hint}");

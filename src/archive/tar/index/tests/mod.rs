@@ -90,7 +90,7 @@ fn files_are_found_by_name_and_through_links() {
         ("a", "it is not a file"),
         ("device", "is a device or a pipe"),
         ("loop", "without end"),
-        ("nowhere", "lacks `gone`"),
+        ("nowhere", "does not have `gone`"),
         ("../x", "outside"),
         ("/e.tar", "outside"),
         ("a/../e.tar", "outside"),

@@ -244,7 +244,7 @@ fn images_of_steps_that_cannot_be_pulled_are_told_with_their_lines() {
         .run()
         .succeeds()
         .says("skipped: `$BASE`: `ARG BASE` has no default")
-        .says("✔ check: 6 facts, 2 to look at (");
+        .says("✔ check: 6 checks, 2 to look at (");
     check(&emulator)
         .built_in()
         .file("bitbucket-pipelines.yml", "image: [\n")

@@ -387,7 +387,7 @@ fn referrers_go_along_only_if_asked_for() {
             .var("REFERRERS", "true")
             .run()
             .succeeds()
-            .says("3 referrers along");
+            .says("3 referrers copied");
         for manifest in [&signature, &of_signature, &cosign] {
             assert_eq!(
                 target.manifest("shop/base", &manifest.digest()).as_ref(),

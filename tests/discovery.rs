@@ -47,9 +47,9 @@ fn what_dockerfiles_and_compose_files_name_is_pulled() {
             "found `{host}/shop/base:1.4` in build/Dockerfile:5, compose.yml:7"
         ))
         .says(&format!("found `{host}/shop/api:dev` in compose.yml:5"))
-        .says("passed over build/Dockerfile:11: ")
+        .says("skipped build/Dockerfile:11: ")
         .says("`ARG LATER` has no default before the first `FROM`")
-        .says("passed over compose.broken.yml:")
+        .says("skipped compose.broken.yml:")
         .says("2 images in ");
     for tag in ["1.4", "dev"] {
         let reference = format!("oci:{}:{tag}", outcome.clone_folder().join("images").display());

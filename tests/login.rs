@@ -237,7 +237,7 @@ fn a_file_that_docker_would_not_read_is_never_replaced() {
             "{\"auths\": {",
             ".docker/config.json` was left alone: it is not JSON, see line 1",
         ),
-        ("[]", "is not JSON object"),
+        ("[]", "is not a JSON object"),
         ("{\"auths\": []}", "its `auths` is not an object"),
         ("\u{feff}{}", "byte order mark"),
     ] {

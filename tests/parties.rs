@@ -136,7 +136,7 @@ fn a_token_server_that_fails_is_named() {
             "OWN",
             Some(Answer::new(200).body("<html>")),
             1,
-            "the token server of `REGISTRY` gave an answer that",
+            "the token server of `REGISTRY` gave an unexpected answer",
         ),
         ("OWN", Some(Answer::new(200).body("{}")), 1, "holds no token"),
     ] {

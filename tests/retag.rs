@@ -344,7 +344,7 @@ fn a_missing_package_is_told_with_who_makes_it() {
         .fails(4)
         .says("NAME_UNKNOWN")
         .says("nothing does not exist in this workspace")
-        .says("role Admin")
+        .says("As an admin of")
         .says("Create → Package")
         .says("name it `nothing`");
 }

@@ -195,7 +195,9 @@ impl fmt::Display for OutputError {
                     shown(folder_of(&self.path))
                 )
             }
-            OutputErrorKind::InTheWay(file) => write!(f, "`{path}` cannot be written: `{}` is not a folder", shown(file)),
+            OutputErrorKind::InTheWay(file) => {
+                write!(f, "`{path}` cannot be written: `{}` is not a folder", shown(file))
+            }
             OutputErrorKind::Outside(link) => write!(
                 f,
                 "`{path}` cannot be written: `{}` is a link that leads out of the clone folder",

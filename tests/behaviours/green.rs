@@ -61,8 +61,8 @@ fn who_says_200_to_everything_is_not_believed() {
             prepare: |emulator| everything(emulator, Answer::new(200)),
             variables: &[],
             cells: &[
-                Cell(Pull, 1, 1, "no JSON of its form"),
-                Cell(Push, 1, 1, "no JSON of its form"),
+                Cell(Pull, 1, 1, "not JSON of the right form"),
+                Cell(Push, 1, 1, "not JSON of the right form"),
                 Cell(Login, 1, 2, NOT_TRIED),
             ],
         },

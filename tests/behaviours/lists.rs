@@ -350,9 +350,9 @@ fn only_a_list_of_referrers_passes_for_one() {
             let outcome = signed.run();
             let is_right = match (has_tag, without_tag) {
                 (true, _) => {
-                    outcome.status == 0 && signed.has_signature() && outcome.plain().contains("1 referrer along")
+                    outcome.status == 0 && signed.has_signature() && outcome.plain().contains("1 referrer copied")
                 }
-                (false, Some(status)) => outcome.status == *status && outcome.plain().contains("0 referrers along"),
+                (false, Some(status)) => outcome.status == *status && outcome.plain().contains("0 referrers copied"),
                 (false, None) => outcome.status != 0 && signed.target.tag("shop/web", "1").is_none(),
             };
             if !is_right {
@@ -376,7 +376,7 @@ fn what_stands_in_for_the_list_is_one() {
         signed
             .source
             .put_image("shop/base", &image.digest().replacen(':', "-", 1), &image);
-        signed.run().succeeds().says("0 referrers along");
+        signed.run().succeeds().says("0 referrers copied");
     }
     for other in [
         Image::small("another image"),
@@ -439,7 +439,7 @@ fn what_is_listed_keeps_its_annotations_where_a_tag_lists_it() {
         9,
         index(std::slice::from_ref(&listed)),
     );
-    signed.run().succeeds().says("1 referrer along");
+    signed.run().succeeds().says("1 referrer copied");
     let index = signed.target.manifest("shop/web", &signed.fallback()).unwrap();
     let index: Value = serde_json::from_slice(&index).unwrap();
     assert_eq!(index["manifests"], json!([listed]));

@@ -138,7 +138,7 @@ fn a_target_that_the_registry_refuses_fails() {
             Answer::new(503),
             6,
             "could not be asked for",
-            "the fault is the registry's",
+            "the registry has a problem",
         ),
     ] {
         emulator.script(on("POST", "/blobs/uploads/"), 1, answer);
@@ -171,7 +171,7 @@ fn an_upload_that_is_answered_without_sense_is_to_be_looked_at() {
         .says("WARNING: `")
         .says("gave an unexpected answer while beginning an upload to `shop/api`")
         .says("hint: a push will tell")
-        .says("✔ check: 6 facts, 1 to look at (");
+        .says("✔ check: 6 checks, 1 to look at (");
 }
 
 #[test]

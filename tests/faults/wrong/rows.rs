@@ -22,7 +22,7 @@ const READS: &[Variables] = &[TO_LAYOUT, TO_OCI_ARCHIVE, TO_DOCKER_ARCHIVE, COPY
 const ALL: &[Variables] = &[TO_LAYOUT, COPY, RETAG];
 /// No word on what is wrong is asked for.
 pub(super) const ANY: &str = "";
-const NO_JSON: &str = "no JSON of its form";
+const NO_JSON: &str = "not JSON of the right form";
 const NO_SIZE: &str = "is not the size of a blob";
 const WRONG: &str = "wrong bytes";
 const OTHER_SIZE: &str = "where its descriptor says";

@@ -194,7 +194,7 @@ fn texts_name_cause_and_cure() {
             true,
             &["run the step again later, and see https://bitbucket.status"],
         ),
-        (&base, refused(413, None), API_TOKEN, true, &["takes nothing so large"]),
+        (&base, refused(413, None), API_TOKEN, true, &["rejected this as too large"]),
         (
             &base,
             reach(Reach::UnknownIssuer),

@@ -317,7 +317,11 @@ impl fmt::Display for ArchiveError {
             }
             ArchiveErrorKind::Missing { entry, cut: false } => write!(f, "`{path}` does not have `{}`", text(entry)),
             ArchiveErrorKind::Missing { entry, cut: true } => {
-                write!(f, "`{path}` has neither `{}` nor its own end: it was cut short", text(entry))
+                write!(
+                    f,
+                    "`{path}` has neither `{}` nor its own end: it was cut short",
+                    text(entry)
+                )
             }
             ArchiveErrorKind::WrongDigest { digest } => write!(f, "`{path}` holds wrong bytes for {digest}"),
             ArchiveErrorKind::CannotHold { transport, why } => {

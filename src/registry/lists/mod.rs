@@ -198,7 +198,11 @@ impl Remote {
             }
             // A tag that is no tag can neither be copied nor suggested.
         });
-        read.map_err(|what| fail(ErrorKind::Protocol(format!("the answer is not a list of tags ({what})"))))?;
+        read.map_err(|what| {
+            fail(ErrorKind::Protocol(format!(
+                "the answer is not a list of tags ({what})"
+            )))
+        })?;
         total.take(count, answer.body.len()).map_err(fail)?;
         let next = self.next_page(&answer, &during)?;
         Ok(PageOfTags { count, last, next })

@@ -194,7 +194,13 @@ fn texts_name_cause_and_cure() {
             true,
             &["run the step again later, and see https://bitbucket.status"],
         ),
-        (&base, refused(413, None), API_TOKEN, true, &["rejected this as too large"]),
+        (
+            &base,
+            refused(413, None),
+            API_TOKEN,
+            true,
+            &["rejected this as too large"],
+        ),
         (
             &base,
             reach(Reach::UnknownIssuer),

@@ -172,10 +172,10 @@ fn the_manual_is_in_plain_words() {
         }
     }
     for (text, is_odd) in [
-        ("it is not a number", true),
+        ("it is no number", true),
         ("which stands under it", true),
         ("the credential that serves it", true),
-        ("make it again", true),
+        ("make it anew", true),
         ("what is wrong is told below", true),
         ("the token lacks a scope", true),
         ("there is no such image", false),

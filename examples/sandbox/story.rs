@@ -128,7 +128,7 @@ impl<S: Stage> Story<'_, S> {
         self.title("2. Add the API token to the workspace, and run the same again");
         if let Err(NoDaemon(why)) = daemon {
             self.say(&format!(
-                "`TO` is there because {why}. Without it, images go into the step's daemon."
+                "With a Docker daemon, leave `TO` out: images go there. Here: {why}."
             ));
         }
         self.run(Has::Both, &Self::where_to(daemon), 0);

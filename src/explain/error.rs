@@ -1,7 +1,7 @@
 //! What a run may fail of, typed until all of it is explained in one place.
 
 use super::bitbucket::{self, Diagnosis};
-use super::failure::{Failure, FailureKind, Failures};
+use super::failure::{Failure, FailureKind, Failures, Page};
 use super::group;
 use super::refusal::{Context, explain, explain_session, not_overwritten, relayed};
 use super::transfer::explain_transfer;
@@ -101,16 +101,18 @@ impl RunError {
                 reference: Some(reference.clone()),
                 ..error.explain(context)
             },
-            Self::Registry(error) => explain(error, context),
-            Self::Session(error) => explain_session(error, context),
+            Self::Registry(error) => explain(error, context).of_registry(),
+            Self::Session(error) => explain_session(error, context).of_registry(),
             Self::Transfer(error) => explain_transfer(error, context),
             Self::Relayed {
                 error,
                 granted,
                 asker,
                 pushed,
-            } => relayed(error, granted, asker, pushed.as_ref(), context),
-            Self::NotOverwritten { error, tag, existing } => not_overwritten(error, tag, existing, context),
+            } => relayed(error, granted, asker, pushed.as_ref(), context).on(Page::ByDaemon),
+            Self::NotOverwritten { error, tag, existing } => {
+                not_overwritten(error, tag, existing, context).on(Page::ByRegistry)
+            }
         }
     }
 }

@@ -74,11 +74,77 @@ pub(crate) struct Failure {
     pub hint: Option<String>,
     /// The image that it is about, if it is about one of the run's.
     pub reference: Option<String>,
+    /// Where the manual has more about it.
+    pub page: Option<Page>,
     /// Whether the API token was refused, so that Bitbucket may know why.
     pub bitbucket_may_know: bool,
 }
 
+/// A part of `docs/refusals.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// Credentials that cannot work.
+    BeforeAnythingIsSent,
+    /// What the registry refuses.
+    ByRegistry,
+    /// What the Docker daemon says.
+    ByDaemon,
+    /// What does not get through, or comes as it should not.
+    OnTheWay,
+}
+
+impl Page {
+    #[cfg(test)]
+    const ALL: [Self; 4] = [
+        Self::BeforeAnythingIsSent,
+        Self::ByRegistry,
+        Self::ByDaemon,
+        Self::OnTheWay,
+    ];
+
+    const fn anchor(self) -> &'static str {
+        match self {
+            Self::BeforeAnythingIsSent => "before-anything-is-sent",
+            Self::ByRegistry => "by-the-registry",
+            Self::ByDaemon => "by-way-of-the-docker-daemon",
+            Self::OnTheWay => "on-the-way",
+        }
+    }
+
+    /// Its address, of this version's manual.
+    #[must_use]
+    pub(crate) fn address(self) -> String {
+        let manual = concat!(
+            "https://bitbucket.org/crgpipe/crg-pipe/src/",
+            env!("CARGO_PKG_VERSION"),
+            "/docs/refusals.md"
+        );
+        format!("{manual}#markdown-header-{}", self.anchor())
+    }
+}
+
 impl Failure {
+    /// The same with its page of the manual.
+    #[must_use]
+    pub(super) fn on(self, page: Page) -> Self {
+        Self {
+            page: self.page.or(Some(page)),
+            ..self
+        }
+    }
+
+    /// The same of what a registry answered, or did not.
+    #[must_use]
+    pub(super) fn of_registry(self) -> Self {
+        let page = match self.kind {
+            FailureKind::Unreachable | FailureKind::Other => Page::OnTheWay,
+            FailureKind::Variables | FailureKind::Credential | FailureKind::NotFound | FailureKind::Refused => {
+                Page::ByRegistry
+            }
+        };
+        self.on(page)
+    }
+
     /// A failure with advice.
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
@@ -86,6 +152,7 @@ impl Failure {
             message: message.into(),
             hint: Some(hint.into()),
             reference: None,
+            page: None,
             bitbucket_may_know: false,
         }
     }
@@ -199,6 +266,7 @@ impl From<Mistakes> for Failures {
             message: mistake.to_string(),
             hint: None,
             reference: None,
+            page: None,
             bitbucket_may_know: false,
         });
         Self { each, told: None }
@@ -207,7 +275,7 @@ impl From<Mistakes> for Failures {
 
 impl From<&UnusableCredential> for Failure {
     fn from(why: &UnusableCredential) -> Self {
-        Self::new(FailureKind::Credential, why.message(), why.hint())
+        Self::new(FailureKind::Credential, why.message(), why.hint()).on(Page::BeforeAnythingIsSent)
     }
 }
 
@@ -246,6 +314,7 @@ impl From<&engine::Error> for Failure {
             message: error.message(),
             hint: error.hint(),
             reference: None,
+            page: Some(Page::ByDaemon),
             bitbucket_may_know: false,
         }
     }
@@ -283,12 +352,26 @@ impl From<OutputError> for Failure {
 mod tests {
     use super::*;
 
+    #[test]
+    fn every_page_has_its_heading() {
+        let headings: Vec<String> = include_str!("../../docs/refusals.md")
+            .lines()
+            .filter_map(|line| line.strip_prefix("## "))
+            .map(|heading| heading.to_lowercase().replace(' ', "-"))
+            .collect();
+        for page in Page::ALL {
+            assert!(headings.iter().any(|heading| heading == page.anchor()), "{headings:?}");
+            assert!(page.address().ends_with(page.anchor()));
+        }
+    }
+
     fn failure(kind: FailureKind) -> Failure {
         Failure {
             kind,
             message: kind.word().to_owned(),
             hint: None,
             reference: None,
+            page: None,
             bitbucket_may_know: false,
         }
     }

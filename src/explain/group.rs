@@ -99,7 +99,7 @@ impl Cause {
             is_of_several: true,
             ..context
         };
-        let failure = explain_session(&first, several);
+        let failure = explain_session(&first, several).of_registry();
         let mut hint: Vec<String> = match self {
             Self::Missing(_) => suggestions(alike),
             Self::Answered(_) | Self::NoRepository(_) | Self::TurnedAway(_) => Vec::new(),

@@ -126,10 +126,15 @@ impl Ending {
     #[must_use]
     pub(crate) fn fail(&self, done: &Done, failures: &Failures) -> u8 {
         let status = failures.status();
+        let mut pages = Vec::new();
         for (failure, hint) in failures.told() {
             tracing::error!("{failure}");
             if let Some(hint) = hint {
                 console::detail(&format!("hint: {hint}"));
+            }
+            if let Some(page) = failure.page.filter(|page| !pages.contains(page)) {
+                console::detail(&format!("More: {}", page.address()));
+                pages.push(page);
             }
         }
         self.write_report(|| super::json(self.head(status), done, Some(failures)));

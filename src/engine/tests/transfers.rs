@@ -144,7 +144,7 @@ async fn no_daemon_tells_for_ever() {
         ["Waiting", "Extracting", "Downloading"].map(|status| format!("{{\"status\":\"{status}\",\"id\":\"a\"}}\n"));
     let counting = |current: usize| moving(current as u64).replace(":10}", ":1000}");
     let silent = |lines: Vec<String>| Answer::Chunks(lines);
-    for (what, answer, says) in [
+    let runs = [
         (
             "lines",
             silent(vec!["{}\n".repeat(31_000)]),
@@ -161,7 +161,8 @@ async fn no_daemon_tells_for_ever() {
             Answer::Over(turns.concat().repeat(300), 40),
             "moved no byte for",
         ),
-    ] {
+    ]
+    .map(|(what, answer, says)| async move {
         let daemon = Daemon::start(vec![("POST /v1.44/images/create", answer)]).await;
         let start = Instant::now();
         let error = pull(&daemon).await.expect_err(what);
@@ -171,7 +172,9 @@ async fn no_daemon_tells_for_ever() {
             "{what}: {:?}",
             start.elapsed()
         );
-    }
+    });
+    // Most of it is waiting.
+    join_all(runs).await;
 }
 
 #[tokio::test]

@@ -151,12 +151,12 @@ fn no_secret_is_reported_not_even_where_it_is_cut() {
 
 #[test]
 fn findings_are_marked_a_hundred_at_a_time() {
-    let finding = |line| ImageFinding {
+    let finding = |line, letters| ImageFinding {
         place: Place {
             file: PathBuf::from("bitbucket-pipelines.yml"),
             line,
         },
-        image: format!("crg.apkg.io/shop/build:{}", "1".repeat(600)),
+        image: format!("crg.apkg.io/shop/build:{}", "1".repeat(letters)),
         problem: ImageProblem::NoCredential,
     };
     for (count, requests) in [
@@ -166,12 +166,12 @@ fn findings_are_marked_a_hundred_at_a_time() {
         (201, vec![100, 100, 1]),
         (1500, vec![100; 10]),
     ] {
-        let findings: Vec<ImageFinding> = (0..count).map(|line| finding(Some(line + 1))).collect();
+        let findings: Vec<ImageFinding> = (0..count).map(|line| finding(Some(line + 1), 1)).collect();
         let bodies = annotations(&findings);
         let sizes: Vec<usize> = bodies.iter().map(|body| body.as_array().unwrap().len()).collect();
         assert_eq!(sizes, requests, "{count}");
     }
-    let marks = annotations(&[finding(Some(7)), finding(None)]);
+    let marks = annotations(&[finding(Some(7), 600), finding(None, 600)]);
     assert_eq!(marks[0][0]["line"], 7);
     assert_eq!(marks[0][1].get("line"), None);
     assert_ne!(marks[0][0]["external_id"], marks[0][1]["external_id"]);

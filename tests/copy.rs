@@ -3,21 +3,12 @@
 use crate::support::emulator::{Answer, Combined, Emulator, Setup, TokenForm, on};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::Pipe;
+use crate::support::shop::copy;
 
 fn start(setup: Setup) -> Emulator {
     let emulator = Emulator::start(setup);
     emulator.put_image("shop/base", "1", &ImageBuilder::new("base").layers(8, 2000).build());
     emulator
-}
-
-fn copy<'a>(emulator: &'a Emulator, source: &str) -> Pipe<'a> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .api_token()
-        .var("ACTION", "copy")
-        .var("SOURCE", source)
-        .var("RETRIES", "0")
 }
 
 #[test]

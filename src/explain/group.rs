@@ -8,7 +8,7 @@ use crate::registry::{Asker, Error, ErrorKind, Granted, Scopes, Standing};
 use crate::session::SessionError;
 use crate::text::Quoted;
 
-/// Most images that a failure of many names.
+/// Most images that one failure lists.
 const MOST_NAMES: usize = 6;
 /// Most images whose own tags are suggested.
 const MOST_SUGGESTIONS: usize = 10;
@@ -48,13 +48,9 @@ enum Cause {
 impl Cause {
     /// `None` of what is told for itself.
     fn of(error: &RunError) -> Option<Self> {
-        let RunError::About { error, .. } = error else {
-            return None;
-        };
-        let RunError::Session(error) = &**error else {
-            return None;
-        };
-        match error {
+        // Without an image there is nothing to list.
+        error.reference()?;
+        match session_error(error)? {
             SessionError::Registry(error) => Some(Self::Answered(of_any(error))),
             SessionError::Missing {
                 error,

@@ -4,18 +4,11 @@ use crate::support::emulator::{Answer, Emulator, Fault, Settings, Setup, on};
 use crate::support::image::{Image, OCI_INDEX};
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
+use crate::support::shop;
 use serde_json::{Value, json};
 
 fn copy<'a>(emulator: &'a Emulator, source: &str) -> Pipe<'a> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .api_token()
-        .var("ACTION", "copy")
-        .var("SOURCE", source)
-        .var("TARGET", "web")
-        .var("RETRIES", "0")
-        .patience(120)
+    shop::copy(emulator, source).var("TARGET", "web").patience(120)
 }
 
 /// Copies each hundredth tag of `base`, of which there are so many, and gives how many arrived and how many lists were read.

@@ -30,6 +30,14 @@ pub(crate) fn pull<'a>(emulator: &'a Emulator, image: &str) -> Pipe<'a> {
     in_shop(emulator).var("IMAGES", image).var("TO", "oci:out")
 }
 
+/// Copies an image of the shop, as a person.
+pub(crate) fn copy<'a>(emulator: &'a Emulator, source: &str) -> Pipe<'a> {
+    in_shop(emulator)
+        .api_token()
+        .var("ACTION", "copy")
+        .var("SOURCE", source)
+}
+
 fn in_shop(emulator: &Emulator) -> Pipe<'_> {
     Pipe::new().workspace("shop").registry(emulator).var("RETRIES", "0")
 }

@@ -2,6 +2,7 @@
 //!
 //! Grammar: RFC 9110, 11.6.1; parameters: "Docker Registry v2 authentication".
 
+use super::quoted_string;
 use super::trust::{Purpose, Verdict, judge};
 use crate::names::Host;
 use reqwest::Url;
@@ -106,16 +107,7 @@ fn parameter_value(text: &str) -> (String, &str) {
         let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
         return (text[..end].to_owned(), &text[end..]);
     };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return (value, &quoted[at + 1..]),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-            other => value.push(other),
-        }
-    }
-    (value, "")
+    quoted_string::read(quoted).unwrap_or_else(|unended| (unended, ""))
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod payload;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod proxy;
+mod quoted_string;
 mod reach;
 mod reading;
 mod redirect;

@@ -1,5 +1,6 @@
 //! What a registry has to say beside its answers: `Warning: 299` (OCI distribution specification, "Warnings").
 
+use super::quoted_string;
 use crate::text::Quoted;
 use reqwest::header::{HeaderMap, WARNING};
 use std::cell::RefCell;
@@ -31,7 +32,9 @@ fn read(value: &[u8]) -> Vec<Quoted> {
     let mut found = Vec::new();
     // A code, an agent and a text in quotes; a date may follow, which is in quotes too.
     while let Some((before, after)) = rest.split_once('"') {
-        let Some((words, after)) = quoted(after) else { break };
+        let Ok((words, after)) = quoted_string::read(after) else {
+            break;
+        };
         let mut parts = before.trim_start_matches([',', ' ', '\t']).split_ascii_whitespace();
         if parts.next() == Some("299") && parts.next().is_some() && !words.trim().is_empty() {
             found.push(Quoted::new(&words));
@@ -39,20 +42,6 @@ fn read(value: &[u8]) -> Vec<Quoted> {
         rest = after;
     }
     found
-}
-
-/// What stands before the closing quote, and what comes after it.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut words = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((words, &text[at + 1..])),
-            '\\' => words.extend(characters.next().map(|(_, escaped)| escaped)),
-            plain => words.push(plain),
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `Link` headers (RFC 8288): where the next page of a list is. Pure.
 
+use crate::registry::quoted_string;
 use reqwest::header::{HeaderMap, LINK};
 
 /// A header that cannot be read: the page may not be the last.
@@ -89,16 +90,7 @@ fn parameter(text: &str) -> Result<(String, &str), BadLink> {
         let end = text.find(|c: char| " \t;,".contains(c)).unwrap_or(text.len());
         return Ok((text[..end].to_owned(), &text[end..]));
     };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Ok((value, &quoted[at + 1..])),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-            plain => value.push(plain),
-        }
-    }
-    Err(BadLink)
+    quoted_string::read(quoted).map_err(|_| BadLink)
 }
 
 #[cfg(test)]

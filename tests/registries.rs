@@ -363,3 +363,22 @@ fn a_part_that_is_named_by_sha512_is_not_left_out() {
     let tag = Skopeo::new().raw(&format!("{}/shop/web:1", registry.host()));
     assert!(!tag.succeeded, "{}", tag.output);
 }
+
+/// The repository is not there either, when the waiting begins.
+#[test]
+fn an_image_that_another_pushes_meanwhile_is_waited_for() {
+    let tokens = token_server();
+    let registry = Distribution::setup().token(&tokens).start();
+    let skopeo = writer(&registry, &api_token("ada"));
+    let running = as_user(pipe(&registry, "pull"), EMAIL, "ada")
+        .var("IMAGES", "later:1")
+        .var("TO", "oci:out")
+        .var("WAIT", "60")
+        .start()
+        .until("/shop/later:1` is not there yet");
+    let image = Image::small("registries later");
+    skopeo
+        .push(&image, &format!("{}/shop/later:1", registry.host()))
+        .succeeds();
+    running.wait().succeeds().says("/shop/later:1` is there, after ");
+}

@@ -59,3 +59,4 @@ mod rooms;
 mod stops;
 mod support;
 mod tagging;
+mod wait;

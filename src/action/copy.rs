@@ -9,7 +9,7 @@ use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
 use crate::input::{Copy, MOST_IMAGES, OnExisting, Selection};
 use crate::names::{Digest, Reference, Repository, Tag};
-use crate::registry::Manifest;
+use crate::registry::{Access, Manifest};
 use crate::session::Pair;
 use crate::text::{self, count};
 use crate::transfer::progress::Unknown;
@@ -71,12 +71,22 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
     }
     let mover = Mover::new(run.policy, run.concurrency, &run.progress);
     // Every image is found and every tag planned before the first byte moves.
-    let plans = wanted.into_iter().map(|wanted| async {
-        let source = wanted.source.clone();
-        let planned = plan(run, &mover, copy, wanted).await;
-        planned.map_err(|errors| errors.about(&source))
-    });
-    let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
+    let planned = loop {
+        let plans = wanted.iter().map(|wanted| async {
+            let planned = plan(run, &mover, copy, wanted.clone()).await;
+            planned.map_err(|errors| errors.about(&wanted.source))
+        });
+        let plans: Vec<Result<_, RunErrors>> = stream::iter(plans).buffered(run.concurrency).collect().await;
+        let failed = wanted.iter().zip(&plans);
+        let failed = failed.filter_map(|(wanted, plan)| Some((&wanted.source, plan.as_ref().err()?)));
+        let failed: Vec<(&Reference, &RunError)> = failed
+            .flat_map(|(source, errors)| errors.iter().map(move |error| (source, error)))
+            .collect();
+        // All is planned again: a tag of a target may have come as well.
+        if !run.waits_for(&failed, Access::Pull).await {
+            break all(plans)?;
+        }
+    };
     refuse(
         planned
             .iter()
@@ -169,11 +179,11 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<WantedCopy>, RunErrors> {
                 }
                 if fitting.is_empty() {
                     let message = format!("no tag of `{repository}` fits `{}`", pattern.as_str());
-                    return Err(RunError::told(
-                        FailureKind::NotFound,
-                        message,
-                        "`*` matches any characters and `?` one; check the pattern",
-                    ));
+                    let mut hint = "`*` matches any characters and `?` one; check the pattern".to_owned();
+                    if run.wait.waited().is_some() {
+                        hint.push_str("\n`WAIT` waits for an image that you name, not for a pattern");
+                    }
+                    return Err(RunError::told(FailureKind::NotFound, message, hint));
                 }
                 fitting
             }

@@ -17,6 +17,7 @@ mod seen_images;
 mod select_platform;
 mod signals;
 mod tagging;
+mod wait;
 
 pub(crate) use journal::{Done, Fact, Outcome, Record, SeenImage, Table};
 pub(crate) use signals::StopSignals;
@@ -36,6 +37,7 @@ use log::Log;
 use std::cell::{RefCell, RefMut};
 use std::time::Duration;
 use time::Date;
+use wait::Wait;
 
 /// Bounds the putting back of a name in the daemon at the end of a run: Pipelines gives a stopped step little time.
 pub(crate) const GIVING_BACK_AT_THE_END: Duration = Duration::from_millis(1500);
@@ -57,6 +59,7 @@ pub(crate) struct Run {
     /// `TOKEN_EXPIRES_ON`.
     expires_on: Option<Date>,
     chosen: Chosen,
+    wait: Wait,
     /// What `check` found.
     table: RefCell<Table>,
     /// `None` unless they are wanted.
@@ -91,6 +94,7 @@ impl Run {
             loans: RefCell::default(),
             expires_on: request.expires_on,
             chosen: request.chosen.clone(),
+            wait: Wait::new(request.wait),
             table: RefCell::default(),
             seen_images: RefCell::default(),
         }
@@ -154,6 +158,7 @@ impl Run {
             registry: self.session.registry(),
             known: &[],
             step: &self.step,
+            waited: self.wait.waited(),
             diagnosis: None,
         }
     }

@@ -187,35 +187,54 @@ fn without_digest(image: &Reference) -> String {
     }
 }
 
-/// Finds every image in its registry, several at a time.
+/// Finds every image in its registry, several at a time; those that are not there yet, in the time that there is.
 async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<FoundInRegistry>, RunErrors> {
-    let reads = wanted.iter().enumerate().map(|(number, wanted)| async move {
-        match run.session.read(&wanted.image, Access::Pull).await {
-            Ok((remote, manifest)) => {
-                run.log.served(&remote);
-                Ok(Some(FoundInRegistry {
-                    number,
-                    wanted: wanted.clone(),
-                    remote,
-                    manifest,
-                }))
-            }
-            Err(error) => {
-                let error = RunError::from(error);
-                let missing =
-                    Some(error.explain(run.context())).filter(|failure| failure.kind == FailureKind::NotFound);
-                match missing.filter(|_| wanted.is_optional) {
-                    Some(failure) => {
-                        tracing::warn!("{failure}; a build only takes longer without it");
-                        Ok(None)
-                    }
-                    None => Err(error.about(&wanted.image)),
+    let mut found: Vec<Option<FoundInRegistry>> = Vec::new();
+    let mut to_find: Vec<usize> = (0..wanted.len()).collect();
+    loop {
+        let reads = to_find.iter().map(|&number| find_one(run, number, &wanted[number]));
+        let reads: Vec<Result<_, RunError>> = stream::iter(reads).buffered(run.concurrency).collect().await;
+        let failed = to_find.iter().zip(&reads);
+        let failed = failed.filter_map(|(&number, read)| Some((&wanted[number].image, read.as_ref().err()?)));
+        let failed: Vec<(&Reference, &RunError)> = failed.collect();
+        if !run.waits_for(&failed, Access::Pull).await {
+            found.extend(all(reads)?);
+            break;
+        }
+        let mut is_missing = reads.iter().map(Result::is_err);
+        to_find.retain(|_| is_missing.next() == Some(true));
+        drop(is_missing);
+        found.extend(reads.into_iter().flatten());
+    }
+    let mut found: Vec<FoundInRegistry> = found.into_iter().flatten().collect();
+    found.sort_by_key(|found| found.number);
+    Ok(found)
+}
+
+/// `None` for one that is not there and need not be: it is not waited for either.
+async fn find_one(run: &Run, number: usize, wanted: &WantedImage) -> Result<Option<FoundInRegistry>, RunError> {
+    match run.session.read(&wanted.image, Access::Pull).await {
+        Ok((remote, manifest)) => {
+            run.log.served(&remote);
+            Ok(Some(FoundInRegistry {
+                number,
+                wanted: wanted.clone(),
+                remote,
+                manifest,
+            }))
+        }
+        Err(error) => {
+            let error = RunError::from(error);
+            let missing = Some(error.explain(run.context())).filter(|failure| failure.kind == FailureKind::NotFound);
+            match missing.filter(|_| wanted.is_optional) {
+                Some(failure) => {
+                    tracing::warn!("{failure}; a build only takes longer without it");
+                    Ok(None)
                 }
+                None => Err(error.about(&wanted.image)),
             }
         }
-    });
-    let found: Vec<Option<FoundInRegistry>> = all(stream::iter(reads).buffered(run.concurrency).collect().await)?;
-    Ok(found.into_iter().flatten().collect())
+    }
 }
 
 async fn plan(run: &Run, engine: &Engine, found: Vec<FoundInRegistry>) -> Result<Vec<PlannedPull>, RunErrors> {

@@ -12,8 +12,16 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, RunErrors> {
     let repository = &retag.source.repository;
     run.journal
         .expect(0, &retag.source, repository, retag.tags.iter().map(Some));
-    let read = run.session.read(&retag.source, Access::PullPush).await;
-    let (remote, manifest) = read.map_err(|error| RunError::from(error).about(&retag.source))?;
+    let (remote, manifest) = loop {
+        let read = run.session.read(&retag.source, Access::PullPush).await;
+        let error = match read {
+            Ok(read) => break read,
+            Err(error) => RunError::from(error).about(&retag.source),
+        };
+        if !run.waits_for(&[(&retag.source, &error)], Access::PullPush).await {
+            return Err(error.into());
+        }
+    };
     run.log.served(&remote);
     let name = format!("`{}` ({})", retag.source, manifest.digest.short());
     run.see(&manifest, None);

@@ -76,19 +76,10 @@ pub(super) async fn entry(
 
 /// The failure of an image that is not there for a platform.
 pub(super) fn missing(name: &str, wanted: &Platform, available: &[String], is_asked: bool) -> RunError {
-    let hint = if available.is_empty() && is_asked {
-        "it names no platform; leave `PLATFORM` out".to_owned()
-    } else if available.is_empty() {
-        "it names no platform; `oci-archive:FILE` and `oci:FOLDER` take it whole".to_owned()
-    } else {
-        format!(
-            "it is there for {}; write one of these in `PLATFORM`, or have the image built for {wanted} too",
-            available.join(", ")
-        )
-    };
-    RunError::told(
-        FailureKind::NotFound,
-        format!("`{name}` is not there for {wanted}"),
-        hint,
-    )
+    RunError::NoPlatform {
+        name: name.to_owned(),
+        wanted: wanted.clone(),
+        available: available.to_vec(),
+        is_asked,
+    }
 }

@@ -9,7 +9,8 @@ use crate::archive::ArchiveError;
 use crate::docker_config::ConfigError;
 use crate::engine;
 use crate::files::OutputError;
-use crate::names::{AtLeastOne, Digest, Tag};
+use crate::names::platform::Platform;
+use crate::names::{AtLeastOne, Digest, Reference, Tag};
 use crate::registry::{self, Asker, Granted};
 use crate::session::{Session, SessionError};
 use crate::transfer::TransferError;
@@ -41,6 +42,15 @@ pub(crate) enum RunError {
         asker: Box<Asker>,
         /// The tag that it was to push, and where that points.
         pushed: Option<(Tag, Option<Digest>)>,
+    },
+    /// An image that is not there for a platform.
+    NoPlatform {
+        name: String,
+        wanted: Platform,
+        /// The platforms that there are.
+        available: Vec<String>,
+        /// Whether `PLATFORM` wants it, and not the form of an archive.
+        is_asked: bool,
     },
     /// A tag that the registry would not move.
     NotOverwritten {
@@ -84,6 +94,16 @@ impl RunError {
         }
     }
 
+    /// Whether it is that an image is not in its registry, and nothing else.
+    #[must_use]
+    pub(crate) fn is_absence_of(&self, image: &Reference) -> bool {
+        match self {
+            Self::About { error, .. } => error.is_absence_of(image),
+            Self::Session(error) => error.absence(Some(&image.repository)).is_some(),
+            _ => false,
+        }
+    }
+
     /// The image, if it is of one.
     pub(super) fn reference(&self) -> Option<&str> {
         match self {
@@ -110,6 +130,12 @@ impl RunError {
                 asker,
                 pushed,
             } => relayed(error, granted, asker, pushed.as_ref(), context).on(Page::ByDaemon),
+            Self::NoPlatform {
+                name,
+                wanted,
+                available,
+                is_asked,
+            } => no_platform(name, wanted, available, *is_asked, context),
             Self::NotOverwritten { error, tag, existing } => {
                 not_overwritten(error, tag, existing, context).on(Page::ByRegistry)
             }
@@ -145,6 +171,10 @@ impl RunErrors {
         }
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &RunError> {
+        self.0.iter()
+    }
+
     /// Whether any is of a repository that a registry does not know.
     #[must_use]
     pub(crate) fn are_of_unknown_name(&self) -> bool {
@@ -172,6 +202,28 @@ impl RunErrors {
         let each = Failures::of(each).unwrap_or_else(|| self.0.first().explain(context).into());
         each.told_as(group::explain(&self.0, context))
     }
+}
+
+/// The failure of an image that is not there for a platform.
+fn no_platform(name: &str, wanted: &Platform, available: &[String], is_asked: bool, context: Context<'_>) -> Failure {
+    let mut hint = if available.is_empty() && is_asked {
+        "it names no platform; leave `PLATFORM` out".to_owned()
+    } else if available.is_empty() {
+        "it names no platform; `oci-archive:FILE` and `oci:FOLDER` take it whole".to_owned()
+    } else {
+        format!(
+            "it is there for {}; write one of these in `PLATFORM`, or have the image built for {wanted} too",
+            available.join(", ")
+        )
+    };
+    if context.waited.is_some() {
+        hint.push_str("\n`WAIT` waits for an image, not for a platform of one that is there");
+    }
+    Failure::new(
+        FailureKind::NotFound,
+        format!("`{name}` is not there for {wanted}"),
+        hint,
+    )
 }
 
 async fn diagnosis(session: &Session, needs_push: bool) -> Option<Diagnosis> {

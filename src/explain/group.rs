@@ -80,9 +80,13 @@ impl Cause {
             error
         };
         let first = match session_error(alike[0]) {
-            Some(SessionError::Registry(error) | SessionError::Missing { error, .. }) => {
-                SessionError::Registry(of_many(error))
-            }
+            Some(SessionError::Registry(error)) => SessionError::Registry(of_many(error)),
+            // The tags of each are told below.
+            Some(SessionError::Missing { error, wanted, .. }) => SessionError::Missing {
+                error: of_many(error),
+                wanted: wanted.clone(),
+                tags: Vec::new(),
+            },
             Some(SessionError::NoRepository(error)) => SessionError::NoRepository(of_many(error)),
             Some(SessionError::TurnedAway { place, refusals }) => SessionError::TurnedAway {
                 place: place.clone(),

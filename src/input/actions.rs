@@ -78,7 +78,7 @@ impl fmt::Display for ActionName {
 }
 
 /// Every variable of the pipe that a user may set, with the actions that use it.
-pub const NAMES: [(&str, &[ActionName]); 29] = {
+pub const NAMES: [(&str, &[ActionName]); 30] = {
     use ActionName::{Check, Copy, Login, Pull, Push, Retag};
     const ALL: &[ActionName] = &ActionName::ALL;
     [
@@ -90,6 +90,7 @@ pub const NAMES: [(&str, &[ActionName]); 29] = {
         ("TO", &[Pull]),
         ("PLATFORM", &[Pull, Push, Copy]),
         ("ON_EXISTING", &[Retag, Push, Copy]),
+        ("WAIT", &[Pull, Retag, Copy, Check]),
         ("ATLASSIAN_ACCOUNT_EMAIL", ALL),
         ("ATLASSIAN_API_TOKEN", ALL),
         ("BITBUCKET_PACKAGES_USERNAME", ALL),
@@ -124,6 +125,7 @@ pub(crate) struct Scalars {
     pub to: Option<String>,
     pub platform: Option<String>,
     pub on_existing: Option<String>,
+    pub wait: Option<String>,
     pub atlassian_account_email: Option<String>,
     #[serde(default, deserialize_with = "secret")]
     pub atlassian_api_token: Option<Secret>,

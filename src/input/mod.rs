@@ -35,6 +35,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use time::Date;
 
+/// Longest `WAIT`, in seconds: Pipelines ends a step after two hours, unless its `max-time` says otherwise.
+const LONGEST_WAIT: u64 = 7200;
+
 /// What the variables come to.
 #[derive(Debug)]
 pub(crate) struct Checked {
@@ -66,6 +69,8 @@ pub(crate) struct Request {
     pub step: Step,
     /// `TOKEN_EXPIRES_ON`.
     pub expires_on: Option<Date>,
+    /// `WAIT`: how long an image may not be there yet.
+    pub wait: Duration,
 }
 
 /// What `ON_EXISTING` says of a tag that points elsewhere.
@@ -231,6 +236,7 @@ impl<'a> Check<'a> {
         };
         let concurrency =
             usize::try_from(self.number("CONCURRENCY", scalars.concurrency.as_deref(), 8, 1..=32)).unwrap_or(8);
+        let wait = self.number("WAIT", scalars.wait.as_deref(), 0, 0..=LONGEST_WAIT);
         let choice = self.choice();
         let expires_on = self.expires_on();
         let debug = self.switch("DEBUG", scalars.debug.as_deref());
@@ -248,6 +254,7 @@ impl<'a> Check<'a> {
                 concurrency,
                 step: self.step,
                 expires_on,
+                wait: Duration::from_secs(wait),
             }),
             (Err(mistakes), Err(more)) => Err(mistakes.and(more)),
             (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => Err(mistakes),

@@ -63,6 +63,7 @@ pub fn variables(bytes: &[u8], folder: &Path) {
 fn makes_sense(request: &Request, outputs: &Outputs, clone: &Path) {
     assert!((1..=32).contains(&request.concurrency));
     assert!((1..=3600).contains(&request.network.timeout.as_secs()) && request.network.retries <= 20);
+    assert!(request.wait.as_secs() <= 7200);
     let ours = |host: &crate::names::Host| assert_eq!(*host, request.registry);
     match &request.action {
         Action::Retag(retag) => ours(retag.source.repository.host()),

@@ -95,6 +95,11 @@ impl Registry {
         self.0.credential.as_ref()
     }
 
+    /// Has every request ask for a new token: what those at hand grant was decided when they were made.
+    pub(crate) fn forget_tokens(&self) {
+        self.0.tokens.clear();
+    }
+
     /// Signs in and asks for nothing else (`GET /v2/`); where that is open to anybody, for the list of repositories, which
     /// mostly is not. Whether the credential was asked for, and so is known to be right.
     ///

@@ -63,6 +63,11 @@ impl Remote {
         self.registry.0.tokens.granted(&self.scopes).await
     }
 
+    /// Has the next request ask for a new token: what the one at hand grants may be less than is granted by now.
+    pub(crate) async fn forget_token(&self) {
+        self.registry.0.tokens.forget(&self.scopes, None).await;
+    }
+
     /// A part of what the run may hold; nothing yet.
     #[must_use]
     pub(crate) fn charge(&self) -> Charge {

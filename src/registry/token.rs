@@ -106,13 +106,19 @@ impl Tokens {
         }
     }
 
-    /// Forgets a token that the registry refused, unless another request has replaced it already.
-    pub(super) async fn forget(&self, scopes: &Scopes, refused: &Secret) {
+    /// Forgets a token that the registry refused, unless another request has replaced it already; `None` for whichever there is.
+    pub(super) async fn forget(&self, scopes: &Scopes, refused: Option<&Secret>) {
         let slot = self.slot(scopes);
         let mut held = slot.lock().await;
-        if held.token.as_ref().is_some_and(|token| token.bearer == *refused) {
+        let is_refused = |token: &Token| refused.is_none_or(|refused| token.bearer == *refused);
+        if held.token.as_ref().is_some_and(is_refused) {
             held.token = None;
         }
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&self) {
+        self.0.borrow_mut().clear();
     }
 
     /// What the token for `scopes` grants, if there is one.

@@ -1,7 +1,8 @@
 //! Why no credential opened a repository, typed: the facts only.
 
-use crate::names::{Host, Selector, Tag};
-use crate::registry;
+use crate::names::{Host, Repository, Selector, Tag};
+use crate::registry::{self, ErrorKind};
+use crate::text::PAGE;
 
 /// Why a repository was not opened, or not what was looked for in it found.
 #[derive(Debug)]
@@ -30,6 +31,23 @@ pub(crate) enum SessionError {
     NotAsked(Host),
     /// `REGISTRY` answered, and not as a registry does.
     NoRegistry { error: registry::Error, registry: Host },
+}
+
+impl SessionError {
+    /// The answer of a registry that an image of this repository, or the repository, is not there, if it is that: what may
+    /// come yet. Of several credentials the last one's answer counts, which reaches furthest: a refusal to it is a refusal.
+    #[must_use]
+    pub(crate) fn absence(&self, of: Option<&Repository>) -> Option<&registry::Error> {
+        let error = match self {
+            Self::Missing { error, .. } | Self::NoRepository(error) => error,
+            Self::TurnedAway { refusals, .. } => refusals.last().filter(|last| last.is_unknown_name())?,
+            Self::Registry(_) | Self::NotAsked(_) | Self::NoRegistry { .. } => return None,
+        };
+        // Who answers whatever is asked with the same page does not look for images.
+        let is_page = matches!(&error.problem, ErrorKind::Refused { words, .. } if words.as_str() == PAGE);
+        let is_of_it = of.is_none() || error.asker.repository.as_ref() == of;
+        (is_of_it && !is_page).then_some(error)
+    }
 }
 
 impl From<registry::Error> for SessionError {

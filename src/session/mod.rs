@@ -3,9 +3,11 @@
 //! `auto` asks with the built-in credential first and with the API token where that one is turned away. A refused write
 //! never comes here: what a person's token may do is not tried because a machine's may not.
 
+mod awaited;
 mod error;
 mod probe;
 
+pub(crate) use awaited::{Awaited, Seen};
 pub(crate) use error::SessionError;
 
 use crate::credential::{Credential, Source};

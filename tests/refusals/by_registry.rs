@@ -282,6 +282,14 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "refused reading `…`: 404 MANIFEST_UNKNOWN, “…”; still not there after … s (`WAIT`)",
+        status: 4,
+        runs: || {
+            let emulator = shop();
+            vec![pull(&emulator, "api:later").built_in().var("WAIT", "1").run().into()]
+        },
+    },
+    Case {
         see: "the package has no image of this digest",
         status: 4,
         runs: || {

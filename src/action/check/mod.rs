@@ -21,7 +21,8 @@ use crate::explain::failure::{Failure, FailureKind, Failures};
 use crate::explain::{Context, RunError};
 use crate::input::{Checkup, nothing};
 use crate::names::{Host, Reference, Repository, Tag};
-use crate::registry::SignIn;
+use crate::registry::{self, SignIn};
+use crate::session::Session;
 use credential::{CredentialFacts, SignedIn};
 use futures_util::stream::{self, StreamExt as _};
 use row::{Mark, Row, render, summary};
@@ -197,27 +198,28 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Unexplained<'a> {
     let images = checkup.images.iter().map(Subject::Image);
     let targets = checkup.targets.iter();
     let targets = targets.map(|(repository, tag)| Subject::Target(repository, tag.as_ref()));
-    let looks = images.chain(targets).map(|subject| async move {
-        let start = Instant::now();
-        match subject {
-            Subject::Image(image) => {
-                let tried = match blocked.filter(|_| image.repository.host() == session.registry()) {
-                    Some(why) => Tried::Not(why),
-                    None => Tried::Done(image::look(session, image).await),
-                };
-                let took = start.elapsed();
-                Look::Image { image, tried, took }
-            }
-            Subject::Target(repository, tag) => {
-                let tried = match blocked {
-                    Some(why) => Tried::Not(why),
-                    None => Tried::Done(target::look(session, repository, tag).await),
-                };
-                Look::Target { repository, tag, tried }
-            }
+    let subjects: Vec<Subject<'a>> = images.chain(targets).collect();
+    let mut looks: Vec<Option<Look<'a, RunError>>> = subjects.iter().map(|_| None).collect();
+    let mut to_look_at: Vec<usize> = (0..subjects.len()).collect();
+    loop {
+        let again = to_look_at
+            .iter()
+            .map(|&number| look_at(session, subjects[number], blocked));
+        let again: Vec<Look<'a, RunError>> = stream::iter(again).buffered(run.concurrency).collect().await;
+        for (&number, look) in to_look_at.iter().zip(again) {
+            looks[number] = Some(look);
         }
-    });
-    let looks = stream::iter(looks).buffered(run.concurrency).collect().await;
+        let failed = looks.iter().enumerate();
+        let failed = failed.filter_map(|(number, look)| Some((number, look.as_ref()?.failed_image(checkup)?)));
+        let (numbers, failed): (Vec<usize>, Vec<(&Reference, &RunError)>) = failed.unzip();
+        to_look_at = numbers;
+        let is_refused =
+            |look: &Look<'a, RunError>| matches!(look, Look::Target { tried, .. } if tried.failure().is_some());
+        if looks.iter().flatten().any(is_refused) || !run.waits_for(&failed, registry::Access::Pull).await {
+            break;
+        }
+    }
+    let looks = looks.into_iter().flatten().collect();
     let mut seen = Unexplained {
         // Some registries leave the greeting open and challenge what follows: asked again, it costs no request.
         greeting: match greeting {
@@ -243,6 +245,41 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Unexplained<'a> {
         seen.signed_in.push((credential.source, signed_in));
     }
     seen
+}
+
+/// Tries one of them; `blocked` is why `REGISTRY` is not asked.
+async fn look_at<'a>(session: &Session, subject: Subject<'a>, blocked: Option<&'static str>) -> Look<'a, RunError> {
+    let start = Instant::now();
+    match subject {
+        Subject::Image(image) => {
+            let tried = match blocked.filter(|_| image.repository.host() == session.registry()) {
+                Some(why) => Tried::Not(why),
+                None => Tried::Done(image::look(session, image).await),
+            };
+            let took = start.elapsed();
+            Look::Image { image, tried, took }
+        }
+        Subject::Target(repository, tag) => {
+            let tried = match blocked {
+                Some(why) => Tried::Not(why),
+                None => Tried::Done(target::look(session, repository, tag).await),
+            };
+            Look::Target { repository, tag, tried }
+        }
+    }
+}
+
+impl<'a> Look<'a, RunError> {
+    /// The image that it could not find or read, and that nothing does without.
+    fn failed_image(&self, checkup: &Checkup) -> Option<(&'a Reference, &RunError)> {
+        match self {
+            Self::Image { image, tried, .. } => {
+                let error = tried.failure()?;
+                (!is_optional(checkup, image)).then_some((*image, error))
+            }
+            Self::Target { .. } => None,
+        }
+    }
 }
 
 impl<'a> Unexplained<'a> {

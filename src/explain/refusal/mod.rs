@@ -21,6 +21,7 @@ use crate::registry::{Asker, Code, Error, ErrorKind, Granted, Standing};
 use crate::text::{PAGE, Quoted};
 use finding::Attempt;
 use hint::Advice;
+use std::time::Duration;
 
 /// What an explanation depends on besides the error.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +37,8 @@ pub(crate) struct Context<'a> {
     /// Repositories that the clone's files name, where an unknown one is to be explained.
     pub known: &'a [Repository],
     pub step: &'a Step,
+    /// How long what is not there was waited for; `None` without `WAIT`.
+    pub waited: Option<Duration>,
     /// What Bitbucket says of the API token, if it was asked.
     pub diagnosis: Option<&'a Diagnosis>,
 }

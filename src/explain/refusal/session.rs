@@ -13,6 +13,22 @@ pub(super) const MOST_SUGGESTIONS: usize = 5;
 /// The failure that opening a repository ended in.
 #[must_use]
 pub(in crate::explain) fn explain_session(error: &SessionError, context: Context<'_>) -> Failure {
+    let failure = explain_unwaited(error, context);
+    let waited = context.waited.filter(|waited| !waited.is_zero());
+    match waited.filter(|_| error.absence(None).is_some()) {
+        Some(waited) => Failure {
+            message: format!(
+                "{}; still not there after {} s (`WAIT`)",
+                failure.message,
+                waited.as_secs()
+            ),
+            ..failure
+        },
+        None => failure,
+    }
+}
+
+fn explain_unwaited(error: &SessionError, context: Context<'_>) -> Failure {
     match error {
         SessionError::Registry(error) => explain(error, context),
         SessionError::Missing { error, wanted, tags } => {

@@ -6,12 +6,18 @@ use std::process::Command;
 
 #[test]
 fn numbers_have_ranges() {
-    for (name, lowest, highest) in [("CONCURRENCY", 1, 32), ("RETRIES", 0, 20), ("TIMEOUT", 1, 3600_u64)] {
+    for (name, lowest, highest) in [
+        ("CONCURRENCY", 1, 32),
+        ("RETRIES", 0, 20),
+        ("TIMEOUT", 1, 3600_u64),
+        ("WAIT", 0, 7200),
+    ] {
         for number in [lowest, highest] {
             let request = good(&[("IMAGES", "a"), (name, &format!(" {number} "))]);
             let got = match name {
                 "CONCURRENCY" => request.concurrency as u64,
                 "RETRIES" => u64::from(request.network.retries),
+                "WAIT" => request.wait.as_secs(),
                 _ => request.network.timeout.as_secs(),
             };
             assert_eq!(got, number, "{name}");

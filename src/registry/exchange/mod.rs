@@ -173,7 +173,7 @@ impl Registry {
             && let Some((token, _)) = &token
         {
             // The next try asks for a new one.
-            self.0.tokens.forget(ask.scopes, &token.bearer).await;
+            self.0.tokens.forget(ask.scopes, Some(&token.bearer)).await;
         }
         if let Some(to) = redirect_target(&response).map_err(|problem| failed((problem, None)))? {
             let purpose = Purpose::Redirect(&ask.method, response.status());

@@ -51,7 +51,7 @@ impl Registry {
                 // A kept token may have expired early or been withdrawn: one new one, once.
                 (Some((token, false)), Ok(challenge)) if may_renew => {
                     tracing::debug!("the token was refused, asking for a new one");
-                    self.0.tokens.forget(ask.scopes, &token.bearer).await;
+                    self.0.tokens.forget(ask.scopes, Some(&token.bearer)).await;
                     known = state.learn(Known { challenge, ..known });
                     may_renew = false;
                 }

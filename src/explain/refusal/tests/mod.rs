@@ -56,6 +56,7 @@ impl World {
             registry: &self.registry,
             known: &[],
             step: &self.step,
+            waited: None,
             diagnosis: None,
         }
     }

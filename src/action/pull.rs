@@ -1,6 +1,6 @@
 //! `pull`: brings images into the step's Docker daemon. All are found in the registry before the first one moves.
 
-use super::daemon::{Told, auth, connect, retried};
+use super::daemon::{Asked, Told, auth, connect, retried, with_reason};
 use super::discovery;
 use super::journal::Outcome;
 use super::log::{Goal, during};
@@ -8,14 +8,14 @@ use super::pull_archive;
 use super::select_platform::{entry, missing};
 use super::{Run, all};
 use crate::action::plan::{NoImage, NotPulled, Parts, Pulled, is_image, pulled};
-use crate::engine::{self, Engine, LocalImage, Refusal};
+use crate::engine::{self, Engine, LocalImage};
 use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
 use crate::input::{Pull, PullTo, WantedImage};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor, config_platform};
-use crate::registry::{Access, Manifest, Negative, Remote};
+use crate::registry::{Access, Manifest, Remote};
 use crate::text::bytes;
 use crate::text::count;
 use crate::transfer::progress::{Expected, Unknown};
@@ -346,7 +346,7 @@ async fn bring(
             })
             .await;
             if let Err(error) = transfer {
-                let error = asked_again(error, remote, digest).await;
+                let error = with_reason(run, error, remote, &Asked::Pull(digest, &planned.layers)).await;
                 return Err(RunError::Relayed {
                     error,
                     granted: remote.granted().await,
@@ -416,20 +416,6 @@ async fn layers(image: &Reference, remote: &Remote, parts: &Parts) -> Result<Vec
         // An index of indexes is the daemon's to take or to refuse.
         Ok(Content::Index(_) | Content::Other(_)) | Err(_) => Ok(Vec::new()),
     }
-}
-
-/// What the daemon did not find, the registry is asked for once more: it may be gone.
-async fn asked_again(error: engine::Error, remote: &Remote, digest: &Digest) -> engine::Error {
-    let engine::Error::NotResolved { asked, words } = error else {
-        return error;
-    };
-    let selector = Selector::Digest(digest.clone());
-    let refusal = match remote.digest(&selector, Negative::Confirmed).await {
-        Ok(None) => Refusal::ManifestUnknown,
-        Err(error) if error.is_unknown_name() => Refusal::NameUnknown,
-        Ok(Some(_)) | Err(_) => return engine::Error::NotResolved { asked, words },
-    };
-    engine::Error::Registry { asked, refusal, words }
 }
 
 fn no_image(image: &Reference, what: &NoImage) -> RunError {

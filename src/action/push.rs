@@ -1,6 +1,8 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
-use super::daemon::{Told, Unproven, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes};
+use super::daemon::{
+    Asked, Told, Unproven, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes, with_reason,
+};
 use super::journal::{Outcome, TagPlace};
 use super::log::{Goal, during};
 use super::plan::is_same_image;
@@ -307,7 +309,7 @@ async fn send(
             pushed.note(run, tagging, planned.place);
             return Ok(pushed);
         }
-        Err(error) => error,
+        Err(error) => with_reason(run, error, target, &Asked::Push).await,
     };
     // What the daemon tried again was a layer.
     let is_of_tag = is_of_tag(&error) && !told.has_retried;

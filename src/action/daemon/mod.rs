@@ -2,8 +2,10 @@
 
 pub(super) mod platforms;
 mod proof;
+mod reason;
 
 pub(super) use proof::{Unproven, arrived, may_have_arrived, proven, sizes};
+pub(super) use reason::{Asked, with_reason};
 
 use super::Run;
 use crate::engine::{self, Address, Engine, RegistryAuth, Settings};

@@ -3,13 +3,12 @@
 
 use crate::support::emulator::{Emulator, Role, Setup, User};
 use crate::support::engine::Engine;
+use crate::support::forward::forward;
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipelines::{Line, Pipelines, Step, make_image};
 use crate::support::pki::Authority;
 use crg_pipe::parts::{ActionName, NAMES};
 use serde_yaml::Value;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 
 on_docker!(every_example_runs);
@@ -296,7 +295,7 @@ fn every_example_runs(engine: &Engine) {
     registry.put_image("shop/api", &signature, &Image::small("examples-signature"));
     let hub = docker_hub();
     let ports = vec![(DOCKER_HUB, hub.port()), ("crg.apkg.io", registry.port())];
-    forward((engine.bridge(), 443), ports).expect("port 443 of the engine's own bridge");
+    let _forwarded = forward((engine.bridge(), 443), ports).expect("port 443 of the engine's own bridge");
 
     for example in examples() {
         // What `output-variables` hand from step to step.
@@ -429,34 +428,4 @@ fn forget_images(engine: &Engine) {
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
-/// Hands connections to ports of loopback, until the process ends: each to that of the first name that the client's TLS
-/// greeting holds, else to the last one.
-fn forward(listen: (IpAddr, u16), ports: Vec<(&'static str, u16)>) -> io::Result<()> {
-    let listener = TcpListener::bind(listen)?;
-    std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let mut greeting = [0; 4096];
-            let greeting = match client.peek(&mut greeting) {
-                Ok(length) => &greeting[..length],
-                Err(_) => continue,
-            };
-            let named = |name: &str| greeting.windows(name.len()).any(|bytes| bytes == name.as_bytes());
-            let port = ports.iter().find(|(name, _)| named(name)).or(ports.last());
-            let &(_, port) = port.expect("a port to forward to");
-            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else {
-                continue;
-            };
-            for (from, to) in [(&client, &server), (&server, &client)] {
-                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                std::thread::spawn(move || {
-                    // Either side may end the connection at any time.
-                    let _ = io::copy(&mut from, &mut to);
-                    let _ = to.shutdown(std::net::Shutdown::Write);
-                });
-            }
-        }
-    });
-    Ok(())
 }

@@ -56,6 +56,7 @@ mod registries;
 mod release;
 mod retag;
 mod rooms;
+mod sources;
 mod stops;
 mod support;
 mod tagging;

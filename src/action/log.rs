@@ -4,7 +4,7 @@
 use super::Run;
 use crate::credential::Source;
 use crate::registry::Remote;
-use crate::text::{bytes, count};
+use crate::text::{bytes, count, time};
 use crate::transfer::Progress;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -155,15 +155,6 @@ fn so_far(progress: &Progress, goal: Goal, elapsed: Duration) -> String {
     }
 }
 
-/// `45 s`, `3 min`, `2 h`: as exact as a guess is.
-fn time(seconds: u64) -> String {
-    match seconds {
-        0..100 => format!("{seconds} s"),
-        100..6000 => format!("{} min", (seconds + 30) / 60),
-        _ => format!("{} h", (seconds + 1800) / 3600),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,19 +177,6 @@ mod tests {
             (Goal::File, "writing the file"),
         ] {
             assert_eq!(after(goal, 30), format!("4.0 MiB moved, {rest}"));
-        }
-    }
-
-    #[test]
-    fn time_is_as_exact_as_a_guess() {
-        for (seconds, told) in [
-            (1, "1 s"),
-            (99, "99 s"),
-            (100, "2 min"),
-            (3600, "60 min"),
-            (7200, "2 h"),
-        ] {
-            assert_eq!(time(seconds), told);
         }
     }
 }

@@ -27,7 +27,7 @@ pub enum Source {
     BuiltIn,
     /// `ATLASSIAN_ACCOUNT_EMAIL` and `ATLASSIAN_API_TOKEN`: serves what the user behind the token may see.
     ApiToken,
-    /// `SOURCE_USERNAME` and `SOURCE_PASSWORD`: for another registry that `copy` reads from; never judged by kind.
+    /// `SOURCE_USERNAME` and `SOURCE_PASSWORD`: for another registry that `pull` and `copy` read from; never judged by kind.
     Foreign,
 }
 
@@ -60,7 +60,7 @@ impl Source {
         match self {
             Self::BuiltIn => "the built-in credential",
             Self::ApiToken => "the API token",
-            Self::Foreign => "the credential of the source's registry",
+            Self::Foreign => "the credential of the other registry",
         }
     }
 

@@ -121,7 +121,7 @@ impl fmt::Display for Note {
 /// [`Fault`] if the text is not what Docker reads; it is never replaced then.
 pub(crate) fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Credential) -> Result<Merged, Fault> {
     let mut config = parse(existing.unwrap_or_default())?;
-    let key = key(registry);
+    let key = registry.as_docker_keeps_it();
     let mut notes = Vec::new();
     let is_set = |name: &&str| {
         config
@@ -185,14 +185,6 @@ pub(crate) fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Crede
         text: Secret::new(print(&config)),
         notes,
     })
-}
-
-/// The registry's key in `auths` and `credHelpers`: its host, but for Docker Hub, which Docker keeps under an old URL.
-fn key(registry: &Host) -> &str {
-    match registry.as_str() {
-        "docker.io" => "https://index.docker.io/v1/",
-        host => host,
-    }
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {

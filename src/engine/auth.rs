@@ -17,7 +17,7 @@ impl RegistryAuth {
         Self::encode(&serde_json::json!({
             "username": credential.username,
             "password": credential.token.expose(),
-            "serveraddress": registry.as_str(),
+            "serveraddress": registry.as_docker_keeps_it(),
         }))
     }
 
@@ -61,6 +61,11 @@ mod tests {
         assert_eq!(value["username"], "me@example.org");
         assert_eq!(value["password"], "p\u{e4}ss\"?>~word");
         assert_eq!(value["serveraddress"], "crg.apkg.io");
+        // By the name that Docker's own client sends; a daemon may compare it with the host that it asks.
+        let hub = RegistryAuth::new(&credential, &Host::parse("docker.io").unwrap());
+        let hub: serde_json::Value =
+            serde_json::from_slice(&URL_SAFE.decode(hub.header().as_bytes()).unwrap()).unwrap();
+        assert_eq!(hub["serveraddress"], "https://index.docker.io/v1/");
         assert_eq!(
             URL_SAFE.decode(RegistryAuth::anonymous().header().as_bytes()).unwrap(),
             b"{}"

@@ -98,8 +98,8 @@ pub const NAMES: [(&str, &[ActionName]); 30] = {
         ("CREDENTIAL", ALL),
         ("ALLOW_UNSUPPORTED_TOKEN", ALL),
         ("TOKEN_EXPIRES_ON", ALL),
-        ("SOURCE_USERNAME", &[Copy]),
-        ("SOURCE_PASSWORD", &[Copy]),
+        ("SOURCE_USERNAME", &[Pull, Copy]),
+        ("SOURCE_PASSWORD", &[Pull, Copy]),
         ("REFERRERS", &[Copy]),
         ("SHARD", &[Copy]),
         ("DOCKER_CONFIG", &[Login]),
@@ -193,6 +193,8 @@ pub(crate) struct Pull {
     /// Which platform, if not the daemon's, or all.
     pub platform: Option<Platform>,
     pub to: PullTo,
+    /// The credential of another registry, and which one.
+    pub source_credential: Option<(Host, Credential)>,
 }
 
 /// `ACTION: retag`.
@@ -218,6 +220,7 @@ impl Action {
     #[must_use]
     pub(crate) fn source_credential(&self) -> Option<(Host, Credential)> {
         match self {
+            Self::Pull(pull) => pull.source_credential.clone(),
             Self::Copy(copy) => copy.source_credential.clone(),
             _ => None,
         }
@@ -330,11 +333,17 @@ impl Check<'_> {
             > 1;
         let platform = self.platform();
         let to = self.destination(several);
+        // What files of the clone name is all of this registry.
+        let written = self.variables.images.iter();
+        let written = written.filter_map(|text| Reference::parse(text, &self.namespace).ok());
+        let hosts = written.map(|image| image.repository.host().clone()).collect();
+        let source_credential = self.source_credential("image", hosts, images.is_ok());
         Ok(Pull {
             images: images?,
             discovered,
             platform,
             to: to?,
+            source_credential,
         })
     }
 

@@ -3,7 +3,7 @@
 use super::images::{DOCKER, of_no_registry, same_name, transport};
 use super::selection::{Selection, Shard, pattern};
 use super::{Check, OnExisting, Read};
-use crate::credential::{Credential, Source};
+use crate::credential::Credential;
 use crate::mistake::Mistake;
 use crate::names::platform::Platform;
 use crate::names::{AtLeastOne, Host, Reference, Repository, Tag, split, split_host};
@@ -44,7 +44,9 @@ impl Check<'_> {
         let referrers = self.switch("REFERRERS", scalars.referrers.as_deref());
         let is_share = self.switch("SHARD", scalars.shard.as_deref());
         let shard = if is_share { self.shard() } else { None };
-        let source_credential = self.source_credential(&items);
+        let hosts = items.iter().flatten();
+        let hosts = hosts.map(|item| item.source.repository().host().clone()).collect();
+        let source_credential = self.source_credential("source", hosts, items.iter().all(Result::is_ok));
         Ok(Copy {
             items: items.transpose()?,
             platform,
@@ -241,71 +243,6 @@ impl Check<'_> {
                     "SHARD",
                     problem,
                     "use it in a group of parallel steps, where Pipelines sets both",
-                ));
-                None
-            }
-        }
-    }
-
-    fn source_credential(&mut self, items: &[Read<Item>]) -> Option<(Host, Credential)> {
-        let scalars = &self.variables.scalars;
-        let (username, password) = match (scalars.source_username.clone(), scalars.source_password.clone()) {
-            (None, None) => return None,
-            (Some(username), Some(password)) => (username, password),
-            (None, Some(_)) => {
-                self.mistake(Mistake::unshown(
-                    "SOURCE_USERNAME",
-                    "`SOURCE_PASSWORD` is set, but no user name",
-                    "write both, or none for a public image",
-                ));
-                return None;
-            }
-            (Some(_), None) => {
-                self.mistake(Mistake::unshown(
-                    "SOURCE_PASSWORD",
-                    "`SOURCE_USERNAME` is set, but no password",
-                    "write both, or none for a public image",
-                ));
-                return None;
-            }
-        };
-        let mut hosts: Vec<&Host> = items
-            .iter()
-            .flatten()
-            .map(|item| item.source.repository().host())
-            .filter(|host| **host != self.namespace.registry)
-            .collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        match hosts.as_slice() {
-            [host] => {
-                let credential = Credential {
-                    source: Source::Foreign,
-                    username,
-                    token: password,
-                };
-                Some(((*host).clone(), credential))
-            }
-            // The one that was not understood may be on another registry.
-            [] if items.iter().any(Result::is_err) => None,
-            [] => {
-                self.mistake(Mistake::unshown(
-                    "SOURCE_USERNAME",
-                    "no source is on another registry",
-                    "leave it and `SOURCE_PASSWORD` out",
-                ));
-                None
-            }
-            several => {
-                let several: Vec<String> = several.iter().map(|host| format!("`{host}`")).collect();
-                let problem = format!(
-                    "it is for one registry, but the sources are on {}",
-                    several.join(" and ")
-                );
-                self.mistake(Mistake::unshown(
-                    "SOURCE_USERNAME",
-                    problem,
-                    "use one pipe for each registry, so that no password goes to the wrong one",
                 ));
                 None
             }

@@ -1,8 +1,9 @@
 //! The variables that decide which credential signs in.
 
 use super::Check;
-use crate::credential::{Choice, Given, WrittenPair};
+use crate::credential::{Choice, Credential, Given, Source, WrittenPair};
 use crate::mistake::Mistake;
+use crate::names::Host;
 
 impl Check<'_> {
     /// `CREDENTIAL`; `None` if it is not set.
@@ -41,6 +42,73 @@ impl Check<'_> {
             registry: &self.namespace.registry,
             in_pipe: self.step.in_pipe,
             needs_push,
+        }
+    }
+
+    /// `SOURCE_USERNAME` and `SOURCE_PASSWORD`, with the one registry besides `REGISTRY` that they are for. `hosts` are those of
+    /// all images, each a `what`; not `all` where one was not understood.
+    pub(super) fn source_credential(
+        &mut self,
+        what: &str,
+        mut hosts: Vec<Host>,
+        all: bool,
+    ) -> Option<(Host, Credential)> {
+        let scalars = &self.variables.scalars;
+        let (username, password) = match (scalars.source_username.clone(), scalars.source_password.clone()) {
+            (None, None) => return None,
+            (Some(username), Some(password)) => (username, password),
+            (None, Some(_)) => {
+                self.mistake(Mistake::unshown(
+                    "SOURCE_USERNAME",
+                    "`SOURCE_PASSWORD` is set, but no user name",
+                    "write both, or none for a public image",
+                ));
+                return None;
+            }
+            (Some(_), None) => {
+                self.mistake(Mistake::unshown(
+                    "SOURCE_PASSWORD",
+                    "`SOURCE_USERNAME` is set, but no password",
+                    "write both, or none for a public image",
+                ));
+                return None;
+            }
+        };
+        hosts.retain(|host| *host != self.namespace.registry);
+        hosts.sort_unstable();
+        hosts.dedup();
+        match hosts.as_slice() {
+            [host] => {
+                let credential = Credential {
+                    source: Source::Foreign,
+                    username,
+                    token: password,
+                };
+                Some((host.clone(), credential))
+            }
+            // The one that was not understood may be on another registry.
+            [] if !all => None,
+            [] => {
+                self.mistake(Mistake::unshown(
+                    "SOURCE_USERNAME",
+                    format!("no {what} is on another registry"),
+                    "leave it and `SOURCE_PASSWORD` out",
+                ));
+                None
+            }
+            several => {
+                let several: Vec<String> = several.iter().map(|host| format!("`{host}`")).collect();
+                let problem = format!(
+                    "it is for one registry, but the {what}s are on {}",
+                    several.join(" and ")
+                );
+                self.mistake(Mistake::unshown(
+                    "SOURCE_USERNAME",
+                    problem,
+                    "use one pipe for each registry, so that no password goes to the wrong one",
+                ));
+                None
+            }
         }
     }
 }

@@ -102,6 +102,17 @@ impl Host {
         !self.0.contains(':') && (self.0 == "apkg.io" || self.0.ends_with(".apkg.io"))
     }
 
+    /// The name under which Docker's client keeps a credential for it, and hands it to the daemon: the host, but for Docker Hub
+    /// an old address.
+    #[must_use]
+    pub fn as_docker_keeps_it(&self) -> &str {
+        if self.0 == "docker.io" {
+            "https://index.docker.io/v1/"
+        } else {
+            &self.0
+        }
+    }
+
     /// Where the registry's API is: Docker Hub's name is not the host that serves it.
     #[must_use]
     pub fn api(&self) -> &str {

@@ -72,6 +72,9 @@ fn makes_sense(request: &Request, outputs: &Outputs, clone: &Path) {
         Action::Login(login) => assert!(!request.step.in_pipe || login.folder.path().starts_with(clone)),
         Action::Pull(_) | Action::Check(_) => {}
     }
+    if let Some((host, _)) = request.action.source_credential() {
+        assert_ne!(host, request.registry);
+    }
     for file in [&outputs.report, &outputs.env].into_iter().flatten() {
         assert!(
             !request.step.in_pipe || file.path().starts_with(clone),

@@ -14,6 +14,7 @@ mod client;
 mod cooldown;
 pub(crate) mod error;
 mod exchange;
+mod limits;
 mod lists;
 pub(crate) mod manifest;
 mod network;

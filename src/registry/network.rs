@@ -7,6 +7,7 @@ use super::client::Clients;
 use super::cooldown::Cooldowns;
 use super::error::{Error, ErrorKind};
 use super::exchange::Failed;
+use super::limits::Limits;
 use super::notice::Notices;
 use super::party::{Part, Party};
 use super::payload::{LONGEST_STORING, Payload, Watch};
@@ -51,6 +52,7 @@ pub(crate) struct Network {
     hosts: RefCell<HashMap<Host, Rc<HostState>>>,
     resting: Cooldowns,
     notices: Notices,
+    limits: Limits,
     budget: Budget,
 }
 
@@ -125,6 +127,7 @@ impl Network {
             hosts: RefCell::default(),
             resting: Cooldowns::default(),
             notices: Notices::default(),
+            limits: Limits::default(),
             budget: Budget::default(),
         })
     }
@@ -137,6 +140,11 @@ impl Network {
 
     pub(super) fn timeout(&self) -> Duration {
         self.settings.timeout
+    }
+
+    /// What registries let be pulled.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// What the run may hold.

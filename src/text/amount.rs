@@ -34,6 +34,16 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// `45 s`, `3 min`, `2 h`: as exact as a guess is.
+#[must_use]
+pub(crate) fn time(seconds: u64) -> String {
+    match seconds {
+        0..100 => format!("{seconds} s"),
+        100..6000 => format!("{} min", (seconds + 30) / 60),
+        _ => format!("{} h", (seconds + 1800) / 3600),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +60,19 @@ mod tests {
             (5_000_000_000, "4.7 GiB"),
         ] {
             assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn time_is_as_exact_as_a_guess() {
+        for (seconds, told) in [
+            (1, "1 s"),
+            (99, "99 s"),
+            (100, "2 min"),
+            (3600, "60 min"),
+            (7200, "2 h"),
+        ] {
+            assert_eq!(time(seconds), told);
         }
     }
 }

@@ -9,7 +9,7 @@ mod quoted;
 mod redaction;
 mod secret;
 
-pub(crate) use amount::{bytes, count};
+pub(crate) use amount::{bytes, count, time};
 pub(crate) use excerpt::excerpt;
 pub(crate) use glob::Glob;
 pub(crate) use odd::{is_odd, without_odd};

@@ -248,7 +248,7 @@ pub(super) const CASES: &[Case] = &[
         runs: || vec![copied(Some(&Setup::api_token()), Some(ada().package_scopes()))],
     },
     Case {
-        see: "`…` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
+        see: "`…` asks for a credential and was given none; `pull` and `copy` take one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`",
         status: 3,
         runs: || vec![copied(None, None)],
     },

@@ -25,6 +25,7 @@ pub mod called;
 pub mod distribution;
 pub mod emulator;
 pub mod engine;
+pub mod forward;
 pub mod gate;
 mod http;
 pub mod image;

@@ -167,7 +167,7 @@ impl UnusableCredential {
         };
         Some(match kind {
             TokenKind::EcrPassword | TokenKind::DockerHub | TokenKind::GitHub | TokenKind::GitLab => {
-                "It was not sent anywhere; for `ACTION: copy` it belongs into `SOURCE_USERNAME` and `SOURCE_PASSWORD`"
+                "It was not sent anywhere; to `pull` or `copy` from its own registry, set `SOURCE_USERNAME` and `SOURCE_PASSWORD`"
             }
             kind if kind.is_foreign() => "It was not sent anywhere",
             _ => "To try it all the same, should Atlassian support it by now: `ALLOW_UNSUPPORTED_TOKEN: 'true'`",

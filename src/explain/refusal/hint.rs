@@ -20,7 +20,7 @@ pub(super) const STATUS_PAGE: &str = "https://bitbucket.status.atlassian.com";
 /// How the line ends that stands before a list of what may be the cause.
 pub(super) const GUESSES: &str = "one of these is the cause:";
 /// The advice where a registry counts requests.
-pub(super) const LIMITED: &str = "the registry limits how much may be asked of it; run the step again later, or with a lower \
+const LIMITED: &str = "the registry limits how much may be asked of it; run the step again later, or with a lower \
                        `CONCURRENCY` and more `RETRIES`";
 
 /// The advice where a registry has a manifest and lacks what that names.
@@ -238,6 +238,26 @@ fn causes_of_denial(credential: &Credential, asked: &Asked<'_>) -> Vec<String> {
     ]
 }
 
+/// Where a registry counts requests: most count more of them for who signs in.
+pub(super) fn limited(asked: &Asked<'_>) -> String {
+    match higher_limit(asked) {
+        Some(line) => format!("{LIMITED}\n{line}"),
+        None => LIMITED.to_owned(),
+    }
+}
+
+/// How to be allowed more, where nobody signed in to another registry.
+pub(super) fn higher_limit(asked: &Asked<'_>) -> Option<String> {
+    let host = asked.host();
+    let is_unknown = asked.credential().is_none() && host != asked.context.registry;
+    is_unknown.then(|| {
+        format!(
+            "nobody has signed in to `{host}`, which may allow more to those who do: `pull` and `copy` do it with \
+             `SOURCE_USERNAME` and `SOURCE_PASSWORD`"
+        )
+    })
+}
+
 pub(super) fn no_credential(asked: &Asked<'_>) -> String {
     if asked.asker.standing == Standing::NotAsked {
         return format!(
@@ -247,7 +267,7 @@ pub(super) fn no_credential(asked: &Asked<'_>) -> String {
     }
     // Docker Hub answers 401 to who asks for an image that is not there.
     format!(
-        "`{}` asks for a credential and was given none; `copy` takes one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`\n\
+        "`{}` asks for a credential and was given none; `pull` and `copy` take one in `SOURCE_USERNAME` and `SOURCE_PASSWORD`\n\
          some registries say so of an image that is not there, too: check its name",
         asked.host()
     )

@@ -112,7 +112,7 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         ErrorKind::SignIn { status: 500.., .. } => {
             Failure::new(FailureKind::Unreachable, fact, hint::server_fault(asked))
         }
-        ErrorKind::SignIn { status: 429, .. } => Failure::new(FailureKind::Refused, fact, hint::LIMITED),
+        ErrorKind::SignIn { status: 429, .. } => Failure::new(FailureKind::Refused, fact, hint::limited(asked)),
         ErrorKind::SignIn { signed: false, .. } => {
             Failure::new(FailureKind::Credential, fact, hint::no_credential(asked))
         }
@@ -217,11 +217,11 @@ pub(crate) fn relayed(
             Refusal::Denied => return denied(&message, granted, asked, rule),
             Refusal::NameUnknown => Failure::new(FailureKind::NotFound, message, hint::no_package(asked)),
             Refusal::PartUnknown => Failure::new(FailureKind::NotFound, message, hint::DAMAGED),
-            Refusal::ManifestUnknown
-            | Refusal::Immutable
-            | Refusal::TooManyRequests
-            | Refusal::Other
-            | Refusal::Unstated => Failure::from(error),
+            Refusal::TooManyRequests => match hint::higher_limit(asked) {
+                Some(line) => with_line(Failure::from(error), &line),
+                None => Failure::from(error),
+            },
+            Refusal::ManifestUnknown | Refusal::Immutable | Refusal::Other | Refusal::Unstated => Failure::from(error),
         },
         _ => Failure::from(error),
     };
@@ -267,7 +267,7 @@ fn refused(
         // What may read and is refused a write lacks a right; Basic and opaque tokens do not say so.
         (_, Some(Code::Unauthorized)) | (401, _) if asked.lacks_right() => denied(&fact, granted, asked, None),
         (_, Some(Code::Unauthorized)) | (401, _) => not_accepted(&signed(&fact, asked), asked),
-        (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(FailureKind::Refused, fact, hint::LIMITED),
+        (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(FailureKind::Refused, fact, hint::limited(asked)),
         (404, Some(Code::ManifestUnknown)) => Failure::new(
             FailureKind::NotFound,
             fact,

@@ -285,3 +285,24 @@ fn a_share_is_what_a_group_of_steps_gives() {
     let group = [("BITBUCKET_PARALLEL_STEP", "1"), ("BITBUCKET_PARALLEL_STEP_COUNT", "2")];
     assert_eq!(shard(&group), Some(Shard { step, count }));
 }
+
+/// Whatever it looks like, and to one host alone.
+#[test]
+fn the_credential_of_another_registry_is_for_its_host() {
+    for (images, password, host) in [
+        (
+            "docker.io/node:20 base:1 index.docker.io/library/redis",
+            "dckr_pat_x",
+            "docker.io",
+        ),
+        ("quay.io/a/b:1 quay.io/c/d:2", "ATATT3xFfGF0-of-somebody", "quay.io"),
+        ("localhost:5000/a:1", "ATBBx", "localhost:5000"),
+    ] {
+        let pair = [("SOURCE_USERNAME", "x-token-auth"), ("SOURCE_PASSWORD", password)];
+        let pull = pulled(&[&[("IMAGES", images)], &pair[..]].concat());
+        let (of, credential) = pull.source_credential.unwrap();
+        assert_eq!((of.as_str(), credential.username.as_str()), (host, "x-token-auth"));
+        assert_eq!(credential.token.expose(), password);
+        assert_eq!(pulled(&[("IMAGES", images)]).source_credential, None);
+    }
+}

@@ -161,6 +161,31 @@ fn every_mistake_names_variable_value_and_cure() {
             push(&[("SOURCE", "docker://docker.io/node:20")]),
             "`push` does not read `docker://`; for an image of a registry use `ACTION: copy`",
         ),
+        // another registry's credential
+        (
+            vec![
+                ("IMAGES", "quay.io/a/b:1 docker.io/node base:1"),
+                ("SOURCE_USERNAME", "u"),
+                ("SOURCE_PASSWORD", "p"),
+            ],
+            "`SOURCE_USERNAME`: it is for one registry, but the images are on `docker.io` and `quay.io`; use one pipe",
+        ),
+        (
+            vec![("IMAGES", "a"), ("SOURCE_USERNAME", "u"), ("SOURCE_PASSWORD", "p")],
+            "`SOURCE_USERNAME`: no image is on another registry; leave it and `SOURCE_PASSWORD` out",
+        ),
+        (
+            vec![("IMAGES", "docker.io/node"), ("SOURCE_PASSWORD", "p")],
+            "`SOURCE_USERNAME`: `SOURCE_PASSWORD` is set, but no user name; write both, or none for a public image",
+        ),
+        (
+            copy(&[
+                ("IMAGES", "quay.io/a/b:1 docker.io/node:1"),
+                ("SOURCE_USERNAME", "u"),
+                ("SOURCE_PASSWORD", "p"),
+            ]),
+            "`SOURCE_USERNAME`: it is for one registry, but the sources are on `docker.io` and `quay.io`; use one pipe",
+        ),
         // copy
         (
             copy(&[

@@ -232,6 +232,7 @@ impl Registry {
                 why: "only the registry itself can answer this",
             }
         } else if ask.takes.contains(&status.as_u16()) {
+            self.tell_of_limits(&response);
             return Ok(response);
         } else {
             ErrorKind::Unproven {
@@ -241,9 +242,19 @@ impl Registry {
         Err((problem.at(self.party(response.url(), ask.part())), None))
     }
 
+    /// Says what the registry lets be pulled, if that is little; what another says of its own limits is no matter of pulls.
+    fn tell_of_limits(&self, response: &Response) {
+        if self.party(response.url(), Part::Other).is_none() {
+            let is_signed_in = self.credential().is_some();
+            let limits = self.0.network.limits();
+            limits.tell(&self.0.host, response.headers(), is_signed_in);
+        }
+    }
+
     /// The refusal that an answer other than a success is.
     async fn refused(&self, ask: &Ask<'_>, incoming: Incoming, token: Option<Token>) -> Failed {
         let Incoming { response, .. } = incoming;
+        self.tell_of_limits(&response);
         let status = response.status();
         let pause = self.0.network.asked_pause(response.headers());
         let party = self.party(response.url(), ask.part());

@@ -68,13 +68,17 @@ impl Route {
 
 /// Answers `/v2/…`.
 pub(super) fn answer(state: &mut State, origin: &str, asked: &Asked) -> Answer {
-    let answer = match Route::parse(&asked.path) {
+    let mut answer = match Route::parse(&asked.path) {
         None => Answer::error(404, "NOT_FOUND", "page not found"),
         Some(route) => match permit(state, origin, &route, asked) {
             Err(refusal) => refusal,
             Ok(()) => serve(state, origin, &route, asked),
         },
     };
+    if asked.path.contains("/manifests/") {
+        let more = state.settings.manifest_headers.iter();
+        answer = more.fold(answer, |answer, (name, value)| answer.header(name, value));
+    }
     answer.header("Docker-Distribution-Api-Version", "registry/2.0")
 }
 

@@ -74,6 +74,8 @@ pub struct Settings {
     pub open_base: bool,
     /// What a HEAD of a manifest is answered with in the place of what a GET tells.
     pub manifest_head: Option<u16>,
+    /// Names and values that every answer to a request for a manifest has besides: how many pulls are left, say.
+    pub manifest_headers: Vec<(&'static str, &'static str)>,
     /// Whether the first push to a package makes it.
     pub makes_packages: bool,
     /// Whether `/referrers/` is served.
@@ -131,6 +133,7 @@ impl Default for Settings {
             hides: None,
             open_base: false,
             manifest_head: None,
+            manifest_headers: Vec::new(),
             makes_packages: false,
             referrers: false,
             page_limit: 100,

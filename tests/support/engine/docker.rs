@@ -104,7 +104,10 @@ pub(super) fn start(kind: Kind, remap: Option<u32>, disk: Option<u32>) -> Engine
         .collect();
     program.file(
         "hosts",
-        &format!("{bridge} host.docker.internal crg.apkg.io\n{}\n", others.join("\n")),
+        &format!(
+            "{bridge} host.docker.internal crg.apkg.io registry-1.docker.io\n{}\n",
+            others.join("\n")
+        ),
     );
     let ca = program.file("ca.crt", &Authority::shared().pem());
     let store = kind == Kind::Containerd;

@@ -48,6 +48,7 @@ mod panics;
 mod parties;
 mod progress;
 mod proof;
+mod prune;
 mod pull;
 mod push;
 mod ranges;

@@ -5,7 +5,7 @@ use crate::names::{Digest, Repository, Tag};
 use crate::registry::Remote;
 use serde::Serialize;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What became of one image, or of one tag of it.
@@ -25,6 +25,14 @@ pub(crate) enum Outcome {
     Skipped,
     /// It is there, and nothing was done with it (`check`).
     Checked,
+    /// The tag stays (`prune`).
+    Kept,
+    /// The tag would be deleted (`prune` in a dry run).
+    ToDelete,
+    /// The tag is gone.
+    Deleted,
+    /// It was asked for that the tag is deleted, and the run ended before it was seen to be gone.
+    Deleting,
     Failed,
     /// The run ended before its turn came.
     NotStarted,
@@ -42,6 +50,10 @@ impl Outcome {
             Self::Same => "same",
             Self::Skipped => "skipped",
             Self::Checked => "checked",
+            Self::Kept => "kept",
+            Self::ToDelete => "to-delete",
+            Self::Deleted => "deleted",
+            Self::Deleting => "deleting",
             Self::Failed => "failed",
             Self::NotStarted => "not-started",
         }
@@ -50,7 +62,16 @@ impl Outcome {
     /// Whether the tag now names the run's image.
     #[must_use]
     pub(crate) const fn is_set(self) -> bool {
-        !matches!(self, Self::Skipped | Self::Failed | Self::NotStarted)
+        !matches!(
+            self,
+            Self::Skipped | Self::Failed | Self::NotStarted | Self::ToDelete | Self::Deleted | Self::Deleting
+        )
+    }
+
+    /// Whether the tag is one that goes.
+    #[must_use]
+    pub(crate) const fn is_gone(self) -> bool {
+        matches!(self, Self::ToDelete | Self::Deleted)
     }
 }
 
@@ -74,13 +95,18 @@ pub(crate) struct Record {
     pub outcome: Outcome,
     /// Which credential served; `None` for none.
     pub credential: Option<Source>,
+    /// Why that became of it, where it is not said otherwise.
+    pub reason: Option<String>,
 }
 
 impl Record {
     /// Whether the daemon or the registry is now another than before.
     #[must_use]
     pub(crate) fn changed(&self) -> bool {
-        matches!(self.outcome, Outcome::Pulled | Outcome::Tagged | Outcome::Pushed)
+        matches!(
+            self.outcome,
+            Outcome::Pulled | Outcome::Tagged | Outcome::Pushed | Outcome::Deleted
+        )
     }
 
     /// `repository:tag`, or `repository@digest` where there is no tag.
@@ -146,7 +172,7 @@ pub(crate) struct Done {
 /// The records of a run.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    noted: RefCell<Vec<(TagPlace, Record)>>,
+    noted: RefCell<BTreeMap<(usize, TagPlace), Record>>,
     expected: RefCell<Vec<Expected>>,
 }
 
@@ -181,6 +207,7 @@ impl Journal {
             took: Duration::ZERO,
             outcome: Outcome::NotStarted,
             credential: None,
+            reason: None,
         });
         self.expected.borrow_mut().push(Expected {
             name: name.to_string(),
@@ -199,15 +226,19 @@ impl Journal {
 
     /// What has been done so far, in the order in which it was asked for.
     pub(super) fn records(&self) -> Vec<Record> {
-        let mut records = self.noted.borrow().clone();
-        let noted: HashSet<usize> = records.iter().map(|(_, record)| record.image).collect();
+        let noted = self.noted.borrow();
+        let is_noted = |image| {
+            noted
+                .range((image, 0)..)
+                .next()
+                .is_some_and(|((of, _), _)| *of == image)
+        };
         let expected = self.expected.borrow();
-        let others = expected
-            .iter()
-            .flat_map(|expected| expected.records.iter().cloned().enumerate());
-        records.extend(others.filter(|(_, record)| !noted.contains(&record.image)));
+        let others = expected.iter().flat_map(|expected| expected.records.iter().enumerate());
+        let mut records: Vec<(TagPlace, &Record)> = others.filter(|(_, record)| !is_noted(record.image)).collect();
+        records.extend(noted.iter().map(|((_, place), record)| (*place, record)));
         records.sort_by_key(|(place, record)| (record.image, *place));
-        records.into_iter().map(|(_, record)| record).collect()
+        records.into_iter().map(|(_, record)| record.clone()).collect()
     }
 
     /// Where the records of one image go.
@@ -223,6 +254,7 @@ impl Journal {
             goes_along: false,
             repository: repository.clone(),
             credential,
+            reason: None,
         }
     }
 }
@@ -234,12 +266,18 @@ pub(super) struct JournalPage<'a> {
     goes_along: bool,
     repository: Repository,
     credential: Option<Source>,
+    reason: Option<String>,
 }
 
 impl JournalPage<'_> {
     /// The same for what goes along with the image.
     pub(super) fn going_along(self, goes_along: bool) -> Self {
         Self { goes_along, ..self }
+    }
+
+    /// The same with a reason for what is noted.
+    pub(super) fn because(self, reason: Option<String>) -> Self {
+        Self { reason, ..self }
     }
 
     /// Notes what became of the image, or of one of its tags; in place of what was noted of it before.
@@ -261,9 +299,8 @@ impl JournalPage<'_> {
             took,
             outcome,
             credential: self.credential,
+            reason: self.reason.clone(),
         };
-        let mut records = self.journal.noted.borrow_mut();
-        records.retain(|(at, known)| (*at, known.image) != (place, record.image));
-        records.push((place, record));
+        self.journal.noted.borrow_mut().insert((self.image, place), record);
     }
 }

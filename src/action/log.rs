@@ -77,6 +77,11 @@ impl Log {
         tracing::info!("{counter} {became}{with}");
     }
 
+    /// Says that an image was left as it is, though it was to be changed.
+    pub(super) fn left(&self, image: &str) {
+        tracing::warn!("{} left alone: {image}", self.counted());
+    }
+
     /// Says that an image failed. The reason is told at the end: it may be the same for many.
     pub(super) fn failed(&self, image: &str) {
         let counter = self.counted();

@@ -8,6 +8,7 @@ mod journal;
 mod log;
 mod login;
 mod plan;
+mod prune;
 mod pull;
 mod pull_archive;
 mod push;
@@ -111,6 +112,7 @@ impl Run {
             Action::Push(push) => push::run(self, push).await,
             Action::Copy(copy) => copy::run(self, copy).await,
             Action::Login(login) => login::run(self, login).await.map_err(RunErrors::from),
+            Action::Prune(prune) => prune::run(self, prune).await,
             // It asks Bitbucket itself, whatever the registry says.
             Action::Check(checkup) => return check::run(self, checkup).await,
         };

@@ -3,7 +3,7 @@
 use super::bitbucket::{self, Diagnosis};
 use super::failure::{Failure, FailureKind, Failures, Page};
 use super::group;
-use super::refusal::{Context, explain, explain_session, not_overwritten, relayed};
+use super::refusal::{Context, deletion, explain, explain_session, not_overwritten, relayed};
 use super::transfer::explain_transfer;
 use crate::archive::ArchiveError;
 use crate::docker_config::ConfigError;
@@ -51,6 +51,16 @@ pub(crate) enum RunError {
         available: Vec<String>,
         /// Whether `PLATFORM` wants it, and not the form of an archive.
         is_asked: bool,
+    },
+    /// A tag or digest that the registry would not delete.
+    NotDeleted(registry::Error),
+    /// A registry that deletes neither tags nor digests.
+    NoDeletion {
+        /// Why not by tag, if that was tried.
+        by_tag: Option<Box<registry::Error>>,
+        by_digest: Box<registry::Error>,
+        /// What would go.
+        tags: Vec<String>,
     },
     /// A tag that the registry would not move.
     NotOverwritten {
@@ -136,6 +146,12 @@ impl RunError {
                 available,
                 is_asked,
             } => no_platform(name, wanted, available, *is_asked, context),
+            Self::NotDeleted(error) => deletion::not_deleted(error, context).on(Page::ByRegistry),
+            Self::NoDeletion {
+                by_tag,
+                by_digest,
+                tags,
+            } => deletion::impossible(by_tag.as_deref(), by_digest, tags).on(Page::ByRegistry),
             Self::NotOverwritten { error, tag, existing } => {
                 not_overwritten(error, tag, existing, context).on(Page::ByRegistry)
             }

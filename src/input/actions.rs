@@ -1,7 +1,8 @@
 //! The actions, and what those ask that have no file of their own.
 
 use super::images::{DOCKER, transport};
-use super::{Check, Checkup, Copy, OnExisting, PullTo, Push, Read};
+use super::variables::OF_PRUNE;
+use super::{Check, Checkup, Copy, OnExisting, Prune, PullTo, Push, Read};
 use crate::clone::Discovered;
 use crate::credential::Credential;
 use crate::files::Output;
@@ -23,17 +24,19 @@ pub enum ActionName {
     Copy,
     Login,
     Check,
+    Prune,
 }
 
 impl ActionName {
     /// Each of them, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pull,
         Self::Retag,
         Self::Push,
         Self::Copy,
         Self::Login,
         Self::Check,
+        Self::Prune,
     ];
 
     /// Reads `ACTION`, which is `pull` where it is not set; `None` for what is no action.
@@ -55,6 +58,7 @@ impl ActionName {
             Self::Copy => "copy",
             Self::Login => "login",
             Self::Check => "check",
+            Self::Prune => "prune",
         }
     }
 
@@ -67,6 +71,7 @@ impl ActionName {
             Self::Copy => "copy images between repositories, or from another registry",
             Self::Login => "write a config.json that Docker signs in with",
             Self::Check => "try credentials and images, and change nothing",
+            Self::Prune => "delete tags that nobody needs any more; a dry run unless DRY_RUN is false",
         }
     }
 }
@@ -78,12 +83,12 @@ impl fmt::Display for ActionName {
 }
 
 /// Every variable of the pipe that a user may set, with the actions that use it.
-pub const NAMES: [(&str, &[ActionName]); 30] = {
-    use ActionName::{Check, Copy, Login, Pull, Push, Retag};
+pub const NAMES: [(&str, &[ActionName]); 34] = {
+    use ActionName::{Check, Copy, Login, Prune, Pull, Push, Retag};
     const ALL: &[ActionName] = &ActionName::ALL;
     [
         ("ACTION", ALL),
-        ("IMAGES", &[Pull, Copy, Check]),
+        ("IMAGES", &[Pull, Copy, Check, Prune]),
         ("SOURCE", &[Retag, Push, Copy]),
         ("TARGET", &[Push, Copy, Check]),
         ("TAGS", &[Retag, Push, Copy]),
@@ -102,6 +107,10 @@ pub const NAMES: [(&str, &[ActionName]); 30] = {
         ("SOURCE_PASSWORD", &[Pull, Copy]),
         ("REFERRERS", &[Copy]),
         ("SHARD", &[Copy]),
+        ("KEEP", &[Prune]),
+        ("KEEP_TAGS", &[Prune]),
+        ("OLDER_THAN", &[Prune]),
+        ("DRY_RUN", &[Prune]),
         ("DOCKER_CONFIG", &[Login]),
         ("REGISTRY", ALL),
         ("CA_CERTIFICATE", ALL),
@@ -140,6 +149,9 @@ pub(crate) struct Scalars {
     pub source_password: Option<Secret>,
     pub referrers: Option<String>,
     pub shard: Option<String>,
+    pub keep: Option<String>,
+    pub older_than: Option<String>,
+    pub dry_run: Option<String>,
     pub docker_config: Option<String>,
     pub registry: Option<String>,
     pub ca_certificate: Option<String>,
@@ -181,6 +193,8 @@ pub(crate) enum Action {
     Login(Login),
     /// Nothing but a look at everything.
     Check(Checkup),
+    /// Old tags away.
+    Prune(Prune),
 }
 
 /// `ACTION: pull`.
@@ -232,6 +246,7 @@ impl Action {
         match self {
             Self::Retag(_) | Self::Push(_) | Self::Copy(_) => true,
             Self::Check(check) => !check.targets.is_empty(),
+            Self::Prune(prune) => !prune.dry_run,
             Self::Pull(_) | Self::Login(_) => false,
         }
     }
@@ -293,6 +308,7 @@ impl Check<'_> {
             Some(ActionName::Copy) => Action::Copy(self.copy()?),
             Some(ActionName::Login) => Action::Login(self.login()?),
             Some(ActionName::Check) => Action::Check(self.checkup(discovered)),
+            Some(ActionName::Prune) => Action::Prune(self.prune()?),
             None => {
                 let forgotten = self.variables.without_action();
                 if !forgotten.is_empty() {
@@ -302,7 +318,11 @@ impl Check<'_> {
                             "it is not set, and `pull`, the default, does not use `{}`",
                             forgotten.join("`, `")
                         ),
-                        "write `ACTION: push`, `ACTION: retag` or `ACTION: copy`",
+                        if forgotten.iter().any(|name| OF_PRUNE.contains(name)) {
+                            "write `ACTION: prune`"
+                        } else {
+                            "write `ACTION: push`, `ACTION: retag` or `ACTION: copy`"
+                        },
                     )));
                 }
                 let written = self.variables.scalars.action.as_deref().unwrap_or_default();

@@ -9,6 +9,7 @@ mod discovery;
 mod images;
 mod pasted;
 mod paths;
+mod prune;
 mod push;
 mod selection;
 mod values;
@@ -21,8 +22,9 @@ pub(crate) use copy::Copy;
 pub(crate) use discovery::nothing;
 pub(crate) use images::MOST_IMAGES;
 pub(crate) use paths::{Outputs, PullTo};
+pub(crate) use prune::{Prune, WantedPackage};
 pub(crate) use push::{Push, Source};
-pub(crate) use selection::Selection;
+pub(crate) use selection::{Pattern, Selection};
 
 use crate::clone::Discovered;
 use crate::credential::{Chosen, choose};

@@ -1,4 +1,5 @@
-//! What a `copy` reads of a repository, one image or those of a pattern, and which of them are this step's share.
+//! Patterns of tags; what a `copy` reads of a repository, one image or those of a pattern, and which of them are this step's
+//! share.
 
 use crate::names::{BadReference, Namespace, Reference, Repository, Tag};
 use crate::text::Glob;
@@ -47,6 +48,24 @@ impl Shard {
 }
 
 impl Pattern {
+    /// A pattern of tags; `None` where no tag could ever fit it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        // What it is made of besides its signs must be allowed in a tag.
+        let plain: String = text.chars().filter(|c| !matches!(c, '*' | '?')).collect();
+        let fits = !text.is_empty() && Tag::parse(&format!("_{plain}")).is_ok();
+        fits.then(|| Self {
+            written: text.to_owned(),
+            glob: Glob::of_names(text),
+        })
+    }
+
+    /// Whether every tag fits.
+    pub(crate) fn fits_everything(&self) -> bool {
+        let is_sign = |c| matches!(c, '*' | '?');
+        let any = self.written.chars().filter(|c| *c == '?').count();
+        self.written.chars().all(is_sign) && self.written.contains('*') && any < 2
+    }
+
     /// Whether a tag fits.
     #[must_use]
     pub(crate) fn fits(&self, tag: &Tag) -> bool {
@@ -63,13 +82,7 @@ impl Pattern {
 /// The images of `name` whose tags fit the pattern `tag`.
 pub(super) fn pattern(name: &str, tag: &str, namespace: &Namespace) -> Result<Selection, BadReference> {
     let repository = Reference::parse(name, namespace)?.repository;
-    // What a pattern is made of besides its signs must be able to stand in a tag.
-    let plain: String = tag.chars().filter(|c| !matches!(c, '*' | '?')).collect();
-    Tag::parse(&format!("_{plain}")).map_err(|_| BadReference::Tag { tag: tag.to_owned() })?;
-    let pattern = Pattern {
-        written: tag.to_owned(),
-        glob: Glob::of_names(tag),
-    };
+    let pattern = Pattern::parse(tag).ok_or_else(|| BadReference::Tag { tag: tag.to_owned() })?;
     Ok(Selection::Matching(repository, pattern))
 }
 

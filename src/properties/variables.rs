@@ -70,6 +70,15 @@ fn makes_sense(request: &Request, outputs: &Outputs, clone: &Path) {
         Action::Push(push) => ours(push.target.host()),
         Action::Copy(copy) => copy.items.iter().for_each(|item| ours(item.target.host())),
         Action::Login(login) => assert!(!request.step.in_pipe || login.folder.path().starts_with(clone)),
+        Action::Prune(prune) => {
+            prune
+                .packages
+                .iter()
+                .for_each(|package| ours(package.repository.host()));
+            // Something stays, whatever else is written.
+            assert!(prune.keep.is_some() || prune.older_than.is_some_and(time::Duration::is_positive));
+            assert!(prune.keep_tags.iter().all(|pattern| !pattern.fits_everything()));
+        }
         Action::Pull(_) | Action::Check(_) => {}
     }
     if let Some((host, _)) = request.action.source_credential() {

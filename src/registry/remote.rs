@@ -212,6 +212,26 @@ impl Remote {
         })
     }
 
+    /// Asks to delete a tag, or a manifest by its digest with all its tags. One try: whoever tries again must look again where
+    /// the tag points.
+    ///
+    /// # Errors
+    /// The refusal, or an answer that does not say that it was done.
+    pub(crate) async fn delete(&self, selector: &Selector) -> Result<(), Error> {
+        let ask = Ask {
+            method: Method::DELETE,
+            takes: &[202],
+            once: true,
+            ..Ask::get(
+                format!("{}/manifests/{selector}", self.repository.path()),
+                &self.scopes,
+                LARGEST_ANSWER,
+                format!("deleting {}", self.with_name(selector)),
+            )
+        };
+        self.exchange(ask).await.map(|_| ())
+    }
+
     /// Reads a small blob whole (a configuration) and checks its digest.
     ///
     /// # Errors

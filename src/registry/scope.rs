@@ -15,6 +15,8 @@ pub(crate) enum Access {
     Pull,
     /// Read, and write manifests and blobs.
     PullPush,
+    /// Read, and delete manifests.
+    PullDelete,
 }
 
 impl Access {
@@ -24,6 +26,7 @@ impl Access {
         match self {
             Self::Pull => &["pull"],
             Self::PullPush => &["pull", "push"],
+            Self::PullDelete => &["pull", "delete"],
         }
     }
 }
@@ -54,10 +57,11 @@ impl Scopes {
         self
     }
 
-    /// Whether one repository is to be written to.
+    /// Whether one repository is to be changed.
     #[must_use]
     pub(crate) fn writes(&self, repository: &Repository) -> bool {
-        self.0.get(repository.path()) == Some(&Access::PullPush)
+        let access = self.0.get(repository.path());
+        access.is_some_and(|access| *access != Access::Pull)
     }
 
     /// The `scope` parameters of a token request.

@@ -39,6 +39,8 @@ struct JsonImage<'a> {
     seconds: f64,
     outcome: &'a str,
     credential: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -117,6 +119,7 @@ fn document(
         seconds: (record.took.as_secs_f64() * 1000.0).round() / 1000.0,
         outcome: record.outcome.word(),
         credential: record.credential.map(|source| source.to_string()),
+        reason: record.reason.as_deref().map(redact),
     });
     let report = Report {
         schema: 1,
@@ -138,7 +141,8 @@ fn document(
 /// so that no quoting can go wrong.
 #[must_use]
 pub(crate) fn env(records: &[Record]) -> Vec<u8> {
-    let started = |record: &&Record| record.outcome != Outcome::NotStarted;
+    // Of `prune` it is the tags that go which others want to know.
+    let started = |record: &&Record| !matches!(record.outcome, Outcome::NotStarted | Outcome::Kept);
     let records: Vec<&Record> = records.iter().filter(started).collect();
     let count = records.iter().map(|record| record.image + 1).max().unwrap_or(0);
     let mut lines = String::new();
@@ -154,12 +158,12 @@ pub(crate) fn env(records: &[Record]) -> Vec<u8> {
         else {
             continue;
         };
-        if let Some(digest) = &main.digest {
+        if let Some(digest) = main.digest.as_ref().filter(|_| !main.outcome.is_gone()) {
             let _ = writeln!(lines, "CRG_PIPE_REFERENCE{suffix}='{}@{digest}'", main.repository);
             let _ = writeln!(lines, "CRG_PIPE_DIGEST{suffix}='{digest}'");
         }
         let tags: Vec<&str> = of_image()
-            .filter(|record| record.outcome.is_set())
+            .filter(|record| record.outcome.is_set() || record.outcome.is_gone())
             .filter_map(|record| record.tag.as_ref().map(Tag::as_str))
             .collect();
         let _ = writeln!(lines, "CRG_PIPE_TAGS{suffix}='{}'", tags.join(" "));
@@ -187,6 +191,7 @@ mod tests {
             took: Duration::from_micros(1_234_567),
             outcome,
             credential: Some(Source::BuiltIn),
+            reason: None,
         }
     }
 

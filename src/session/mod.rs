@@ -288,6 +288,31 @@ impl Session {
         Err(turned_away(repository, refusals))
     }
 
+    /// All tags of a repository, each once, with the first credential that may list them; and what its token is known to
+    /// lack of the rights asked for, which never makes another credential's turn.
+    ///
+    /// # Errors
+    /// Why none may, or why the tags cannot be listed.
+    pub(crate) async fn whole(
+        &self,
+        repository: &Repository,
+        access: registry::Access,
+    ) -> Result<(Remote, Vec<Tag>, Option<Error>), SessionError> {
+        let scopes = Scopes::of(repository, access);
+        let mut refusals = Vec::new();
+        for remote in self.candidates(repository, &scopes) {
+            match remote.all_tags(|_| true).await {
+                Ok(tags) => {
+                    let shortfall = remote.shortfall().await.filter(|_| access != registry::Access::Pull);
+                    return Ok((remote, tags, shortfall));
+                }
+                Err(error) if error.turns_away() => refusals.push(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(turned_away(repository, refusals))
+    }
+
     /// `REGISTRY`.
     #[must_use]
     pub(crate) fn registry(&self) -> &Host {

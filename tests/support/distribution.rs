@@ -23,6 +23,7 @@ pub struct DistributionSetup<'a> {
     tls: Option<&'static Authority>,
     recorded: bool,
     schema_1: bool,
+    deletes: bool,
 }
 
 /// A running registry; it stops when dropped.
@@ -44,6 +45,7 @@ impl Distribution {
             tls: None,
             recorded: false,
             schema_1: false,
+            deletes: false,
         }
     }
 
@@ -105,14 +107,23 @@ impl<'a> DistributionSetup<'a> {
         self
     }
 
+    /// Deletes what it is asked to.
+    #[must_use]
+    pub fn deletes(mut self) -> Self {
+        self.deletes = true;
+        self
+    }
+
     /// Starts it; returns once it listens.
     pub fn start(self) -> Distribution {
         assert!(!(self.recorded && self.tls.is_some()), "a recorder sees no TLS");
         let program = Program::new("docker-registry");
         let folder = program.folder().display().to_string();
         let mut config = format!(
-            "version: 0.1\nlog: {{level: info, formatter: json}}\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n\
-             http:\n  addr: 127.0.0.1:0\n  secret: of-the-tests\n"
+            "version: 0.1\nlog: {{level: info, formatter: json}}\n\
+             storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: {}}}}}\n\
+             http:\n  addr: 127.0.0.1:0\n  secret: of-the-tests\n",
+            self.deletes
         );
         if let Some(authority) = self.tls {
             let identity = authority.server(&[]);

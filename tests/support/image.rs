@@ -291,6 +291,7 @@ pub struct ImageBuilder {
     docker: bool,
     files: Vec<(String, Vec<u8>, u32)>,
     config: Value,
+    created: Value,
 }
 
 impl ImageBuilder {
@@ -306,6 +307,7 @@ impl ImageBuilder {
             docker: false,
             files: Vec::new(),
             config: json!({ "Cmd": ["/none"] }),
+            created: json!("2026-01-01T00:00:00Z"),
         }
     }
 
@@ -348,6 +350,13 @@ impl ImageBuilder {
         self
     }
 
+    /// When the image was made, as its config says; another date is another image.
+    #[must_use]
+    pub fn created(mut self, created: Value) -> Self {
+        self.created = created;
+        self
+    }
+
     /// The image.
     pub fn build(&self) -> Image {
         let mut tars = Vec::new();
@@ -381,7 +390,7 @@ impl ImageBuilder {
             .map(|number| json!({ "created": "2026-01-01T00:00:00Z", "created_by": format!("layer {number}") }))
             .collect();
         let mut config = json!({
-            "architecture": self.architecture, "os": self.os, "created": "2026-01-01T00:00:00Z",
+            "architecture": self.architecture, "os": self.os, "created": self.created,
             "config": self.config, "rootfs": { "type": "layers", "diff_ids": diff_ids }, "history": history,
         });
         let mut platform = json!({ "architecture": self.architecture, "os": self.os });

@@ -38,6 +38,16 @@ pub(crate) fn copy<'a>(emulator: &'a Emulator, source: &str) -> Pipe<'a> {
         .var("SOURCE", source)
 }
 
+/// Looks through a package of the shop as the step that owns it; deletes what the two newest images leave.
+pub(crate) fn prune<'a>(emulator: &'a Emulator, images: &str) -> Pipe<'a> {
+    in_shop(emulator)
+        .built_in()
+        .var("ACTION", "prune")
+        .var("IMAGES", images)
+        .var("KEEP", "2")
+        .var("DRY_RUN", "false")
+}
+
 fn in_shop(emulator: &Emulator) -> Pipe<'_> {
     Pipe::new().workspace("shop").registry(emulator).var("RETRIES", "0")
 }

@@ -1,7 +1,10 @@
 //! Looks over `bitbucket-pipelines.yml` for images of steps and services that Pipelines will not be able to pull. A pipe
 //! cannot help these: Pipelines pulls them before the pipe runs.
 
+mod named;
 mod structure;
+
+pub(crate) use named::named;
 
 pub(crate) use structure::{Image, Line, contents};
 

@@ -3,6 +3,7 @@
 //! What Bitbucket's registry says and when is known only in part (no public text has its bodies); so the words of the
 //! registry are always shown, and a cause is named as certain only where it is.
 
+pub(super) mod deletion;
 mod finding;
 mod hint;
 mod reach;

@@ -144,6 +144,10 @@ proptest! {
                     Action::Check(check) => prop_assert!(
                         check.targets.iter().all(|(target, _)| *target.host() == request.registry)
                     ),
+                    Action::Prune(prune) => prop_assert!(
+                        prune.packages.iter().all(|package| *package.repository.host() == request.registry)
+                            && (prune.keep.is_some() || prune.older_than.is_some())
+                    ),
                     Action::Login(login) => prop_assert!(!in_pipe || login.folder.path().starts_with("/clone")),
                 }
             }

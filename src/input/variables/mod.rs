@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use strsim::osa_distance;
 
 /// Variables that are lists.
-const LISTS: [&str; 2] = ["IMAGES", "TAGS"];
+const LISTS: [&str; 3] = ["IMAGES", "TAGS", "KEEP_TAGS"];
 
 /// What Pipelines itself passes and the pipe looks at.
 const CONTEXT: [&str; 11] = [
@@ -28,6 +28,9 @@ const CONTEXT: [&str; 11] = [
     "DOCKER_HOST",
     "NO_COLOR",
 ];
+
+/// Those that `prune` alone uses.
+pub(super) const OF_PRUNE: [&str; 4] = ["KEEP", "KEEP_TAGS", "OLDER_THAN", "DRY_RUN"];
 
 /// Those that may arrive empty: `pipe.yml` hands them over whether or not the step has them, or nothing depends on them.
 const MAY_BE_EMPTY: [&str; 6] = [
@@ -77,6 +80,8 @@ pub(crate) struct Variables {
     pub images: Vec<String>,
     /// `TAGS`.
     pub tags: Vec<String>,
+    /// `KEEP_TAGS`.
+    pub keep_tags: Vec<String>,
     /// Texts that no variable could be made of.
     pub mistakes: Vec<Mistake>,
     /// Names of ours that are set.
@@ -127,7 +132,7 @@ impl Variables {
                 Err(_) => {}
             }
         }
-        let [images, tags] = LISTS.map(|name| list(name, &texts, &mut mistakes));
+        let [images, tags, keep_tags] = LISTS.map(|name| list(name, &texts, &mut mistakes));
         for name in scalar_names() {
             if texts.contains_key(&format!("{name}_COUNT")) {
                 mistakes.push(Mistake::unshown(
@@ -155,6 +160,7 @@ impl Variables {
             scalars,
             images,
             tags,
+            keep_tags,
             mistakes,
             set: NAMES
                 .map(|(name, _)| name)
@@ -197,7 +203,8 @@ impl Variables {
         if written(&"ACTION") {
             return Vec::new();
         }
-        ["SOURCE", "TARGET", "TAGS"].into_iter().filter(written).collect()
+        let names = ["SOURCE", "TARGET", "TAGS"].iter().chain(&OF_PRUNE);
+        names.copied().filter(written).collect()
     }
 
     /// Has every secret of the variables hidden in what is printed from now on, in the forms in which it travels.

@@ -25,6 +25,7 @@ use std::time::Duration;
 pub(super) const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// A request below `/v2/`, or to an address that the registry gave.
+#[allow(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 pub(super) struct Ask<'a> {
     pub(super) method: Method,
     pub(super) target: Target,
@@ -43,6 +44,8 @@ pub(super) struct Ask<'a> {
     pub(super) takes: &'static [u16],
     /// Whether only the registry itself can answer, not a page that it redirects to.
     pub(super) at_home: bool,
+    /// Whether it is sent again by whoever asks, if at all: who deletes a tag looks first where it points.
+    pub(super) once: bool,
     /// Largest body of the answer.
     pub(super) limit: usize,
     pub(super) during: String,
@@ -201,7 +204,8 @@ impl Registry {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            let Some(pause) = policy.pause(&problem, tries, asked, retry::chance()) else {
+            let pause = policy.pause(&problem, tries, asked, retry::chance());
+            let Some(pause) = pause.filter(|_| !ask.once) else {
                 return Err(Error {
                     asked,
                     ..self.error(ask.during.clone(), problem, tries)
@@ -292,6 +296,7 @@ impl<'a> Ask<'a> {
             stores: false,
             takes: &[200],
             at_home: false,
+            once: false,
             limit,
             during,
         }

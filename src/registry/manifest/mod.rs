@@ -3,7 +3,10 @@
 //! OCI image specification ("Image Manifest", "Image Index"), Docker "Image Manifest Version 2, Schema 2".
 //! The bytes are never written anew: a digest is of bytes, not of meaning.
 
+mod created;
 mod document;
+
+pub(crate) use created::config_created;
 
 use super::any_case;
 use crate::names::Digest;
@@ -173,6 +176,15 @@ impl Descriptor {
         matches!(
             self.media_type.as_str(),
             "application/vnd.oci.image.index.v1+json" | "application/vnd.docker.distribution.manifest.list.v2+json"
+        )
+    }
+
+    /// Whether it points to the configuration of an image that can be run.
+    #[must_use]
+    pub fn is_image_config(&self) -> bool {
+        matches!(
+            self.media_type.as_str(),
+            "application/vnd.oci.image.config.v1+json" | "application/vnd.docker.container.image.v1+json"
         )
     }
 

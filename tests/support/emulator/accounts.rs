@@ -125,6 +125,7 @@ impl Identity {
 pub(super) enum Action {
     Pull,
     Push,
+    Delete,
 }
 
 /// All accounts and packages.
@@ -220,7 +221,7 @@ impl Accounts {
                 };
                 let (scope, least) = match action {
                     Action::Pull => (READ_PACKAGE, Role::Read),
-                    Action::Push => (WRITE_PACKAGE, Role::Write),
+                    Action::Push | Action::Delete => (WRITE_PACKAGE, Role::Write),
                 };
                 let role = |linked: &String| user.roles.get(linked).copied().unwrap_or(Role::None);
                 user.scopes.iter().any(|own| own == scope) && repository.is_none_or(|linked| role(linked) >= least)

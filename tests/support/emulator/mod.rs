@@ -26,7 +26,7 @@ pub use answer::Answer;
 pub use fault::{Break, Fault, Kept, Matcher, on};
 pub use journal::{Entry, Service};
 pub use reports::{Report, Reports};
-pub use settings::{Combined, Settings, SignIn, TokenForm};
+pub use settings::{Combined, Deletes, Settings, SignIn, TokenForm};
 pub use setup::Setup;
 
 use super::image::Image;

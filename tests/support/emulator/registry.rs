@@ -2,7 +2,7 @@
 
 use super::accounts::Action;
 use super::answer::{Answer, Asked};
-use super::settings::{Settings, SignIn};
+use super::settings::{Deletes, Settings, SignIn};
 use super::token::{Right, SERVICE, basic};
 use super::{State, upload};
 use hyper::Method;
@@ -88,6 +88,9 @@ fn needs(route: &Route, asked: &Asked) -> Vec<(String, Action)> {
         return Vec::new();
     };
     let mut needs = vec![(package.to_owned(), Action::Pull)];
+    if matches!(route, Route::Manifest { .. }) && asked.method == Method::DELETE {
+        return vec![(package.to_owned(), Action::Delete)];
+    }
     if !matches!(asked.method, Method::GET | Method::HEAD) || matches!(route, Route::Upload { .. }) {
         needs.push((package.to_owned(), Action::Push));
     }
@@ -191,6 +194,7 @@ fn challenge(settings: &Settings, origin: &str, needs: &[(String, Action)], erro
         let action = match action {
             Action::Pull => "pull",
             Action::Push => "push",
+            Action::Delete => "delete",
         };
         match scopes.iter_mut().find(|(name, _)| name == package) {
             Some((_, actions)) => actions.push(action),
@@ -233,6 +237,7 @@ fn serve(state: &mut State, origin: &str, route: &Route, asked: &Asked) -> Answe
         Route::Catalog if read => Answer::new(200).json(&json!({ "repositories": [] })),
         Route::Manifest { package, reference } if read => manifest(state, package, reference, asked),
         Route::Manifest { package, reference } if asked.method == Method::PUT => put(state, package, reference, asked),
+        Route::Manifest { package, reference } if asked.method == Method::DELETE => delete(state, package, reference),
         Route::Blob { package, digest } if asked.method == Method::GET && state.settings.redirects => {
             let port = origin.rsplit_once(':').map_or("80", |(_, port)| port);
             let to = format!("http://127.0.0.1:{port}/storage/{package}/blobs/{digest}");
@@ -315,6 +320,33 @@ fn put(state: &mut State, package: &str, reference: &str, asked: &Asked) -> Answ
     answer
 }
 
+fn delete(state: &mut State, package: &str, reference: &str) -> Answer {
+    let is_digest = reference.contains(':');
+    match state.settings.deletes {
+        Deletes::Claims => return Answer::new(202),
+        Deletes::Digests(status) if !is_digest => {
+            return Answer::error(status, "UNSUPPORTED", "The operation is unsupported.");
+        }
+        Deletes::Nothing => return Answer::error(405, "UNSUPPORTED", "The operation is unsupported."),
+        Deletes::Tags | Deletes::Digests(_) => {}
+    }
+    let held = state.storage.tags(package).into_iter();
+    let mut goes = held.filter(|tag| tag == reference || state.storage.tag(package, tag) == Some(reference));
+    if let Some(tag) = goes.find(|tag| state.settings.is_immutable(tag)) {
+        return state.settings.immutable.about(&tag);
+    }
+    let deleted = if is_digest {
+        state.storage.delete_manifest(package, reference)
+    } else {
+        state.storage.delete_tag(package, reference)
+    };
+    if deleted {
+        Answer::new(202)
+    } else {
+        state.settings.unknown_manifest.about(reference)
+    }
+}
+
 fn blob(state: &State, package: &str, digest: &str, asked: &Asked) -> Answer {
     let Some(bytes) = state.storage.blob(package, digest) else {
         return Answer::error_about(
@@ -357,7 +389,9 @@ fn tags(state: &State, package: &str, asked: &Asked) -> Answer {
         .query("last")
         .filter(|_| state.settings.heeds_last)
         .unwrap_or_default();
-    let all = state.storage.tags(package);
+    let mut all = state.storage.tags(package);
+    all.extend(state.settings.ghosts.iter().cloned());
+    all.sort_unstable();
     let rest: Vec<&String> = all.iter().filter(|tag| tag.as_str() > after).collect();
     let limit = state.settings.page_limit;
     let size = asked

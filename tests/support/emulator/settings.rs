@@ -33,6 +33,19 @@ pub enum Combined {
     Refused,
 }
 
+/// What a DELETE of a manifest does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletes {
+    /// A tag alone, by its name; a manifest with all its tags, by its digest.
+    Tags,
+    /// A manifest with all its tags, by its digest; a tag is refused with this status, as docker-registry 2.8 has it.
+    Digests(u16),
+    /// Nothing: 405, as docker-registry has it unless deletion is turned on.
+    Nothing,
+    /// It says so, and does nothing.
+    Claims,
+}
+
 /// How the emulator behaves. `{name}` in an answer's body becomes the package's or the tag's name, as each says.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
@@ -78,6 +91,10 @@ pub struct Settings {
     pub manifest_headers: Vec<(&'static str, &'static str)>,
     /// Whether the first push to a package makes it.
     pub makes_packages: bool,
+    /// What a DELETE of a manifest does.
+    pub deletes: Deletes,
+    /// Tags that are listed besides those that are there.
+    pub ghosts: Vec<String>,
     /// Whether `/referrers/` is served.
     pub referrers: bool,
     /// At most so many tags on a page.
@@ -135,6 +152,8 @@ impl Default for Settings {
             manifest_head: None,
             manifest_headers: Vec::new(),
             makes_packages: false,
+            deletes: Deletes::Tags,
+            ghosts: Vec::new(),
             referrers: false,
             page_limit: 100,
             page_links: vec!["<{next}>; rel=\"next\"".to_owned()],

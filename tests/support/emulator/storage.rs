@@ -88,6 +88,17 @@ impl Storage {
         self.package(package).tags.insert(tag.to_owned(), digest.to_owned());
     }
 
+    pub(super) fn delete_tag(&mut self, package: &str, tag: &str) -> bool {
+        self.package(package).tags.remove(tag).is_some()
+    }
+
+    /// Removes a manifest with all its tags.
+    pub(super) fn delete_manifest(&mut self, package: &str, digest: &str) -> bool {
+        let package = self.package(package);
+        package.tags.retain(|_, held| held != digest);
+        package.manifests.remove(digest).is_some()
+    }
+
     pub(super) fn has_package(&self, package: &str) -> bool {
         self.packages.contains_key(package)
     }

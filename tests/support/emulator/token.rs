@@ -29,6 +29,7 @@ impl Scope {
         let action = |name| match name {
             "pull" => Some(Action::Pull),
             "push" => Some(Action::Push),
+            "delete" => Some(Action::Delete),
             _ => None,
         };
         Some(Self {
@@ -202,6 +203,7 @@ fn jwt(id: &str, identity: &Identity, granted: &[Scope], lifetime: u64) -> Strin
                 .map(|action| match action {
                     Action::Pull => "pull",
                     Action::Push => "push",
+                    Action::Delete => "delete",
                 })
                 .collect();
             json!({ "type": "repository", "name": scope.package, "actions": names })

@@ -20,6 +20,7 @@ fn record(image: usize, tag: &str, outcome: Outcome, credential: Option<Source>)
         took: Duration::from_secs(1),
         outcome,
         credential,
+        reason: None,
     }
 }
 

@@ -127,8 +127,8 @@ fn assert_told<'a>(runs: impl IntoIterator<Item = (&'static str, Running<'a>, bo
     for (name, running, knows_total) in runs {
         let (moved, total) = so_far(running);
         let most = total.unwrap_or(26.0);
-        // A daemon tells less than it has.
-        let least = if name == "pull to the daemon" { 0.1 } else { 1.0 };
+        // A daemon tells less than it has: every tenth of a second how far it was then, and this one stalls sooner.
+        let least = if name.ends_with("the daemon") { 0.1 } else { 1.0 };
         assert!((least..most).contains(&moved), "{name}: {moved} MiB of {total:?}");
         assert!(
             total.is_none_or(|total| (24.0..26.0).contains(&total)),

@@ -158,6 +158,7 @@ fn each_thing_is_asked_for_once() {
         .collect();
     assert_eq!(requests.remove(0), "GET /v2/ 401");
     requests.sort();
+    let tag = small.digest().replacen(':', "-", 1);
     assert_eq!(
         requests,
         [
@@ -166,6 +167,10 @@ fn each_thing_is_asked_for_once() {
             format!("GET /v2/shop/api/blobs/{} 200", small.config_digest()),
             "GET /v2/shop/api/manifests/1 200".to_owned(),
             "GET /v2/shop/api/manifests/1 200".to_owned(),
+            // Whether the image is signed, in a registry without a list of referrers.
+            format!("GET /v2/shop/api/manifests/{tag} 404"),
+            format!("GET /v2/shop/api/manifests/{tag}.sig 404"),
+            format!("GET /v2/shop/api/referrers/{} 404", small.digest()),
             "GET /v2/shop/web/manifests/latest 404".to_owned(),
             "POST /v2/shop/api/blobs/uploads/… 202".to_owned(),
             "POST /v2/shop/web/blobs/uploads/… 202".to_owned(),

@@ -55,6 +55,7 @@ mod ranges;
 mod refusals;
 mod registries;
 mod release;
+mod required;
 mod retag;
 mod rooms;
 mod sources;

@@ -2,6 +2,7 @@
 
 use super::journal::Outcome;
 use super::log::{Goal, during};
+use super::required::{has, unmet};
 use super::select_platform::root;
 use super::tagging::{TagContent, TagStep, Tagging, looks, refuse, summary};
 use super::{Run, all};
@@ -9,11 +10,11 @@ use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
 use crate::input::{Copy, MOST_IMAGES, OnExisting, Selection};
 use crate::names::{Digest, Reference, Repository, Tag};
-use crate::registry::{Access, Manifest};
+use crate::registry::{Access, Attachments, Manifest};
 use crate::session::Pair;
 use crate::text::{self, count};
 use crate::transfer::progress::Unknown;
-use crate::transfer::{ContentSource, Destination, Graph, Mover, Referrers};
+use crate::transfer::{ContentSource, Destination, Graph, Mover, Referrers, attached};
 use futures_util::stream::{self, StreamExt as _};
 use std::cell::Cell;
 use std::collections::hash_map::Entry;
@@ -51,6 +52,8 @@ struct PlannedCopy {
     tagging: Tagging,
     /// What refers to it, if that goes along.
     referrers: Option<Referrers>,
+    /// What was found attached to it, if that was looked for.
+    attached: Attachments,
     /// For each of cosign's tags.
     along: Vec<Tagging>,
 }
@@ -110,9 +113,10 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
     let done = all(during(run, Goal::Registry, copies).await)?;
     let said = match (planned.as_slice(), done.as_slice()) {
         ([only], [outcomes]) => format!(
-            "`{}` ({}) → `{}` {}",
+            "`{}` ({}{}) → `{}` {}",
             only.source,
             only.root.digest.short(),
+            has(only.attached),
             only.tagging.target.repository(),
             summary(outcomes)
         ),
@@ -295,6 +299,18 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: WantedCopy) -> 
     } else {
         None
     };
+    // Of one platform, what its index has counts too.
+    let mut found = Attachments::default();
+    if !copy.required.is_empty() || referrers.is_some() {
+        let only = copy.platform.as_ref().map(|_| &root.digest);
+        let known = referrers.as_ref().filter(|_| root.digest == pair.manifest.digest);
+        let attached = attached(&pair.from, &pair.manifest, only, copy.required, known).await;
+        found = attached.has;
+        run.journal.attach(wanted.number, found);
+        if let Some(unmet) = unmet(&wanted.source, copy.required, attached) {
+            return Err(unmet.into());
+        }
+    }
     let along = cosign(run, copy, &tagging, referrers.as_ref()).await?;
     Ok(PlannedCopy {
         source: wanted.source,
@@ -302,6 +318,7 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: WantedCopy) -> 
         root,
         tagging,
         referrers,
+        attached: found,
         along,
     })
 }
@@ -364,8 +381,9 @@ async fn one(
             start.elapsed().as_secs_f64(),
             planned.root.digest.short(),
         );
+        let has = has(planned.attached);
         run.log.image(
-            &format!("`{source}` → `{repository}` {became} ({amount} moved, {seconds:.1} s, {digest})"),
+            &format!("`{source}` → `{repository}` {became} ({amount} moved, {seconds:.1} s, {digest}{has})"),
             &to.remote,
         );
     }

@@ -2,10 +2,10 @@
 
 use crate::credential::Source;
 use crate::names::{Digest, Repository, Tag};
-use crate::registry::Remote;
+use crate::registry::{Attachments, Remote};
 use serde::Serialize;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// What became of one image, or of one tag of it.
@@ -97,6 +97,8 @@ pub(crate) struct Record {
     pub credential: Option<Source>,
     /// Why that became of it, where it is not said otherwise.
     pub reason: Option<String>,
+    /// What was found attached to the image, if that was looked for.
+    pub attached: Option<Attachments>,
 }
 
 impl Record {
@@ -173,6 +175,7 @@ pub(crate) struct Done {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     noted: RefCell<BTreeMap<(usize, TagPlace), Record>>,
+    attached: RefCell<HashMap<usize, Attachments>>,
     expected: RefCell<Vec<Expected>>,
 }
 
@@ -208,6 +211,7 @@ impl Journal {
             outcome: Outcome::NotStarted,
             credential: None,
             reason: None,
+            attached: None,
         });
         self.expected.borrow_mut().push(Expected {
             name: name.to_string(),
@@ -238,7 +242,17 @@ impl Journal {
         let mut records: Vec<(TagPlace, &Record)> = others.filter(|(_, record)| !is_noted(record.image)).collect();
         records.extend(noted.iter().map(|((_, place), record)| (*place, record)));
         records.sort_by_key(|(place, record)| (record.image, *place));
-        records.into_iter().map(|(_, record)| record.clone()).collect()
+        let attached = self.attached.borrow();
+        let records = records.into_iter().map(|(_, record)| Record {
+            attached: attached.get(&record.image).copied().filter(|_| !record.goes_along),
+            ..record.clone()
+        });
+        records.collect()
+    }
+
+    /// Notes what is attached to an image.
+    pub(super) fn attach(&self, image: usize, attached: Attachments) {
+        self.attached.borrow_mut().insert(image, attached);
     }
 
     /// Where the records of one image go.
@@ -300,6 +314,7 @@ impl JournalPage<'_> {
             outcome,
             credential: self.credential,
             reason: self.reason.clone(),
+            attached: None,
         };
         self.journal.noted.borrow_mut().insert((self.image, place), record);
     }

@@ -13,6 +13,7 @@ mod pull;
 mod pull_archive;
 mod push;
 mod push_archive;
+mod required;
 mod retag;
 mod seen_images;
 mod select_platform;

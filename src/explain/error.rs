@@ -11,7 +11,7 @@ use crate::engine;
 use crate::files::OutputError;
 use crate::names::platform::Platform;
 use crate::names::{AtLeastOne, Digest, Reference, Tag};
-use crate::registry::{self, Asker, Granted};
+use crate::registry::{self, Asker, Attachments, Granted};
 use crate::session::{Session, SessionError};
 use crate::transfer::TransferError;
 
@@ -61,6 +61,14 @@ pub(crate) enum RunError {
         by_digest: Box<registry::Error>,
         /// What would go.
         tags: Vec<String>,
+    },
+    /// Whether an image has what `REQUIRE` asks for.
+    NotKnown {
+        image: String,
+        /// What was not found.
+        missing: Attachments,
+        /// Why it may be there all the same.
+        error: TransferError,
     },
     /// A tag that the registry would not move.
     NotOverwritten {
@@ -152,6 +160,19 @@ impl RunError {
                 by_digest,
                 tags,
             } => deletion::impossible(by_tag.as_deref(), by_digest, tags).on(Page::ByRegistry),
+            Self::NotKnown { image, missing, error } => {
+                let failure = explain_transfer(error, context);
+                let missing = missing.in_words();
+                let hint = failure.hint.unwrap_or_default();
+                Failure {
+                    message: format!("whether `{image}` has {missing} is not known: {}", failure.message),
+                    hint: Some(format!(
+                        "{hint}\nwhat the registry does not answer cannot be required: leave it out of `REQUIRE`"
+                    )),
+                    ..failure
+                }
+                .of_registry()
+            }
             Self::NotOverwritten { error, tag, existing } => {
                 not_overwritten(error, tag, existing, context).on(Page::ByRegistry)
             }

@@ -83,7 +83,7 @@ impl fmt::Display for ActionName {
 }
 
 /// Every variable of the pipe that a user may set, with the actions that use it.
-pub const NAMES: [(&str, &[ActionName]); 34] = {
+pub const NAMES: [(&str, &[ActionName]); 35] = {
     use ActionName::{Check, Copy, Login, Prune, Pull, Push, Retag};
     const ALL: &[ActionName] = &ActionName::ALL;
     [
@@ -106,6 +106,7 @@ pub const NAMES: [(&str, &[ActionName]); 34] = {
         ("SOURCE_USERNAME", &[Pull, Copy]),
         ("SOURCE_PASSWORD", &[Pull, Copy]),
         ("REFERRERS", &[Copy]),
+        ("REQUIRE", &[Copy, Check]),
         ("SHARD", &[Copy]),
         ("KEEP", &[Prune]),
         ("KEEP_TAGS", &[Prune]),

@@ -4,6 +4,7 @@
 use super::Check;
 use crate::clone::Discovered;
 use crate::names::{Reference, Repository, Tag};
+use crate::registry::Attachments;
 
 /// `ACTION: check`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) struct Checkup {
     pub discovered: Option<Discovered>,
     /// Where somebody wants to write, each once, and the tag to set.
     pub targets: Vec<(Repository, Option<Tag>)>,
+    /// What each image must have.
+    pub required: Attachments,
 }
 
 impl Check<'_> {
@@ -42,6 +45,7 @@ impl Check<'_> {
             images,
             discovered,
             targets,
+            required: self.required(),
         }
     }
 }

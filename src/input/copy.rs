@@ -7,6 +7,7 @@ use crate::credential::Credential;
 use crate::mistake::Mistake;
 use crate::names::platform::Platform;
 use crate::names::{AtLeastOne, Host, Reference, Repository, Tag, split, split_host};
+use crate::registry::Attachments;
 use crate::text::Quoted;
 
 /// `ACTION: copy`.
@@ -20,6 +21,8 @@ pub(crate) struct Copy {
     pub on_existing: OnExisting,
     /// Whether signatures, SBOMs and attestations go along.
     pub referrers: bool,
+    /// What each image must have.
+    pub required: Attachments,
     /// Which share of the images this step takes.
     pub shard: Option<Shard>,
     /// The credential of another registry, and which one.
@@ -42,6 +45,7 @@ impl Check<'_> {
         let on_existing = self.on_existing();
         let scalars = &self.variables.scalars;
         let referrers = self.switch("REFERRERS", scalars.referrers.as_deref());
+        let required = self.required();
         let is_share = self.switch("SHARD", scalars.shard.as_deref());
         let shard = if is_share { self.shard() } else { None };
         let hosts = items.iter().flatten();
@@ -52,6 +56,7 @@ impl Check<'_> {
             platform,
             on_existing,
             referrers,
+            required,
             shard,
             source_credential,
         })

@@ -6,7 +6,7 @@ use crate::files::read_up_to;
 use crate::mistake::Mistake;
 use crate::names::Host;
 use crate::names::platform::Platform;
-use crate::registry::{BadProxy, Proxy, tls_settings};
+use crate::registry::{Attachment, Attachments, BadProxy, Proxy, tls_settings};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::io::ErrorKind;
@@ -34,6 +34,21 @@ impl Check<'_> {
                 OnExisting::default()
             }
         }
+    }
+
+    /// `REQUIRE`.
+    pub(super) fn required(&mut self) -> Attachments {
+        let mut required = Attachments::default();
+        for written in &self.variables.required {
+            let mut all = Attachment::ALL.into_iter();
+            if let Some(one) = all.find(|one| one.word().eq_ignore_ascii_case(written)) {
+                required = required.and(Attachments::of(one));
+            } else {
+                let cure = "write `signature`, `sbom`, `provenance`, or several of them";
+                self.mistake(Mistake::new("REQUIRE", written, "there is no such choice", cure));
+            }
+        }
+        required
     }
 
     pub(super) fn platform(&mut self) -> Option<Platform> {

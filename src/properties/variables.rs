@@ -3,7 +3,7 @@
 use super::fits_in_the_log;
 use crate::credential::Chosen;
 use crate::input::variables::Variables;
-use crate::input::{Action, Check, Checked, Outputs, Request};
+use crate::input::{Action, Check, Checked, Checkup, Copy, Outputs, Request};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
@@ -55,6 +55,10 @@ pub fn variables(bytes: &[u8], folder: &Path) {
         Ok(request) => {
             tells_nothing(&format!("{request:?}"));
             makes_sense(&request, &outputs, folder);
+            // What is required is never dropped in silence.
+            if let Action::Copy(Copy { required, .. }) | Action::Check(Checkup { required, .. }) = &request.action {
+                assert_eq!(required.is_empty(), variables.required.is_empty());
+            }
             can_be_told(&request.chosen);
         }
     }

@@ -6,6 +6,7 @@
 
 mod address;
 pub(crate) mod any_case;
+pub(crate) mod attachment;
 pub(crate) mod blob;
 pub(crate) mod body;
 mod budget;
@@ -35,6 +36,7 @@ mod tls;
 mod token;
 mod trust;
 
+pub(crate) use attachment::{Attachment, Attachments};
 pub(crate) use blob::{Mount, Resumed, Upload};
 pub(crate) use body::Code;
 pub(crate) use budget::Charge;

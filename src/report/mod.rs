@@ -12,6 +12,7 @@ pub(crate) use ending::Ending;
 use crate::action::{Done, Fact, Outcome, Record};
 use crate::explain::failure::Failures;
 use crate::names::{Digest, Tag};
+use crate::registry::Attachment;
 use crate::text::redact;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -41,6 +42,7 @@ struct JsonImage<'a> {
     credential: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    attached: Option<Vec<&'static str>>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +122,9 @@ fn document(
         outcome: record.outcome.word(),
         credential: record.credential.map(|source| source.to_string()),
         reason: record.reason.as_deref().map(redact),
+        attached: record
+            .attached
+            .map(|attached| attached.iter().map(Attachment::word).collect()),
     });
     let report = Report {
         schema: 1,
@@ -178,6 +183,7 @@ mod tests {
     use crate::credential::Source;
     use crate::explain::failure::{Failure, FailureKind};
     use crate::names::{Host, Repository};
+    use crate::registry::Attachments;
     use std::time::Duration;
 
     fn record(image: usize, tag: &str, outcome: Outcome) -> Record {
@@ -192,6 +198,7 @@ mod tests {
             outcome,
             credential: Some(Source::BuiltIn),
             reason: None,
+            attached: Some(Attachments::of(Attachment::Sbom)),
         }
     }
 
@@ -252,6 +259,7 @@ mod tests {
         assert_eq!(report["images"][0]["seconds"], 1.235);
         assert_eq!(report["images"][0]["outcome"], "failed");
         assert_eq!(report["images"][0]["credential"], "built-in");
+        assert_eq!(report["images"][0]["attached"], serde_json::json!(["sbom"]));
         assert_eq!(report["error"]["kind"], "credential");
         assert_eq!(report["error"]["message"], "no tag\nno right");
         assert_eq!(report["error"]["hint"], "make a token");

@@ -3,6 +3,7 @@
 //! Nothing is moved that is there: in one registry blobs are mounted, across registries the target is asked first.
 //! What is moved streams through memory in pieces and is checked against its digest before its last piece goes out.
 
+mod attached;
 pub(crate) mod download;
 mod error;
 pub(crate) mod graph;
@@ -15,6 +16,7 @@ pub(crate) mod source;
 mod upload;
 pub(crate) mod verify;
 
+pub(crate) use attached::{Attached, attached};
 pub(crate) use error::TransferError;
 pub(crate) use graph::Graph;
 pub(crate) use layers::ArchivedImage;

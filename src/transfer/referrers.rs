@@ -8,16 +8,23 @@ use super::source::ContentSource;
 use super::{Destination, Mover, TransferError};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::Content;
-use crate::registry::{Manifest, Referrer, Remote, fallback_tag};
+use crate::registry::{Attachment, Attachments, Manifest, Referrer, Remote, fallback_tag};
 use bytes::Bytes;
 use std::collections::HashSet;
 
 /// What refers to what refers to an image is followed so far: a signature of an SBOM is two.
 const DEEPEST: usize = 4;
 /// Most manifests that may refer to one image.
-const MOST: usize = 1000;
-/// The endings of cosign's tags.
-const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
+pub(super) const MOST: usize = 1000;
+/// The endings of cosign's tags, with what is under them.
+pub(super) const COSIGN: [(&str, Attachments); 3] = [
+    ("sig", Attachments::of(Attachment::Signature)),
+    (
+        "att",
+        Attachments::of(Attachment::Sbom).and(Attachments::of(Attachment::Provenance)),
+    ),
+    ("sbom", Attachments::of(Attachment::Sbom)),
+];
 
 /// What belongs to an image, as its source has it.
 #[derive(Debug, Default)]
@@ -34,6 +41,18 @@ impl Referrers {
     pub(crate) fn count(&self) -> usize {
         self.listed.iter().map(|(_, listed)| listed.len()).sum()
     }
+
+    /// What refers to one manifest.
+    pub(super) fn of(&self, subject: &Digest) -> &[Referrer] {
+        let mut listed = self.listed.iter();
+        let found = listed.find(|(of, _)| of == subject);
+        found.map_or(&[], |(_, listed)| listed.as_slice())
+    }
+}
+
+/// One of cosign's tags beside a manifest.
+pub(super) fn cosign_tag(subject: &Digest, ending: &str) -> Option<Tag> {
+    Tag::parse(&format!("{}.{ending}", fallback_tag(subject))).ok()
 }
 
 impl Mover<'_> {
@@ -51,8 +70,8 @@ impl Mover<'_> {
             for subject in subjects {
                 let listed = from.referrers(&subject, &mut by_tag).await?;
                 next.extend(listed.iter().map(|referrer| referrer.digest.clone()));
-                for ending in COSIGN {
-                    let Ok(tag) = Tag::parse(&format!("{}.{ending}", fallback_tag(&subject))) else {
+                for (ending, _) in COSIGN {
+                    let Some(tag) = cosign_tag(&subject, ending) else {
                         continue;
                     };
                     if let Some(manifest) = from.find(&tag).await? {

@@ -26,7 +26,8 @@ fn an_anonymous_no_is_not_the_answer_to_who_may_sign_in() {
         Cell(Push, 0, 10, ""),
         Cell(Mirror, 0, 10, ""),
         Cell(Copy, 0, 7, ""),
-        Cell(Check, 0, 6, "may be pulled with the API token"),
+        // Three of them for what is attached to the image.
+        Cell(Check, 0, 9, "may be pulled with the API token"),
         Cell(Login, 0, 2, ""),
     ];
     let row = |what, setup| Row {

@@ -8,6 +8,7 @@ use crate::support::emulator::{
 use crate::support::image::Image;
 use crate::support::pipe::Pipe;
 use crate::support::pki::Authority;
+use crate::support::shop::copy;
 
 const READ: &str = "read:package:bitbucket";
 const DENIED: &str = "requested access to the resource is denied";
@@ -345,6 +346,21 @@ pub(super) const CASES: &[Case] = &[
         runs: || vec![immutable(Answer::error(403, "DENIED", DENIED))],
     },
     Case {
+        see: "`…` has no …, which `REQUIRE` asks for",
+        status: 5,
+        runs: || vec![requiring(&shop())],
+    },
+    Case {
+        see: "whether `…` has … is not known: …",
+        status: 3,
+        runs: || {
+            let emulator = shop();
+            let denied = Answer::error(403, "DENIED", DENIED);
+            emulator.script(on("GET", "/referrers/").signed_in(), 9, denied);
+            vec![requiring(&emulator)]
+        },
+    },
+    Case {
         see: "the tag `…` is there already, as another image (…)",
         status: 5,
         runs: || {
@@ -387,6 +403,14 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// A `retag` in which the registry answers a request for a manifest so.
+fn requiring(emulator: &Emulator) -> super::Run {
+    copy(emulator, "api:1")
+        .var("TARGET", "base")
+        .var("REQUIRE", "signature")
+        .run()
+        .into()
+}
+
 fn answered(method: &str, answer: Answer) -> super::Run {
     let emulator = shop();
     emulator.script(on(method, "/manifests/").signed_in(), 1, Fault::Answer(answer));

@@ -110,37 +110,75 @@ impl Image {
     /// An attestation as `BuildKit` puts it beside an image into an index: platform unknown/unknown, and the
     /// annotations that name the image it speaks of.
     pub fn attestation_of(image: &Image) -> Self {
-        let statement = json!({
-            "_type": "https://in-toto.io/Statement/v0.1",
-            "predicateType": "https://slsa.dev/provenance/v0.2",
-            "subject": [{ "digest": { "sha256": image.digest().trim_start_matches("sha256:") } }],
-        });
-        let layer = Blob {
-            media_type: "application/vnd.in-toto+json".to_owned(),
-            bytes: Bytes::from(statement.to_string()),
-        };
-        let config = Blob {
-            media_type: "application/vnd.oci.image.config.v1+json".to_owned(),
-            bytes: Bytes::from(
-                json!({
-                    "architecture": "unknown", "os": "unknown", "config": {},
-                    "rootfs": { "type": "layers", "diff_ids": [layer.digest()] },
-                })
-                .to_string(),
-            ),
-        };
+        Self::attestation_with(image, &["https://slsa.dev/provenance/v0.2"])
+    }
+
+    /// The same with a layer for each of these predicates.
+    pub fn attestation_with(image: &Image, predicates: &[&str]) -> Self {
+        let key = "in-toto.io/predicate-type";
+        let attestation = Self::statements_of(image, "application/vnd.in-toto+json", key, predicates);
         Self {
             platform: json!({ "architecture": "unknown", "os": "unknown" }),
             annotations: json!({
                 "vnd.docker.reference.type": "attestation-manifest",
                 "vnd.docker.reference.digest": image.digest(),
             }),
-            ..Self::from_blobs(OCI_MANIFEST, config, vec![layer], &Value::Null)
+            ..attestation
         }
+    }
+
+    /// What cosign up to 2 keeps under `sha256-….att`: an envelope for each statement.
+    pub fn envelopes_of(image: &Image, predicates: &[&str]) -> Self {
+        Self::statements_of(
+            image,
+            "application/vnd.dsse.envelope.v1+json",
+            "predicateType",
+            predicates,
+        )
+    }
+
+    /// A layer for each statement, annotated under `key` with what it states.
+    fn statements_of(image: &Image, media_type: &str, key: &str, predicates: &[&str]) -> Self {
+        let statement = |predicate: &&str| {
+            json!({
+                "_type": "https://in-toto.io/Statement/v0.1",
+                "predicateType": predicate,
+                "subject": [{ "digest": { "sha256": image.digest().trim_start_matches("sha256:") } }],
+            })
+        };
+        let layers: Vec<Blob> = predicates
+            .iter()
+            .map(|predicate| Blob {
+                media_type: media_type.to_owned(),
+                bytes: Bytes::from(statement(predicate).to_string()),
+            })
+            .collect();
+        let descriptors = layers.iter().zip(predicates).map(|(layer, predicate)| {
+            let mut descriptor = layer.descriptor();
+            descriptor["annotations"] = json!({ key: predicate });
+            descriptor
+        });
+        let more = json!({ "layers": descriptors.collect::<Vec<_>>() });
+        let config = Blob {
+            media_type: "application/vnd.oci.image.config.v1+json".to_owned(),
+            bytes: Bytes::from(
+                json!({
+                    "architecture": "unknown", "os": "unknown", "config": {},
+                    "rootfs": { "type": "layers", "diff_ids": layers.iter().map(Blob::digest).collect::<Vec<_>>() },
+                })
+                .to_string(),
+            ),
+        };
+        Self::from_blobs(OCI_MANIFEST, config, layers, &more)
     }
 
     /// An artifact that refers to an image by `subject`: a signature, say.
     pub fn referrer_of(image: &Image, artifact_type: &str) -> Self {
+        Self::attached_to(image, artifact_type, &json!({}))
+    }
+
+    /// The same with annotations besides, as sigstore's bundles have them.
+    pub fn attached_to(image: &Image, artifact_type: &str, annotations: &Value) -> Self {
         let empty = Blob {
             media_type: "application/vnd.oci.empty.v1+json".to_owned(),
             bytes: Bytes::from_static(b"{}"),
@@ -149,7 +187,13 @@ impl Image {
             media_type: artifact_type.to_owned(),
             bytes: Bytes::from(format!("{artifact_type} of {}", image.digest())),
         };
-        let more = json!({ "artifactType": artifact_type, "subject": image.plain_descriptor() });
+        let mut more = json!({ "artifactType": artifact_type, "subject": image.plain_descriptor() });
+        if annotations
+            .as_object()
+            .is_some_and(|annotations| !annotations.is_empty())
+        {
+            more["annotations"] = annotations.clone();
+        }
         Self::from_blobs(OCI_MANIFEST, empty, vec![layer], &more)
     }
 

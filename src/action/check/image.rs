@@ -1,6 +1,7 @@
 //! What `check` finds out about one image, and its row: its manifest is read, and what tells its platforms and their
 //! sizes; no layer.
 
+use super::super::required::{has, unmet};
 use super::row::{Mark, Row, by};
 use crate::credential::Source;
 use crate::explain::RunError;
@@ -8,10 +9,11 @@ use crate::explain::failure::{Failure, FailureKind};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
 use crate::registry::manifest::{self, Content, Descriptor};
-use crate::registry::{self, Manifest, Remote};
+use crate::registry::{self, Attachments, Manifest, Remote};
 use crate::session::Session;
 use crate::text::Quoted;
 use crate::text::bytes;
+use crate::transfer::attached;
 
 /// Most platforms of one image whose sizes are read.
 const MOST_SIZES: usize = 16;
@@ -19,12 +21,35 @@ const MOST_SIZES: usize = 16;
 const MOST_NAMED: usize = 6;
 
 /// An image that is there and may be pulled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ImageFound {
+#[derive(Debug)]
+pub(super) struct ImageFound<E = Failure> {
     pub(super) digest: Digest,
     /// What served; `None` for no credential.
     pub(super) source: Option<Source>,
     pub(super) shape: Shape,
+    /// What was found attached to it; `None` if the registry did not tell.
+    pub(super) attached: Option<Attachments>,
+    /// What it lacks of what is required.
+    pub(super) unmet: Option<E>,
+}
+
+impl<E> ImageFound<E> {
+    pub(super) fn explained<F>(self, explain: impl FnOnce(E) -> F) -> ImageFound<F> {
+        let Self {
+            digest,
+            source,
+            shape,
+            attached,
+            unmet,
+        } = self;
+        ImageFound {
+            digest,
+            source,
+            shape,
+            attached,
+            unmet: unmet.map(explain),
+        }
+    }
 }
 
 /// What an image is made of.
@@ -53,13 +78,21 @@ impl Shape {
 }
 
 /// Looks for an image with the first credential that its repository lets in.
-pub(super) async fn look(session: &Session, image: &Reference) -> Result<ImageFound, RunError> {
+pub(super) async fn look(
+    session: &Session,
+    image: &Reference,
+    required: Attachments,
+) -> Result<ImageFound<RunError>, RunError> {
     let (remote, manifest) = session.read(image, registry::Access::Pull).await?;
     let shape = shape(&remote, image, &manifest).await?;
+    let attached = attached(&remote, &manifest, None, required, None).await;
+    let is_known = !attached.has.is_empty() || attached.unknown.is_none();
     Ok(ImageFound {
         digest: manifest.digest,
         source: remote.source(),
         shape,
+        attached: is_known.then_some(attached.has),
+        unmet: unmet(image, required, attached),
     })
 }
 
@@ -139,11 +172,19 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Im
         Ok(found) => {
             let credential = by(found.source);
             let detail = format!(
-                "{}; {}; may be pulled {credential}",
+                "{}; {}{}; may be pulled {credential}",
                 found.digest.short(),
-                words(&found.shape)
+                words(&found.shape),
+                has(found.attached.unwrap_or_default())
             );
-            Row::new("image", image.to_string(), Mark::Good, detail).with_places(named_in)
+            let row = match &found.unmet {
+                None => Row::new("image", image.to_string(), Mark::Good, detail),
+                Some(failure) => {
+                    let detail = format!("{detail}; does not meet `REQUIRE`");
+                    Row::failed("image", image.to_string(), detail, failure.clone())
+                }
+            };
+            row.with_places(named_in)
         }
         Err(failure) => {
             let detail = match failure.kind {
@@ -226,7 +267,13 @@ mod tests {
             ),
         ] {
             let digest = Digest::of(b"x");
-            let found = ImageFound { digest, source, shape };
+            let found = ImageFound {
+                digest,
+                source,
+                shape,
+                attached: Some(Attachments::default()),
+                unmet: None,
+            };
             let row = row(&image(), Some("Dockerfile:3".to_owned()), &Ok(found));
             let expected = format!("{}; {text}; named in Dockerfile:3", Digest::of(b"x").short());
             assert_eq!((row.detail.as_str(), row.mark), (expected.as_str(), Mark::Good));

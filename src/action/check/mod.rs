@@ -21,7 +21,7 @@ use crate::explain::failure::{Failure, FailureKind, Failures};
 use crate::explain::{Context, RunError};
 use crate::input::{Checkup, nothing};
 use crate::names::{Host, Reference, Repository, Tag};
-use crate::registry::{self, SignIn};
+use crate::registry::{self, Attachments, SignIn};
 use crate::session::Session;
 use credential::{CredentialFacts, SignedIn};
 use futures_util::stream::{self, StreamExt as _};
@@ -34,6 +34,16 @@ enum Tried<T, E> {
     Done(Result<T, E>),
     /// It was not looked at, for this reason.
     Not(&'static str),
+}
+
+impl<E> Tried<image::ImageFound<E>, E> {
+    fn explained_within<F>(self, explain: impl Fn(E) -> F) -> Tried<image::ImageFound<F>, F> {
+        match self {
+            Self::Done(Ok(found)) => Tried::Done(Ok(found.explained(explain))),
+            Self::Done(Err(error)) => Tried::Done(Err(explain(error))),
+            Self::Not(why) => Tried::Not(why),
+        }
+    }
 }
 
 impl<T, E> Tried<T, E> {
@@ -62,7 +72,8 @@ impl<T, E> Tried<T, E> {
 /// What is looked at.
 #[derive(Clone, Copy)]
 enum Subject<'a> {
-    Image(&'a Reference),
+    /// With what it must have.
+    Image(&'a Reference, Attachments),
     Target(&'a Repository, Option<&'a Tag>),
 }
 
@@ -70,7 +81,7 @@ enum Subject<'a> {
 enum Look<'a, E = Failure> {
     Image {
         image: &'a Reference,
-        tried: Tried<image::ImageFound, E>,
+        tried: Tried<image::ImageFound<E>, E>,
         took: Duration,
     },
     Target {
@@ -111,11 +122,11 @@ impl<'a, E> Look<'a, E> {
         }
     }
 
-    fn explained<F>(self, explain: impl FnOnce(E) -> F) -> Look<'a, F> {
+    fn explained<F>(self, explain: impl Fn(E) -> F) -> Look<'a, F> {
         match self {
             Self::Image { image, tried, took } => Look::Image {
                 image,
-                tried: tried.explained(explain),
+                tried: tried.explained_within(explain),
                 took,
             },
             Self::Target { repository, tag, tried } => Look::Target {
@@ -167,7 +178,8 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
         _ => None,
     });
     for (number, (image, found, took)) in tried.enumerate() {
-        let outcome = found.map_or(Outcome::Failed, |_| Outcome::Checked);
+        let is_good = found.is_some_and(|found| found.unmet.is_none());
+        let outcome = if is_good { Outcome::Checked } else { Outcome::Failed };
         let digest = found.map_or(image.digest.as_ref(), |found| Some(&found.digest));
         let page = run
             .journal
@@ -176,6 +188,9 @@ pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures
         if let Some(found) = found {
             let (platforms, size) = found.shape.for_report();
             run.see_as(&found.digest, platforms, size);
+            if let Some(attached) = found.attached {
+                run.journal.attach(number, attached);
+            }
         }
     }
     let today = OffsetDateTime::from(SystemTime::now()).date();
@@ -195,7 +210,18 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Unexplained<'a> {
         }
         Ok(_) => None,
     };
-    let images = checkup.images.iter().map(Subject::Image);
+    let images = checkup.images.iter().map(|image| {
+        // Nothing fails without what only makes a build faster.
+        let is_required = !is_optional(checkup, image);
+        Subject::Image(
+            image,
+            if is_required {
+                checkup.required
+            } else {
+                Attachments::default()
+            },
+        )
+    });
     let targets = checkup.targets.iter();
     let targets = targets.map(|(repository, tag)| Subject::Target(repository, tag.as_ref()));
     let subjects: Vec<Subject<'a>> = images.chain(targets).collect();
@@ -251,10 +277,10 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Unexplained<'a> {
 async fn look_at<'a>(session: &Session, subject: Subject<'a>, blocked: Option<&'static str>) -> Look<'a, RunError> {
     let start = Instant::now();
     match subject {
-        Subject::Image(image) => {
+        Subject::Image(image, required) => {
             let tried = match blocked.filter(|_| image.repository.host() == session.registry()) {
                 Some(why) => Tried::Not(why),
-                None => Tried::Done(image::look(session, image).await),
+                None => Tried::Done(image::look(session, image, required).await),
             };
             let took = start.elapsed();
             Look::Image { image, tried, took }

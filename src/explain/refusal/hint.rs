@@ -29,7 +29,7 @@ pub(super) const DAMAGED: &str = "the image is damaged in the registry: it names
 
 /// The advice where what refers to an image is listed, and gone.
 pub(super) const MISSING_REFERRER: &str = "the image is whole; the registry lists a signature, an SBOM or an attestation of it that it does not \
-                       have: attach it to the image again, or leave `REFERRERS` out";
+                       have: attach it to the image again, or leave out `REFERRERS` and `REQUIRE`";
 
 /// The advice where a list does not end.
 pub(super) const TOO_MANY: &str = "no list needs that; the registry is at fault, or means harm";

@@ -306,3 +306,30 @@ fn the_credential_of_another_registry_is_for_its_host() {
         assert_eq!(pulled(&[("IMAGES", images)]).source_credential, None);
     }
 }
+
+#[test]
+fn what_is_required_comes_as_a_list_or_a_string() {
+    let required = |pairs: &[(&str, &str)]| {
+        let check = [&[("ACTION", "check")][..], pairs].concat();
+        let copy = [&[("ACTION", "copy"), ("SOURCE", "docker.io/a:1")][..], pairs].concat();
+        match (good(&check).action, good(&copy).action) {
+            (Action::Check(check), Action::Copy(copy)) if check.required == copy.required => check.required.in_words(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (pairs, words) in [
+        (&[][..], ""),
+        (&[("REQUIRE", "signature")], "a signature"),
+        (&[("REQUIRE", "provenance, SBOM sbom")], "an SBOM and provenance"),
+        (
+            &[
+                ("REQUIRE_COUNT", "2"),
+                ("REQUIRE_0", "sbom"),
+                ("REQUIRE_1", "Signature"),
+            ],
+            "a signature and an SBOM",
+        ),
+    ] {
+        assert_eq!(required(pairs), words, "{pairs:?}");
+    }
+}

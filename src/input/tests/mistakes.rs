@@ -76,6 +76,10 @@ fn every_mistake_names_variable_value_and_cure() {
             retag(&[("ON_EXISTING", "never")]),
             "`ON_EXISTING` is `never`: there is no such choice; write `overwrite`, `skip` or `fail`",
         ),
+        (
+            vec![("ACTION", "check"), ("REQUIRE", "signature, signatures")],
+            "`REQUIRE` is `signatures`: there is no such choice; write `signature`, `sbom`, `provenance`, or several of them",
+        ),
         // push
         (
             vec![("ACTION", "push")],

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use strsim::osa_distance;
 
 /// Variables that are lists.
-const LISTS: [&str; 3] = ["IMAGES", "TAGS", "KEEP_TAGS"];
+const LISTS: [&str; 4] = ["IMAGES", "TAGS", "KEEP_TAGS", "REQUIRE"];
 
 /// What Pipelines itself passes and the pipe looks at.
 const CONTEXT: [&str; 11] = [
@@ -82,6 +82,8 @@ pub(crate) struct Variables {
     pub tags: Vec<String>,
     /// `KEEP_TAGS`.
     pub keep_tags: Vec<String>,
+    /// `REQUIRE`.
+    pub required: Vec<String>,
     /// Texts that no variable could be made of.
     pub mistakes: Vec<Mistake>,
     /// Names of ours that are set.
@@ -132,7 +134,7 @@ impl Variables {
                 Err(_) => {}
             }
         }
-        let [images, tags, keep_tags] = LISTS.map(|name| list(name, &texts, &mut mistakes));
+        let [images, tags, keep_tags, required] = LISTS.map(|name| list(name, &texts, &mut mistakes));
         for name in scalar_names() {
             if texts.contains_key(&format!("{name}_COUNT")) {
                 mistakes.push(Mistake::unshown(
@@ -161,6 +163,7 @@ impl Variables {
             images,
             tags,
             keep_tags,
+            required,
             mistakes,
             set: NAMES
                 .map(|(name, _)| name)

@@ -2,7 +2,7 @@
 //! pass for a whole one, and what it lacks would be lost in silence.
 
 mod link;
-mod page;
+pub(super) mod page;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod referrers;

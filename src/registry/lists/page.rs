@@ -22,7 +22,7 @@ pub(super) fn strings(page: &[u8], key: &'static str, mut each: impl FnMut(&str)
 ///
 /// # Errors
 /// The same, or the refusal.
-pub(super) fn read<'p>(
+pub(in crate::registry) fn read<'p>(
     page: &'p [u8],
     key: &'static str,
     each: impl FnMut(&'p RawValue) -> Result<(), String>,

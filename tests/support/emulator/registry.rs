@@ -419,10 +419,14 @@ fn referrers(state: &State, package: &str, subject: &str, wanted: Option<&str>) 
     let listed: Vec<Value> = found
         .iter()
         .map(|(digest, stored, parsed)| {
-            json!({
+            let mut descriptor = json!({
                 "mediaType": stored.media_type, "digest": digest, "size": stored.bytes.len(),
                 "artifactType": parsed["artifactType"].as_str().or(parsed["config"]["mediaType"].as_str()),
-            })
+            });
+            if parsed["annotations"].is_object() {
+                descriptor["annotations"] = parsed["annotations"].clone();
+            }
+            descriptor
         })
         .filter(|descriptor| wanted.is_none_or(|wanted| descriptor["artifactType"] == wanted))
         .collect();

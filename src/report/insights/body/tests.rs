@@ -21,6 +21,7 @@ fn record(image: usize, tag: &str, outcome: Outcome, credential: Option<Source>)
         outcome,
         credential,
         reason: None,
+        attached: None,
     }
 }
 

@@ -1,0 +1,182 @@
+//! Whether a signature, an SBOM and provenance are attached to an image, by what refers to it, by cosign's tags, and by the
+//! attestations beside it in its index.
+
+use super::graph::too_much;
+use super::referrers::{COSIGN, MOST, Referrers, cosign_tag};
+use super::{Content, TransferError};
+use crate::names::{Digest, Selector};
+use crate::registry::attachment::{attestations, of_descriptor, of_manifest};
+use crate::registry::{Attachment, Attachments, Manifest, Remote};
+
+/// What is attached to an image.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub has: Attachments,
+    /// Why not all that might be there is known.
+    pub unknown: Option<TransferError>,
+}
+
+/// Manifests that are read at a glance, where lists do not say what is in them.
+const GLANCES: usize = 3;
+
+/// Looks for what is `required` of an image; where nothing is, at what one or two requests show. An image of several platforms
+/// has what is attached to its index, or to each of its images; `only` is the one that counts. `known` is what was listed already.
+pub(crate) async fn attached(
+    remote: &Remote,
+    manifest: &Manifest,
+    only: Option<&Digest>,
+    required: Attachments,
+    known: Option<&Referrers>,
+) -> Attached {
+    let is_glance = required.is_empty();
+    let wanted = if is_glance { Attachments::ALL } else { required };
+    let mut look = Look {
+        remote,
+        known,
+        is_glance,
+        by_tag: false,
+        reads: 0,
+        unknown: None,
+    };
+    let mut has = look.at(&manifest.digest, wanted).await;
+    if let Ok(Content::Index(entries)) = manifest.content() {
+        let attestations = attestations(manifest);
+        let counts = |image: &Digest| only.is_none_or(|only| only == image);
+        if is_glance {
+            let first = attestations.iter().find(|(_, image)| counts(image));
+            if let Some((attestation, _)) = first {
+                has = has.and(look.inside(attestation).await);
+            }
+        } else {
+            let images = entries.iter().filter(|entry| {
+                let is_attestation = attestations.iter().any(|(own, _)| *own == entry.digest);
+                !entry.is_blob() && !is_attestation && counts(&entry.digest)
+            });
+            let images: Vec<&Digest> = images.map(|entry| &entry.digest).collect();
+            has = has.and(
+                look.at_each(manifest, &images, &attestations, wanted.without(has))
+                    .await,
+            );
+        }
+    }
+    let Look { unknown, .. } = look;
+    Attached { has, unknown }
+}
+
+/// A look at one image, as far as it has come.
+struct Look<'a> {
+    remote: &'a Remote,
+    known: Option<&'a Referrers>,
+    is_glance: bool,
+    /// Whether a list under the fallback tag was met.
+    by_tag: bool,
+    reads: usize,
+    unknown: Option<TransferError>,
+}
+
+impl Look<'_> {
+    /// What each of several images has, of what is wanted.
+    async fn at_each(
+        &mut self,
+        index: &Manifest,
+        images: &[&Digest],
+        attestations: &[(Digest, Digest)],
+        wanted: Attachments,
+    ) -> Attachments {
+        if images.is_empty() {
+            return Attachments::default();
+        }
+        let mut each = wanted;
+        for (number, image) in images.iter().enumerate() {
+            // What one of them does not have, the others do not make up for.
+            if each.is_empty() {
+                break;
+            }
+            if number == MOST {
+                self.unknown.get_or_insert_with(|| {
+                    too_much(index, &format!("more than {MOST} manifests that may be referred to"))
+                });
+                return Attachments::default();
+            }
+            let mut own = Attachments::default();
+            for (attestation, _) in attestations.iter().filter(|(_, of)| of == *image) {
+                own = own.and(self.inside(attestation).await);
+            }
+            let rest = each.without(own);
+            if !rest.is_empty() {
+                own = own.and(self.at(image, rest).await);
+            }
+            each = each.within(own);
+        }
+        each
+    }
+
+    /// What is attached to one manifest, of what is wanted.
+    async fn at(&mut self, subject: &Digest, wanted: Attachments) -> Attachments {
+        let asked;
+        let listed = if let Some(known) = self.known {
+            known.of(subject)
+        } else {
+            let list = self.remote.referrers(subject, &mut self.by_tag).await;
+            asked = list.unwrap_or_else(|error| self.does_not_know(error.into()));
+            &asked
+        };
+        let mut has = Attachments::default();
+        let mut unsaid = Vec::new();
+        for referrer in listed {
+            match of_descriptor(&referrer.descriptor) {
+                Some(found) => has = has.and(found),
+                None => unsaid.push(&referrer.digest),
+            }
+        }
+        for digest in unsaid {
+            if wanted.without(has).is_empty() {
+                return has;
+            }
+            has = has.and(self.inside(digest).await);
+        }
+        for (ending, holds) in COSIGN {
+            if wanted.without(has).within(holds).is_empty() {
+                continue;
+            }
+            // Who attests with cosign's tags signs with one too.
+            if self.is_glance && ending != "sig" && !has.has(Attachment::Signature) {
+                break;
+            }
+            if let Some(manifest) = self.tagged(subject, ending).await {
+                has = has.and(if ending == "att" { of_manifest(&manifest) } else { holds });
+            }
+        }
+        has
+    }
+
+    /// What one of cosign's tags points to.
+    async fn tagged(&mut self, subject: &Digest, ending: &str) -> Option<Manifest> {
+        let tag = cosign_tag(subject, ending)?;
+        if let Some(known) = self.known {
+            let found = known.tags.iter().find(|(known, _)| *known == tag);
+            return found.map(|(_, manifest)| manifest.clone());
+        }
+        let found = self.remote.find(&tag).await;
+        found.unwrap_or_else(|error| self.does_not_know(error.into()))
+    }
+
+    /// What a manifest says of itself.
+    async fn inside(&mut self, digest: &Digest) -> Attachments {
+        if self.is_glance && self.reads == GLANCES {
+            return Attachments::default();
+        }
+        self.reads += 1;
+        match self.remote.manifest(&Selector::Digest(digest.clone())).await {
+            Ok(manifest) => of_manifest(&manifest),
+            Err(error) => self.does_not_know(TransferError::Referrer(error)),
+        }
+    }
+
+    /// Keeps the first reason, and goes on without.
+    fn does_not_know<T: Default>(&mut self, error: TransferError) -> T {
+        tracing::debug!("what is attached to the image is not all known: {error}");
+        self.unknown.get_or_insert(error);
+        T::default()
+    }
+}

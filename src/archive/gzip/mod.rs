@@ -4,11 +4,10 @@
 //! byte (a sync flush), so that the pieces joined are one deflate stream in one gzip member (RFC 1951, RFC 1952), as pigz
 //! does it. The bytes depend on the input and this program only, not on the number of cores or on timing.
 
-mod noise;
-
 use crate::names::Digest;
 use crate::names::Hasher;
-use flate2::{Compress, Compression as Level, Crc, FlushCompress};
+use crg_deflate::{Deflater, WINDOW};
+use flate2::Crc;
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -17,19 +16,10 @@ use std::thread;
 
 /// What one core compresses at a time, in bytes: as pigz has it; more costs memory and gains nothing.
 const BLOCK: usize = 128 * 1024;
-/// How far back deflate can refer, in bytes.
-const WINDOW: usize = 32 * 1024;
-/// zlib-rs at this level gives what skopeo's and Docker's default gives, to the percent, in two thirds of the time of its
-/// level 6, which is 3 % smaller.
-const LEVEL: u32 = 3;
-/// A stored block of deflate holds no more bytes.
-const MOST_STORED: usize = 0xffff;
 /// More cores than this are left to others: each takes about 1 MiB, and these outrun an upload.
 const MOST_THREADS: usize = 8;
 /// Deflate, no flags, no time, no name, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// What a window is filled with at first, which is two windows long; piece by piece, as it would be 64 KiB of the binary.
-static ZEROS: [u8; 1024] = [0; 1024];
 /// An empty last block with fixed codes.
 const LAST_BLOCK: [u8; 2] = [3, 0];
 
@@ -55,7 +45,7 @@ enum State {
 
 /// What comes out in order.
 enum Item {
-    Block(Receiver<io::Result<Piece>>),
+    Block(Receiver<Piece>),
     End(io::Result<()>),
 }
 
@@ -70,7 +60,7 @@ struct Job {
     bytes: Vec<u8>,
     /// Where the block begins.
     start: usize,
-    reply: Sender<io::Result<Piece>>,
+    reply: Sender<Piece>,
     /// Where `bytes` go afterwards, to be filled again.
     spare: Sender<Vec<u8>>,
 }
@@ -109,7 +99,7 @@ impl Gzip {
         };
         match queue.recv().map_err(|_| broken())? {
             Item::Block(reply) => {
-                let piece = reply.recv().map_err(|_| broken())??;
+                let piece = reply.recv().map_err(|_| broken())?;
                 self.checksum.combine(&piece.checksum);
                 self.piece = piece.bytes;
                 self.state = State::Running(queue);
@@ -247,10 +237,8 @@ fn feed(
 
 /// Compresses blocks until there are no more.
 fn work(waiting: &Mutex<Receiver<Job>>) {
-    // Its size is part of what the bytes depend on.
-    let mut buffer = vec![0; BLOCK / 4];
-    let mut compress = Compress::new(Level::new(LEVEL), false);
-    let mut noise = noise::Detector::new();
+    let mut deflater = Deflater::new();
+    let mut compressed = Vec::new();
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job {
@@ -262,69 +250,19 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
         else {
             return;
         };
-        let (dictionary, block) = bytes.split_at(start);
-        let piece = if noise.is_noise(dictionary, block) {
-            Ok(store(block))
-        } else {
-            deflate(&mut compress, &mut buffer, dictionary, block)
+        let mut checksum = Crc::new();
+        checksum.update(&bytes[start..]);
+        compressed.clear();
+        deflater.deflate(&bytes, start, &mut compressed);
+        let piece = Piece {
+            // No more memory than it takes: it waits until all before it are sent.
+            bytes: compressed.as_slice().into(),
+            checksum,
         };
         // Nobody may wait for it any more.
         let _ = reply.send(piece);
         let _ = spare.send(bytes);
     }
-}
-
-/// A block as it is, which begins and ends on a byte.
-fn store(block: &[u8]) -> Piece {
-    let mut bytes = Vec::with_capacity(block.len() + 5 * block.len().div_ceil(MOST_STORED));
-    let mut checksum = Crc::new();
-    checksum.update(block);
-    for part in block.chunks(MOST_STORED) {
-        // No chunk is longer than what 16 bits count.
-        let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
-        bytes.push(0);
-        bytes.extend(length.to_le_bytes());
-        bytes.extend((!length).to_le_bytes());
-        bytes.extend(part);
-    }
-    Piece { bytes, checksum }
-}
-
-/// Deflates a block to whole bytes.
-fn deflate(compress: &mut Compress, buffer: &mut [u8], dictionary: &[u8], block: &[u8]) -> io::Result<Piece> {
-    wash(compress, buffer)?;
-    if !dictionary.is_empty() {
-        compress.set_dictionary(dictionary)?;
-    }
-    let mut bytes = Vec::with_capacity(BLOCK / 2);
-    let mut checksum = Crc::new();
-    checksum.update(block);
-    loop {
-        let (read, written) = (compress.total_in(), compress.total_out());
-        let rest = usize::try_from(read)
-            .ok()
-            .and_then(|read| block.get(read..))
-            .unwrap_or_default();
-        compress.compress(rest, buffer, FlushCompress::Sync)?;
-        let new = usize::try_from(compress.total_out() - written).map_err(io::Error::other)?;
-        bytes.extend_from_slice(&buffer[..new]);
-        // A flush is complete only if room is left behind it.
-        if new < buffer.len() {
-            return Ok(Piece { bytes, checksum });
-        }
-    }
-}
-
-/// Makes a used compressor as good as new. zlib-rs 0.6 leaves the window as it was when it resets, and chooses between
-/// matches at the end of a block by what lies behind it: what another block left there must not decide. A new compressor
-/// for each block would do too, but glibc 2.36 lets a heap grow with each aligned allocation: 2.7 MiB a thread, not 1.
-fn wash(compress: &mut Compress, buffer: &mut [u8]) -> io::Result<()> {
-    compress.reset();
-    for _ in 0..2 * WINDOW / ZEROS.len() {
-        compress.compress(&ZEROS, buffer, FlushCompress::None)?;
-    }
-    compress.reset();
-    Ok(())
 }
 
 #[cfg(test)]

@@ -110,6 +110,11 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
 /// Says what the daemon is to bring, if that is anything.
 fn announce(run: &Run, planned: &[PlannedPull]) {
     let to_do: Vec<&PlannedPull> = planned.iter().filter(|planned| !planned.is_done()).collect();
+    let does = if to_do.iter().any(|planned| planned.there.is_none()) {
+        "pulling"
+    } else {
+        "tagging"
+    };
     let what = match to_do.as_slice() {
         [] => return,
         [only] => format!(
@@ -128,7 +133,7 @@ fn announce(run: &Run, planned: &[PlannedPull]) {
         1 => "; 1 more is there already".to_owned(),
         there => format!("; {there} more are there already"),
     };
-    run.log.begin(to_do.len(), &format!("pulling {what}{amount}{there}"));
+    run.log.begin(to_do.len(), &format!("{does} {what}{amount}{there}"));
 }
 
 /// What became of one image.

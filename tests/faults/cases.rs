@@ -243,15 +243,18 @@ fn uploads() -> Vec<Case> {
         })
         .again(WHOLE),
         // A session tells what it has only to who knows its newest state, which was in the answer.
-        upload("stored, but reset before the answer", 1, || vec![Fault::Unheard]).but(Action::PushPlain, 2, WHOLE),
+        upload("stored, but reset before the answer", 1, || {
+            vec![Fault::Unheard(Break::Reset)]
+        })
+        .but(Action::PushPlain, 2, WHOLE),
         Case::new(Point::UploadPost, "opened, but reset before the answer", 2, || {
-            vec![Fault::Unheard]
+            vec![Fault::Unheard(Break::Reset)]
         }),
         Case::new(Point::UploadEnd, "stored, but reset before the answer", 2, || {
-            vec![Fault::Unheard]
+            vec![Fault::Unheard(Break::Reset)]
         }),
         Case::new(Point::ManifestPut, "stored, but reset before the answer", 2, || {
-            vec![Fault::Unheard]
+            vec![Fault::Unheard(Break::Reset)]
         }),
     ]
 }

@@ -8,7 +8,11 @@ use crate::support::outcome::Outcome;
 use crate::support::pipe::{Pipe, Running};
 use std::time::{Duration, Instant};
 
-on_each_engine!(each_way_to_end, a_full_disk_is_told_with_its_cure);
+on_each_engine!(
+    each_way_to_end,
+    a_full_disk_is_told_with_its_cure,
+    a_tag_that_is_set_is_told
+);
 
 const MOST_SECONDS: f64 = 45.0;
 
@@ -65,6 +69,7 @@ fn until_asked(emulator: &Emulator, method: &str, path: &str) {
     }
 }
 
+/// Kills the daemon amid what it was asked for.
 fn killed<'a>(engine: &Engine, running: Running<'a>) -> Outcome<'a> {
     std::thread::sleep(Duration::from_millis(300));
     engine.kill();
@@ -74,7 +79,7 @@ fn killed<'a>(engine: &Engine, running: Running<'a>) -> Outcome<'a> {
         .says("the Docker daemon at `tcp://127.")
         .says("broke off: pu")
         .says("definitions.services.docker.memory")
-        .says("nothing was changed (exit status 6: unreachable)")
+        .says("(exit status 6: unreachable)")
 }
 
 #[allow(
@@ -120,18 +125,41 @@ fn each_way_to_end(shared: &Engine) {
     emulator.forget_requests();
     let running = push(&engine, &emulator, "3 4").var("TIMEOUT", "60").start();
     until_asked(&emulator, "PUT", "/manifests/3");
-    end("killed amid a push", killed(&engine, running));
+    let outcome = killed(&engine, running).says("nothing was changed");
+    end("killed amid a push", outcome);
     assert_eq!(emulator.tags("shop/web"), ["1", "latest"]);
 
     let engine = Engine::start(shared.kind());
     let stalled = registry(&engine, "killed", true);
     let running = pull(&engine, &stalled).var("TIMEOUT", "60").start();
     until_asked(&stalled, "GET", "/blobs/");
-    end("killed amid a pull", killed(&engine, running));
+    let outcome = killed(&engine, running).says("nothing was changed");
+    end("killed amid a pull", outcome);
     // And what comes after it finds no daemon.
     let outcome = pull(&engine, &stalled).run().fails(6).says("nothing listens there");
     end("no daemon", outcome);
     println!("{}", row.join("; "));
+}
+
+/// The registry has taken the manifest when the daemon dies, and the daemon has not said so.
+fn a_tag_that_is_set_is_told(shared: &Engine) {
+    let engine = Engine::start(shared.kind());
+    let emulator = registry(&engine, "set", false);
+    let built = image("ends set").docker_archive(&["built:1"]);
+    engine.docker_reading(&["load"], &built).succeeds();
+    emulator.script(on("PUT", "/manifests/3").signed_in(), 99, Fault::Unheard(Break::Stall));
+    let running = push(&engine, &emulator, "3 4")
+        .var("TIMEOUT", "60")
+        .var("REPORT", "report.json")
+        .start();
+    until_asked(&emulator, "PUT", "/manifests/3");
+    let outcome = killed(&engine, running)
+        .says("the registry has the image all the same")
+        .says("✖ push: only `");
+    assert_eq!(emulator.tags("shop/web"), ["3"]);
+    let images = &outcome.report.as_ref().unwrap()["images"];
+    let outcomes = [&images[0]["outcome"], &images[1]["outcome"]];
+    assert_eq!(outcomes, ["pushed", "failed"], "{images}");
 }
 
 fn a_full_disk_is_told_with_its_cure(shared: &Engine) {

@@ -1,7 +1,7 @@
 //! What changes, breaks off or lies between the plan and a deletion: nothing that stays is lost by it.
 
 use super::{build, deleting, deletions, made, shop_of, told};
-use crate::support::emulator::{Answer, Deletes, Emulator, Fault, Setup, on};
+use crate::support::emulator::{Answer, Break, Deletes, Emulator, Fault, Setup, on};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::shop::prune;
 use serde_json::json;
@@ -145,7 +145,12 @@ fn what_a_registry_claims_is_looked_at() {
         .says("answered that it deleted `shop/api:build-1`, and still has it")
         .says("nothing was changed");
     // Another success, and an answer that nobody hears.
-    for fault in [Fault::As(200), Fault::As(204), Fault::Unheard, Fault::As(404)] {
+    for fault in [
+        Fault::As(200),
+        Fault::As(204),
+        Fault::Unheard(Break::Reset),
+        Fault::As(404),
+    ] {
         let emulator = shop_of(Setup::shop());
         emulator.script(on("DELETE", "/manifests/build-2"), 1, fault.clone());
         prune(&emulator, "api")

@@ -43,7 +43,7 @@ fn an_index_that_is_there_for_another_platform_is_pulled_for_this_one(engine: &E
     );
     if engine.kind() == Kind::Containerd {
         // By now the index has both: the tag alone moves back.
-        let outcome = own().var("REPORT", "report.json").run().succeeds();
+        let outcome = own().var("REPORT", "report.json").run().succeeds().says("tagging `");
         assert_eq!(outcome.report.as_ref().unwrap()["images"][0]["outcome"], "tagged");
     }
 }

@@ -18,8 +18,8 @@ pub enum Fault {
     Endless(Answer),
     /// Of the request's body so many bytes are taken and kept as said: then it breaks.
     Received(usize, Kept, Break),
-    /// What was asked for is done, and the connection reset in place of the answer.
-    Unheard,
+    /// What was asked for is done, and this comes in place of the answer.
+    Unheard(Break),
     /// What was asked for is done, and the answer has this status in the place of its own.
     As(u16),
     /// A redirect with this status to where it was asked, its query longer by this.

@@ -284,9 +284,9 @@ async fn handle(
         }
         Some(Fault::Reset) => return broken(&shared, entry, Break::Reset).await,
         Some(Fault::Silence) => return broken(&shared, entry, Break::Stall).await,
-        Some(Fault::Unheard) => {
+        Some(Fault::Unheard(then)) => {
             own();
-            return broken(&shared, entry, Break::Reset).await;
+            return broken(&shared, entry, then).await;
         }
         Some(Fault::Received(_, kept, then)) => {
             upload::broken(&mut shared.state(), &asked, kept);

@@ -21,7 +21,7 @@ use story::{Scenes, Stage};
 on_docker!(with_a_daemon_it_pulls_builds_and_pushes,);
 
 /// A page of a terminal that somebody reads to its end.
-const MOST_LINES: usize = 130;
+const MOST_LINES: usize = 155;
 
 /// Who tells the story to a daemon is alone there: each telling pulls the same images, and takes them away.
 static DAEMON: Mutex<()> = Mutex::new(());
@@ -113,6 +113,7 @@ fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
             "✔ login:",
             "✔ image       crg.apkg.io/shop/api:0.9.0  ",
             "✔ check:",
+            "✔ prune: 3 of 8 tags of `crg.apkg.io/shop/web` deleted, about ",
         ],
     );
     assert_order(&text, &WRONG_TOKEN);
@@ -133,6 +134,7 @@ fn with_a_daemon_it_pulls_builds_and_pushes(engine: &Engine) {
             "✔ login:",
             "✔ image",
             "✔ check:",
+            "✔ prune: 3 of 8 tags of `crg.apkg.io/shop/web` deleted, about ",
         ],
     );
     assert_order(&text, &WRONG_TOKEN);

@@ -127,7 +127,7 @@ fn tags_are_deleted_by_name_where_the_registry_knows_that() {
     prune(&emulator, "api")
         .run()
         .succeeds()
-        .says(&format!("✔ prune: none of 3 tags of `{host}/shop/api` goes ("));
+        .says(&format!("✔ prune: all 3 tags of `{host}/shop/api` stay ("));
     assert_eq!(deletions(&emulator), [""; 0]);
 }
 

@@ -4,6 +4,7 @@
 mod before;
 mod by_check;
 mod by_daemon;
+mod by_deletion;
 mod by_registry;
 mod mistakes;
 mod on_the_way;
@@ -109,6 +110,7 @@ fn every_row_of_the_page_has_a_case_and_every_case_a_row() {
     let cases = [
         see(before::CASES),
         see(by_registry::CASES),
+        see(by_deletion::CASES),
         see(by_daemon::CASES),
         on_engines,
         see(on_the_way::CASES),
@@ -133,6 +135,7 @@ fn what_cannot_work_is_refused_before_anything_is_sent() {
 #[test]
 fn what_the_registry_refuses_is_explained() {
     by_registry::CASES.iter().for_each(Case::check);
+    by_deletion::CASES.iter().for_each(Case::check);
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(crate) async fn run(pipe: &str, mut say: impl FnMut(&str)) -> anyhow::Result
         "ACTION=check IMAGES='base:1 api:0.9.0' TARGET=web".to_owned(),
         "ACTION=retag SOURCE=base:1 TAGS='1.4 latest'".to_owned(),
         "ACTION=copy SOURCE=base:1 TARGET=web".to_owned(),
+        "ACTION=prune IMAGES=web KEEP=2".to_owned(),
         format!("ACTION=pull IMAGES='base:1 tools:2' TO='oci:{}'", layout.display()),
         "CREDENTIAL=built-in ACTION=retag SOURCE=base:1 TAGS=next".to_owned(),
     ] {

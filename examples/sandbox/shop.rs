@@ -19,6 +19,9 @@ const PACKAGES: [(&str, &str); 6] = [
     ("shop/web", OWN),
 ];
 
+/// Builds of `shop/web`.
+const BUILDS: usize = 5;
+
 /// Which credentials the step has.
 #[derive(Clone, Copy)]
 pub(crate) enum Has {
@@ -44,6 +47,9 @@ pub(crate) fn open() -> Emulator {
     registry.put_image("shop/base", "1", &image("base", 3, 1_400_000));
     registry.put_image("shop/tools", "2", &image("tools", 2, 2_300_000));
     registry.put_image("shop/api", "0.9.0", &image("api", 2, 900_000));
+    for number in 1..=BUILDS {
+        registry.put_image("shop/web", &format!("build-{number}"), &build(number));
+    }
     registry
 }
 
@@ -59,6 +65,14 @@ pub(crate) fn open_docker_hub() -> Emulator {
     hub.put_image("library/node", "22", &image("node-22", 3, 1_200_000));
     hub.put_image("library/redis", "7", &image("redis-7", 2, 700_000));
     hub
+}
+
+/// A nightly build. Of two that follow each other, one layer is the same.
+fn build(number: usize) -> Image {
+    let created = serde_json::json!(format!("2026-11-{number:02}T02:00:00Z"));
+    let builder = ImageBuilder::new("web").layers(1, 300_000).created(created);
+    let layer = format!("build {}", number / 2);
+    builder.file("app", layer.repeat(1000).as_bytes(), 0o755).build()
 }
 
 /// For linux/amd64 and linux/arm64.

@@ -75,6 +75,7 @@ pub(crate) fn tell(
         story.copy();
         story.login();
         story.check();
+        story.prune();
         story.wrong_token();
         story.end();
     }
@@ -204,8 +205,24 @@ impl<S: Stage> Story<'_, S> {
         self.run(Has::Both, &[("ACTION", "check"), ("TARGET", "web")], 0);
     }
 
+    fn prune(&mut self) {
+        self.title("8. Delete tags that nobody needs any more; without `DRY_RUN` it only tells which");
+        let variables = [
+            ("ACTION", "prune"),
+            ("IMAGES", "web:build-*"),
+            ("KEEP", "2"),
+            ("DRY_RUN", "false"),
+        ];
+        self.run(Has::Both, &variables, 0);
+        let left = self.registry.tags("shop/web");
+        if left.iter().filter(|tag| tag.starts_with("build-")).count() != 2 {
+            self.surprises
+                .push(format!("after the prune these tags were left: {left:?}"));
+        }
+    }
+
     fn wrong_token(&mut self) {
-        self.title("8. Learn what is wrong with a credential: this one is a repository access token");
+        self.title("9. Learn what is wrong with a credential: this one is a repository access token");
         let variables = [("ACTION", "retag"), ("SOURCE", "base:1"), ("TAGS", "next")];
         self.run(Has::AccessToken, &variables, 3);
         if !self.registry.journal().is_empty() {
@@ -243,7 +260,9 @@ impl<S: Stage> Story<'_, S> {
             lines.push("  variables:".to_owned());
         }
         for (name, value) in variables {
-            let plain = value.starts_with(|c: char| c.is_ascii_alphabetic()) && !value.contains(char::is_whitespace);
+            let is_word = value.starts_with(|c: char| c.is_ascii_alphabetic()) && !value.contains(char::is_whitespace);
+            // Pipelines takes strings alone.
+            let plain = is_word && !matches!(*value, "true" | "false");
             let quote = if plain { "" } else { "'" };
             lines.push(format!("    {name}: {quote}{value}{quote}"));
         }

@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::failure::Failure;
-use super::refusal::{Context, explain_session, nearest};
+use super::refusal::{Context, deletion, explain_session, nearest};
 use crate::names::{AtLeastOne, Selector};
 use crate::registry::{Asker, Error, ErrorKind, Granted, Scopes, Standing};
 use crate::session::SessionError;
@@ -43,6 +43,8 @@ enum Cause {
     NoRepository(Error),
     /// What each credential was told.
     TurnedAway(Vec<Error>),
+    /// It was not deleted, for this answer.
+    NotDeleted(Error),
 }
 
 impl Cause {
@@ -50,6 +52,9 @@ impl Cause {
     fn of(error: &RunError) -> Option<Self> {
         // Without an image there is nothing to list.
         error.reference()?;
+        if let Some(error) = deletion_error(error) {
+            return Some(Self::NotDeleted(of_any(error)));
+        }
         match session_error(error)? {
             SessionError::Registry(error) => Some(Self::Answered(of_any(error))),
             SessionError::Missing {
@@ -67,7 +72,10 @@ impl Cause {
 
     /// One failure for all images. The first is explained, in words that hold for each.
     fn explain(self, alike: &[&RunError], context: Context<'_>) -> Failure {
-        let reading = format!("reading {} images", alike.len());
+        let reading = match self {
+            Self::NotDeleted(_) => format!("deleting {} tags", alike.len()),
+            _ => format!("reading {} images", alike.len()),
+        };
         let words = shared_words(alike);
         let of_many = |error: &Error| {
             let mut error = error.clone();
@@ -79,6 +87,15 @@ impl Cause {
             }
             error
         };
+        let several = Context {
+            is_of_several: true,
+            ..context
+        };
+        if let Some(error) = deletion_error(alike[0]) {
+            let failure = deletion::not_deleted(&of_many(error), several).of_registry();
+            let message = format!("{}: {}", failure.message, names(alike));
+            return Failure { message, ..failure };
+        }
         let first = match session_error(alike[0]) {
             Some(SessionError::Registry(error)) => SessionError::Registry(of_many(error)),
             // The tags of each are told below.
@@ -95,14 +112,10 @@ impl Cause {
             // Nothing else has a cause.
             _ => return alike[0].explain(context),
         };
-        let several = Context {
-            is_of_several: true,
-            ..context
-        };
         let failure = explain_session(&first, several).of_registry();
         let mut hint: Vec<String> = match self {
             Self::Missing(_) => suggestions(alike),
-            Self::Answered(_) | Self::NoRepository(_) | Self::TurnedAway(_) => Vec::new(),
+            Self::Answered(_) | Self::NoRepository(_) | Self::TurnedAway(_) | Self::NotDeleted(_) => Vec::new(),
         };
         hint.extend(failure.hint);
         Failure {
@@ -110,6 +123,14 @@ impl Cause {
             hint: (!hint.is_empty()).then(|| hint.join("\n")),
             ..failure
         }
+    }
+}
+
+fn deletion_error(error: &RunError) -> Option<&Error> {
+    match error {
+        RunError::About { error, .. } => deletion_error(error),
+        RunError::NotDeleted(error) => Some(error),
+        _ => None,
     }
 }
 
@@ -169,6 +190,9 @@ fn shared_words(alike: &[&RunError]) -> bool {
             ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } => words.to_string(),
             _ => String::new(),
         };
+        if let Some(error) = deletion_error(error) {
+            return vec![of(error)];
+        }
         match session_error(error) {
             Some(
                 SessionError::Registry(error) | SessionError::Missing { error, .. } | SessionError::NoRepository(error),

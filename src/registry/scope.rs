@@ -64,6 +64,12 @@ impl Scopes {
         access.is_some_and(|access| *access != Access::Pull)
     }
 
+    /// Whether one repository is to be deleted from.
+    #[must_use]
+    pub(crate) fn deletes(&self, repository: &Repository) -> bool {
+        self.0.get(repository.path()) == Some(&Access::PullDelete)
+    }
+
     /// The `scope` parameters of a token request.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = String> + '_ {
         self.0

@@ -246,6 +246,25 @@ pub(super) const CASES: &[Case] = &[
                 .into()
         },
     },
+    Case {
+        see: "`KEEP`: `prune` needs to know what stays, and neither `KEEP` nor `OLDER_THAN` is set<br>\
+              `KEEP` is `0`: it would keep no image at all<br>\
+              `KEEP_TAGS` is `…`: every tag fits it, so nothing could ever go<br>\
+              `OLDER_THAN` is `…`: it is not an age<br>\
+              `OLDER_THAN` is `…`: every image is older than that",
+        status: 2,
+        runs: || {
+            [
+                ("KEEP_TAGS", "v*"),
+                ("KEEP", "0"),
+                ("KEEP_TAGS", "*"),
+                ("OLDER_THAN", "30"),
+                ("OLDER_THAN", "0d"),
+            ]
+            .map(|variable| offline(&[("ACTION", "prune"), ("IMAGES", "api"), variable]))
+            .into()
+        },
+    },
 ];
 
 fn token(username: &str, token: &str) -> Run {

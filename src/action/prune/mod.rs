@@ -69,10 +69,10 @@ async fn delete(run: &Run, mut planned: Vec<Planned<'_>>) -> Result<String, RunE
     let going: usize = planned.iter().map(|package| package.plan.going().count()).sum();
     let all: usize = planned.iter().map(|package| package.plan.rows.len()).sum();
     let place = place(&planned);
-    let all = count(all, "tag");
     if going == 0 {
-        return Ok(run.log.end(&format!("none of {all} of {place} goes"), None));
+        return Ok(run.log.end(&nothing_goes(all, &place), None));
     }
+    let all = count(all, "tag");
     let lacking = planned
         .iter_mut()
         .filter(|package| package.plan.going().next().is_some());
@@ -202,13 +202,21 @@ fn would_go(planned: &[Planned<'_>]) -> String {
         .fold(0_u64, |sum, package| sum.saturating_add(package.plan.freed));
     let place = place(planned);
     if going == 0 {
-        return format!("none of {} of {place} would go", count(all, "tag"));
+        return nothing_goes(all, &place);
     }
     format!(
         "{going} of {} of {place} would go, about {}; nothing was deleted without `DRY_RUN: 'false'`",
         count(all, "tag"),
         bytes(freed)
     )
+}
+
+fn nothing_goes(all: usize, place: &str) -> String {
+    match all {
+        0 => format!("no tags in {place}"),
+        1 => format!("the only tag of {place} stays"),
+        all => format!("all {all} tags of {place} stay"),
+    }
 }
 
 /// The package, or how many there are.

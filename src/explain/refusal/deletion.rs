@@ -2,6 +2,7 @@
 
 use super::{Asked, Context, denied, explain};
 use crate::explain::failure::{Failure, FailureKind};
+use crate::names::Repository;
 use crate::registry::{Error, ErrorKind};
 
 /// Most tags that a hint names.
@@ -44,16 +45,19 @@ pub(in crate::explain) fn impossible(by_tag: Option<&Error>, by_digest: &Error, 
         "the registry deletes neither tags nor images on request; these would go: {}{more}",
         named.join(", ")
     );
-    let repository = by_digest.asker.repository.as_ref();
-    let hint = match repository.filter(|repository| repository.host().is_atlassian()) {
+    let hint = format!("{what}\n{}", by_hand(by_digest.asker.repository.as_ref()));
+    Failure::new(FailureKind::Refused, message, hint)
+}
+
+/// Where to delete what the registry does not delete on request.
+pub(super) fn by_hand(repository: Option<&Repository>) -> String {
+    match repository.filter(|repository| repository.host().is_atlassian()) {
         Some(repository) => format!(
-            "{what}\n\
-             delete them in Bitbucket: Packages → `{}` → More actions (…) of the tag → Delete tag → Confirm; it takes the role \
+            "delete them in Bitbucket: Packages → `{}` → More actions (…) of the tag → Delete tag → Confirm; it takes the role \
              Write on the repository that the package is linked to\n\
              Read {DELETE_PAGE}",
             repository.package()
         ),
-        None => format!("{what}\ndelete them where the registry is run, or have deletion turned on there"),
-    };
-    Failure::new(FailureKind::Refused, message, hint)
+        None => "delete them where the registry is run, or have deletion turned on there".to_owned(),
+    }
 }

@@ -149,7 +149,11 @@ pub(super) fn denied(granted: &Granted, asked: &Asked<'_>) -> Advice {
         .repository()
         .and_then(|repository| Some((granted.on(repository)?, granted.actions(repository)?)));
     if let Some((granted, actions)) = of_repository {
-        let needed = if asked.asker.writes { "push" } else { "pull" };
+        let needed = match (asked.asker.writes, asked.deletes()) {
+            (true, true) => "delete",
+            (true, false) => "push",
+            (false, _) => "pull",
+        };
         let has = |action: &String| action == needed || action == "*";
         let granted = match actions {
             [] => granted,
@@ -377,7 +381,7 @@ fn way_to_package(asked: &Asked<'_>) -> String {
             "this step's workspace is `{own}`: is `{workspace}` the one you mean?"
         ));
     }
-    if asked.needs_push() {
+    if asked.needs_push() && !asked.deletes() {
         lines.push("if the name is right: a push does not create packages; an admin creates it once".to_owned());
     } else {
         lines.push(

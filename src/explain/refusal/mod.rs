@@ -67,6 +67,12 @@ impl<'a> Asked<'a> {
         self.context.writes && self.repository().is_none_or(is_written)
     }
 
+    /// Whether the action deletes from the repository.
+    fn deletes(&self) -> bool {
+        let is_deleted_from = |repository| self.asker.scopes.deletes(repository);
+        self.repository().is_some_and(is_deleted_from)
+    }
+
     /// Whether a credential that is right was refused a write.
     fn lacks_right(&self) -> bool {
         self.asker.writes && self.asker.standing == Standing::Accepted
@@ -109,7 +115,14 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         }
         ErrorKind::At(party, problem) => reach::elsewhere(party, problem, fact, error),
         ErrorKind::WebPage => Failure::new(FailureKind::Other, fact, reach::in_place(error.host.as_str())),
-        ErrorKind::NotGranted { granted, .. } => denied(&fact, granted, asked, None),
+        ErrorKind::NotGranted { granted, .. } => {
+            let failure = denied(&fact, granted, asked, None);
+            if !asked.deletes() {
+                return failure;
+            }
+            let by_hand = deletion::by_hand(asked.repository());
+            with_line(failure, &format!("if no credential is granted that: {by_hand}"))
+        }
         ErrorKind::SignIn { status: 500.., .. } => {
             Failure::new(FailureKind::Unreachable, fact, hint::server_fault(asked))
         }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod mistakes;
+mod prune;
 mod values;
 
 use super::*;
@@ -81,6 +82,9 @@ fn value() -> impl Strategy<Value = String> {
         proptest::sample::select(vec![
             "pull",
             "retag",
+            "prune",
+            "30d",
+            "*",
             "push",
             "login",
             "copy",

@@ -4,7 +4,7 @@
 //! summary (450 characters; more is refused with 400). For the other texts no page of Bitbucket Cloud names a limit, so
 //! these are those of Bitbucket Data Center ("Code Insights REST API").
 
-use crate::action::{Done, Record};
+use crate::action::{Done, Outcome, Record};
 use crate::clone::pipelines::ImageFinding;
 use crate::explain::failure::Failures;
 use crate::text::{bytes, redact};
@@ -20,6 +20,8 @@ const MOST_AT_ONCE: usize = 100;
 const MOST_ANNOTATIONS: usize = 1000;
 /// Longest title, summary or value, in characters.
 const LONGEST_LINE: usize = 450;
+/// Most records that details name.
+const MOST_OTHERS: usize = 200;
 /// Longest details, in characters.
 const LONGEST_DETAILS: usize = 2000;
 
@@ -37,7 +39,9 @@ pub(crate) struct Ended<'a> {
 #[must_use]
 pub(crate) fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> Value {
     let Ended { action, result, done } = ended;
-    let records = done.records.as_slice();
+    // Of the tags of a package only those that go are news.
+    let is_news = |record: &&Record| record.outcome != Outcome::Kept;
+    let records: Vec<&Record> = done.records.iter().filter(is_news).collect();
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let mut data = vec![entry("Duration", "DURATION", milliseconds.into())];
     if let Some(last) = records.iter().map(|record| record.image).max() {
@@ -72,7 +76,8 @@ pub(crate) fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> V
         Ok(summary) => ("PASSED", (*summary).to_owned()),
         Err(failures) => ("FAILED", told(failures)),
     };
-    for record in others {
+    // More of them do not fit.
+    for record in others.iter().take(MOST_OTHERS) {
         let _ = write!(details, "\n{}: {}", record.reference(), ended.what_became_of(record));
     }
     let mut report = vec![

@@ -25,6 +25,14 @@ case $1 in
 esac
 ";
 
+/// Stands in for kubectl, which has no cluster here: it reads the Secret as far as a shell can.
+const KUBECTL: &str = "#!/bin/sh
+set -e
+test \"$1 $2\" = 'apply --filename'
+grep -q '^type: kubernetes.io/dockerconfigjson$' \"$3\"
+sed -n 's/^  .dockerconfigjson: //p' \"$3\" | base64 -d | grep -q crg.apkg.io
+";
+
 /// A YAML block of a page.
 struct Example {
     /// Where it begins: page and line.
@@ -318,6 +326,7 @@ fn every_example_runs(engine: &Engine) {
             let outputs = repository.clone_dir().join(".variables");
             let repository = repository.variable("BITBUCKET_PIPELINES_VARIABLES_PATH", &outputs.display().to_string());
             repository.program("buildah", BUILDAH);
+            repository.program("kubectl", KUBECTL);
             let built = Image::small("examples-built").docker_archive(&["api:latest"]);
             std::fs::write(repository.clone_dir().join("built.tar"), built).unwrap();
             let pulls = !example.text.contains("ACTION:");

@@ -27,6 +27,14 @@ fn login(emulator: &Emulator) -> Pipe<'_> {
         .var("RETRIES", "0")
 }
 
+/// The Secret in a file, and the `config.json` in it.
+fn secret(outcome: &Outcome<'_>, path: &str) -> (serde_yaml::Value, Value) {
+    let secret: serde_yaml::Value = serde_yaml::from_str(&outcome.file(path).expect("the file")).unwrap();
+    let config = secret["data"][".dockerconfigjson"].as_str().expect("a text");
+    let config = serde_json::from_slice(&STANDARD.decode(config).unwrap()).unwrap();
+    (secret, config)
+}
+
 fn config(outcome: &Outcome<'_>, path: &str) -> Value {
     serde_json::from_str(&outcome.file(path).expect("the file")).unwrap()
 }
@@ -295,4 +303,154 @@ fn a_folder_that_the_step_would_never_see_is_a_mistake() {
                 "`DOCKER_CONFIG` is `{folder}`: it is outside the clone, so the step would never see it"
             ));
     }
+}
+
+#[test]
+fn a_pull_secret_is_one_of_the_api_token() {
+    let emulator = shop();
+    let pipe = || login(&emulator).built_in().api_token();
+    let file = pipe().run().succeeds();
+    let file = config(&file, ".docker/config.json");
+    for (variables, path, name, namespace) in [
+        (&[("PULL_SECRET", "crg.yml")][..], "crg.yml", "crg", None),
+        (
+            &[
+                ("PULL_SECRET", "k8s/pull secret.yml"),
+                ("PULL_SECRET_NAME", "shop/crg.apkg.io"),
+            ],
+            "k8s/pull secret.yml",
+            "crg.apkg.io",
+            Some("shop"),
+        ),
+    ] {
+        let pipe = variables
+            .iter()
+            .fold(pipe(), |pipe, (name, value)| pipe.var(name, value));
+        let outcome = pipe.file("k8s/x", "").run().succeeds();
+        let (secret, found) = secret(&outcome, path);
+        assert_eq!(secret["metadata"]["name"].as_str(), Some(name));
+        assert_eq!(secret["metadata"]["namespace"].as_str(), namespace);
+        let auth = STANDARD.encode(format!("{}:{}", Setup::EMAIL, Setup::api_token()));
+        assert_eq!(found, json!({ "auths": { emulator.host(): { "auth": auth } } }));
+        // The file of the built-in credential is another.
+        assert_ne!(found, file);
+        assert_eq!(mode(&outcome.clone_folder().join(path)), 0o600);
+        assert!(!outcome.clone_folder().join(".docker").exists());
+        let outcome = outcome
+            .says("holds the credential, and no `.gitignore` names it")
+            .says(&format!("pods use it with `imagePullSecrets: [{{name: {name}}}]`"));
+        let named = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"));
+        let last = format!(
+            "✔ login: `{path}` is the Secret `{named}`, which signs in to `{}` with the API token of `{}`",
+            emulator.host(),
+            Setup::EMAIL
+        );
+        assert_eq!(outcome.last_line(), last);
+        // The lines that it says, with a `kubectl` that prints what it is given.
+        let plain = outcome.plain();
+        let (_, lines) = plain.split_once("add these lines after the pipe: `- ").unwrap();
+        let (apply, rest) = lines.split_once("` and `- ").unwrap();
+        let (remove, _) = rest.split_once('`').unwrap();
+        let lines = format!("kubectl() {{ cat \"$3\"; }}\ncd /\n{apply}\n{remove}");
+        let shown = shell_lines(Command::new("sh"), outcome.clone_folder(), &lines);
+        assert!(shown.contains("kind: Secret"), "{shown}");
+        assert!(!outcome.clone_folder().join(path).exists());
+    }
+}
+
+/// The built-in credential ends with the step, so that it would be refused when the cluster pulls.
+#[test]
+fn a_pull_secret_never_holds_the_built_in_credential() {
+    let emulator = shop();
+    let pipe = || login(&emulator).built_in().var("PULL_SECRET", "crg.yml");
+    for pipe in [
+        pipe(),
+        pipe().var("CREDENTIAL", "api-token"),
+        pipe()
+            .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
+            .var("ATLASSIAN_API_TOKEN", Setup::BUILT_IN_TOKEN),
+    ] {
+        let outcome = pipe
+            .run()
+            .fails(3)
+            .no_connection()
+            .says("a pull secret needs an API token: the built-in credential ends with the step")
+            .says("Create API token with scopes");
+        assert!(!outcome.clone_folder().join("crg.yml").exists());
+    }
+    pipe()
+        .api_token()
+        .var("CREDENTIAL", "built-in")
+        .run()
+        .fails(2)
+        .no_connection()
+        .says("`CREDENTIAL`: a pull secret needs an API token");
+    // One that is not accepted is in no file either, and what is there stays.
+    let outcome = pipe()
+        .var("ATLASSIAN_ACCOUNT_EMAIL", Setup::EMAIL)
+        .var("ATLASSIAN_API_TOKEN", &api_token("nobody"))
+        .file("crg.yml", "before")
+        .run()
+        .fails(3);
+    assert_eq!(outcome.file("crg.yml").as_deref(), Some("before"));
+}
+
+#[test]
+fn a_pull_secret_is_told_where_it_would_get_out() {
+    let emulator = shop();
+    let pipe = || login(&emulator).var("PULL_SECRET", "k8s/crg.yml").file("k8s/x", "");
+    run_beside_a_dockerfile(pipe())
+        .says("`docker build` of `Dockerfile` with the context `.` would take the credential into the image")
+        .says("add the line `k8s/crg.yml` to `.dockerignore`");
+    run_beside_a_dockerfile(
+        pipe()
+            .file(".dockerignore", "k8s\n")
+            .file(".gitignore", "k8s/crg.yml\n"),
+    )
+    .never_says("WARNING");
+    let committed = run_beside_a_dockerfile(
+        pipe()
+            .file(".dockerignore", "k8s\n")
+            .file("k8s/crg.yml", "kind: Secret\n"),
+    );
+    committed.says("was there before and now holds the credential: if it is in the repository, do not commit it again");
+    // Artifacts of the step, for `config.json` too.
+    let pipelines = |pattern: &str| {
+        format!(
+            "pipelines:\n  default:\n    - step:\n        script:\n          - pipe: crgpipe/crg-pipe:0.1.0\n            \
+             variables: {{ACTION: login}}\n        artifacts:\n          - '{pattern}'\n"
+        )
+    };
+    for (pattern, is_told) in [("k8s/**", true), ("**/*.yml", true), ("dist/**", false)] {
+        let pipe = pipe().file("bitbucket-pipelines.yml", pipelines(pattern)).api_token();
+        let outcome = pipe.run().succeeds();
+        let told = format!(
+            "WARNING: `bitbucket-pipelines.yml:8`: the artifact `{pattern}` of a step with `ACTION: login` would keep \
+             `k8s/crg.yml`, which holds the credential"
+        );
+        assert_eq!(outcome.plain().contains(&told), is_told, "{}", outcome.output);
+    }
+    login(&emulator)
+        .api_token()
+        .file("bitbucket-pipelines.yml", pipelines("**"))
+        .run()
+        .succeeds()
+        .says("would keep `.docker/config.json`, which holds the credential");
+}
+
+#[test]
+fn a_pull_secret_is_inside_the_clone_or_nowhere() {
+    let emulator = shop();
+    let pipe = |path: &str| {
+        login(&emulator)
+            .api_token()
+            .env("BITBUCKET_PIPE_STORAGE_DIR", "/opt/atlassian/pipelines/pipe")
+            .var("PULL_SECRET", path)
+    };
+    for path in ["/tmp/crg.yml", "../crg.yml", "."] {
+        pipe(path).run().fails(2).no_connection().says("`PULL_SECRET` is `");
+    }
+    pipe("absent/crg.yml").run().fails(1).says("nothing was changed");
+    let folder = pipe("k8s").file("k8s/x", "").run().fails(1);
+    folder.says("is not a file").says("nothing was changed");
 }

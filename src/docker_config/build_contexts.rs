@@ -1,4 +1,4 @@
-//! Whether an image build of this clone would take a folder in: a `config.json` in a build context ends up in an image by
+//! Whether an image build of this clone would take a file in: a `config.json` in a build context ends up in an image by
 //! one `COPY . .`, and an image is shared.
 
 use crate::clone::{budget::Budget, dockerfile, ignore::Ignore, walk::walk};
@@ -9,26 +9,23 @@ use std::path::{Path, PathBuf};
 /// Longest `.dockerignore` that is read, in bytes.
 const LONGEST_IGNORE: u64 = 1 << 20;
 
-/// A Dockerfile whose build may take the folder in.
+/// A Dockerfile whose build may take the file in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Exposing {
     /// The Dockerfile, relative to the clone.
     pub dockerfile: PathBuf,
-    /// The build context that holds the folder, relative to the clone; empty for the clone itself.
+    /// The build context that holds the file, relative to the clone; empty for the clone itself.
     pub context: PathBuf,
 }
 
-/// The Dockerfiles of `clone` whose build context holds `folder` without a `.dockerignore` that covers its `config.json`.
+/// The Dockerfiles of `clone` whose build context holds `file` without a `.dockerignore` that covers it.
 /// Which context a Dockerfile is built with is not written anywhere, so both usual ones count: its own folder, and the
 /// clone. What cannot be read is skipped: this is for a warning.
 #[must_use]
-pub(crate) fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
-    let (Ok(clone), Ok(folder)) = (fs::canonicalize(clone), fs::canonicalize(folder)) else {
+pub(crate) fn exposing(clone: &Path, file: &Path) -> Vec<Exposing> {
+    let Some((clone, file)) = within(clone, file) else {
         return Vec::new();
     };
-    if !folder.starts_with(&clone) {
-        return Vec::new();
-    }
     let budget = Budget::new();
     let mut found: Vec<Exposing> = walk(&clone, &budget, dockerfile::is_name)
         .files
@@ -39,7 +36,7 @@ pub(crate) fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
             let own = dockerfile.parent().unwrap_or(&clone);
             let context = [own, &clone]
                 .into_iter()
-                .find(|context| takes_in(context, &dockerfile, &folder))?;
+                .find(|context| takes_in(context, &dockerfile, &file))?;
             Some(Exposing {
                 dockerfile: dockerfile.strip_prefix(&clone).ok()?.to_owned(),
                 context: context.strip_prefix(&clone).ok()?.to_owned(),
@@ -50,16 +47,22 @@ pub(crate) fn exposing(clone: &Path, folder: &Path) -> Vec<Exposing> {
     found
 }
 
-fn takes_in(context: &Path, dockerfile: &Path, folder: &Path) -> bool {
-    let Ok(inside) = folder.strip_prefix(context) else {
+/// The real places of a clone and of a file in it, which need not be there yet; `None` for one outside of it.
+pub(crate) fn within(clone: &Path, file: &Path) -> Option<(PathBuf, PathBuf)> {
+    let clone = fs::canonicalize(clone).ok()?;
+    let file = fs::canonicalize(file.parent()?).ok()?.join(file.file_name()?);
+    file.starts_with(&clone).then_some((clone, file))
+}
+
+fn takes_in(context: &Path, dockerfile: &Path, file: &Path) -> bool {
+    let Ok(inside) = file.strip_prefix(context) else {
         return false;
     };
-    let config = inside.join("config.json");
     // A file of the Dockerfile's own name comes before the context's (Docker's documentation, "Filename and location").
     let mut own = dockerfile.as_os_str().to_owned();
     own.push(".dockerignore");
     let ignore = read(Path::new(&own)).or_else(|| read(&context.join(".dockerignore")));
-    !ignore.is_some_and(|text| Ignore::parse(&text).covers(&config.to_string_lossy()))
+    !ignore.is_some_and(|text| Ignore::parse(&text).covers(&inside.to_string_lossy()))
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -85,7 +88,7 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        exposing(clone.path(), &clone.path().join(folder))
+        exposing(clone.path(), &clone.path().join(folder).join("config.json"))
             .iter()
             .map(|found| (text(&found.dockerfile), text(&found.context)))
             .collect()
@@ -151,7 +154,7 @@ mod tests {
     fn a_folder_outside_of_the_clone_is_in_no_context() {
         let (clone, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(clone.path().join("Dockerfile"), "").unwrap();
-        assert_eq!(exposing(clone.path(), other.path()), []);
-        assert_eq!(exposing(clone.path(), &clone.path().join("absent")), []);
+        assert_eq!(exposing(clone.path(), &other.path().join("config.json")), []);
+        assert_eq!(exposing(clone.path(), &clone.path().join("absent/config.json")), []);
     }
 }

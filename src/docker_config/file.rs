@@ -5,12 +5,14 @@ use crate::clone::gitignore;
 use crate::credential::Credential;
 use crate::files::{Denied, Output, OutputError, read_up_to, write_atomically};
 use crate::names::Host;
+use crate::text::Secret;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-const NAME: &str = "config.json";
+/// The name of the file.
+pub(crate) const CONFIG: &str = "config.json";
 /// Longest file that is read, in bytes; real ones are some kilobytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -71,6 +73,18 @@ pub(crate) fn write(
     })
 }
 
+/// Writes a file of its own that holds a credential, 0600 from the first moment on. `clone` is where what is not ignored gets
+/// into a commit.
+///
+/// # Errors
+/// [`OutputError`]; a file that is there is then as it was.
+pub(crate) fn write_secret(output: &Output, text: &Secret, clone: Option<&Path>) -> Result<Option<Note>, OutputError> {
+    let file = output.path().to_owned();
+    let was_there = fs::symlink_metadata(&file).is_ok();
+    write_atomically(output, text.expose().as_bytes(), 0o600)?;
+    Ok((!is_ignored(clone, &file)).then_some(Note::NotIgnored { file, was_there }))
+}
+
 /// Whether git would leave the file out of a commit; one outside of the clone is in none.
 fn is_ignored(clone: Option<&Path>, file: &Path) -> bool {
     let canonical = |path: &Path| fs::canonicalize(path).ok();
@@ -102,7 +116,7 @@ fn ignore(output: &Output) -> Result<bool, ConfigError> {
 /// Where the bytes go: a link inside of the folder is followed, as Docker does; one that leads out is refused, since what
 /// it names may be anybody's, and need not be there for the step.
 fn place(folder: &Path) -> Result<PathBuf, ConfigError> {
-    let file = folder.join(NAME);
+    let file = folder.join(CONFIG);
     match fs::symlink_metadata(&file) {
         Ok(found) if found.is_file() => Ok(file),
         Ok(found) if found.is_symlink() => match (fs::canonicalize(&file), fs::canonicalize(folder)) {
@@ -149,7 +163,7 @@ fn make(output: &Output) -> Result<bool, ConfigError> {
         .recursive(true)
         .mode(0o755)
         .create(folder)
-        .map_err(|error| ConfigError::Output(OutputError::new(&folder.join(NAME), &error)))?;
+        .map_err(|error| ConfigError::Output(OutputError::new(&folder.join(CONFIG), &error)))?;
     write_atomically(&output.join(".gitignore"), b"*\n", 0o644).map_err(ConfigError::Output)?;
     Ok(true)
 }
@@ -159,7 +173,6 @@ mod tests {
     use super::*;
     use crate::credential::Source;
     use crate::docker_config::Fault;
-    use crate::text::Secret;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     fn credential() -> Credential {

@@ -1,11 +1,12 @@
-//! Docker's `config.json`: a credential merged into one that may be there, so that later lines of the step can use the
-//! registry; and whether an image build would take that file in.
+//! What `login` writes: Docker's `config.json`, a credential merged into one that may be there, so that later lines of the step
+//! can use the registry; or a Kubernetes Secret of the same. And whether an image build would take that file in.
 
 pub(crate) mod build_contexts;
 mod file;
 pub(crate) mod keys;
+pub(crate) mod pull_secret;
 
-pub(crate) use file::write;
+pub(crate) use file::{CONFIG, write, write_secret};
 
 use crate::credential::Credential;
 use crate::files::{Denied, OutputError, shell_word, shown};

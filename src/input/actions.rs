@@ -4,7 +4,8 @@ use super::images::{DOCKER, transport};
 use super::variables::OF_PRUNE;
 use super::{Check, Checkup, Copy, OnExisting, Prune, PullTo, Push, Read};
 use crate::clone::Discovered;
-use crate::credential::Credential;
+use crate::credential::{Choice, Credential};
+use crate::docker_config::pull_secret::SecretName;
 use crate::files::Output;
 use crate::mistake::Mistake;
 use crate::names::platform::Platform;
@@ -69,7 +70,7 @@ impl ActionName {
             Self::Retag => "add tags to an image in the registry",
             Self::Push => "publish an image of the Docker daemon, or of an archive",
             Self::Copy => "copy images between repositories, or from another registry",
-            Self::Login => "write a config.json that Docker signs in with",
+            Self::Login => "write a config.json that Docker signs in with, or a Kubernetes Secret",
             Self::Check => "try credentials and images, and change nothing",
             Self::Prune => "delete tags that nobody needs any more; a dry run unless DRY_RUN is false",
         }
@@ -83,7 +84,7 @@ impl fmt::Display for ActionName {
 }
 
 /// Every variable of the pipe that a user may set, with the actions that use it.
-pub const NAMES: [(&str, &[ActionName]); 35] = {
+pub const NAMES: [(&str, &[ActionName]); 37] = {
     use ActionName::{Check, Copy, Login, Prune, Pull, Push, Retag};
     const ALL: &[ActionName] = &ActionName::ALL;
     [
@@ -113,6 +114,8 @@ pub const NAMES: [(&str, &[ActionName]); 35] = {
         ("OLDER_THAN", &[Prune]),
         ("DRY_RUN", &[Prune]),
         ("DOCKER_CONFIG", &[Login]),
+        ("PULL_SECRET", &[Login]),
+        ("PULL_SECRET_NAME", &[Login]),
         ("REGISTRY", ALL),
         ("CA_CERTIFICATE", ALL),
         ("REPORT", ALL),
@@ -154,6 +157,8 @@ pub(crate) struct Scalars {
     pub older_than: Option<String>,
     pub dry_run: Option<String>,
     pub docker_config: Option<String>,
+    pub pull_secret: Option<String>,
+    pub pull_secret_name: Option<String>,
     pub registry: Option<String>,
     pub ca_certificate: Option<String>,
     pub report: Option<String>,
@@ -190,7 +195,7 @@ pub(crate) enum Action {
     Push(Push),
     /// Images from repository to repository, or from another registry.
     Copy(Copy),
-    /// A Docker `config.json`.
+    /// A Docker `config.json`, or a Kubernetes Secret.
     Login(Login),
     /// Nothing but a look at everything.
     Check(Checkup),
@@ -225,9 +230,11 @@ pub(crate) struct Retag {
 
 /// `ACTION: login`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Login {
-    /// The folder of `config.json`.
-    pub folder: Output,
+pub(crate) enum Login {
+    /// A `config.json` in this folder.
+    Config(Output),
+    /// `PULL_SECRET`: a Kubernetes Secret of this name in this file.
+    PullSecret(Output, SecretName),
 }
 
 impl Action {
@@ -421,10 +428,41 @@ impl Check<'_> {
     }
 
     fn login(&mut self) -> Read<Login> {
-        let folder = match self.variables.scalars.docker_config.as_deref() {
-            Some(text) => self.output_path("DOCKER_CONFIG", text, Path::new(text.trim()))?,
-            None => Output::new(self.step.clone_or_working_folder().join(".docker"), self.step.bound()),
+        let scalars = &self.variables.scalars;
+        let (folder, secret, name) = (
+            scalars.docker_config.as_deref(),
+            scalars.pull_secret.as_deref(),
+            scalars.pull_secret_name.as_deref(),
+        );
+        let name = name.map(|text| {
+            let parsed = SecretName::parse(text.trim());
+            parsed.map_err(|bad| self.mistake(Mistake::new("PULL_SECRET_NAME", text, bad.to_string(), bad.hint())))
+        });
+        let Some(secret) = secret else {
+            if name.is_some() {
+                self.mistake(Mistake::unshown(
+                    "PULL_SECRET_NAME",
+                    "it names the Secret that `PULL_SECRET` writes, which is not set",
+                    "write `PULL_SECRET: crg.yml` too",
+                ));
+            }
+            return Ok(Login::Config(match folder {
+                Some(text) => self.output_path("DOCKER_CONFIG", text, Path::new(text.trim()))?,
+                None => Output::new(self.step.clone_or_working_folder().join(".docker"), self.step.bound()),
+            }));
         };
-        Ok(Login { folder })
+        if let Some(folder) = folder {
+            let problem = "`PULL_SECRET` is set too, which writes a Secret in the place of `config.json`";
+            self.mistake(Mistake::new("DOCKER_CONFIG", folder, problem, "leave one of them out"));
+        }
+        if self.choice() == Some(Choice::BuiltIn) {
+            self.mistake(Mistake::unshown(
+                "CREDENTIAL",
+                "a pull secret needs an API token: the built-in credential ends with the step",
+                "write `CREDENTIAL: api-token`, or leave it out",
+            ));
+        }
+        let file = self.output_path("PULL_SECRET", secret, Path::new(secret.trim()))?;
+        Ok(Login::PullSecret(file, name.transpose()?.unwrap_or_default()))
     }
 }

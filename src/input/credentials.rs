@@ -26,7 +26,12 @@ impl Check<'_> {
     }
 
     /// All that the choice of a credential depends on.
-    pub(super) fn given(&self, choice: Option<Choice>, allow_unsupported: bool, needs_push: bool) -> Given<'_> {
+    pub(super) fn given(
+        &self,
+        choice: Option<Choice>,
+        allow_unsupported: bool,
+        (needs_push, outlives_step): (bool, bool),
+    ) -> Given<'_> {
         let scalars = &self.variables.scalars;
         Given {
             choice,
@@ -42,6 +47,7 @@ impl Check<'_> {
             registry: &self.namespace.registry,
             in_pipe: self.step.in_pipe,
             needs_push,
+            outlives_step,
         }
     }
 

@@ -245,7 +245,8 @@ impl<'a> Check<'a> {
         let insights = self.switch("CODE_INSIGHTS", scalars.code_insights.as_deref());
         let unsupported = self.switch("ALLOW_UNSUPPORTED_TOKEN", scalars.allow_unsupported_token.as_deref());
         let writes = action.as_ref().is_ok_and(Action::writes);
-        let chosen = choose(&self.given(choice, unsupported, writes));
+        let outlives_step = scalars.pull_secret.is_some() && self.action == Some(ActionName::Login);
+        let chosen = choose(&self.given(choice, unsupported, (writes, outlives_step)));
         let action = Mistakes::of(self.mistakes).map_or(action.map_err(Mistakes::from), Err);
         let request = match (action, chosen) {
             (Ok(action), Ok(chosen)) => Ok(Request {

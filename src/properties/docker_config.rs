@@ -3,6 +3,7 @@
 use super::fits_in_the_log;
 use crate::credential::{Credential, Source};
 use crate::docker_config::keys::{Entries, same};
+use crate::docker_config::pull_secret::{SecretName, manifest};
 use crate::docker_config::{Note, merge};
 use crate::names::Host;
 use crate::text::Secret;
@@ -28,6 +29,7 @@ pub fn docker_config(bytes: &[u8]) {
         username: "me@example.org".to_owned(),
         token: Secret::new(SECRET),
     };
+    names_of_secrets(&String::from_utf8_lossy(bytes), &credential);
     for (registry, key) in [
         ("crg.apkg.io", "crg.apkg.io"),
         ("docker.io", "https://index.docker.io/v1/"),
@@ -89,6 +91,26 @@ pub fn docker_config(bytes: &[u8]) {
             }
             Err(fault) => panic!("what was written is not read: {fault}"),
         }
+    }
+}
+
+/// A name that is taken stands in the manifest as it is, and nothing beside it.
+fn names_of_secrets(text: &str, credential: &Credential) {
+    for text in text.split_whitespace().take(20) {
+        let name = match SecretName::parse(text) {
+            Ok(name) => name,
+            Err(bad) => {
+                fits_in_the_log(&bad.hint());
+                continue;
+            }
+        };
+        assert_eq!(name.to_string(), text);
+        let Ok(manifest) = manifest(&name, &Host::bitbucket(), credential) else {
+            panic!("no manifest of {text}");
+        };
+        let lines: Vec<&str> = manifest.expose().lines().collect();
+        assert_eq!(lines.len(), 7 + usize::from(text.contains('/')), "{text}");
+        assert_eq!(lines[3], format!("  name: \"{}\"", name.name()));
     }
 }
 

@@ -1,9 +1,9 @@
 //! Environments, whatever is in them.
 
 use super::fits_in_the_log;
-use crate::credential::Chosen;
+use crate::credential::{Chosen, Credential, Source};
 use crate::input::variables::Variables;
-use crate::input::{Action, Check, Checked, Checkup, Copy, Outputs, Request};
+use crate::input::{Action, Check, Checked, Checkup, Copy, Login, Outputs, Request};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
@@ -73,7 +73,12 @@ fn makes_sense(request: &Request, outputs: &Outputs, clone: &Path) {
         Action::Retag(retag) => ours(retag.source.repository.host()),
         Action::Push(push) => ours(push.target.host()),
         Action::Copy(copy) => copy.items.iter().for_each(|item| ours(item.target.host())),
-        Action::Login(login) => assert!(!request.step.in_pipe || login.folder.path().starts_with(clone)),
+        Action::Login(login) => {
+            let (Login::Config(output) | Login::PullSecret(output, _)) = login;
+            assert!(!request.step.in_pipe || output.path().starts_with(clone));
+            let is_lasting = |credential: &Credential| credential.source != Source::BuiltIn;
+            assert!(matches!(login, Login::Config(_)) || request.chosen.candidates.iter().all(is_lasting));
+        }
         Action::Prune(prune) => {
             prune
                 .packages

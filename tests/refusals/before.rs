@@ -199,6 +199,16 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "a pull secret needs an API token: the built-in credential ends with the step",
+        status: 3,
+        runs: || {
+            let login = [("ACTION", "login"), ("PULL_SECRET", "crg.yml")];
+            let named = ("BITBUCKET_PACKAGES_USERNAME", Setup::BUILT_IN_USERNAME);
+            let built_in = [named, ("BITBUCKET_PACKAGES_TOKEN", Setup::BUILT_IN_TOKEN)];
+            vec![offline(&login), offline(&[&login[..], &built_in].concat())]
+        },
+    },
+    Case {
         see: "`SOURCE_USERNAME`: `SOURCE_PASSWORD` is set, but no user name<br>\
               `SOURCE_PASSWORD`: `SOURCE_USERNAME` is set, but no password",
         status: 2,

@@ -1,11 +1,12 @@
 //! Looks over `bitbucket-pipelines.yml` for images of steps and services that Pipelines will not be able to pull. A pipe
 //! cannot help these: Pipelines pulls them before the pipe runs.
 
+mod artifacts;
 mod named;
 mod structure;
 
+pub(crate) use artifacts::keeping;
 pub(crate) use named::named;
-
 pub(crate) use structure::{Image, Line, contents};
 
 use super::files::Unread;

@@ -19,6 +19,8 @@ const OPAQUE: [&str; 9] = [
     "labels",
     "services",
 ];
+/// Most patterns of artifacts: each is compared with a path.
+const MOST_ARTIFACTS: usize = 500;
 /// Most images, and most lines of scripts: an anchor's are met wherever it is used.
 const MOST: usize = 20_000;
 
@@ -29,6 +31,18 @@ pub(crate) struct Contents {
     pub images: Vec<Image>,
     /// The lines of `script` and `after-script`.
     pub script: Vec<Line>,
+    /// What steps keep that have an `ACTION: login`.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// A pattern of files that a step keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Artifact {
+    /// From 1.
+    pub line: usize,
+    pub pattern: String,
+    /// Patterns of those that it does not keep.
+    pub ignored: Vec<String>,
 }
 
 /// The value of an `image`.
@@ -123,6 +137,9 @@ impl Visit<'_> {
         for item in part.items() {
             self.part(item);
         }
+        if let Some(artifacts) = part.get("artifacts").filter(|_| signs_in(part)) {
+            self.artifacts(artifacts);
+        }
         for entry in part.entries() {
             self.entry(&entry.key, &entry.value);
         }
@@ -141,6 +158,39 @@ impl Visit<'_> {
             "script" | "after-script" => self.script(value),
             _ if OPAQUE.contains(&key) => {}
             _ => self.part(value),
+        }
+    }
+
+    /// Patterns in a list, in one below `paths`, or in several with names of their own below `upload`.
+    fn artifacts(&mut self, artifacts: &Node) {
+        self.kept(artifacts, &[]);
+        if let Some(paths) = artifacts.get("paths") {
+            self.kept(paths, &[]);
+        }
+        let named = artifacts.get("upload").map_or(&[][..], |upload| upload.items());
+        for named in named {
+            let ignored = named.get("ignore-paths").map_or(&[][..], |paths| paths.items());
+            if let Some(paths) = named.get("paths") {
+                self.kept(paths, ignored);
+            }
+        }
+    }
+
+    fn kept(&mut self, paths: &Node, ignored: &[Rc<Node>]) {
+        for path in paths.items() {
+            let Some(pattern) = path.scalar() else { continue };
+            let artifact = Artifact {
+                line: path.line,
+                pattern: pattern.to_owned(),
+                ignored: ignored
+                    .iter()
+                    .filter_map(|pattern| pattern.scalar().map(str::to_owned))
+                    .collect(),
+            };
+            let all = &mut self.contents.artifacts;
+            if all.len() < MOST_ARTIFACTS && !all.contains(&artifact) {
+                all.push(artifact);
+            }
         }
     }
 
@@ -165,6 +215,21 @@ impl Visit<'_> {
             }
         }
     }
+}
+
+/// Whether a step has the pipe sign in: by its variables, or by those of the binary in a line of its own. A variable in their
+/// place may say so.
+fn signs_in(step: &Node) -> bool {
+    let scripts = ["script", "after-script"].into_iter().filter_map(|key| step.get(key));
+    let mut items = scripts.flat_map(|script| script.items());
+    items.any(|item| {
+        let action = item
+            .get("variables")
+            .and_then(|variables| variables.get("ACTION")?.scalar());
+        let is_login =
+            action.is_some_and(|action| action.trim().eq_ignore_ascii_case("login") || action.starts_with('$'));
+        is_login || item.scalar().is_some_and(|line| line.contains("ACTION=login"))
+    })
 }
 
 fn image(value: &Node) -> Option<Image> {

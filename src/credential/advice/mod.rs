@@ -41,6 +41,8 @@ pub(crate) enum Reason {
         /// The token's first four characters.
         prefix: String,
     },
+    /// What is used after the step needs an API token, and there is at most the built-in credential.
+    EndsWithStep,
     /// No variable holds a credential that `CREDENTIAL` lets serve.
     NoCredential {
         /// What `CREDENTIAL` lets serve.
@@ -101,6 +103,9 @@ impl UnusableCredential {
             Reason::Shadowed { kind, .. } => {
                 format!("`BITBUCKET_PACKAGES_TOKEN` holds {kind}: a variable of your own hides the built-in one")
             }
+            Reason::EndsWithStep => {
+                "a pull secret needs an API token: the built-in credential ends with the step".to_owned()
+            }
             Reason::NoCredential { choice, .. } => match choice {
                 Choice::Auto => "there is no credential: neither the built-in one nor an API token is set".to_owned(),
                 Choice::BuiltIn => {
@@ -119,6 +124,7 @@ impl UnusableCredential {
             Reason::BuiltInToken => "`ATLASSIAN_API_TOKEN` holds the built-in token".to_owned(),
             Reason::Username { name } => format!("`ATLASSIAN_ACCOUNT_EMAIL` is {name}"),
             Reason::Shadowed { kind, .. } => format!("`BITBUCKET_PACKAGES_TOKEN` holds {kind}"),
+            Reason::EndsWithStep => "there is no API token".to_owned(),
             Reason::NoCredential { .. } => "there is no credential".to_owned(),
         }
     }
@@ -132,13 +138,22 @@ impl UnusableCredential {
             Reason::BuiltInToken => why_built_in_token().map(str::to_owned).into(),
             Reason::Username { name } => vec![why_username(*name).to_owned()],
             Reason::Shadowed { kind, prefix } => why_shadowed(*kind, prefix),
+            Reason::EndsWithStep => {
+                vec![
+                    "A cluster that pulls later would be refused; `ATLASSIAN_API_TOKEN` lasts until it expires"
+                        .to_owned(),
+                ]
+            }
             Reason::NoCredential { choice, in_pipe } => why_none(*choice, *in_pipe),
         };
         lines.extend(self.alternative.map(alternative).into_iter().flatten());
         if self.is_cured_by_api_token() {
             lines.extend(steps_to_api_token(self.needs_push));
         }
-        if matches!(self.reason, Reason::TokenKind { .. } | Reason::Username { .. }) {
+        if matches!(
+            self.reason,
+            Reason::TokenKind { .. } | Reason::Username { .. } | Reason::EndsWithStep
+        ) {
             lines.extend(lines_for_api_token());
         }
         lines.extend(self.last_word().map(str::to_owned));
@@ -163,7 +178,7 @@ impl UnusableCredential {
         let kind = match &self.reason {
             Reason::TokenKind { kind, .. } | Reason::Shadowed { kind, .. } => *kind,
             Reason::Username { .. } => TokenKind::AccessToken,
-            Reason::BuiltInToken | Reason::NoCredential { .. } => return None,
+            Reason::BuiltInToken | Reason::EndsWithStep | Reason::NoCredential { .. } => return None,
         };
         Some(match kind {
             TokenKind::EcrPassword | TokenKind::DockerHub | TokenKind::GitHub | TokenKind::GitLab => {

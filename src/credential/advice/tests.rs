@@ -22,7 +22,7 @@ const KINDS: [TokenKind; 16] = [
 /// Every refusal that can be made.
 fn refusals() -> Vec<UnusableCredential> {
     let prefix = "PREF".to_owned();
-    let mut reasons = vec![Reason::BuiltInToken];
+    let mut reasons = vec![Reason::BuiltInToken, Reason::EndsWithStep];
     for kind in KINDS {
         reasons.push(Reason::TokenKind {
             kind,

@@ -11,6 +11,7 @@ use crate::text::Secret;
 
 /// The variables that decide about the credential.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Given<'a> {
     /// `CREDENTIAL`; `None` if unset, which is `auto`, but not for a strange host.
     pub choice: Option<Choice>,
@@ -26,6 +27,8 @@ pub(crate) struct Given<'a> {
     pub in_pipe: bool,
     /// Whether the action writes to the registry.
     pub needs_push: bool,
+    /// Whether it is used after the step, with which the built-in credential ends.
+    pub outlives_step: bool,
 }
 
 /// The two variables of a source, as they were written; an empty value counts as unset.
@@ -97,10 +100,14 @@ pub(crate) fn choose(given: &Given<'_>) -> Result<Chosen, Mistakes> {
     if let Some(mistakes) = Mistakes::of(mistakes) {
         return Err(mistakes);
     }
-    let choice = given.choice.unwrap_or_default();
-    let none = Reason::NoCredential {
-        choice,
-        in_pipe: given.in_pipe,
+    let choice = given.choice();
+    let none = if given.outlives_step {
+        Reason::EndsWithStep
+    } else {
+        Reason::NoCredential {
+            choice,
+            in_pipe: given.in_pipe,
+        }
     };
     let is_absent = candidates.is_empty() && unusable.is_empty();
     let unusable = unusable.into_iter();
@@ -125,7 +132,12 @@ impl<'a> Given<'a> {
         for (source, pair) in self.looked_at() {
             match pair.token {
                 Some(token) if source == Source::ApiToken && self.is_built_in(token) => {
-                    found.unusable.push((pair.of(source, token), Reason::BuiltInToken));
+                    let reason = if self.outlives_step {
+                        Reason::EndsWithStep
+                    } else {
+                        Reason::BuiltInToken
+                    };
+                    found.unusable.push((pair.of(source, token), reason));
                 }
                 _ => found.look_at(source, pair, self.allow_unsupported),
             }
@@ -151,10 +163,19 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// What `CREDENTIAL` lets serve.
+    fn choice(&self) -> Choice {
+        if self.outlives_step {
+            Choice::ApiToken
+        } else {
+            self.choice.unwrap_or_default()
+        }
+    }
+
     /// The sources that `CREDENTIAL` lets serve, in order, with what they hold.
     fn looked_at(&self) -> Vec<(Source, WrittenPair<'a>)> {
         let (built_in, mut api_token) = (self.built_in.without_empty(), self.api_token.without_empty());
-        let choice = self.choice.unwrap_or_default();
+        let choice = self.choice();
         if choice == Choice::Auto && built_in.is_whole() && api_token.token.is_none() {
             // Workspaces set `ATLASSIAN_ACCOUNT_EMAIL` for other pipes.
             api_token = WrittenPair::default();
@@ -173,6 +194,7 @@ impl<'a> Given<'a> {
                 (Source::BuiltIn, self.built_in)
             }
             Reason::Shadowed { .. } => (Source::ApiToken, self.api_token),
+            Reason::EndsWithStep => return None,
             Reason::NoCredential { choice, .. } => match choice {
                 Choice::Auto => return None,
                 Choice::BuiltIn => (Source::ApiToken, self.api_token),

@@ -165,6 +165,45 @@ fn every_mistake_names_variable_value_and_cure() {
             push(&[("SOURCE", "docker://docker.io/node:20")]),
             "`push` does not read `docker://`; for an image of a registry use `ACTION: copy`",
         ),
+        // a pull secret
+        (
+            vec![
+                ("ACTION", "login"),
+                ("PULL_SECRET", "crg.yml"),
+                ("PULL_SECRET_NAME", "Crg"),
+            ],
+            "`PULL_SECRET_NAME` is `Crg`: it is not the name of a Secret; write up to 253 small letters, digits and `-`, with \
+             a letter or digit at both ends, with `.` between words, as in `crg` or `shop/crg`",
+        ),
+        (
+            vec![
+                ("ACTION", "login"),
+                ("PULL_SECRET", "crg.yml"),
+                ("PULL_SECRET_NAME", "a.b/crg"),
+            ],
+            "`PULL_SECRET_NAME` is `a.b/crg`: the part before the `/` is not the name of a namespace; write up to 63 small",
+        ),
+        (
+            vec![("ACTION", "login"), ("PULL_SECRET_NAME", "crg")],
+            "`PULL_SECRET_NAME`: it names the Secret that `PULL_SECRET` writes, which is not set; write `PULL_SECRET:",
+        ),
+        (
+            vec![
+                ("ACTION", "login"),
+                ("PULL_SECRET", "crg.yml"),
+                ("DOCKER_CONFIG", ".docker"),
+            ],
+            "`DOCKER_CONFIG` is `.docker`: `PULL_SECRET` is set too, which writes a Secret in the place of `config.json`",
+        ),
+        (
+            vec![
+                ("ACTION", "login"),
+                ("PULL_SECRET", "crg.yml"),
+                ("CREDENTIAL", "built-in"),
+            ],
+            "`CREDENTIAL`: a pull secret needs an API token: the built-in credential ends with the step; write `CREDENTIAL: \
+             api-token`, or leave it out",
+        ),
         // another registry's credential
         (
             vec![

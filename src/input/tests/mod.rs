@@ -152,7 +152,9 @@ proptest! {
                         prune.packages.iter().all(|package| *package.repository.host() == request.registry)
                             && (prune.keep.is_some() || prune.older_than.is_some())
                     ),
-                    Action::Login(login) => prop_assert!(!in_pipe || login.folder.path().starts_with("/clone")),
+                    Action::Login(Login::Config(output) | Login::PullSecret(output, _)) => {
+                        prop_assert!(!in_pipe || output.path().starts_with("/clone"));
+                    }
                 }
             }
         }

@@ -90,7 +90,7 @@ fn output_paths_start_at_the_working_folder() {
         );
     }
     let folder = |pairs: &[(&str, &str)]| match good(&[&[("ACTION", "login")], pairs].concat()).action {
-        Action::Login(login) => login.folder.path().to_owned(),
+        Action::Login(Login::Config(folder)) => folder.path().to_owned(),
         other => panic!("{other:?}"),
     };
     assert_eq!(folder(&[]), Path::new("/clone/.docker"));

@@ -26,6 +26,7 @@ struct Case {
     built_in: (Option<String>, Option<Secret>),
     api_token: (Option<String>, Option<Secret>),
     registry: &'static str,
+    outlives_step: bool,
 }
 
 fn case() -> Case {
@@ -35,6 +36,7 @@ fn case() -> Case {
         built_in: (None, None),
         api_token: (None, None),
         registry: Host::BITBUCKET,
+        outlives_step: false,
     }
 }
 
@@ -77,6 +79,7 @@ impl Case {
             registry: &Host::parse(self.registry).expect("a host of the test"),
             in_pipe: true,
             needs_push: true,
+            outlives_step: self.outlives_step,
         })
     }
     fn outcome(&self) -> Outcome {
@@ -368,4 +371,37 @@ proptest! {
             }
         }
     }
+}
+
+/// A credential that is used after the step: the built-in one is never it, whatever variable it is in.
+#[test]
+fn what_outlives_the_step_takes_the_api_token_alone() {
+    let (name, token) = BUILT_IN;
+    let lasting = |case: Case| Case {
+        outlives_step: true,
+        ..case
+    };
+    let chosen = lasting(case().with_built_in().api(EMAIL, &atlassian("ATATT3xFfGF0", 192))).choose();
+    let sources: Vec<Source> = chosen.unwrap().candidates.iter().map(|of| of.source).collect();
+    assert_eq!(sources, [Source::ApiToken]);
+    for case in [
+        case(),
+        case().with_built_in(),
+        case().with_built_in().choice(Choice::Auto),
+        case().with_built_in().choice(Choice::ApiToken),
+        case().with_built_in().api(name, token),
+        case().with_built_in().api(EMAIL, token),
+    ] {
+        let chosen = lasting(case).choose().unwrap();
+        assert_eq!(chosen.candidates, []);
+        let why = chosen.ends_run().unwrap();
+        assert_eq!((&why.reason, why.alternative), (&Reason::EndsWithStep, None));
+    }
+    // No token goes to a strange host by default, this one neither.
+    let strange = lasting(
+        case()
+            .registry("registry.example.com")
+            .api(EMAIL, &atlassian("ATATT3xFfGF0", 192)),
+    );
+    assert!(strange.choose().is_err());
 }

@@ -21,7 +21,7 @@ use story::{Scenes, Stage};
 on_docker!(with_a_daemon_it_pulls_builds_and_pushes,);
 
 /// A page of a terminal that somebody reads to its end.
-const MOST_LINES: usize = 155;
+const MOST_LINES: usize = 165;
 
 /// Who tells the story to a daemon is alone there: each telling pulls the same images, and takes them away.
 static DAEMON: Mutex<()> = Mutex::new(());
@@ -111,6 +111,7 @@ fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
             "INFO: [3/3] `docker.io/library/",
             "✔ copy: 3 images copied",
             "✔ login:",
+            "✔ login: `.docker/crg.yml` is the Secret `crg`",
             "✔ image       crg.apkg.io/shop/api:0.9.0  ",
             "✔ check:",
             "✔ prune: 3 of 8 tags of `crg.apkg.io/shop/web` deleted, about ",
@@ -132,6 +133,7 @@ fn with_a_daemon_it_pulls_builds_and_pushes(engine: &Engine) {
             "✔ retag:",
             "✔ copy: 3 images copied",
             "✔ login:",
+            "✔ login: `.docker/crg.yml` is the Secret `crg`",
             "✔ image",
             "✔ check:",
             "✔ prune: 3 of 8 tags of `crg.apkg.io/shop/web` deleted, about ",

@@ -77,6 +77,26 @@ fn a_folder_that_is_another_users_is_explained_before_anything_is_done() {
     assert_eq!(names.len(), 3, "nothing else is left: {names:?}");
 }
 
+/// The Secret would be lost, and the credential with it: nothing is left behind.
+#[test]
+fn a_pull_secret_in_another_users_folder_is_explained() {
+    let emulator = shop();
+    let pipe = as_another_user(&emulator).file("out/made-by-the-step", "");
+    let pipe = open(pipe, "out", 0o755)
+        .var("ACTION", "login")
+        .var("PULL_SECRET", "out/crg.yml");
+    let folder = pipe.clone_folder().join("out").display().to_string();
+    let outcome = pipe
+        .run()
+        .fails(1)
+        .says(&format!(
+            "`{folder}/crg.yml` cannot be written: `{folder}` (mode 0755) belongs to uid 0, and the pipe runs as uid {UID}"
+        ))
+        .says(&format!("put this line before the pipe: `- mkdir -p {folder} && chmod 777 {folder}`"));
+    let names = std::fs::read_dir(outcome.clone_folder().join("out")).unwrap().count();
+    assert_eq!(names, 1);
+}
+
 #[test]
 fn one_line_opens_a_layout_of_another_user_and_it_is_told_before_a_blob_moves() {
     let emulator = shop();

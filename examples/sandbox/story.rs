@@ -198,6 +198,11 @@ impl<S: Stage> Story<'_, S> {
         if !self.clone.path().join(".docker/config.json").is_file() {
             self.surprises.push("login wrote no `config.json`".to_owned());
         }
+        self.say("Or a Kubernetes cluster, with a Secret of the API token:\n");
+        self.run(Has::Both, &[("ACTION", "login"), ("PULL_SECRET", ".docker/crg.yml")], 0);
+        if !self.clone.path().join(".docker/crg.yml").is_file() {
+            self.surprises.push("login wrote no Secret".to_owned());
+        }
     }
 
     fn check(&mut self) {

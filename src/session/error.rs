@@ -55,3 +55,79 @@ impl From<registry::Error> for SessionError {
         Self::Registry(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Asker, Code, Error, Granted};
+    use crate::text::Quoted;
+
+    fn base() -> Repository {
+        Repository::new(Host::bitbucket(), "shop/base").unwrap()
+    }
+
+    fn refused(status: u16, code: Option<Code>, words: &str) -> Error {
+        Error {
+            host: Host::bitbucket(),
+            during: "reading `shop/base:1`".to_owned(),
+            problem: ErrorKind::Refused {
+                status,
+                code,
+                words: Quoted::new(words),
+                granted: Granted::Unknown,
+            },
+            tries: 1,
+            asked: None,
+            asker: Box::new(Asker {
+                repository: Some(base()),
+                ..Asker::default()
+            }),
+        }
+    }
+
+    fn missing(error: Error) -> SessionError {
+        SessionError::Missing {
+            error,
+            wanted: Selector::Tag(Tag::latest()),
+            tags: Vec::new(),
+        }
+    }
+
+    fn turned_away(refusals: Vec<Error>) -> SessionError {
+        SessionError::TurnedAway {
+            place: base().to_string(),
+            refusals,
+        }
+    }
+
+    /// An absence is what the credential that reaches furthest is told, by a registry.
+    #[test]
+    fn only_what_is_not_there_is_an_absence() {
+        let no_tag = || refused(404, Some(Code::ManifestUnknown), "manifest unknown");
+        let no_name = || refused(404, Some(Code::NameUnknown), "");
+        let denied = || refused(403, Some(Code::Denied), "no");
+        let unauthorized = || refused(401, Some(Code::Unauthorized), "no");
+        for (error, is_absence) in [
+            (missing(no_tag()), true),
+            (missing(refused(404, None, "")), true),
+            (missing(refused(404, None, PAGE)), false),
+            (SessionError::NoRepository(refused(404, None, "")), true),
+            (turned_away(vec![no_name()]), true),
+            (turned_away(vec![no_name(), no_name()]), true),
+            (turned_away(vec![denied(), no_name()]), true),
+            (turned_away(vec![unauthorized(), no_name()]), true),
+            (turned_away(vec![no_name(), denied()]), false),
+            (turned_away(vec![no_name(), unauthorized()]), false),
+            (turned_away(vec![denied()]), false),
+            (turned_away(vec![]), false),
+            (SessionError::Registry(refused(503, None, "")), false),
+            (SessionError::NotAsked(Host::bitbucket()), false),
+        ] {
+            assert_eq!(error.absence(None).is_some(), is_absence, "{error:?}");
+            assert_eq!(error.absence(Some(&base())).is_some(), is_absence, "{error:?}");
+            // Of a copy's target it is none of the source.
+            let other = Repository::new(Host::bitbucket(), "shop/web").unwrap();
+            assert!(error.absence(Some(&other)).is_none(), "{error:?}");
+        }
+    }
+}

@@ -40,5 +40,6 @@ pub mod parts {
     pub use crate::input::{ActionName, NAMES};
     pub use crate::names::{Digest, Host, Repository};
     pub use crate::registry::Manifest;
+    pub use crate::registry::live;
     pub use crate::registry::manifest::{Content, Descriptor};
 }

@@ -40,6 +40,7 @@ mod files;
 mod hostile;
 mod image;
 mod insights;
+mod live;
 mod log;
 mod login;
 mod mirror;

@@ -17,6 +17,7 @@ pub(crate) mod error;
 mod exchange;
 mod limits;
 mod lists;
+pub mod live;
 pub(crate) mod manifest;
 mod network;
 mod notice;

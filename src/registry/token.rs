@@ -37,7 +37,7 @@ const LARGEST: usize = 256 * 1024;
 pub(super) struct Token {
     pub(super) bearer: Secret,
     pub(super) granted: Granted,
-    until: Instant,
+    pub(super) until: Instant,
     _charge: Rc<Charge>,
 }
 

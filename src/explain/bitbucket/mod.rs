@@ -10,7 +10,9 @@ pub(crate) use diagnosis::{Diagnosis, UserAnswer, diagnose};
 use crate::credential::kind::TokenKind;
 use crate::credential::{Credential, Source};
 use crate::names::Host;
+use crate::registry::live::Live;
 use crate::registry::{self, Network};
+use crate::text::Quoted;
 use reqwest::Url;
 use std::time::Duration;
 
@@ -57,5 +59,22 @@ pub(crate) async fn who_is(network: &Network, registry: &Host, credential: &Cred
             tracing::debug!("Bitbucket could not be asked about the token: {error}");
             None
         }
+    }
+}
+
+impl Live {
+    /// What Bitbucket's API says of the credential's token: status, kind, scopes, words. `None` without an answer.
+    pub async fn user(&self) -> Option<String> {
+        let answer = who_is(self.network(), self.host(), self.credential()?).await?;
+        let kind = answer.credential_type.as_deref().unwrap_or("no kind");
+        let scopes = answer.scopes.map_or_else(
+            || "no scopes".to_owned(),
+            |scopes| {
+                let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+                format!("scopes `{}`", scopes.join(" "))
+            },
+        );
+        let words = Quoted::new(&answer.message);
+        Some(format!("{} {}, {scopes} {words}", answer.status, Quoted::new(kind)))
     }
 }

@@ -103,8 +103,8 @@ struct BuiltIn {
 /// Who signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Identity {
-    /// By email.
-    User(String),
+    /// By email, with one of the person's tokens.
+    User { email: String, token: String },
     /// By user name.
     BuiltIn(String),
     /// Without a credential, where the registry is public.
@@ -114,7 +114,7 @@ pub(super) enum Identity {
 impl Identity {
     pub(super) fn name(&self) -> &str {
         match self {
-            Self::User(name) | Self::BuiltIn(name) => name,
+            Self::User { email: name, .. } | Self::BuiltIn(name) => name,
             Self::Anyone => "",
         }
     }
@@ -146,6 +146,11 @@ impl Accounts {
     /// Adds a person, in place of the one of the same email.
     pub fn add_user(&mut self, user: User) {
         self.users.retain(|other| other.email != user.email);
+        self.users.push(user);
+    }
+
+    /// Adds another token of a person.
+    pub fn add_token(&mut self, user: User) {
         self.users.push(user);
     }
 
@@ -183,7 +188,8 @@ impl Accounts {
     /// The account of a user name and its token or password. An access token is nobody's.
     pub(super) fn identify(&self, username: &str, secret: &str) -> Option<Identity> {
         if let Some(user) = self.user(username, secret) {
-            return Some(Identity::User(user.email.clone()));
+            let (email, token) = (user.email.clone(), user.token.clone());
+            return Some(Identity::User { email, token });
         }
         let mut built_in = self.built_in.iter();
         built_in
@@ -215,8 +221,9 @@ impl Accounts {
                     may_act && repository.is_none_or(|linked| *linked == own.repository)
                 })
             }
-            Identity::User(email) => {
-                let Some(user) = self.users.iter().find(|user| user.email == *email) else {
+            Identity::User { email, token } => {
+                let mut users = self.users.iter();
+                let Some(user) = users.find(|user| user.email == *email && user.token == *token) else {
                     return false;
                 };
                 let (scope, least) = match action {

@@ -21,7 +21,7 @@ mod storage;
 mod token;
 mod upload;
 
-pub use accounts::{AccessTokenKind, Accounts, Role, User, access_token, api_token};
+pub use accounts::{AccessTokenKind, Accounts, READ_PACKAGE, Role, User, WRITE_PACKAGE, access_token, api_token};
 pub use answer::Answer;
 pub use fault::{Break, Fault, Kept, Matcher, on};
 pub use journal::{Entry, Service};

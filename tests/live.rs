@@ -255,6 +255,60 @@ fn whatever_the_answers_what_was_pushed_is_taken_away() {
     }
 }
 
+/// A registry may repeat what it was sent, and whose it was.
+#[test]
+fn what_a_registry_repeats_is_hidden() {
+    let emulator = shop();
+    let given = all(&emulator).without("IMMUTABLE_TAG");
+    let basic = STANDARD.encode(format!("{}:{}", Setup::EMAIL, Setup::api_token()));
+    let words = |more: &str| {
+        let (token, email, built_in) = (Setup::api_token(), Setup::EMAIL, Setup::BUILT_IN_TOKEN);
+        let user = Setup::BUILT_IN_USERNAME;
+        format!("{more}{token} of {email} at shop/api, {user} with {built_in}, `Basic {basic}`, a | and\na line")
+    };
+    for (method, path) in [
+        ("GET", "/manifests/"),
+        ("POST", "/blobs/uploads/"),
+        ("DELETE", "/manifests/"),
+    ] {
+        emulator.script(
+            on(method, path).signed_in(),
+            3,
+            Answer::error(403, "DENIED", &words("")),
+        );
+    }
+    emulator.settings(|settings| settings.unknown_credential = Answer::error(401, "UNAUTHORIZED", &words("no ")));
+    let (said, _) = given.run();
+    assert!(
+        said.contains("USERNAME") && said.contains("WORKSPACE/PACKAGE"),
+        "{said}"
+    );
+    assert!(rows(&said).len() > 10, "{said}");
+    assert_eq!(emulator.tags("shop/api"), ["1"], "{said}");
+}
+
+#[test]
+fn where_nothing_can_be_pushed_the_rest_is_told_and_the_end_says_why() {
+    let emulator = shop();
+    let (said, status) = given(&emulator).var("PACKAGE", "no-such-package").run();
+    assert_eq!(status, 0, "{said}");
+    assert!(
+        said.contains("Not all was asked: no image could be pushed to the package."),
+        "{said}"
+    );
+    assert!(
+        with(&rows(&said), "**no**").contains(&"Does it take a manifest under a tag?"),
+        "{said}"
+    );
+    let gone = given(&emulator).var("REGISTRY", "localhost:1").run();
+    assert!(
+        gone.0
+            .contains("Not all was asked: the registry does not answer as one."),
+        "{}",
+        gone.0
+    );
+}
+
 /// Debian's docker-registry: what it does otherwise than is assumed of Bitbucket's is named.
 #[test]
 fn a_real_registry_differs_in_what_is_known_of_it() {

@@ -128,7 +128,8 @@ impl Given {
             format!("This asks `{host}` some forty questions about `{path}`, in less than ten minutes:"),
             format!("- It pushes images of a few hundred bytes to `{path}`, under tags that begin with `{TAG}`."),
             format!(
-                "- It begins an upload of {} MB and gives it up. It sends at most {MOST_REQUESTS} requests.",
+                "- It begins an upload of {} MB and gives it up. It sends at most {MOST_REQUESTS} \
+                 requests, and those that sign in and list the tags.",
                 self.megabytes
             ),
             "- It tries tokens that it makes up, a package that is not there, and deleting its own tags.".to_owned(),
@@ -232,7 +233,11 @@ impl Kit<'_> {
             text = text.replace(&path, names[place.min(1)]);
         }
         text = text.replace(&format!("{}/", self.given.workspace), "WORKSPACE/");
-        text = shown(&text).replace(&self.given.username, "USERNAME");
+        text = shown(&text);
+        let built_in = self.given.built_in.iter().map(|(username, _)| username);
+        for username in built_in.chain([&self.given.username]) {
+            text = text.replace(username, "USERNAME");
+        }
         let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "/");
         match text.char_indices().nth(LONGEST_ANSWER) {
             Some((end, _)) => format!("{}…", &text[..end]),
@@ -313,7 +318,7 @@ pub(crate) async fn run(value: &dyn Fn(&str) -> Option<String>, say: &mut dyn Fn
         requests: 0,
     };
     let ended = tokio::select! {
-        () = questions::ask_all(&mut kit) => None,
+        why = questions::ask_all(&mut kit) => why,
         () = tokio::time::sleep(LONGEST) => Some("the time was up"),
         _ = tokio::signal::ctrl_c() => Some("it was stopped"),
     };

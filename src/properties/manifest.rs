@@ -3,6 +3,7 @@
 use super::fits_in_the_log;
 use crate::names::Digest;
 use crate::registry::Manifest;
+use crate::registry::attachment::{attestations, of_manifest};
 use crate::registry::manifest::{Content, LARGEST, config_platform, platforms};
 use bytes::Bytes;
 
@@ -28,6 +29,10 @@ pub fn manifest(bytes: &[u8]) {
     fits_in_the_log(&manifest.media_type);
     let again = Manifest::new(manifest.bytes.clone(), Some(&manifest.media_type));
     assert_eq!(again, Ok(manifest.clone()));
+    // What is attached is told by its form, whatever that is; and an index names no more attestations than it has entries.
+    let _ = of_manifest(&manifest);
+    let attestations = attestations(&manifest);
+    assert!(attestations.len() <= body.len() / 90 + 1);
     assert!(manifest.subject().is_ok() || manifest.subject().is_err_and(|why| why.len() < 1000));
     let below = match manifest.content() {
         Ok(Content::Index(entries)) => entries,

@@ -14,14 +14,17 @@ use more::{deletes, immutable, limits, mounts, referrers};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-pub(super) async fn ask_all(kit: &mut Kit<'_>) {
+/// Asks them; gives why not all, if so.
+pub(super) async fn ask_all(kit: &mut Kit<'_>) -> Option<&'static str> {
     if !sign_in(kit).await {
-        return;
+        return Some("the registry does not answer as one");
     }
     tokens(kit).await;
     strangers(kit).await;
     names(kit).await;
-    let Some(image) = push(kit).await else { return };
+    let Some(image) = push(kit).await else {
+        return Some("no image could be pushed to the package");
+    };
     read(kit, &image).await;
     lists(kit, &image).await;
     referrers(kit, &image).await;
@@ -30,6 +33,7 @@ pub(super) async fn ask_all(kit: &mut Kit<'_>) {
     immutable(kit, &image).await;
     other_scopes(kit).await;
     deletes(kit, &image).await;
+    None
 }
 
 /// An answer in a few words.

@@ -10,6 +10,7 @@ use super::referrers::{MOST_REFERRERS, entries};
 use super::{escaped, link, page};
 use crate::names::{Digest, Tag};
 use crate::properties::fits_in_the_log;
+use crate::registry::attachment::of_descriptor;
 use crate::registry::budget::Budget;
 use reqwest::header::{HeaderMap, HeaderValue, LINK};
 use serde_json::Value;
@@ -74,6 +75,8 @@ pub fn referrers(bytes: &[u8]) {
     let distinct: HashSet<&Digest> = digests.iter().copied().collect();
     assert_eq!(distinct.len(), digests.len());
     for referrer in &found {
+        // Whatever its labels are, they are read or say nothing.
+        let _ = of_descriptor(&referrer.descriptor);
         let text = referrer.descriptor.get().as_bytes();
         assert!(bytes.windows(text.len()).any(|window| window == text));
         assert!(

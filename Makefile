@@ -84,11 +84,17 @@ fuzz:
 	    -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1; \
 	done
 
-# Beside skopeo, and crane, regctl and oras where they are on the PATH; about ten minutes. It is the release binary
-# that is measured; the bench itself is built as the tests are.
+# Beside skopeo, crane and oras, which are unpacked and not installed, and regctl where it is on the PATH; about twenty minutes.
+# It is the release binary that is measured; the bench itself is built as the tests are. `make bench BENCH=retag` runs only the
+# rows with such words in their titles, and prints them.
+BENCH :=
+ifneq ($(shell id -u),0)
+bench: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
+endif
 bench: tools
+	.ci/tools peers
 	$(MAKE) build TARGET=$(HOST)
-	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers
+	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers -- $(BENCH)
 
 # What the pipe, skopeo and oras make of every fault, written to docs/faults.md; about four minutes. One of its tables:
 # `make faults FAULTS=faults::no_fault_loses_anything`.

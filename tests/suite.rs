@@ -47,6 +47,7 @@ mod mirror;
 mod offline;
 mod panics;
 mod parties;
+mod presence;
 mod progress;
 mod proof;
 mod prune;

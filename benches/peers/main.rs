@@ -40,9 +40,12 @@ fn main() {
     let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
     let binary = std::env::var_os("CRG_PIPE").expect("`CRG_PIPE` names no binary: run `make bench`");
     let binary = PathBuf::from(binary).canonicalize().expect("the binary of `CRG_PIPE`");
-    let peers = Tool::peers(binary);
+    let (peers, unavailable) = Tool::peers(&binary);
+    for peer in &unavailable {
+        eprintln!("not to be had, and so not measured: {peer}");
+    }
     eprintln!("making images, starting registries");
-    let stage = Stage::set();
+    let stage = Stage::set(&binary);
     let counter = Cell::new(0);
     let chosen = rows::all()
         .into_iter()
@@ -54,7 +57,7 @@ fn main() {
         table.push((row, row.run(&stage, &peers, &counter, is_late)));
     }
     if !words.is_empty() {
-        println!("{}", results::table(&table));
+        println!("{}\n{}", results::targets(&table, &binary), results::table(&table));
         return;
     }
     eprintln!("{:4.0} s  limits of the machine", begun.elapsed().as_secs_f64());
@@ -65,11 +68,12 @@ fn main() {
     });
     let measured = format!(
         "{HOW}\n{images}\n## Targets\n\n{}\n## Runs\n\n{}\n## The machine's limits\n\n{}",
-        results::targets(&table, stage.image("big")),
+        results::targets(&table, &binary),
         results::table(&table),
         results::limits(&limits)
     );
-    let versions: Vec<String> = peers.iter().chain(&[Tool::Curl]).filter_map(Tool::version).collect();
+    let mut versions: Vec<String> = peers.iter().map(|peer| peer.name.clone()).collect();
+    versions.extend(unavailable.iter().map(|peer| format!("not to be had: {peer}")));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/RESULTS.md");
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     let text = results::file(&before, &versions, &measured, (load, begun.elapsed()));
@@ -77,8 +81,8 @@ fn main() {
     println!("{text}");
 }
 
-/// After so long the remaining rows are measured once each, so that a busy machine ends within about ten minutes too.
-const ENOUGH: Duration = Duration::from_secs(7 * 60);
+/// After so long the remaining rows are measured once each, so that a busy machine ends within about twenty minutes too.
+const ENOUGH: Duration = Duration::from_secs(14 * 60);
 
 /// How to read the numbers.
 const HOW: &str = "\
@@ -87,5 +91,6 @@ authentication; programs take turns, after one run each to warm up. Each run has
 program knows anything of the run before. Networks: none; 40 ms before each request; 50 MiB/s for each connection. CPU
 is user and system time. Peak is the largest resident set of all runs; what starts the programs has 5 MiB itself, below
 which the kernel's account does not go. Requests are those that the registries log, with those that are answered by 401.
-`curl ×4` moves the same blobs four at a time and computes no digest: the limit of what the registry serves and takes.
+What is done of many images is one run of crg-pipe, and a loop in a shell for others. Times of a daemon count until the client
+has ended; its CPU and memory do not. `curl ×4` moves the same blobs four at a time and computes no digest: the limit of what the registry serves and takes.
 ";

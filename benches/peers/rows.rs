@@ -1,8 +1,8 @@
 //! What is measured: operations, images and networks, and the runs of one of them, programs taking turns.
 
 use crate::measure::{Measured, measure};
-use crate::stage::{Network, Requests, SOURCE, Stage, WORKSPACE, layout_has};
-use crate::tool::{ARCHIVE, Job, LAYOUT, Operation, Tool};
+use crate::stage::{MIRRORED, Network, Requests, SHARED, SOURCE, Stage, WORKSPACE, layout_has};
+use crate::tool::{ARCHIVE, Job, Kind, LAYOUT, Operation, Tool};
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ pub(crate) struct Row {
     pub(crate) network: Network,
     /// Runs of each program, unless the row takes longer than [`PATIENCE`].
     runs: usize,
+    /// Where a daemon takes part: this machine's Docker Engine, or the newer one.
+    engine: Option<usize>,
 }
 
 /// How long a row may take before its runs are cut to [`FEWEST`].
@@ -27,6 +29,8 @@ pub(crate) struct Series {
     pub(crate) tool: Tool,
     pub(crate) runs: Vec<Measured>,
     pub(crate) requests: Vec<Requests>,
+    /// Bytes of the layers that it left in the registry, where that differs.
+    pub(crate) stored: Option<u64>,
     /// Why there are no runs.
     pub(crate) missing: Option<String>,
 }
@@ -34,8 +38,18 @@ pub(crate) struct Series {
 /// All rows.
 pub(crate) fn all() -> Vec<Row> {
     use Network::{Delayed, Direct, Limited};
-    use Operation::{Across, Copy, PullArchive, PullLayout, PushLayout, Retag, StartUp};
-    [
+    use Operation::{
+        Across, Check, Copy, Daemon, FirstRun, Mirror, PullArchive, PullLayout, PushCompressed, PushLayout, PushPlain,
+        Retag, StartUp, Tags,
+    };
+    let row = |(operation, image, network, runs)| Row {
+        operation,
+        image,
+        network,
+        runs,
+        engine: None,
+    };
+    let mut rows: Vec<Row> = [
         (StartUp, "big", Direct, 20),
         (Retag, "big", Direct, 10),
         (Retag, "multi", Delayed, 5),
@@ -62,20 +76,44 @@ pub(crate) fn all() -> Vec<Row> {
         (Across, "multi", Direct, 5),
         (Across, "many", Delayed, 3),
         (Across, "big", Limited, 3),
+        (PushPlain, "engine", Direct, 5),
+        (PushCompressed, "engine", Direct, 5),
+        (Mirror, "fleet", Direct, 1),
+        (Tags, "fleet", Direct, 7),
+        (Check, "fleet", Direct, 5),
     ]
-    .map(|(operation, image, network, runs)| Row {
-        operation,
-        image,
-        network,
-        runs,
-    })
-    .into()
+    .map(row)
+    .into();
+    for engine in [0, 1] {
+        rows.extend(
+            [
+                (Daemon, "shared", Direct, 3),
+                (Daemon, "shared", Limited, 3),
+                (FirstRun, "–", Direct, 10),
+            ]
+            .map(|one| Row {
+                engine: Some(engine),
+                ..row(one)
+            }),
+        );
+    }
+    rows
 }
 
 impl Row {
+    /// The operation, and on which engine.
+    pub(crate) fn name(&self) -> String {
+        let name = self.operation.name();
+        match self.engine {
+            Some(0) => format!("{name}, this machine's Docker"),
+            Some(_) => format!("{name}, newer Docker"),
+            None => name.to_owned(),
+        }
+    }
+
     /// For the log and to choose rows by.
     pub(crate) fn title(&self) -> String {
-        format!("{}, {}, {}", self.operation.name(), self.image, self.network.name())
+        format!("{}, {}, {}", self.name(), self.image, self.network.name())
     }
 
     /// Runs it: once each to warm up and to see that the result is right, then in turns; `is_late`: only once.
@@ -84,29 +122,55 @@ impl Row {
             self.operation,
             Operation::PullLayout | Operation::PushLayout | Operation::Across
         );
-        let limit = bytes_move.then_some(Tool::Curl);
+        let limit = bytes_move.then(Tool::curl);
+        match self.operation {
+            Operation::Mirror | Operation::Tags | Operation::Check => stage.fleet(MIRRORED),
+            Operation::Daemon => stage.shared(),
+            _ => {}
+        }
+        let docker = self
+            .engine
+            .filter(|_| self.operation == Operation::Daemon)
+            .map(|which| {
+                let engine = stage.engine(which);
+                Tool::docker(Path::new(&engine.client()), &engine.described())
+            });
+        // In a row with a daemon it is the one to beat.
+        let peers = if self.engine.is_some() { &peers[..1] } else { peers };
         let mut series: Vec<Series> = peers
             .iter()
             .chain(&limit)
+            .chain(&docker)
             .map(|tool| Series {
                 tool: tool.clone(),
                 runs: Vec::new(),
                 requests: Vec::new(),
+                stored: None,
                 missing: None,
             })
             .collect();
         for one in &mut series {
-            one.missing = self.once(stage, &one.tool, counter, true).err();
+            match self.once(stage, &one.tool, counter, true) {
+                Ok((measured, requests, stored)) => {
+                    one.stored = stored;
+                    // What takes so long is not warmed up for.
+                    if self.runs == 1 || is_late {
+                        one.runs.push(measured);
+                        one.requests.push(requests);
+                    }
+                }
+                Err(missing) => one.missing = Some(missing),
+            }
         }
         let begun = Instant::now();
-        let runs = if is_late { 1 } else { self.runs };
+        let runs = if is_late || self.runs == 1 { 0 } else { self.runs };
         for round in 0..runs {
             if round >= FEWEST && begun.elapsed() > PATIENCE {
                 break;
             }
             for one in series.iter_mut().filter(|one| one.missing.is_none()) {
                 match self.once(stage, &one.tool, counter, false) {
-                    Ok((measured, requests)) => {
+                    Ok((measured, requests, _)) => {
                         one.runs.push(measured);
                         one.requests.push(requests);
                     }
@@ -124,28 +188,38 @@ impl Row {
         tool: &Tool,
         counter: &Cell<u32>,
         check: bool,
-    ) -> Result<(Measured, Requests), String> {
+    ) -> Result<(Measured, Requests, Option<u64>), String> {
         counter.set(counter.get() + 1);
         let fresh = format!("t{}", counter.get());
         let folder = stage.folder.path().join(&fresh);
         std::fs::create_dir(&folder).unwrap();
         let repository = format!("{WORKSPACE}/{fresh}");
         let target = match self.operation {
-            Operation::Across => &stage.far,
+            Operation::Across | Operation::Mirror => &stage.far,
             _ => &stage.near,
         };
-        let token = match tool {
-            Tool::Curl => stage.token(&repository),
+        let token = match tool.kind {
+            Kind::Curl => stage.token(&repository),
             _ => String::new(),
         };
         let job = Job {
-            image: stage.image(self.image),
+            image: stage.image(if stage.has(self.image) { self.image } else { "big" }),
             from: stage.near.host(self.network),
             to: target.host(self.network),
             fresh,
             folder: &folder,
             token,
+            engine: self.engine.map(|which| stage.engine(which)),
         };
+        if let Some(engine) = job.engine.filter(|_| self.operation == Operation::Daemon) {
+            let images = engine.docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+            let shared = images.output.lines().filter(|line| line.contains("/shared:"));
+            let mut remove = vec!["image", "rm", "--force"];
+            remove.extend(shared);
+            if remove.len() > 3 {
+                engine.docker(&remove).succeeds();
+            }
+        }
         let Some(invocation) = tool.invocation(self.operation, &job) else {
             return Err("has no such operation".to_owned());
         };
@@ -153,24 +227,23 @@ impl Row {
         let measured = measure(&invocation, &folder);
         let after = stage.requests();
         let result = match measured.status {
-            0 if !check || *tool == Tool::Curl || self.arrived(stage, &job) => Ok((
+            0 if !check || tool.kind == Kind::Curl || self.arrived(stage, &job) => Ok((
                 measured,
                 Requests {
                     registry: after.registry - before.registry,
                     token: after.token - before.token,
                 },
+                (check && self.operation == Operation::PushPlain)
+                    .then(|| stage.stored(&format!("{WORKSPACE}/{}", job.fresh))),
             )),
+            // That is what it says without variables.
+            2 if self.operation == Operation::FirstRun => Ok((measured, Requests::default(), None)),
             0 => Err("left no image, or another".to_owned()),
-            2 if matches!(tool, Tool::CrgPipe(_)) => Err("not in this version".to_owned()),
             status => Err(format!("ended with status {status}")),
         };
         if let Err(problem) = &result {
             let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-            eprintln!(
-                "  {} {problem}: {}",
-                tool.name(),
-                log.lines().last().unwrap_or_default()
-            );
+            eprintln!("  {} {problem}: {}", tool.name, log.lines().last().unwrap_or_default());
         }
         std::fs::remove_dir_all(&folder).unwrap();
         result
@@ -180,7 +253,18 @@ impl Row {
         let tagged =
             |side, repository: &str, tag: &str| stage.digest(side, repository, tag).as_ref() == Some(&job.image.digest);
         match self.operation {
-            Operation::StartUp => true,
+            Operation::StartUp | Operation::FirstRun | Operation::Mirror | Operation::Tags | Operation::Check => true,
+            Operation::Daemon => {
+                let engine = job.engine.expect("an engine");
+                (1..=SHARED).all(|number| {
+                    engine
+                        .inspect(&format!("{}/{WORKSPACE}/shared:{number}", job.from), "{{.Id}}")
+                        .is_some()
+                })
+            }
+            Operation::PushPlain | Operation::PushCompressed => stage
+                .digest(&stage.near, &format!("{WORKSPACE}/{}", job.fresh), "1")
+                .is_some(),
             Operation::Retag => tagged(&stage.near, SOURCE, &job.fresh),
             Operation::PullLayout => layout_has(&job.folder.join(LAYOUT), job.image),
             Operation::PullArchive => archive_has(&job.folder.join(ARCHIVE), job),

@@ -3,11 +3,12 @@
 
 use crate::fixture::Fixture;
 use crate::measure::Invocation;
-use crate::stage::{SOURCE, USER, WORKSPACE, password};
+use crate::stage::{CHECKED, FLEET, MIRRORED, SHARED, SOURCE, TAGGED, USER, WORKSPACE, password};
+use crate::support::engine::Engine;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// What is done.
@@ -25,6 +26,20 @@ pub(crate) enum Operation {
     Across,
     /// Another tag in the same repository.
     Retag,
+    /// From what `docker save` writes, layers as they are: they are compressed on their way.
+    PushPlain,
+    /// The same with layers that are compressed already.
+    PushCompressed,
+    /// Images of a list to another registry, which has them all.
+    Mirror,
+    /// The tags of a repository.
+    Tags,
+    /// Whether images can be had.
+    Check,
+    /// Images that share layers into a daemon.
+    Daemon,
+    /// A container of the pipe's image, with no variable set.
+    FirstRun,
     /// `--version`.
     StartUp,
 }
@@ -38,22 +53,40 @@ impl Operation {
             Self::PushLayout => "push from `oci:`",
             Self::Across => "registry to registry",
             Self::Retag => "retag",
+            Self::PushPlain => "push from `docker-archive:`, plain layers",
+            Self::PushCompressed => "push from `docker-archive:`, compressed layers",
+            Self::Mirror => "mirror of 200 images that are there",
+            Self::Tags => "1,250 tags of a repository",
+            Self::Check => "`check` of 50 images",
+            Self::Daemon => "8 images into a daemon",
+            Self::FirstRun => "container, no variables",
             Self::StartUp => "start-up",
         }
     }
 }
 
-/// A program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Tool {
-    /// The static release binary.
-    CrgPipe(PathBuf),
+/// What a program is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    CrgPipe,
     Skopeo,
     Crane,
     Regctl,
     Oras,
     /// Four curl at a time, which compute no digest: the limit of pull and push.
     Curl,
+    /// `docker pull` of one image after the other.
+    Docker,
+}
+
+/// A program of one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tool {
+    pub(crate) kind: Kind,
+    /// How it is started: the program, or a loader of its own before it.
+    command: Vec<String>,
+    /// With its version, where there are several.
+    pub(crate) name: String,
 }
 
 /// One run's surroundings.
@@ -69,6 +102,8 @@ pub(crate) struct Job<'a> {
     pub(crate) folder: &'a Path,
     /// For curl, a token of the repository that it reads or writes.
     pub(crate) token: String,
+    /// The daemon and its client.
+    pub(crate) engine: Option<&'a Engine>,
 }
 
 /// Results of a pull in the run's folder.
@@ -76,36 +111,118 @@ pub(crate) const LAYOUT: &str = "out";
 /// The same as an archive.
 pub(crate) const ARCHIVE: &str = "out.tar";
 
+/// The peers that `.ci/tools peers` unpacks, each in a folder with the suite that it is of.
+const UNPACKED: [(Kind, &str, &str); 5] = [
+    (Kind::Skopeo, "skopeo", "sid"),
+    (Kind::Skopeo, "skopeo", "trixie"),
+    (Kind::Crane, "crane", "sid"),
+    (Kind::Oras, "oras", "sid"),
+    (Kind::Oras, "oras", "trixie"),
+];
+/// Those that are measured where they are on the `PATH`; skopeo only if no newer one could be had.
+const INSTALLED: [(Kind, &str); 3] = [
+    (Kind::Skopeo, "skopeo"),
+    (Kind::Crane, "crane"),
+    (Kind::Regctl, "regctl"),
+];
+
 impl Tool {
-    /// Those that are on this machine; curl is no peer.
-    pub(crate) fn peers(binary: PathBuf) -> Vec<Self> {
-        let others = [Self::Skopeo, Self::Crane, Self::Regctl, Self::Oras];
-        let mut tools = vec![Self::CrgPipe(binary)];
-        tools.extend(others.into_iter().filter(|tool| tool.version().is_some()));
-        tools
+    /// The binary, and all peers that could be had; and what could not be.
+    pub(crate) fn peers(binary: &Path) -> (Vec<Self>, Vec<String>) {
+        let own = Self {
+            kind: Kind::CrgPipe,
+            command: vec![binary.display().to_string()],
+            name: "crg-pipe".to_owned(),
+        };
+        let (mut tools, mut missing) = (vec![own], Vec::new());
+        for (kind, program, suite) in UNPACKED {
+            match Self::unpacked(kind, program, suite) {
+                Some(tool) => tools.push(tool),
+                None => missing.push(format!("{program} of Debian {suite}")),
+            }
+        }
+        for (kind, program) in INSTALLED {
+            if tools.iter().any(|tool| tool.kind == kind) {
+                continue;
+            }
+            match Self::named(kind, vec![program.to_owned()]) {
+                Some(tool) => tools.push(tool),
+                None => missing.push(format!("{program} (on the `PATH`)")),
+            }
+        }
+        (tools, missing)
     }
 
-    pub(crate) const fn name(&self) -> &'static str {
-        match self {
-            Self::CrgPipe(_) => "crg-pipe",
-            Self::Skopeo => "skopeo",
-            Self::Crane => "crane",
-            Self::Regctl => "regctl",
-            Self::Oras => "oras",
-            Self::Curl => "curl ×4",
+    pub(crate) fn curl() -> Self {
+        Self {
+            kind: Kind::Curl,
+            command: words(&["curl"]),
+            name: "curl ×4".to_owned(),
         }
     }
 
-    /// The first line that it says of its version, without what stands in brackets.
-    pub(crate) fn version(&self) -> Option<String> {
-        let arguments = self.version_arguments();
+    pub(crate) fn docker(client: &Path, engine: &str) -> Self {
+        Self {
+            kind: Kind::Docker,
+            command: vec![client.display().to_string()],
+            name: format!("docker pull, {engine}"),
+        }
+    }
+
+    /// By the loader and the libraries that came with it: this system's may be older.
+    fn unpacked(kind: Kind, program: &str, suite: &str) -> Option<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".tools/peers/{program}-{suite}"));
+        let loader = std::fs::read_dir(root.join("usr/lib64")).ok()?.flatten().next()?;
+        let libraries: Vec<String> = std::fs::read_dir(root.join("usr/lib"))
+            .ok()?
+            .flatten()
+            .filter(|folder| folder.path().join("libc.so.6").exists())
+            .map(|folder| folder.path().display().to_string())
+            .collect();
+        let program = root.join("usr/bin").join(program);
+        let command = [
+            loader.path().display().to_string(),
+            "--library-path".to_owned(),
+            libraries.join(":"),
+            program.display().to_string(),
+        ];
+        let mut tool = Self::named(kind, command.into())?;
+        // crane of Debian does not say which it is.
+        if !tool.name.contains(|letter: char| letter.is_ascii_digit()) {
+            tool.name = format!("{} ({suite})", tool.name);
+        }
+        Some(tool)
+    }
+
+    /// With its version in its name; nothing where it does not run.
+    fn named(kind: Kind, command: Vec<String>) -> Option<Self> {
+        let name = match kind {
+            Kind::Skopeo => "skopeo",
+            Kind::Crane => "crane",
+            Kind::Regctl => "regctl",
+            _ => "oras",
+        };
+        let mut tool = Self {
+            kind,
+            command,
+            name: name.to_owned(),
+        };
+        let arguments = tool.version_arguments();
         let output = Command::new(&arguments[0]).args(&arguments[1..]).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = text
-            .lines()
-            .find(|line| line.contains(|letter: char| letter.is_ascii_digit()))?;
-        let short = line.split(" (").next().unwrap_or(line);
-        Some(short.split_whitespace().collect::<Vec<_>>().join(" "))
+        let version = text.split_whitespace().find(|word| {
+            let word = word.trim_start_matches('v');
+            word.starts_with(|letter: char| letter.is_ascii_digit()) && word.contains('.')
+        });
+        if let Some(version) = version {
+            tool.name = format!("{name} {}", version.trim_start_matches('v'));
+        }
+        (output.status.success() || kind == Kind::Crane).then_some(tool)
+    }
+
+    fn called(&self, arguments: &[&str]) -> Vec<String> {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        self.command.iter().cloned().chain(arguments).collect()
     }
 
     /// How it is told, or nothing where it has no such operation.
@@ -118,13 +235,49 @@ impl Tool {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        let arguments = match self {
+        let arguments = match self.kind {
             _ if operation == Operation::StartUp => self.version_arguments(),
-            Self::CrgPipe(binary) => {
-                environment.extend(pipe_variables(operation, job)?);
-                vec![binary.display().to_string()]
+            _ if operation == Operation::FirstRun => {
+                let engine = job.engine.filter(|_| self.kind == Kind::CrgPipe)?;
+                environment.extend(docker_variables(engine, job));
+                words(&[&engine.client(), "run", "--rm", crate::stage::CONTAINER])
             }
-            Self::Skopeo => {
+            Kind::Docker => {
+                let engine = job.engine?;
+                environment.extend(docker_variables(engine, job));
+                let script = format!(
+                    "for i in $(seq {SHARED}); do {} pull -q {}/{WORKSPACE}/shared:$i || exit; done",
+                    engine.client(),
+                    job.from
+                );
+                words(&["sh", "-c", &script])
+            }
+            kind if matches!(operation, Operation::Mirror | Operation::Check) && kind != Kind::CrgPipe => {
+                let count = if operation == Operation::Mirror {
+                    MIRRORED
+                } else {
+                    CHECKED
+                };
+                environment.insert("DOCKER_CONFIG".to_owned(), job.folder.display().to_string());
+                environment.insert("REGISTRY_AUTH_FILE".to_owned(), credential_file(job));
+                environment.insert("XDG_RUNTIME_DIR".to_owned(), job.folder.display().to_string());
+                environment.insert(
+                    "XDG_DATA_HOME".to_owned(),
+                    job.folder.join("data").display().to_string(),
+                );
+                environment.insert("_CONTAINERS_ROOTLESS_UID".to_owned(), "1000".to_owned());
+                let each = self.called(&borrowed(&one_of_many(kind, operation, job)?)).join(" ");
+                words(&[
+                    "sh",
+                    "-c",
+                    &format!("for n in $(seq {count}); do i=t$n; {each} || exit; done"),
+                ])
+            }
+            Kind::CrgPipe => {
+                environment.extend(pipe_variables(operation, job)?);
+                self.command.clone()
+            }
+            Kind::Skopeo => {
                 let folder = job.folder.display().to_string();
                 let own = [
                     ("XDG_RUNTIME_DIR", folder.clone()),
@@ -134,16 +287,16 @@ impl Tool {
                     ("REGISTRY_AUTH_FILE", credential_file(job)),
                 ];
                 environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
-                skopeo(operation, job)
+                self.called(&borrowed(&skopeo(operation, job)))
             }
-            Self::Crane => {
+            Kind::Crane => {
                 credential_file(job);
                 environment.insert("DOCKER_CONFIG".to_owned(), job.folder.display().to_string());
-                crane(operation, job)?
+                self.called(&borrowed(&crane(operation, job)?))
             }
-            Self::Regctl => regctl(operation, job)?,
-            Self::Oras => oras(operation, job)?,
-            Self::Curl => {
+            Kind::Regctl => self.called(&borrowed(&regctl(operation, job)?)),
+            Kind::Oras => self.called(&borrowed(&oras(operation, job)?)),
+            Kind::Curl => {
                 environment.insert("BEARER".to_owned(), format!("Authorization: Bearer {}", job.token));
                 curl(operation, job)?
             }
@@ -152,11 +305,9 @@ impl Tool {
     }
 
     fn version_arguments(&self) -> Vec<String> {
-        match self {
-            Self::CrgPipe(binary) => vec![binary.display().to_string(), "--version".to_owned()],
-            Self::Crane | Self::Regctl | Self::Oras => words(&[self.name(), "version"]),
-            Self::Skopeo => words(&["skopeo", "--version"]),
-            Self::Curl => words(&["curl", "--version"]),
+        match self.kind {
+            Kind::Crane | Kind::Regctl | Kind::Oras => self.called(&["version"]),
+            _ => self.called(&["--version"]),
         }
     }
 }
@@ -203,7 +354,39 @@ fn pipe_variables(operation: Operation, job: &Job) -> Option<Vec<(String, String
             ("SOURCE", source),
             ("TAGS", job.fresh.clone()),
         ],
-        Operation::StartUp => return None,
+        Operation::PushPlain | Operation::PushCompressed => vec![
+            ("ACTION", "push".to_owned()),
+            (
+                "SOURCE",
+                format!("docker-archive:{}", job.image.archive(operation).display()),
+            ),
+            ("TARGET", target),
+        ],
+        Operation::Mirror => vec![
+            ("ACTION", "copy".to_owned()),
+            (
+                "IMAGES",
+                lines(MIRRORED, |number| {
+                    format!("{}/{FLEET}:t{number}=fleet:t{number}", job.from)
+                }),
+            ),
+            ("SOURCE_USERNAME", USER.to_owned()),
+            ("SOURCE_PASSWORD", password()),
+        ],
+        // Its one action that lists: of all tags the pattern leaves one, which is there.
+        Operation::Tags => vec![
+            ("ACTION", "copy".to_owned()),
+            ("IMAGES", "tagged:t1249*=tagged-too".to_owned()),
+        ],
+        Operation::Check => vec![
+            ("ACTION", "check".to_owned()),
+            ("IMAGES", lines(CHECKED, |number| format!("fleet:t{number}"))),
+        ],
+        Operation::Daemon => vec![
+            ("IMAGES", lines(SHARED, |number| format!("shared:{number}"))),
+            ("DOCKER_HOST", job.engine?.tcp()),
+        ],
+        Operation::FirstRun | Operation::StartUp => return None,
     };
     let always = [
         ("REGISTRY", job.to.clone()),
@@ -214,10 +397,56 @@ fn pipe_variables(operation: Operation, job: &Job) -> Option<Vec<(String, String
         ("DOCKER_HOST", "unix:///nonexistent.sock".to_owned()),
     ];
     let all = always.into_iter().chain(own);
+    // The last one of a name counts.
     Some(all.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
+/// What peers do of many images, one after the other as a script has it: the arguments for each.
+fn one_of_many(kind: Kind, operation: Operation, job: &Job) -> Option<Vec<String>> {
+    let (from, to) = (format!("{}/{FLEET}:$i", job.from), format!("{}/{FLEET}:$i", job.to));
+    let config = || format!("--registry-config={}", credential_file(job));
+    let sided = |side: &str| format!("--{side}-registry-config={}", credential_file(job));
+    Some(match (operation, kind) {
+        (Operation::Mirror, Kind::Crane) => words(&["copy", &from, &to]),
+        (Operation::Mirror, Kind::Oras) => {
+            let (source, target) = (sided("from"), sided("to"));
+            words(&[
+                "cp",
+                "--from-plain-http",
+                &source,
+                "--to-plain-http",
+                &target,
+                &from,
+                &to,
+            ])
+        }
+        (Operation::Mirror, Kind::Skopeo) => {
+            let mut all = words(&["--insecure-policy", "copy", "--all", "--preserve-digests"]);
+            let (from, to) = (format!("docker://{from}"), format!("docker://{to}"));
+            all.extend(words(&[
+                "--src-tls-verify=false",
+                "--dest-tls-verify=false",
+                &from,
+                &to,
+            ]));
+            all
+        }
+        (Operation::Check, Kind::Crane) => words(&["digest", &from]),
+        (Operation::Check, Kind::Oras) => {
+            words(&["manifest", "fetch", "--descriptor", "--plain-http", &config(), &from])
+        }
+        (Operation::Check, Kind::Skopeo) => {
+            words(&["inspect", "--raw", "--tls-verify=false", &format!("docker://{from}")])
+        }
+        _ => return None,
+    })
+}
+
 fn skopeo(operation: Operation, job: &Job) -> Vec<String> {
+    if operation == Operation::Tags {
+        let repository = format!("docker://{}/{TAGGED}", job.from);
+        return words(&["list-tags", "--tls-verify=false", &repository]);
+    }
     let registry = |reference: String| format!("docker://{reference}");
     let (from, to) = match operation {
         Operation::PullLayout => (registry(job.source()), format!("oci:{LAYOUT}:{}", job.image.name)),
@@ -226,10 +455,14 @@ fn skopeo(operation: Operation, job: &Job) -> Vec<String> {
             format!("oci-archive:{ARCHIVE}:{}", job.image.name),
         ),
         Operation::PushLayout => (format!("oci:{}", job.layout()), registry(job.target())),
+        Operation::PushPlain | Operation::PushCompressed => (
+            format!("docker-archive:{}", job.image.archive(operation).display()),
+            registry(job.target()),
+        ),
         Operation::Retag => (registry(job.source()), registry(job.retagged())),
         _ => (registry(job.source()), registry(job.target())),
     };
-    let mut arguments = words(&["skopeo", "--insecure-policy", "copy", "--all", "--preserve-digests"]);
+    let mut arguments = words(&["--insecure-policy", "copy", "--all", "--preserve-digests"]);
     arguments.extend(words(&[
         "--src-tls-verify=false",
         "--dest-tls-verify=false",
@@ -240,18 +473,21 @@ fn skopeo(operation: Operation, job: &Job) -> Vec<String> {
 }
 
 fn crane(operation: Operation, job: &Job) -> Option<Vec<String>> {
+    let archive = || job.image.archive(operation).display().to_string();
     let (source, target) = (job.source(), job.target());
     Some(match operation {
-        Operation::Copy | Operation::Across => words(&["crane", "copy", &source, &target]),
-        Operation::PullLayout => words(&["crane", "pull", "--format=oci", &source, LAYOUT]),
-        Operation::PushLayout => words(&["crane", "push", &job.image.layout.display().to_string(), &target]),
-        Operation::Retag => words(&["crane", "tag", &source, &job.fresh]),
-        Operation::PullArchive | Operation::StartUp => return None,
+        Operation::Copy | Operation::Across => words(&["copy", &source, &target]),
+        Operation::PullLayout => words(&["pull", "--format=oci", &source, LAYOUT]),
+        Operation::PushLayout => words(&["push", &job.image.layout.display().to_string(), &target]),
+        Operation::PushPlain | Operation::PushCompressed => words(&["push", &archive(), &target]),
+        Operation::Tags => words(&["ls", &format!("{}/{TAGGED}", job.from)]),
+        Operation::Retag => words(&["tag", &source, &job.fresh]),
+        _ => return None,
     })
 }
 
 fn regctl(operation: Operation, job: &Job) -> Option<Vec<String>> {
-    let mut arguments = vec!["regctl".to_owned()];
+    let mut arguments = Vec::new();
     for host in [&job.from, &job.to] {
         let password = password();
         arguments.push(format!("--host=reg={host},tls=disabled,user={USER},pass={password}"));
@@ -268,7 +504,7 @@ fn regctl(operation: Operation, job: &Job) -> Option<Vec<String>> {
         Operation::PullArchive => words(&["image", "export", &source, ARCHIVE]),
         Operation::PushLayout => words(&["image", "copy", &format!("ocidir://{}", job.layout()), &target]),
         Operation::Retag => words(&["image", "copy", &source, &job.retagged()]),
-        Operation::StartUp => return None,
+        _ => return None,
     });
     Some(arguments)
 }
@@ -285,7 +521,7 @@ fn oras(operation: Operation, job: &Job) -> Option<Vec<String>> {
         format!("--to-registry-config={file}"),
         job.target(),
     ];
-    let mut arguments = words(&["oras", "cp"]);
+    let mut arguments = words(&["cp"]);
     match operation {
         Operation::Copy | Operation::Across => arguments.extend(from.into_iter().chain(to)),
         Operation::PullLayout => {
@@ -298,9 +534,14 @@ fn oras(operation: Operation, job: &Job) -> Option<Vec<String>> {
         }
         Operation::Retag => {
             let config = format!("--registry-config={file}");
-            arguments = words(&["oras", "tag", "--plain-http", &config, &job.source(), &job.fresh]);
+            arguments = words(&["tag", "--plain-http", &config, &job.source(), &job.fresh]);
         }
-        Operation::PullArchive | Operation::StartUp => return None,
+        Operation::Tags => {
+            let config = format!("--registry-config={file}");
+            let repository = format!("{}/{TAGGED}", job.from);
+            arguments = words(&["repo", "tags", "--plain-http", &config, &repository]);
+        }
+        _ => return None,
     }
     Some(arguments)
 }
@@ -341,4 +582,21 @@ fn credential_file(job: &Job) -> String {
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
+}
+
+fn borrowed(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+/// One for each number, from one on.
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (1..=count).map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn docker_variables(engine: &Engine, job: &Job) -> Vec<(String, String)> {
+    credential_file(job);
+    vec![
+        ("DOCKER_HOST".to_owned(), engine.tcp()),
+        ("DOCKER_CONFIG".to_owned(), job.folder.display().to_string()),
+    ]
 }

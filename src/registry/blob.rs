@@ -201,7 +201,12 @@ impl Remote {
     /// # Errors
     /// The refusal, which is no reason to give up: the blob can still be uploaded.
     pub(crate) async fn mount(&self, digest: &Digest, from: &Repository) -> Result<Mount, Error> {
-        let during = format!("mounting {}", self.named_blob(digest));
+        // From itself: what is there counts as mounted.
+        let during = if *from == self.repository {
+            format!("beginning an upload to `{}`", self.repository.path())
+        } else {
+            format!("mounting {}", self.named_blob(digest))
+        };
         let path = format!(
             "{}/blobs/uploads/?mount={digest}&from={}",
             self.repository.path(),

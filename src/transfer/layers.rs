@@ -212,11 +212,11 @@ impl Mover<'_> {
     ) -> Result<StoredLayer, TransferError> {
         let remote = &to.remote;
         // None of the semaphores is ever closed.
-        let _transfer = self.transfers.acquire().await;
         let _large = match layer.content.size() {
             LARGE.. => Some(self.large.acquire().await),
             _ => None,
         };
+        let _transfer = self.transfers.acquire().await;
         let _heavy = match layer.compression {
             Compression::Gzip => None,
             Compression::None | Compression::Zstd => Some(heavy.acquire().await),

@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod graph;
 mod hashing;
 mod layers;
+mod presence;
 pub(crate) mod progress;
 mod referrers;
 mod schedule;
@@ -27,9 +28,10 @@ pub(crate) use source::ContentSource;
 use crate::names::{Digest, Repository, Selector, Tag};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::{Policy, Tries};
-use crate::registry::{self, Charge, Code, ErrorKind, Manifest, Mount, PutManifest, Remote, Resumed};
+use crate::registry::{self, Charge, Code, ErrorKind, Manifest, Mount, PutManifest, Remote, Resumed, Upload};
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
+use presence::Presence;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,6 +54,7 @@ pub(crate) struct Mover<'a> {
     large: Semaphore,
     /// Whether the registry has made a mount in this run: then one that it does not make says that the blob is not there.
     has_mounted: Cell<bool>,
+    presence: Presence,
     /// One transfer of a blob to a repository serves all images that need it there.
     moved: RefCell<Moved>,
     /// What it costs the run to know that.
@@ -86,6 +89,7 @@ impl<'a> Mover<'a> {
             transfers: Semaphore::new(concurrency),
             large: Semaphore::new(concurrency.div_ceil(2)),
             has_mounted: Cell::new(false),
+            presence: Presence::default(),
             moved: RefCell::default(),
             held: RefCell::default(),
             progress,
@@ -211,7 +215,15 @@ impl<'a> Mover<'a> {
         force: bool,
     ) -> Result<u64, TransferError> {
         self.expect(blobs, to, force)?;
-        let under_way = stream::iter(blobs).map(|blob| self.once(blob, source, to, force));
+        // Dropped with what is under way, so that others do not wait for what has failed.
+        let _question = match &to.mount_from {
+            None if !force => self.presence.ask_with(blobs),
+            _ => None,
+        };
+        // They come small ones first. Of the large ones the largest begins: it is not to be what is waited for alone at the end.
+        let (small, large) = blobs.split_at(blobs.partition_point(|blob| blob.size < LARGE));
+        let ordered = small.iter().chain(large.iter().rev());
+        let under_way = stream::iter(ordered).map(|blob| self.once(blob, source, to, force));
         let mut under_way = under_way.buffer_unordered(self.concurrency * LIGHT);
         let mut bytes = 0;
         while let Some(moved) = under_way.next().await {
@@ -252,6 +264,7 @@ impl<'a> Mover<'a> {
         let slot = Arc::clone(self.moved.borrow_mut().entry(key).or_default());
         let mut done = slot.lock().await;
         if *done && !force {
+            self.learn_from(blob, &to.remote).await;
             return Ok(0);
         }
         let moved = self.one(blob, source, to, force).await?;
@@ -270,41 +283,41 @@ impl<'a> Mover<'a> {
         let remote = &to.remote;
         let mut session = None;
         // Neither semaphore is ever closed, so there is always a permit in the end.
-        let light = self.light.acquire().await;
-        match &to.mount_from {
-            Some(from) if !force => match remote.mount(&blob.digest, from).await {
+        let mut light = Some(self.light.acquire().await);
+        let found = match &to.mount_from {
+            _ if force => false,
+            None => self.is_there(blob, remote, &mut session, &mut light).await?,
+            Some(from) => match remote.mount(&blob.digest, from).await {
                 Ok(Mount::Done) => {
                     self.has_mounted.set(true);
-                    self.progress.spare(blob.size);
-                    return Ok(false);
+                    true
                 }
-                Ok(Mount::Session(upload)) => session = Some(upload),
-                // Registries refuse mounts with 403, 404 or 405; none of these says anything about an upload.
-                Err(error) => tracing::debug!("no mount: {error}"),
+                mounted => {
+                    match mounted {
+                        Ok(Mount::Session(upload)) => session = Some(upload),
+                        // Registries refuse mounts with 403, 404 or 405; none of these says anything about an upload.
+                        Err(error) => tracing::debug!("no mount: {error}"),
+                        Ok(Mount::Done) => {}
+                    }
+                    // Some registries answer every mount with a session (gcr, zot): what was there would move again each night.
+                    !self.has_mounted.get() && remote.has_blob(&blob.digest).await?
+                }
             },
-            None if !force && remote.has_blob(&blob.digest).await? => {
-                self.progress.spare(blob.size);
-                return Ok(false);
-            }
-            _ => {}
-        }
-        // Some registries answer every mount with a session (gcr, zot): what was there would move again each night.
-        let is_mountable = to.mount_from.is_some() && !force;
-        if is_mountable && !self.has_mounted.get() && remote.has_blob(&blob.digest).await? {
-            if let Some(upload) = session.take()
-                && let Err(error) = remote.cancel_upload(upload).await
-            {
-                tracing::debug!("an upload session stays open: {error}");
+        };
+        if found {
+            if let Some(upload) = session.take() {
+                give_up(upload, remote).await;
             }
             self.progress.spare(blob.size);
             return Ok(false);
         }
         drop(light);
-        let _permit = self.transfers.acquire().await;
+        // In this order everywhere: who waits for the one keeps nobody from the other.
         let _large = match blob.size {
             LARGE.. => Some(self.large.acquire().await),
             _ => None,
         };
+        let _permit = self.transfers.acquire().await;
         let (mut tries, mut followed) = (Tries::new(self.policy, 0), 0);
         let mut checked = DigestVerifier::new(&blob.digest, blob.size);
         let counter = self.progress.counter();
@@ -332,7 +345,15 @@ impl<'a> Mover<'a> {
                 Resumed::Gone => {}
             }
         }
+        self.learn_from(blob, remote).await;
         Ok(true)
+    }
+}
+
+/// Sessions that nothing comes to are dropped by all registries, sooner or later.
+async fn give_up(upload: Upload, remote: &Remote) {
+    if let Err(error) = remote.cancel_upload(upload).await {
+        tracing::debug!("an upload session stays open: {error}");
     }
 }
 

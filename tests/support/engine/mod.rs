@@ -203,6 +203,11 @@ impl Engine {
         command
     }
 
+    /// Where its `docker` is.
+    pub fn client(&self) -> String {
+        self.client.display().to_string()
+    }
+
     /// A `PATH` for scripts whose `docker` is this engine's.
     pub fn path(&self) -> String {
         let folder = self.client.parent().expect("a folder").display();

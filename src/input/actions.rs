@@ -328,6 +328,8 @@ impl Check<'_> {
                         ),
                         if forgotten.iter().any(|name| OF_PRUNE.contains(name)) {
                             "write `ACTION: prune`"
+                        } else if forgotten == ["REQUIRE"] {
+                            "write `ACTION: check` or `ACTION: copy`"
                         } else {
                             "write `ACTION: push`, `ACTION: retag` or `ACTION: copy`"
                         },

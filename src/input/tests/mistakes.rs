@@ -99,6 +99,10 @@ fn every_mistake_names_variable_value_and_cure() {
             "`ACTION`: it is not set, and `pull`, the default, does not use `TARGET`; write",
         ),
         (
+            vec![("IMAGES", "api"), ("REQUIRE", "signature")],
+            "`ACTION`: it is not set, and `pull`, the default, does not use `REQUIRE`; write `ACTION: check` or `ACTION: copy`",
+        ),
+        (
             vec![("ACTION", "push"), ("SOURCE", "oci-archive:a.tar")],
             "`SOURCE` is `oci-archive:a.tar`: no target follows from it; write `TARGET: package`",
         ),

@@ -272,7 +272,17 @@ fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, RunErrors> {
 async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: WantedCopy) -> Result<PlannedCopy, RunErrors> {
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
-    let pair = run.session.pair(&wanted.source, &wanted.target, &first).await?;
+    let pair = match run.session.pair(&wanted.source, &wanted.target, &first).await {
+        Ok(pair) => pair,
+        Err(error) => {
+            let error = RunError::from(error);
+            let refused = run.refused_target((&wanted.source, &error), &wanted.target, &first);
+            return Err(match refused.await {
+                Some(refused) => RunErrors::from(error).and(refused),
+                None => error.into(),
+            });
+        }
+    };
     run.log.served(&pair.from);
     run.log.served(&pair.to);
     let content_source = ContentSource::Registry(pair.from.clone());

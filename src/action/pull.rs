@@ -81,7 +81,10 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
         PullTo::Daemon(daemon) => daemon,
         PullTo::Archive(to) => return pull_archive::run(run, pull, to, found.await?).await,
     };
-    let engine = connect(run, daemon);
+    let engine = async {
+        // Without it no image that may come has a place to go to.
+        connect(run, daemon).await.inspect_err(|_| run.wait.give_up())
+    };
     let (engine, found) = tokio::join!(engine, found);
     let (engine, found) = match (engine, found) {
         (Ok(engine), Ok(found)) => (engine, found),

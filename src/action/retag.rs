@@ -18,7 +18,11 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, RunErrors> {
             Ok(read) => break read,
             Err(error) => RunError::from(error).about(&retag.source),
         };
-        if !run.waits_for(&[(&retag.source, &error)], Access::PullPush).await {
+        let source = (&retag.source, &error);
+        if let Some(refused) = run.refused_target(source, repository, retag.tags.first()).await {
+            return Err(refused.about(&retag.source).into());
+        }
+        if !run.waits_for(&[source], Access::PullPush).await {
             return Err(error.into());
         }
     };

@@ -3,7 +3,7 @@
 
 use super::Run;
 use crate::explain::RunError;
-use crate::names::Reference;
+use crate::names::{Reference, Repository, Tag};
 use crate::registry::{Access, Negative};
 use crate::session::{Awaited, Seen};
 use futures_util::stream::{self, StreamExt as _};
@@ -32,6 +32,7 @@ pub(super) struct Wait {
     /// When a GET last confirmed it.
     confirmed: Cell<Option<Instant>>,
     is_over: Cell<bool>,
+    is_given_up: Cell<bool>,
 }
 
 impl Wait {
@@ -42,7 +43,13 @@ impl Wait {
             told: Cell::default(),
             confirmed: Cell::default(),
             is_over: Cell::default(),
+            is_given_up: Cell::default(),
         }
+    }
+
+    /// Ends the waiting, as the run fails whatever comes.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.set(true);
     }
 
     /// How long was waited in vain; `None` without `WAIT`.
@@ -67,6 +74,22 @@ impl Run {
         has_come
     }
 
+    /// Why what is waited for could not be written to its target, where it failed of nothing but that it is not there yet: that
+    /// is told at once.
+    pub(super) async fn refused_target(
+        &self,
+        (image, error): (&Reference, &RunError),
+        target: &Repository,
+        tag: &Tag,
+    ) -> Option<RunError> {
+        if self.wait.most.is_zero() || !error.is_absence_of(image) {
+            return None;
+        }
+        let opened = self.session.open(target, tag, Access::PullPush).await;
+        let refused = opened.err().map(RunError::from);
+        refused.filter(|refused| !refused.is_absence_of(image))
+    }
+
     async fn look_until_there(&self, failed: &[(&Reference, &RunError)], access: Access) -> bool {
         let wait = &self.wait;
         let begun = wait.begun.get().unwrap_or_else(Instant::now);
@@ -85,6 +108,9 @@ impl Run {
                 wait.told.set(Some(Instant::now()));
             }
             tokio::time::sleep(pause).await;
+            if wait.is_given_up.get() {
+                return false;
+            }
             let is_last = begun.elapsed() >= wait.most;
             let negative = if is_last || is_due(wait.confirmed.get(), THOROUGH) {
                 wait.confirmed.set(Some(Instant::now()));

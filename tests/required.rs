@@ -1,6 +1,7 @@
 //! What is attached to an image: `check` and `copy` show it, and `REQUIRE` asks for it.
 
-use crate::support::distribution::Distribution;
+mod real;
+
 use crate::support::emulator::{Answer, Emulator, Entry, Fault, Setup, on};
 use crate::support::image::{Image, ImageBuilder, OCI_INDEX};
 use crate::support::pipe::Pipe;
@@ -464,40 +465,4 @@ fn what_is_only_a_cache_needs_nothing() {
         .succeeds()
         .says("shop/base:1")
         .says("may be pulled");
-}
-
-/// What the pipe leaves in a registry without a list of referrers, Debian's docker-registry, is found there.
-#[test]
-fn what_was_copied_along_is_found_in_a_real_registry() {
-    let (source, image) = furnished(true, |emulator| {
-        let image = attested(&[SPDX, SLSA], &[SPDX, SLSA]);
-        let signature = bundle(&image, SIGN);
-        referred_to(emulator, image, &[signature])
-    });
-    let registry = Distribution::setup().htpasswd("ada").start();
-    let pipe = |action: &str| {
-        Pipe::new()
-            .workspace("shop")
-            .distribution(&registry)
-            .var("BITBUCKET_PACKAGES_USERNAME", "ada")
-            .var("BITBUCKET_PACKAGES_TOKEN", Distribution::PASSWORD)
-            .var("ACTION", action)
-            .var("RETRIES", "0")
-            .var("REPORT", "report.json")
-    };
-    let copied = |tag: &str| {
-        pipe("copy")
-            .var("SOURCE", &format!("{}/shop/base:1", source.host()))
-            .var("SOURCE_USERNAME", Setup::EMAIL)
-            .secret("SOURCE_PASSWORD", &Setup::api_token())
-            .var("TARGET", &format!("base:{tag}"))
-            .var("REQUIRE", ALL)
-    };
-    let checked = || pipe("check").var("IMAGES", "base:1").var("REQUIRE", ALL).run();
-    copied("1").run().succeeds();
-    checked().fails(5).says("has no signature, which `REQUIRE` asks for");
-    copied("1").var("REFERRERS", "true").run().succeeds();
-    let outcome = checked().succeeds().says("; has a signature, an SBOM and provenance; ");
-    assert_eq!(attached(outcome.report.as_ref()), ["signature", "sbom", "provenance"]);
-    assert_eq!(outcome.report.as_ref().unwrap()["images"][0]["digest"], image.digest());
 }

@@ -328,6 +328,8 @@ impl Check<'_> {
                         ),
                         if forgotten.iter().any(|name| OF_PRUNE.contains(name)) {
                             "write `ACTION: prune`"
+                        } else if forgotten.contains(&"PULL_SECRET") {
+                            "write `ACTION: login`"
                         } else if forgotten == ["REQUIRE"] {
                             "write `ACTION: check` or `ACTION: copy`"
                         } else {

@@ -230,6 +230,12 @@ impl<'a> Check<'a> {
         let scalars = &self.variables.scalars;
         let action = self.action(discovered);
         let outputs = self.outputs();
+        if let Ok(Action::Login(Login::PullSecret(file, _))) = &action
+            && [&outputs.report, &outputs.env].contains(&&Some(file.clone()))
+        {
+            let problem = "another file of results has this name too";
+            self.mistake(Mistake::unshown("PULL_SECRET", problem, "write another name"));
+        }
         let network = registry::Settings {
             extra_roots: self.roots(),
             proxy: self.proxy(),

@@ -171,6 +171,18 @@ fn every_mistake_names_variable_value_and_cure() {
         ),
         // a pull secret
         (
+            vec![("PULL_SECRET", "crg.yml")],
+            "`ACTION`: it is not set, and `pull`, the default, does not use `PULL_SECRET`; write `ACTION: login`",
+        ),
+        (
+            vec![
+                ("ACTION", "login"),
+                ("PULL_SECRET", "a/../crg.yml"),
+                ("REPORT", "crg.yml"),
+            ],
+            "`PULL_SECRET`: another file of results has this name too; write another name",
+        ),
+        (
             vec![
                 ("ACTION", "login"),
                 ("PULL_SECRET", "crg.yml"),

@@ -206,7 +206,9 @@ impl Variables {
         if written(&"ACTION") {
             return Vec::new();
         }
-        let names = ["SOURCE", "TARGET", "TAGS", "REQUIRE"].iter().chain(&OF_PRUNE);
+        let names = ["SOURCE", "TARGET", "TAGS", "REQUIRE", "PULL_SECRET"]
+            .iter()
+            .chain(&OF_PRUNE);
         names.copied().filter(written).collect()
     }
 

@@ -72,6 +72,8 @@ fn pages_of_tags_without_an_end() {
     // All of them are kept, or none is.
     ends_with_a_reason(copy(&emulator, "base:*=web").run(), 1, "is too much for one run");
     ends_with_a_reason(copy(&emulator, "base:none*=web").run(), 1, "gave more than 500000 tags");
+    let prune = copy(&emulator, "base").var("ACTION", "prune").var("KEEP", "1");
+    ends_with_a_reason(prune.run(), 1, "is too much for one run");
 }
 
 #[test]

@@ -286,3 +286,87 @@ fn thousands_of_tags_make_a_short_table_and_a_whole_report() {
     assert_eq!(told(outcome.report.as_ref()).len(), 1500);
     assert!(outcome.last_line().chars().count() < 200, "{}", outcome.last_line());
 }
+
+#[test]
+fn what_a_network_does_to_a_deletion_passes() {
+    let busy = || Answer::new(503).header("Retry-After", "1");
+    for deletes in [Deletes::Tags, Deletes::Digests(405)] {
+        for (times, fault) in [
+            (1, Fault::Reset),
+            (1, Fault::Silence),
+            (1, Fault::Unheard(Break::Reset)),
+            (2, Fault::Answer(Answer::new(503))),
+            (
+                1,
+                Fault::Answer(Answer::error(429, "TOOMANYREQUESTS", "slowly").header("Retry-After", "1")),
+            ),
+            (1, Fault::Answer(busy())),
+            (1, Fault::Expired),
+        ] {
+            let emulator = shop_of(deleting(deletes));
+            let image = if deletes == Deletes::Tags {
+                "build-2".to_owned()
+            } else {
+                build(2).digest()
+            };
+            emulator.script(on("DELETE", &image), times, fault.clone());
+            prune(&emulator, "api")
+                .var("RETRIES", "2")
+                .var("TIMEOUT", "1")
+                .run()
+                .succeeds()
+                .says("3 of 6 tags of ");
+            assert_eq!(
+                emulator.tags("shop/api"),
+                ["build-4", "build-5", "latest"],
+                "{deletes:?} {fault:?}"
+            );
+            assert_eq!(emulator.unmet(), 0, "{fault:?}");
+        }
+    }
+}
+
+/// A run that is killed at any moment leaves each tag that is there whole, and the next run does the rest.
+#[test]
+fn whenever_it_is_killed_what_is_left_is_whole() {
+    let index = Image::index(vec![build(1), build(2), build(3)]);
+    let whole = |emulator: &Emulator| {
+        for tag in emulator.tags("shop/api") {
+            let manifest = emulator
+                .manifest("shop/api", &tag)
+                .unwrap_or_else(|| panic!("{tag} leads nowhere"));
+            let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+            for part in manifest["manifests"].as_array().into_iter().flatten() {
+                let digest = part["digest"].as_str().unwrap();
+                assert!(
+                    emulator.manifest("shop/api", digest).is_some(),
+                    "{tag} has lost {digest}"
+                );
+            }
+        }
+    };
+    for deletes in [Deletes::Tags, Deletes::Digests(405)] {
+        for requests in 0..12 {
+            let emulator = shop_of(deleting(deletes));
+            emulator.put_image("shop/api", "multi", &index);
+            emulator.put_image("shop/api", "kept", &Image::index(vec![made("kept", "01-01"), build(4)]));
+            let running = prune(&emulator, "api").var("KEEP_TAGS", "kept").start();
+            // So many requests after the first deletion was asked for.
+            let after = || {
+                let lines = emulator.requests();
+                let first = lines.iter().position(|line| line.starts_with("DELETE"));
+                first.map_or(0, |first| lines.len() - first)
+            };
+            until("the deletions", || after() > requests);
+            running.signal("KILL").wait();
+            whole(&emulator);
+            prune(&emulator, "api").var("KEEP_TAGS", "kept").run().succeeds();
+            assert_eq!(
+                emulator.tags("shop/api"),
+                ["build-4", "build-5", "kept", "latest"],
+                "{deletes:?}, killed after {requests} requests"
+            );
+            whole(&emulator);
+        }
+    }
+}

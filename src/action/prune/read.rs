@@ -25,9 +25,10 @@ const DEEPEST: usize = 16;
 const LONGEST: Duration = Duration::from_secs(1800);
 /// How often it is said how far the reading is.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// What is kept of a tag, a manifest, an entry of an index and a blob, in bytes.
-const TAG: usize = 500;
-const MANIFEST: usize = 500;
+/// What a run keeps of a tag, with its row in the plan and in the report, of a manifest, an entry of an index and a blob, in
+/// bytes.
+const TAG: usize = 1000;
+const MANIFEST: usize = 700;
 const ENTRY: usize = 200;
 const BLOB: usize = 96;
 
@@ -267,7 +268,11 @@ impl<'a> Reader<'a> {
     }
 
     fn hold(&self, bytes: usize) -> Result<(), RunErrors> {
-        Ok(self.remote.hold(&mut self.charge.borrow_mut(), bytes)?)
+        let held = self.remote.hold(&mut self.charge.borrow_mut(), bytes);
+        held.map_err(|error| match &error.problem {
+            ErrorKind::OverBudget { .. } => self.too_much("one run can hold of tags and layers").into(),
+            _ => error.into(),
+        })
     }
 
     fn in_time(&self) -> Result<(), RunErrors> {

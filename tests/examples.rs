@@ -299,8 +299,14 @@ fn every_example_runs(engine: &Engine) {
     registry.put_image("shop/api", COMMIT, &Image::multi("examples-api"));
     let signed = Image::multi("examples-signed");
     registry.put_image("shop/api", "2.0.0", &signed);
-    let signature = format!("{}.sig", signed.digest().replace(':', "-"));
-    registry.put_image("shop/api", &signature, &Image::small("examples-signature"));
+    let attached = |ending| format!("{}.{ending}", signed.digest().replace(':', "-"));
+    for (ending, manifest) in [
+        ("sig", Image::small("examples-signature")),
+        ("sbom", Image::small("examples-sbom")),
+        ("att", Image::envelopes_of(&signed, &["https://slsa.dev/provenance/v1"])),
+    ] {
+        registry.put_image("shop/api", &attached(ending), &manifest);
+    }
     let hub = docker_hub();
     let ports = vec![(DOCKER_HUB, hub.port()), ("crg.apkg.io", registry.port())];
     let _forwarded = forward((engine.bridge(), 443), ports).expect("port 443 of the engine's own bridge");
@@ -363,7 +369,7 @@ fn every_example_runs(engine: &Engine) {
     assert_eq!(registry.tag("shop/cache", "7"), hub.tag("library/redis", "7"));
     assert_eq!(registry.tag("shop/postgres", "16"), hub.tag("library/postgres", "16"));
     assert_eq!(registry.tag("shop/api-server", "2.0.0"), Some(signed.digest()));
-    assert!(registry.tag("shop/api-server", &signature).is_some());
+    assert!(registry.tag("shop/api-server", &attached("sig")).is_some());
     let reports = registry.reports();
     assert_eq!(reports.len(), 1, "{reports:#?}");
     assert_eq!(reports[0].document["result"], "PASSED");

@@ -77,6 +77,28 @@ fn a_tag_that_comes_to_an_image_keeps_it_where_only_images_can_be_deleted() {
 }
 
 #[test]
+fn a_tag_that_goes_and_moves_to_another_image_that_goes_keeps_it() {
+    let emulator = shop_of(deleting(Deletes::Digests(405)));
+    put_off(&emulator, "/manifests/build-1");
+    let running = prune(&emulator, "api")
+        .var("RETRIES", "2")
+        .start()
+        .until("trying again in");
+    emulator.put_image("shop/api", "build-3", &build(2));
+    running
+        .wait()
+        .succeeds()
+        .says("/shop/api:build-2`: the same image as `build-3`")
+        .says("/shop/api:build-3`: it points to another image now, ")
+        .says("✔ prune: 1 of 6 tags of ");
+    assert_eq!(
+        emulator.tags("shop/api"),
+        ["build-2", "build-3", "build-4", "build-5", "latest"]
+    );
+    assert!(emulator.manifest("shop/api", &build(2).digest()).is_some());
+}
+
+#[test]
 fn tags_that_are_listed_and_not_there_keep_images_whole() {
     let ghost = |deletes| {
         let emulator = shop_of(deleting(deletes));

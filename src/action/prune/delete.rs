@@ -165,14 +165,22 @@ impl Deletion<'_, '_> {
             .iter()
             .map(|row| (&row.tag, (&row.digest, row.stays.as_ref())))
             .collect();
+        // By digest all its tags go: one that was moved to it meanwhile is to stay.
+        let mut of_digest: HashMap<&Digest, Vec<&Tag>> = HashMap::new();
+        for row in plan.rows.iter().filter(|_| self.way.get() == Way::Digest) {
+            of_digest.entry(&row.digest).or_default().push(&row.tag);
+        }
         let mut still = Vec::new();
         for going in batch {
+            let mut tags = of_digest.get(&going.digest).into_iter().flatten();
+            let moved_here = tags.find(|tag| !going.tags.contains(**tag));
             let staying = going.tags.iter().find_map(|tag| match now.get(tag) {
                 Some((digest, Some(reason))) if **digest == going.digest => Some(reason.to_string()),
                 _ => None,
             });
+            let shared = moved_here.map(|tag| Reason::SharedDigest((*tag).clone()).to_string());
             // A tag that was moved, or is gone, is met when its turn comes.
-            match staying {
+            match staying.or(shared) {
                 Some(reason) => {
                     for tag in &going.tags {
                         self.leave(tag, &reason);
@@ -244,7 +252,7 @@ impl Deletion<'_, '_> {
                 }
                 Err(error) => return Fate::Failed(error.into()),
             }
-            self.begin(tag, digest);
+            self.journal(tag, Some(digest), Outcome::Deleting, None);
             let error = match self.remote.delete(&selector).await {
                 Ok(()) => return self.proof(&selector, digest).await,
                 Err(error) => error,
@@ -279,7 +287,7 @@ impl Deletion<'_, '_> {
                 return fates.into_iter().map(|fate| fate.unwrap_or_else(left)).collect();
             }
             for (tag, _) in going.tags.iter().zip(&fates).filter(|(_, fate)| fate.is_none()) {
-                self.begin(tag, &going.digest);
+                self.journal(tag, Some(&going.digest), Outcome::Deleting, None);
             }
             let answer = match self.remote.delete(&selector).await {
                 Ok(()) => Ok(self.proof(&selector, &going.digest).await),
@@ -403,10 +411,6 @@ impl Deletion<'_, '_> {
             self.remote.repository().host()
         );
         Ok(Some(Going { tags: again, ..going }))
-    }
-
-    fn begin(&self, tag: &Tag, digest: &Digest) {
-        self.journal(tag, Some(digest), Outcome::Deleting, None);
     }
 
     fn leave(&self, tag: &Tag, reason: &str) {

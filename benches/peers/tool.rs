@@ -462,7 +462,11 @@ fn skopeo(operation: Operation, job: &Job) -> Vec<String> {
         Operation::Retag => (registry(job.source()), registry(job.retagged())),
         _ => (registry(job.source()), registry(job.target())),
     };
-    let mut arguments = words(&["--insecure-policy", "copy", "--all", "--preserve-digests"]);
+    let mut arguments = words(&["--insecure-policy", "copy"]);
+    // With it plain layers are not compressed.
+    if !matches!(operation, Operation::PushPlain | Operation::PushCompressed) {
+        arguments.extend(words(&["--all", "--preserve-digests"]));
+    }
     arguments.extend(words(&[
         "--src-tls-verify=false",
         "--dest-tls-verify=false",

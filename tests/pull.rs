@@ -1,6 +1,7 @@
 //! `pull` into real engines, from the emulator: what moves, what does not, what the daemon has afterwards.
 
 mod there;
+mod unnamed;
 
 use crate::support::distribution::Distribution;
 use crate::support::emulator::{Answer, Emulator, Role, Setup, TokenForm, User, api_token, on};

@@ -313,9 +313,13 @@ async fn choose(
             let named = wanted.is_some();
             let wanted = wanted.unwrap_or(engine.platform());
             if let Content::Index(entries) = &content {
-                match entry(&ContentSource::Registry(remote.clone()), entries, wanted).await? {
-                    Ok(manifest) => return Ok(Pulled::of_entry(&manifest.digest, wanted)),
-                    Err(all) => available = all,
+                match (
+                    entry(&ContentSource::Registry(remote.clone()), entries, wanted).await?,
+                    entries.first(),
+                ) {
+                    (Ok(manifest), _) => return Ok(Pulled::of_entry(&manifest.digest, wanted)),
+                    (Err(all), Some(first)) if all.is_empty() && !named => return Ok(Pulled::of_any(manifest, first)),
+                    (Err(all), _) => available = all,
                 }
             }
             return Err(missing(&image.to_string(), wanted, &available, named));

@@ -31,6 +31,16 @@ impl Pulled {
             config: None,
         }
     }
+
+    /// An index that says nothing of platforms, out of which the daemon takes what it likes.
+    pub(super) fn of_any(index: &Manifest, first: &Descriptor) -> Self {
+        Self {
+            digest: index.digest.clone(),
+            parts: Parts::Of(first.digest.clone()),
+            platform: None,
+            config: None,
+        }
+    }
 }
 
 /// What comes with a manifest.
@@ -93,8 +103,10 @@ pub(super) fn pulled(
             match (other, entry_for(entries, other.unwrap_or(daemon)), entries.first()) {
                 (Some(other), Some(entry), _) => Ok(Pulled::of_entry(&entry.digest, other)),
                 (None, Some(entry), _) => Ok(of(&manifest.digest, &entry.digest, wanted.or(Some(daemon)))),
-                // An index that names no platforms at all leaves it to the daemon.
-                (None, None, Some(first)) if available.is_empty() => Ok(of(&manifest.digest, &first.digest, None)),
+                // The only one there is, for whatever it is.
+                (None, None, Some(only)) if available.is_empty() && entries.len() == 1 => {
+                    Ok(Pulled::of_any(manifest, only))
+                }
                 (None, None, None) => Err(NotPulled::NoImage(NoImage {
                     media_type: Quoted::default(),
                 })),

@@ -3,6 +3,7 @@
 use super::{build, deleting, deletions, made, shop_of, told};
 use crate::support::emulator::{Answer, Break, Deletes, Emulator, Fault, Setup, on};
 use crate::support::image::{Image, ImageBuilder};
+use crate::support::pipe::Running;
 use crate::support::shop::prune;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -11,6 +12,13 @@ use std::time::{Duration, Instant};
 fn put_off(emulator: &Emulator, path: &str) {
     let busy = Answer::new(503).header("Retry-After", "1");
     emulator.script(on("DELETE", path), 1, busy);
+}
+
+/// A run that waits before it asks for its first deletion again.
+fn put_off_run(emulator: &Emulator) -> Running<'_> {
+    put_off(emulator, "/manifests/build-1");
+    let pipe = prune(emulator, "api").var("RETRIES", "2");
+    pipe.start().until("trying again in")
 }
 
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -54,11 +62,7 @@ fn a_tag_that_moves_is_left_alone() {
 fn a_tag_that_comes_to_an_image_keeps_it_where_only_images_can_be_deleted() {
     let index = || Image::index(vec![build(3), made("arm64", "02-03")]);
     let emulator = shop_of(deleting(Deletes::Digests(405)));
-    put_off(&emulator, "/manifests/build-1");
-    let running = prune(&emulator, "api")
-        .var("RETRIES", "2")
-        .start()
-        .until("trying again in");
+    let running = put_off_run(&emulator);
     // A rollback, and a new index over an old image.
     emulator.put_image("shop/api", "latest", &build(2));
     emulator.put_image("shop/api", "multi", &index());
@@ -79,11 +83,7 @@ fn a_tag_that_comes_to_an_image_keeps_it_where_only_images_can_be_deleted() {
 #[test]
 fn a_tag_that_goes_and_moves_to_another_image_that_goes_keeps_it() {
     let emulator = shop_of(deleting(Deletes::Digests(405)));
-    put_off(&emulator, "/manifests/build-1");
-    let running = prune(&emulator, "api")
-        .var("RETRIES", "2")
-        .start()
-        .until("trying again in");
+    let running = put_off_run(&emulator);
     emulator.put_image("shop/api", "build-3", &build(2));
     running
         .wait()

@@ -41,7 +41,7 @@ impl PlannedCopy {
 }
 
 /// An image, and the repository and tags that it goes to.
-type Way = (Reference, Repository, Vec<Tag>);
+type CopyStep = (Reference, Repository, Vec<Tag>);
 
 /// One image whose both sides are open and whose tags are planned.
 struct PlannedCopy {
@@ -202,7 +202,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<WantedCopy>, RunErrors> {
             .map(|tag| (image(tag), item.target.clone(), vec![tag.clone()]))
             .collect())
     });
-    let found: Vec<Vec<Way>> = all(stream::iter(items).buffered(run.concurrency).collect().await)?;
+    let found: Vec<Vec<CopyStep>> = all(stream::iter(items).buffered(run.concurrency).collect().await)?;
     let all = distinct(found.into_iter().flatten())?.into_iter().enumerate();
     let mine = all.filter(|(number, _)| copy.shard.is_none_or(|shard| shard.takes(*number)));
     let wanted: Vec<WantedCopy> = mine
@@ -237,7 +237,7 @@ fn too_many(what: &str, count: usize, most: usize) -> RunError {
 }
 
 /// Each way once. Two images under one tag are refused: which of them it names in the end would be chance.
-fn distinct(found: impl Iterator<Item = Way>) -> Result<Vec<Way>, RunErrors> {
+fn distinct(found: impl Iterator<Item = CopyStep>) -> Result<Vec<CopyStep>, RunErrors> {
     let mut taken: HashMap<(Repository, Tag), Reference> = HashMap::new();
     let mut told = HashSet::new();
     let mut failures = Vec::new();

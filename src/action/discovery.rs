@@ -1,6 +1,6 @@
 //! Says which images the clone's files name, and where: nobody wrote them into the pipe's variables.
 
-use crate::clone::{Discovered, FoundImage, Place};
+use crate::clone::{ClonePlace, Discovered, FoundImage};
 
 /// Most places of one image that are named.
 const MOST_PLACES: usize = 6;
@@ -42,7 +42,7 @@ pub(super) fn announce(discovered: &Discovered) {
     }
 }
 
-pub(super) fn listed_places(places: &[Place]) -> String {
+pub(super) fn listed_places(places: &[ClonePlace]) -> String {
     let mut names: Vec<String> = places.iter().take(MOST_PLACES).map(ToString::to_string).collect();
     if places.len() > MOST_PLACES {
         names.push(format!("{} more places", places.len() - MOST_PLACES));

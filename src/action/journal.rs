@@ -176,12 +176,12 @@ pub(crate) struct Done {
 pub(super) struct Journal {
     noted: RefCell<BTreeMap<(usize, TagPlace), Record>>,
     attached: RefCell<HashMap<usize, Attachments>>,
-    expected: RefCell<Vec<Expected>>,
+    expected: RefCell<Vec<ExpectedImage>>,
 }
 
 /// An image that was asked for.
 #[derive(Debug)]
-struct Expected {
+struct ExpectedImage {
     /// As it was asked for.
     name: String,
     records: Vec<Record>,
@@ -213,7 +213,7 @@ impl Journal {
             reason: None,
             attached: None,
         });
-        self.expected.borrow_mut().push(Expected {
+        self.expected.borrow_mut().push(ExpectedImage {
             name: name.to_string(),
             records: records.collect(),
         });

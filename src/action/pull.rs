@@ -1,6 +1,6 @@
 //! `pull`: brings images into the step's Docker daemon. All are found in the registry before the first one moves.
 
-use super::daemon::{Asked, Told, auth, connect, retried, with_reason};
+use super::daemon::{FailedTransfer, Told, auth, connect, retried, with_reason};
 use super::discovery;
 use super::journal::Outcome;
 use super::log::{Goal, during};
@@ -18,7 +18,7 @@ use crate::registry::manifest::{Content, Descriptor, config_platform};
 use crate::registry::{Access, Manifest, Remote};
 use crate::text::bytes;
 use crate::text::count;
-use crate::transfer::progress::{Expected, Unknown};
+use crate::transfer::progress::{ExpectedLayers, Unknown};
 use crate::transfer::{ContentSource, TransferError};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::Instant;
@@ -99,7 +99,7 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
         let expected = run.progress.expect_layers(&planned.layers);
         (is_unknown.then(|| run.progress.unknown()), expected)
     });
-    let unknown: Vec<(Option<Unknown<'_>>, Expected<'_>)> = unknown.collect();
+    let unknown: Vec<(Option<Unknown<'_>>, ExpectedLayers<'_>)> = unknown.collect();
     announce(run, &planned);
     let moved = stream::iter(planned.into_iter().zip(unknown))
         .map(|(planned, unknown)| bring(run, &engine, planned, unknown))
@@ -339,7 +339,7 @@ async fn bring(
     run: &Run,
     engine: &Engine,
     planned: PlannedPull,
-    (unknown, expected): (Option<Unknown<'_>>, Expected<'_>),
+    (unknown, expected): (Option<Unknown<'_>>, ExpectedLayers<'_>),
 ) -> Result<Brought, RunError> {
     let start = Instant::now();
     let (image, remote, digest) = (&planned.wanted.image, &planned.remote, &planned.pulled.digest);
@@ -358,7 +358,7 @@ async fn bring(
             })
             .await;
             if let Err(error) = transfer {
-                let error = with_reason(run, error, remote, &Asked::Pull(digest, &planned.layers)).await;
+                let error = with_reason(run, error, remote, &FailedTransfer::Pull(digest, &planned.layers)).await;
                 return Err(RunError::Relayed {
                     error,
                     granted: remote.granted().await,

@@ -1,7 +1,8 @@
 //! `push`: publishes an image of the step's Docker daemon. The daemon pushes one tag, the others are set in the registry.
 
 use super::daemon::{
-    Asked, Told, Unproven, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes, with_reason,
+    FailedTransfer, Told, Unproven, arrived, auth, connect, may_have_arrived, platforms, proven, retried, sizes,
+    with_reason,
 };
 use super::journal::{Outcome, TagPlace};
 use super::log::{Goal, during};
@@ -12,7 +13,7 @@ use super::{Loan, Run, all, joined};
 use crate::engine::{self, Engine, LocalImage};
 use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
-use crate::input::{Push, Source};
+use crate::input::{Push, PushSource};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest, Remote};
@@ -24,8 +25,8 @@ use strsim::osa_distance;
 pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
     let start = Instant::now();
     let (name, daemon) = match &push.source {
-        Source::Daemon(name, daemon) => (name, daemon),
-        Source::Archive(location) => return push_archive::run(run, push, location).await,
+        PushSource::Daemon(name, daemon) => (name, daemon),
+        PushSource::Archive(location) => return push_archive::run(run, push, location).await,
     };
     let engine = connect(run, daemon).await?;
     let mut local = find(&engine, name).await?;
@@ -309,7 +310,7 @@ async fn send(
             pushed.note(run, tagging, planned.place);
             return Ok(pushed);
         }
-        Err(error) => with_reason(run, error, target, &Asked::Push).await,
+        Err(error) => with_reason(run, error, target, &FailedTransfer::Push).await,
     };
     // What the daemon tried again was a layer.
     let is_of_tag = is_of_tag(&error) && !told.has_retried;

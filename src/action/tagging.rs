@@ -256,7 +256,7 @@ impl Tagging {
 
 /// Whether the registry may have refused to write what is there already.
 fn may_be_right(error: &registry::Error) -> bool {
-    matches!(error.problem, ErrorKind::Refused { status: 400..=499, .. })
+    matches!(error.kind, ErrorKind::Refused { status: 400..=499, .. })
 }
 
 /// The failure of `ON_EXISTING: fail`.

@@ -30,12 +30,12 @@ pub(super) struct LayoutWriter {
     index: LayoutIndex,
     /// What the index no longer names, in words.
     replaced: Vec<String>,
-    blobs: Mutex<HashMap<Digest, Blob>>,
+    blobs: Mutex<HashMap<Digest, BlobFile>>,
     is_finished: bool,
 }
 
 #[derive(Debug)]
-struct Blob {
+struct BlobFile {
     size: u64,
     state: BlobState,
 }
@@ -92,7 +92,7 @@ impl LayoutWriter {
         let manifests = contents.manifests.iter();
         let blobs = contents.blobs.iter().map(|(digest, size)| {
             let state = BlobState::Unknown;
-            (digest.clone(), Blob { size: *size, state })
+            (digest.clone(), BlobFile { size: *size, state })
         });
         Ok(Self {
             path: path.to_owned(),
@@ -188,7 +188,7 @@ impl LayoutWriter {
             .map_err(|error| ArchiveErrorKind::writing(&path, &error).of(&self.path))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Blob>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, BlobFile>> {
         // A panic elsewhere leaves no half-changed state behind: each change is one assignment.
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }

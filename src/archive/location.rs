@@ -68,7 +68,7 @@ impl Location {
         else {
             return Ok(None);
         };
-        let bad = |problem| BadLocation { transport, problem };
+        let bad = |kind| BadLocation { transport, kind };
         if rest.contains(['$', '{', '}']) {
             return Err(bad(BadLocationKind::Unexpanded));
         }
@@ -113,7 +113,7 @@ impl fmt::Display for Location {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLocation {
     transport: Transport,
-    problem: BadLocationKind,
+    kind: BadLocationKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl BadLocation {
     /// What to write instead, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> String {
-        match &self.problem {
+        match &self.kind {
             BadLocationKind::Unexpanded => "check the spelling of the variable, and that the step has it".to_owned(),
             BadLocationKind::EmptyName => {
                 "write what belongs after the `:`, and check that the variable in its place is set in \
@@ -144,7 +144,7 @@ impl BadLocation {
 
 impl fmt::Display for BadLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.problem {
+        match &self.kind {
             BadLocationKind::NoPath => write!(f, "no file or folder follows `{}:`", self.transport),
             BadLocationKind::EmptyName => f.write_str("the name or tag after the last `:` is empty"),
             BadLocationKind::Url => write!(f, "a path follows `{}:`, not a URL", self.transport),

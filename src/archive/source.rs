@@ -184,7 +184,7 @@ pub(super) trait Store: std::fmt::Debug + Send + Sync {
         };
         match self.missing(name) {
             cut @ ArchiveError {
-                problem: ArchiveErrorKind::Missing { cut: true, .. },
+                kind: ArchiveErrorKind::Missing { cut: true, .. },
                 ..
             } => cut,
             _ if self.is_file_system() => ArchiveErrorKind::FileSystem { transport }.of(self.path()),

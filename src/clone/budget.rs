@@ -16,7 +16,7 @@ const TIME: Duration = Duration::from_secs(20);
 
 /// What is left of it.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct ReadBudget {
     entries: Cell<usize>,
     steps: Cell<usize>,
     files: Cell<usize>,
@@ -54,7 +54,7 @@ impl Spent {
     }
 }
 
-impl Budget {
+impl ReadBudget {
     pub(crate) fn new() -> Self {
         Self {
             entries: Cell::new(ENTRIES),

@@ -1,9 +1,9 @@
 //! Goes through the clone's Dockerfiles and compose files, and picks out what they name of the registry.
 
-use super::budget::Budget;
+use super::budget::ReadBudget;
 use super::files::Files;
 use super::walk::{self, Walk};
-use super::{Discovered, FoundImage, Mention, PassedOver, Place, compose, dockerfile, meant};
+use super::{ClonePlace, Discovered, FoundImage, Mention, PassedOver, compose, dockerfile, meant};
 use crate::names::platform::Platform;
 use crate::names::{BadReference, Host, Namespace, Reference, split_host};
 use crate::text::Quoted;
@@ -21,7 +21,7 @@ const MOST_PLACES: usize = 100;
 /// name in these files is Docker Hub's. `target` is the platform that is built for, if not that of the machine.
 #[must_use]
 pub(crate) fn images(clone: &Path, namespace: &Namespace, target: Option<&Platform>) -> Discovered {
-    let budget = Budget::new();
+    let budget = ReadBudget::new();
     let Walk { files: paths, unread } = walk::walk(clone, &budget, |name| {
         dockerfile::is_name(name) || compose::is_name(name)
     });
@@ -56,7 +56,7 @@ struct Discovery<'a> {
     target: Option<&'a Platform>,
     files: Files<'a>,
     mentions: Vec<(PathBuf, Mention)>,
-    told: HashSet<(Place, String)>,
+    told: HashSet<(ClonePlace, String)>,
     discovered: Discovered,
 }
 
@@ -157,7 +157,7 @@ impl Discovery<'_> {
                 return;
             }
         };
-        let place = Place { file, line };
+        let place = ClonePlace { file, line };
         match (self.reference(&image), hole) {
             (Ok(Some(image)), _) => {
                 let platform = self.platform(platform.as_deref());
@@ -241,7 +241,7 @@ impl Discovery<'_> {
 
     fn pass_over(&mut self, file: &Path, line: Option<usize>, problem: String) {
         self.pass_over_at(
-            Place {
+            ClonePlace {
                 file: file.to_owned(),
                 line,
             },
@@ -249,7 +249,7 @@ impl Discovery<'_> {
         );
     }
 
-    fn pass_over_at(&mut self, place: Place, problem: String) {
+    fn pass_over_at(&mut self, place: ClonePlace, problem: String) {
         let passed_over = &mut self.discovered.passed_over;
         if passed_over.len() == MOST_PASSED_OVER {
             let problem = format!("from here on, no more than these {MOST_PASSED_OVER} problems are listed");

@@ -1,6 +1,6 @@
 //! Reads files of the clone that others name, each once: none outside of it, and none that would make the reader wait.
 
-use super::budget::Budget;
+use super::budget::ReadBudget;
 use super::walk;
 use std::collections::HashMap;
 use std::fmt;
@@ -40,12 +40,12 @@ impl fmt::Display for Unread {
 /// The files of a clone.
 pub(super) struct Files<'a> {
     clone: &'a Path,
-    pub(super) budget: &'a Budget,
+    pub(super) budget: &'a ReadBudget,
     texts: HashMap<PathBuf, Result<Rc<str>, Unread>>,
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(clone: &'a Path, budget: &'a Budget) -> Self {
+    pub(super) fn new(clone: &'a Path, budget: &'a ReadBudget) -> Self {
         Self {
             clone,
             budget,
@@ -131,7 +131,7 @@ mod tests {
         std::fs::write(clone.path().join("y"), "text").unwrap();
         std::os::unix::fs::symlink(other.path(), clone.path().join("out")).unwrap();
         std::os::unix::fs::symlink(other.path().join("x"), clone.path().join("link")).unwrap();
-        let budget = Budget::new();
+        let budget = ReadBudget::new();
         let mut files = Files::new(clone.path(), &budget);
         assert_eq!(files.text(Path::new("y")).as_deref(), Ok("text"));
         assert_eq!(files.text(Path::new("out/x")), Err(Unread::Outside));

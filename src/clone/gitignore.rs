@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The rules of one `.gitignore`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Rules {
+pub(super) struct IgnoreRules {
     rules: Vec<Rule>,
 }
 
@@ -52,7 +52,7 @@ enum RuleToken {
     },
 }
 
-impl Rules {
+impl IgnoreRules {
     pub(super) fn parse(text: &[u8]) -> Self {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let lines = text.split(|byte| *byte == b'\n');
@@ -78,12 +78,12 @@ impl Rules {
 
 /// Whether the `.gitignore` files of a clone ignore a path in it, or a folder above it.
 pub(crate) fn ignores(clone: &Path, path: &Path) -> bool {
-    let mut levels: Vec<(PathBuf, Rules)> = Vec::new();
+    let mut levels: Vec<(PathBuf, IgnoreRules)> = Vec::new();
     let mut above = PathBuf::new();
     let parts: Vec<_> = path.components().collect();
     for (at, part) in parts.iter().enumerate() {
         let text = walk::read_bytes(&clone.join(&above).join(".gitignore")).unwrap_or_default();
-        levels.push((above.clone(), Rules::parse(&text)));
+        levels.push((above.clone(), IgnoreRules::parse(&text)));
         above.push(part);
         let is_folder = at + 1 < parts.len();
         let said = levels.iter().rev().find_map(|(folder, rules)| {
@@ -328,7 +328,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn ignored(rules: &str, path: &str, is_folder: bool) -> Option<bool> {
-        Rules::parse(rules.as_bytes()).ignores(path.as_bytes(), is_folder, &mut |_| true)
+        IgnoreRules::parse(rules.as_bytes()).ignores(path.as_bytes(), is_folder, &mut |_| true)
     }
 
     /// What `git check-ignore` 2.39 and 2.47 said of each.
@@ -407,7 +407,7 @@ mod tests {
     fn many_stars_cost_little() {
         let rules = "*a".repeat(300);
         assert_eq!(ignored(&rules, &"a".repeat(200), false), None);
-        let rules = Rules::parse(rules.as_bytes());
+        let rules = IgnoreRules::parse(rules.as_bytes());
         assert_eq!(rules.ignores(b"a", false, &mut |cost| cost < 10), None);
     }
 

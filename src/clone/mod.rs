@@ -96,14 +96,14 @@ impl fmt::Display for Unclear {
 
 /// A place in the clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct ClonePlace {
     /// Relative to the clone.
     pub file: PathBuf,
     /// From 1; `None` where it is not sure.
     pub line: Option<usize>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ClonePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&shown(&self.file))?;
         self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
@@ -114,7 +114,7 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PassedOver {
     /// Where it is written.
-    pub place: Place,
+    pub place: ClonePlace,
     /// What it is and why it was passed over, fit for a log line, without a trailing period.
     pub problem: String,
 }
@@ -133,7 +133,7 @@ pub(crate) struct FoundImage {
     /// The platform that the files take it for; `None` for the daemon's own.
     pub platform: Option<Platform>,
     /// Where it is named, each place once.
-    pub places: Vec<Place>,
+    pub places: Vec<ClonePlace>,
     /// Whether it only makes a build faster: nothing fails without it.
     pub is_optional: bool,
 }

@@ -1,9 +1,9 @@
 //! Finds files below the clone by their names: bounded, without following links, and without what is not the user's own
 //! work: vendored, hidden and ignored folders.
 
-use super::budget::Budget;
+use super::budget::ReadBudget;
 use super::files::Unread;
-use super::gitignore::Rules;
+use super::gitignore::IgnoreRules;
 use crate::files::read_up_to;
 use std::collections::VecDeque;
 use std::fs;
@@ -38,13 +38,13 @@ struct WalkFolder {
 /// The rules of one folder, and those of the folders above it.
 struct Level {
     folder: PathBuf,
-    rules: Rules,
+    rules: IgnoreRules,
     above: Option<Rc<Level>>,
 }
 
 /// The regular files below `clone` whose name is `wanted`. Breadth first, so that the limits cut off what is deepest.
 /// What `.gitignore` files name is passed over.
-pub(crate) fn walk(clone: &Path, budget: &Budget, wanted: impl Fn(&str) -> bool) -> Walk {
+pub(crate) fn walk(clone: &Path, budget: &ReadBudget, wanted: impl Fn(&str) -> bool) -> Walk {
     let mut found = Walk::default();
     let mut odd = Vec::new();
     let mut folders = VecDeque::from([WalkFolder {
@@ -129,12 +129,12 @@ fn level(clone: &Path, folder: &WalkFolder) -> Option<Rc<Level>> {
     };
     Some(Rc::new(Level {
         folder: folder.path.clone(),
-        rules: Rules::parse(&text),
+        rules: IgnoreRules::parse(&text),
         above: folder.above.clone(),
     }))
 }
 
-fn is_ignored(level: Option<&Level>, path: &Path, is_folder: bool, budget: &Budget) -> bool {
+fn is_ignored(level: Option<&Level>, path: &Path, is_folder: bool, budget: &ReadBudget) -> bool {
     let mut level = level;
     while let Some(Level { folder, rules, above }) = level {
         let below = path.strip_prefix(folder).unwrap_or(path);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     fn found(clone: &Path) -> (Vec<String>, Option<Spent>) {
-        let budget = Budget::new();
+        let budget = ReadBudget::new();
         let walk = walk(clone, &budget, |name| name == "a");
         let files = walk.files.iter().map(|path| path.to_str().unwrap().to_owned());
         let unread = walk

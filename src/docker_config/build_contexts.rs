@@ -1,7 +1,7 @@
 //! Whether an image build of this clone would take a file in: a `config.json` in a build context ends up in an image by
 //! one `COPY . .`, and an image is shared.
 
-use crate::clone::{budget::Budget, dockerfile, ignore::Ignore, walk::walk};
+use crate::clone::{budget::ReadBudget, dockerfile, ignore::Ignore, walk::walk};
 use crate::files::read_up_to;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(crate) fn exposing(clone: &Path, file: &Path) -> Vec<Exposing> {
     let Some((clone, file)) = within(clone, file) else {
         return Vec::new();
     };
-    let budget = Budget::new();
+    let budget = ReadBudget::new();
     let mut found: Vec<Exposing> = walk(&clone, &budget, dockerfile::is_name)
         .files
         .into_iter()

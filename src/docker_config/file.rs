@@ -1,6 +1,6 @@
 //! The file on disk: found, read, and replaced as a whole.
 
-use super::{ConfigError, Note, merge};
+use super::{ConfigError, ConfigNote, merge};
 use crate::clone::gitignore;
 use crate::credential::Credential;
 use crate::files::{Denied, Output, OutputError, read_up_to, write_atomically};
@@ -23,7 +23,7 @@ pub(crate) struct Written {
     /// Whether the folder was made, with a `.gitignore` that keeps it out of commits.
     pub folder_made: bool,
     /// What stood in the credential's way and was changed.
-    pub notes: Vec<Note>,
+    pub notes: Vec<ConfigNote>,
 }
 
 /// Puts `credential` for `registry` into the `config.json` of `folder`, which is made where it is absent.
@@ -61,7 +61,7 @@ pub(crate) fn write(
     let mut notes = merged.notes;
     let was_there = existing.is_some();
     if unprotected && (!protected || was_there) {
-        notes.push(Note::NotIgnored {
+        notes.push(ConfigNote::NotIgnored {
             file: file.clone(),
             was_there,
         });
@@ -78,11 +78,15 @@ pub(crate) fn write(
 ///
 /// # Errors
 /// [`OutputError`]; a file that is there is then as it was.
-pub(crate) fn write_secret(output: &Output, text: &Secret, clone: Option<&Path>) -> Result<Option<Note>, OutputError> {
+pub(crate) fn write_secret(
+    output: &Output,
+    text: &Secret,
+    clone: Option<&Path>,
+) -> Result<Option<ConfigNote>, OutputError> {
     let file = output.path().to_owned();
     let was_there = fs::symlink_metadata(&file).is_ok();
     write_atomically(output, text.expose().as_bytes(), 0o600)?;
-    Ok((!is_ignored(clone, &file)).then_some(Note::NotIgnored { file, was_there }))
+    Ok((!is_ignored(clone, &file)).then_some(ConfigNote::NotIgnored { file, was_there }))
 }
 
 /// Whether git would leave the file out of a commit; one outside of the clone is in none.
@@ -229,7 +233,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_there_is_kept_out_of_commits() {
         let note = |was_there| {
-            vec![Note::NotIgnored {
+            vec![ConfigNote::NotIgnored {
                 file: PathBuf::from("/.docker/config.json"),
                 was_there,
             }]
@@ -259,11 +263,11 @@ mod tests {
             let folder = clone.path().join(".docker");
             let registry = Host::parse("crg.apkg.io").unwrap();
             let written = write(&folder.clone().into(), &registry, &credential(), Some(clone.path())).unwrap();
-            let told: Vec<Note> = written
+            let told: Vec<ConfigNote> = written
                 .notes
                 .into_iter()
                 .map(|note| match note {
-                    Note::NotIgnored { was_there, .. } => Note::NotIgnored {
+                    ConfigNote::NotIgnored { was_there, .. } => ConfigNote::NotIgnored {
                         file: PathBuf::from("/.docker/config.json"),
                         was_there,
                     },

@@ -25,12 +25,12 @@ pub(crate) struct Merged {
     /// The whole file: it holds this and maybe other credentials.
     pub text: Secret,
     /// What stood in the credential's way and was changed.
-    pub notes: Vec<Note>,
+    pub notes: Vec<ConfigNote>,
 }
 
 /// A setting of the file that would have hidden the credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Note {
+pub(crate) enum ConfigNote {
     /// `credHelpers` named a program for this registry; the entry was removed.
     HelperRemoved {
         registry: String,
@@ -69,7 +69,7 @@ const TELLING: [&str; 6] = [
     "HttpHeaders",
 ];
 
-impl fmt::Display for Note {
+impl fmt::Display for ConfigNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HelperRemoved { registry, helper } => write!(
@@ -131,7 +131,7 @@ pub(crate) fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Crede
     };
     let telling: Vec<&'static str> = TELLING.into_iter().filter(is_set).collect();
     if !telling.is_empty() {
-        notes.push(Note::Kept { keys: telling });
+        notes.push(ConfigNote::Kept { keys: telling });
     }
 
     let store = match config.get("credsStore") {
@@ -148,14 +148,14 @@ pub(crate) fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Crede
                 .and_then(Value::as_str)
                 .filter(|helper| !helper.is_empty())
             {
-                notes.push(Note::HelperRemoved {
+                notes.push(ConfigNote::HelperRemoved {
                     registry: key.to_owned(),
                     helper: printable(helper),
                 });
             }
         } else {
             helpers.insert(key.to_owned(), "".into());
-            notes.push(Note::StoreExcepted {
+            notes.push(ConfigNote::StoreExcepted {
                 registry: key.to_owned(),
                 store,
             });
@@ -176,7 +176,7 @@ pub(crate) fn merge(existing: Option<&[u8]>, registry: &Host, credential: &Crede
         let auth = STANDARD.encode(format!("{}:{}", credential.username, credential.token.expose()));
         entry.insert("auth".to_owned(), auth.into());
         if let Some(part) = auths.keys().find(|other| is_part(other, key)) {
-            notes.push(Note::PartsGoFirst {
+            notes.push(ConfigNote::PartsGoFirst {
                 registry: key.to_owned(),
                 part: part.clone(),
             });

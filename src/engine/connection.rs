@@ -1,7 +1,7 @@
 //! One HTTP connection pool to the daemon: sends, reads within bounds, and says what a failure means.
 
 use super::address::Address;
-use super::classify::Asked;
+use super::classify::DaemonRequest;
 use super::error::{Cause, Error};
 use super::stream::Message;
 use crate::registry::body::read_up_to;
@@ -110,7 +110,7 @@ impl Connection {
     pub(super) async fn get_json<T: serde::de::DeserializeOwned>(
         &self,
         path: String,
-        asked: &Asked<'_>,
+        asked: &DaemonRequest<'_>,
     ) -> Result<Option<T>, Error> {
         let response = self.send(Method::GET, path, HeaderMap::new(), asked.what).await?;
         if response.status() == StatusCode::NOT_FOUND {
@@ -158,7 +158,7 @@ impl Connection {
     }
 
     /// What an answer other than 2xx means.
-    pub(super) async fn refused(&self, response: Response, asked: &Asked<'_>) -> Error {
+    pub(super) async fn refused(&self, response: Response, asked: &DaemonRequest<'_>) -> Error {
         let status = response.status();
         let what = asked.what;
         let body = match self.read(response, LONGEST_REFUSAL, what).await {

@@ -15,7 +15,7 @@ pub(super) type Garbled = &'static str;
 
 /// What looks for one blob in an export.
 #[derive(Debug)]
-pub(super) struct Search {
+pub(super) struct BlobSearch {
     name: String,
     at: At,
     files: usize,
@@ -31,7 +31,7 @@ enum At {
     Found(Vec<u8>, usize),
 }
 
-impl Search {
+impl BlobSearch {
     /// For the manifest of this digest.
     pub(super) fn new(digest: &Digest) -> Self {
         Self {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn found(tar: &[u8], pieces: usize, digest: &Digest) -> Result<Option<Vec<u8>>, Garbled> {
-        let mut search = Search::new(digest);
+        let mut search = BlobSearch::new(digest);
         for piece in tar.chunks(pieces) {
             if let Some(found) = search.take(piece)? {
                 return Ok(Some(found));
@@ -177,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(found(&bytes, 1000, &digest), expected);
         }
-        let mut search = Search::new(&digest);
+        let mut search = BlobSearch::new(&digest);
         let file = tar(&[("x", b"")]);
         let ends = (0..=MOST_FILES).any(|_| search.take(&file[..BLOCK]).is_err());
         assert!(ends, "files without end");

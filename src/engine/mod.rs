@@ -26,9 +26,9 @@ pub(crate) use progress::{DaemonProgress, layer_name};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Repository, Tag};
 use crate::text::Quoted;
-use classify::{Asked, Of};
+use classify::{DaemonRequest, Of};
 use connection::{Connection, no_daemon};
-use export::Search;
+use export::BlobSearch;
 use local_image::{Inspected, known_as};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
@@ -127,7 +127,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Protocol`] if something else answers.
     pub async fn connect(address: Address, settings: Settings) -> Result<Self, Error> {
-        let asked = Asked {
+        let asked = DaemonRequest {
             what: "looking for the daemon",
             name: "",
             of: Of::Daemon,
@@ -229,7 +229,7 @@ impl Engine {
             return Ok(None);
         };
         let of = Of::Daemon;
-        let asked = Asked { what: &what, name, of };
+        let asked = DaemonRequest { what: &what, name, of };
         let manifests = if self.tells_manifests() { "?manifests=1" } else { "" };
         let path = self.path(&format!("/images/{path}/json{manifests}"));
         let inspected: Option<Inspected> = match self.connection.get_json(path, &asked).await {
@@ -251,7 +251,7 @@ impl Engine {
         };
         let what = format!("reading the manifest of {digest}");
         let (name, of) = (digest.as_str(), Of::Daemon);
-        let asked = Asked { what: &what, name, of };
+        let asked = DaemonRequest { what: &what, name, of };
         let read = tokio::time::timeout(EXPORT, self.exported_manifest(&digest, &asked)).await;
         let manifest = read.map_err(|_| Error::Stalled {
             asked: what.clone(),
@@ -262,7 +262,7 @@ impl Engine {
     }
 
     /// The bytes of a manifest, out of the export of its image: they stand behind half of its layers at the mean.
-    async fn exported_manifest(&self, digest: &Digest, asked: &Asked<'_>) -> Result<Vec<u8>, Error> {
+    async fn exported_manifest(&self, digest: &Digest, asked: &DaemonRequest<'_>) -> Result<Vec<u8>, Error> {
         let connection = &self.connection;
         let path = self.path(&format!("/images/{digest}/get"));
         let mut response = connection.send(Method::GET, path, HeaderMap::new(), asked.what).await?;
@@ -273,7 +273,7 @@ impl Engine {
             asked: asked.what.to_owned(),
             problem: format!("the Docker daemon's export of an image cannot be read: {problem}"),
         };
-        let mut search = Search::new(digest);
+        let mut search = BlobSearch::new(digest);
         while let Some(chunk) = connection
             .chunk(&mut response, connection.timeout(), asked.what)
             .await?
@@ -290,7 +290,7 @@ impl Engine {
     /// # Errors
     /// As every call: see [`Error`].
     pub async fn list_names(&self) -> Result<Vec<String>, Error> {
-        let asked = Asked {
+        let asked = DaemonRequest {
             what: "listing images",
             name: "",
             of: Of::Daemon,
@@ -326,7 +326,7 @@ impl Engine {
             .send(Method::POST, path, HeaderMap::new(), &what)
             .await?;
         if !response.status().is_success() {
-            let asked = Asked {
+            let asked = DaemonRequest {
                 what: &what,
                 name: source,
                 of: Of::Daemon,
@@ -368,7 +368,7 @@ impl Engine {
             status if status.is_success() => Ok(Untagged::Gone),
             StatusCode::NOT_FOUND => Ok(Untagged::Absent),
             _ => {
-                let asked = Asked {
+                let asked = DaemonRequest {
                     what: &what,
                     name: &name,
                     of: Of::Daemon,

@@ -1,7 +1,7 @@
 //! Pulls and pushes: the daemon moves, its lines are followed to their end, and its silence is waited for as long as what
 //! it does deserves.
 
-use super::classify::{Asked, Of};
+use super::classify::{DaemonRequest, Of};
 use super::progress::{DaemonProgress, LineVerdict, Silence};
 use super::stream::Lines;
 use super::{Engine, Error, Make, RegistryAuth, query};
@@ -77,7 +77,7 @@ impl Engine {
             "/images/create?fromImage={}&tag={digest}",
             query(&repository.to_string())
         ));
-        let asked = Asked {
+        let asked = DaemonRequest {
             what: &format!("pulling `{repository}@{digest}`"),
             name: &repository.to_string(),
             of: Of::Pull(digest),
@@ -118,7 +118,7 @@ impl Engine {
             format!("&platform={}", query(&platform.to_string()))
         });
         let path = self.path(&format!("/images/{repository}/push?tag={tag}{platform}"));
-        let asked = Asked {
+        let asked = DaemonRequest {
             what: &format!("pushing `{repository}:{tag}`"),
             name: &format!("{repository}:{tag}"),
             of: Of::Push,
@@ -138,7 +138,7 @@ impl Engine {
         &self,
         path: String,
         auth: &RegistryAuth,
-        asked: &Asked<'_>,
+        asked: &DaemonRequest<'_>,
         mut state: DaemonProgress,
         mut progress: impl FnMut(&DaemonProgress),
     ) -> Result<DaemonProgress, Error> {
@@ -193,7 +193,7 @@ impl Engine {
     async fn next(
         &self,
         response: &mut Response,
-        asked: &Asked<'_>,
+        asked: &DaemonRequest<'_>,
         state: &DaemonProgress,
         moved: Instant,
     ) -> Result<Option<bytes::Bytes>, Error> {

@@ -15,9 +15,9 @@ const MOST_SUGGESTIONS: usize = 10;
 
 /// The failures as they are printed: one for each cause, in the order in which they were met.
 pub(super) fn explain(errors: &AtLeastOne<RunError>, context: Context<'_>) -> Vec<Failure> {
-    let mut groups: Vec<(Option<Cause>, Vec<&RunError>)> = Vec::new();
+    let mut groups: Vec<(Option<SharedCause>, Vec<&RunError>)> = Vec::new();
     for error in errors {
-        let cause = Cause::of(error);
+        let cause = SharedCause::of(error);
         match groups.iter_mut().find(|(known, _)| cause.is_some() && *known == cause) {
             Some((_, alike)) => alike.push(error),
             None => groups.push((cause, vec![error])),
@@ -34,7 +34,7 @@ pub(super) fn explain(errors: &AtLeastOne<RunError>, context: Context<'_>) -> Ve
 
 /// Why an image could not be read, without which image it was.
 #[derive(Debug, PartialEq, Eq)]
-enum Cause {
+enum SharedCause {
     /// A registry's answer.
     Answered(Error),
     /// The repository is there, and the tag is not.
@@ -47,7 +47,7 @@ enum Cause {
     NotDeleted(Error),
 }
 
-impl Cause {
+impl SharedCause {
     /// `None` of what is told for itself.
     fn of(error: &RunError) -> Option<Self> {
         // Without an image there is nothing to list.
@@ -81,7 +81,7 @@ impl Cause {
             let mut error = error.clone();
             error.during.clone_from(&reading);
             if let (ErrorKind::Refused { words: own, .. } | ErrorKind::SignIn { words: own, .. }, false) =
-                (&mut error.problem, words)
+                (&mut error.kind, words)
             {
                 *own = Quoted::default();
             }
@@ -144,8 +144,8 @@ fn session_error(error: &RunError) -> Option<&SessionError> {
 
 /// The error without what differs from image to image.
 fn of_any(error: &Error) -> Error {
-    let mut problem = error.problem.clone();
-    match &mut problem {
+    let mut kind = error.kind.clone();
+    match &mut kind {
         ErrorKind::Refused { words, granted, .. } => {
             *words = Quoted::default();
             *granted = kind_of(granted);
@@ -160,7 +160,7 @@ fn of_any(error: &Error) -> Error {
     Error {
         host: error.host.clone(),
         during: String::new(),
-        problem,
+        kind,
         tries: 1,
         asked: None,
         asker: Box::new(Asker {
@@ -186,7 +186,7 @@ fn kind_of(granted: &Granted) -> Granted {
 /// Whether all were told the same words.
 fn shared_words(alike: &[&RunError]) -> bool {
     let words = |error: &RunError| -> Vec<String> {
-        let of = |error: &Error| match &error.problem {
+        let of = |error: &Error| match &error.kind {
             ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } => words.to_string(),
             _ => String::new(),
         };

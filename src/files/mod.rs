@@ -82,7 +82,7 @@ fn refuse_other_than_files(path: &Path) -> Result<(), OutputError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() && !found.is_symlink() => Err(OutputError {
             path: path.to_owned(),
-            problem: OutputErrorKind::NotAFile,
+            kind: OutputErrorKind::NotAFile,
         }),
         _ => Ok(()),
     }
@@ -99,7 +99,7 @@ fn folder_of(path: &Path) -> &Path {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputError {
     path: PathBuf,
-    problem: OutputErrorKind,
+    kind: OutputErrorKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl OutputError {
     /// What a failure to make or write `path` means, told from the folder as it is now.
     #[must_use]
     pub fn new(path: &Path, error: &io::Error) -> Self {
-        let problem = match error.kind() {
+        let kind = match error.kind() {
             ErrorKind::PermissionDenied => OutputErrorKind::Denied(Denied::at(path)),
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
                 let above = path.ancestors().skip(1);
@@ -136,7 +136,7 @@ impl OutputError {
         };
         Self {
             path: path.to_owned(),
-            problem,
+            kind,
         }
     }
 
@@ -160,7 +160,7 @@ impl OutputError {
 
     fn hint_for(&self, folder: &Path, chmod: &str) -> String {
         let folder = shell_word(folder);
-        match &self.problem {
+        match &self.kind {
             OutputErrorKind::Denied(_) => format!(
                 "in Pipelines a pipe's root is another user than the step's; put this line before the pipe: \
                  `- mkdir -p {folder} && {chmod} 777 {folder}`"
@@ -186,7 +186,7 @@ impl OutputError {
 impl fmt::Display for OutputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = shown(&self.path);
-        match &self.problem {
+        match &self.kind {
             OutputErrorKind::Denied(denied) => write!(f, "`{path}` cannot be written: {denied}"),
             OutputErrorKind::NoFolder => {
                 write!(

@@ -62,7 +62,7 @@ impl Output {
             Ok(None) => Ok(()),
             Ok(Some(link)) => Err(OutputError {
                 path: self.path.clone(),
-                problem: OutputErrorKind::Outside(link),
+                kind: OutputErrorKind::Outside(link),
             }),
             Err(error) => Err(OutputError::new(&self.path, &error)),
         }

@@ -14,7 +14,7 @@ use crate::text::Quoted;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Copy {
     /// What goes where, in the order asked for.
-    pub items: AtLeastOne<Item>,
+    pub items: AtLeastOne<CopyItem>,
     /// One platform instead of all.
     pub platform: Option<Platform>,
     /// What to do with tags that point elsewhere.
@@ -31,7 +31,7 @@ pub(crate) struct Copy {
 
 /// One image, or those of a pattern, and its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Item {
+pub(crate) struct CopyItem {
     pub source: Selection,
     pub target: Repository,
     /// The tags to set; none where the source's own are kept.
@@ -62,7 +62,7 @@ impl Check<'_> {
         })
     }
 
-    fn items(&mut self) -> AtLeastOne<Read<Item>> {
+    fn items(&mut self) -> AtLeastOne<Read<CopyItem>> {
         let source = self.variables.scalars.source.as_deref();
         let images = AtLeastOne::of(self.variables.images.iter().collect());
         if let Err(mistaken) = self.not_too_many_images() {
@@ -94,7 +94,7 @@ impl Check<'_> {
     }
 
     /// `SOURCE`, `TARGET` and `TAGS`.
-    fn single(&mut self, source: &str) -> Read<Item> {
+    fn single(&mut self, source: &str) -> Read<CopyItem> {
         let tags = self.tags();
         let target = self.target();
         if let Some(transport) = transport(source).filter(|transport| *transport != DOCKER) {
@@ -123,7 +123,7 @@ impl Check<'_> {
     }
 
     /// `source` or `source=target`.
-    fn listed(&mut self, text: &str) -> Read<Item> {
+    fn listed(&mut self, text: &str) -> Read<CopyItem> {
         let (source, target) = match text.split_once('=') {
             Some((source, target)) => (source, Some(target)),
             None => (text, None),
@@ -176,7 +176,7 @@ impl Check<'_> {
         source: Selection,
         target: Repository,
         tags: Vec<Tag>,
-    ) -> Read<Item> {
+    ) -> Read<CopyItem> {
         let tags = match &source {
             Selection::Matching(..) if !tags.is_empty() => {
                 return Err(self.mistake(Mistake::new(
@@ -199,7 +199,7 @@ impl Check<'_> {
         {
             return Err(self.mistake(same(variable, text, "another target or other `TAGS`")));
         }
-        Ok(Item { source, target, tags })
+        Ok(CopyItem { source, target, tags })
     }
 
     fn selection(&mut self, variable: &str, text: &str) -> Read<Selection> {

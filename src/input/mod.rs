@@ -23,7 +23,7 @@ pub(crate) use discovery::nothing;
 pub(crate) use images::MOST_IMAGES;
 pub(crate) use paths::{Outputs, PullTo};
 pub(crate) use prune::{Prune, WantedPackage};
-pub(crate) use push::{Push, Source};
+pub(crate) use push::{Push, PushSource};
 pub(crate) use selection::{Pattern, Selection};
 
 use crate::clone::Discovered;
@@ -64,7 +64,7 @@ pub(crate) struct Request {
     /// What may sign in to it.
     pub chosen: Chosen,
     /// Connections' limits and trust.
-    pub network: registry::Settings,
+    pub network: registry::NetworkSettings,
     /// `CONCURRENCY`: transfers at a time.
     pub concurrency: usize,
     /// The step that runs the pipe.
@@ -236,7 +236,7 @@ impl<'a> Check<'a> {
             let problem = "another file of results has this name too";
             self.mistake(Mistake::unshown("PULL_SECRET", problem, "write another name"));
         }
-        let network = registry::Settings {
+        let network = registry::NetworkSettings {
             extra_roots: self.roots(),
             proxy: self.proxy(),
             timeout: Duration::from_secs(self.number("TIMEOUT", scalars.timeout.as_deref(), 60, 1..=3600)),

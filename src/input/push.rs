@@ -14,7 +14,7 @@ use std::path::Path;
 /// `ACTION: push`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Push {
-    pub source: Source,
+    pub source: PushSource,
     pub target: Repository,
     /// The tags to set.
     pub tags: AtLeastOne<Tag>,
@@ -26,14 +26,14 @@ pub(crate) struct Push {
 
 /// `SOURCE` of `push`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum PushSource {
     /// The image as the daemon names it: name with tag or digest, or an ID.
     Daemon(String, Address),
     /// In a file or folder.
     Archive(Location),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for PushSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Daemon(name, _) => f.write_str(name),
@@ -60,11 +60,11 @@ impl Check<'_> {
         let (source, name) = self.push_source(written)?;
         let parts = name.as_deref().map_or(Ok((None, None)), daemon_name);
         let (name_part, source_tag) = match (parts, &source) {
-            (_, Source::Archive(location)) if name.is_none() => (None, layout_tag(location)),
+            (_, PushSource::Archive(location)) if name.is_none() => (None, layout_tag(location)),
             (Ok(parts), _) => parts,
             // An archive may hold an image under any name; it then names no target.
-            (Err(_), Source::Archive(_)) => (None, None),
-            (Err(bad), Source::Daemon(..)) => {
+            (Err(_), PushSource::Archive(_)) => (None, None),
+            (Err(bad), PushSource::Daemon(..)) => {
                 let cure = "write the name that `docker image ls` shows, with its tag";
                 return Err(self.mistake(Mistake::new("SOURCE", written, bad.to_string(), cure)));
             }
@@ -98,12 +98,12 @@ impl Check<'_> {
     }
 
     /// `SOURCE` of `push`, and the image's name, as far as it has one.
-    fn push_source(&mut self, written: &str) -> Read<(Source, Option<String>)> {
+    fn push_source(&mut self, written: &str) -> Read<(PushSource, Option<String>)> {
         let mistake = match Location::parse(written) {
             Ok(Some(mut location)) => {
                 location.path = self.step.working_folder.join(&location.path);
                 let name = archive_name(&location);
-                return Ok((Source::Archive(location), name));
+                return Ok((PushSource::Archive(location), name));
             }
             Err(bad) => Mistake::new("SOURCE", written, bad.to_string(), bad.hint()),
             Ok(None) if is_path(written) => Mistake::new(
@@ -118,7 +118,7 @@ impl Check<'_> {
             Ok(None) => {
                 let name = written.strip_prefix("docker-daemon:").unwrap_or(written).to_owned();
                 match transport(&name) {
-                    None => return Ok((Source::Daemon(name.clone(), self.daemon()?), Some(name))),
+                    None => return Ok((PushSource::Daemon(name.clone(), self.daemon()?), Some(name))),
                     Some(DOCKER) => Mistake::new(
                         "SOURCE",
                         written,

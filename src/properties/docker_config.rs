@@ -4,7 +4,7 @@ use super::fits_in_the_log;
 use crate::credential::{Credential, Source};
 use crate::docker_config::keys::{Entries, same};
 use crate::docker_config::pull_secret::{SecretName, manifest};
-use crate::docker_config::{Note, merge};
+use crate::docker_config::{ConfigNote, merge};
 use crate::names::Host;
 use crate::text::Secret;
 use base64::Engine as _;
@@ -86,7 +86,7 @@ pub fn docker_config(bytes: &[u8]) {
                     !again
                         .notes
                         .iter()
-                        .any(|note| matches!(note, Note::HelperRemoved { .. }))
+                        .any(|note| matches!(note, ConfigNote::HelperRemoved { .. }))
                 );
             }
             Err(fault) => panic!("what was written is not read: {fault}"),

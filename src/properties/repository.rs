@@ -2,7 +2,7 @@
 
 use super::fits_in_the_log;
 use crate::clone::ignore::Ignore;
-use crate::clone::{Mention, Place, dockerfile, pipelines};
+use crate::clone::{ClonePlace, Mention, dockerfile, pipelines};
 use crate::names::{Host, Namespace, Reference};
 use std::path::Path;
 
@@ -58,7 +58,7 @@ pub fn repository(bytes: &[u8], folder: &Path) {
             "{reference} twice"
         );
         assert!(!found_image.places.is_empty());
-        let is_line = |place: &Place| place.line.is_some_and(|line| (1..=lines).contains(&line));
+        let is_line = |place: &ClonePlace| place.line.is_some_and(|line| (1..=lines).contains(&line));
         assert!(
             found_image.places.iter().all(is_line),
             "{found_image:?} of {lines} lines"

@@ -5,7 +5,7 @@
 use super::Remote;
 use super::error::{Error, ErrorKind};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
-use super::party::Part;
+use super::party::Role;
 use super::payload::Payload;
 use super::reading::encoding;
 use super::trust::Purpose;
@@ -44,7 +44,7 @@ impl Upload {
     /// The same session where an error says that its bytes are to go.
     #[must_use]
     pub(crate) fn redirected(&self, error: &Error) -> Option<Self> {
-        let ErrorKind::Moved { to, .. } = &error.problem else {
+        let ErrorKind::Moved { to, .. } = &error.kind else {
             return None;
         };
         Some(Self {
@@ -88,7 +88,7 @@ impl BlobRead {
     #[must_use]
     pub(crate) fn encoded(&self) -> Option<Error> {
         let encoding = encoding(self.response.headers())?;
-        let party = self.remote.registry.party(self.response.url(), Part::Blob);
+        let party = self.remote.registry.party(self.response.url(), Role::Blob);
         Some(
             self.remote
                 .error(self.during.clone(), ErrorKind::Encoded { encoding }.at(party)),
@@ -106,9 +106,9 @@ impl BlobRead {
                 Some(first) => Ok(Some(first)),
                 None => registry.0.network.chunk(&mut self.response).await,
             };
-            let chunk = chunk.map_err(|problem| {
-                let party = registry.party(self.response.url(), Part::Blob);
-                self.remote.error(self.during.clone(), problem.at(party))
+            let chunk = chunk.map_err(|kind| {
+                let party = registry.party(self.response.url(), Role::Blob);
+                self.remote.error(self.during.clone(), kind.at(party))
             })?;
             let Some(mut bytes) = chunk else { return Ok(None) };
             let over = self.surplus.min(bytes.len() as u64);
@@ -159,14 +159,14 @@ impl Remote {
         };
         let response = match self.open(ask(range)).await {
             // Either it gives no parts, or the blob is shorter than was said: the whole tells.
-            Err(error) if range.is_some() && error.problem.status() == Some(416) => self.open(ask(None)).await?,
+            Err(error) if range.is_some() && error.kind.status() == Some(416) => self.open(ask(None)).await?,
             opened => opened?,
         };
         let mut response = response;
         // A filter answers any question with its page, and 200.
         let first = if is_html(response.headers()) {
-            let party = self.registry.party(response.url(), Part::Blob);
-            let fail = |problem: ErrorKind| self.registry.error(during.clone(), problem.at(party.clone()), 1);
+            let party = self.registry.party(response.url(), Role::Blob);
+            let fail = |kind: ErrorKind| self.registry.error(during.clone(), kind.at(party.clone()), 1);
             let first = self.registry.0.network.chunk(&mut response).await.map_err(fail)?;
             if first.as_deref().is_some_and(is_page) {
                 return Err(fail(ErrorKind::WebPage));

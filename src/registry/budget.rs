@@ -13,22 +13,22 @@ const BESIDE: usize = 512;
 
 /// What is left to a run.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<AtomicUsize>);
+pub(crate) struct MemoryBudget(Arc<AtomicUsize>);
 
 /// A part of the budget, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
-    budget: Budget,
+    budget: MemoryBudget,
     bytes: usize,
 }
 
-impl Default for Budget {
+impl Default for MemoryBudget {
     fn default() -> Self {
         Self(Arc::new(AtomicUsize::new(MOST)))
     }
 }
 
-impl Budget {
+impl MemoryBudget {
     /// Nothing yet.
     #[must_use]
     pub(crate) fn charge(&self) -> Charge {
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_can_be_taken_again() {
-        let budget = Budget::default();
+        let budget = MemoryBudget::default();
         let left = || budget.0.load(Ordering::Relaxed);
         let mut charge = budget.charge();
         charge.grow(MOST - 1000).unwrap();

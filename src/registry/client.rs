@@ -2,7 +2,7 @@
 
 use super::address::is_loopback;
 use super::error::ErrorKind;
-use super::network::Settings;
+use super::network::NetworkSettings;
 use super::proxy::Proxy;
 use super::tls;
 use crate::text::USER_AGENT;
@@ -28,7 +28,11 @@ impl Clients {
     ///
     /// # Errors
     /// It could not be made.
-    pub(super) fn of<'a>(&self, url: &Url, settings: &'a Settings) -> Result<(&Client, Option<&'a Proxy>), ErrorKind> {
+    pub(super) fn of<'a>(
+        &self,
+        url: &Url,
+        settings: &'a NetworkSettings,
+    ) -> Result<(&Client, Option<&'a Proxy>), ErrorKind> {
         let is_loopback = is_loopback(url);
         let proxy = settings
             .proxy
@@ -46,7 +50,7 @@ impl Clients {
         Ok((cell.get_or_init(|| client), proxy))
     }
 
-    fn build(&self, settings: &Settings, is_loopback: bool, proxy: Option<&Proxy>) -> Result<Client, ErrorKind> {
+    fn build(&self, settings: &NetworkSettings, is_loopback: bool, proxy: Option<&Proxy>) -> Result<Client, ErrorKind> {
         let unmade =
             |error: &dyn std::fmt::Display| ErrorKind::Protocol(format!("no HTTP client can be made: {error}"));
         let tls = if let Some(tls) = self.tls.get() {

@@ -18,19 +18,19 @@ const LONGEST_IN_ALL: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 
 pub(super) struct Cooldowns {
     /// The end of the rest of each.
     ends: RefCell<HashMap<Origin, Instant>>,
-    asked: RefCell<Asked>,
+    asked: RefCell<AskedPauses>,
 }
 
 /// The pauses that were asked for.
 #[derive(Debug, Default)]
-struct Asked {
+struct AskedPauses {
     /// The end of the last one of each server.
     ends: HashMap<Origin, Instant>,
     /// All of them; what overlaps counts once.
     total: Duration,
 }
 
-impl Asked {
+impl AskedPauses {
     fn take(&mut self, url: &Url, now: Instant, pause: Duration) {
         let end = self.ends.entry(origin(url)).or_insert(now);
         let known = now.max(*end);
@@ -122,7 +122,7 @@ mod tests {
         let (url, other) = ("https://crg.apkg.io/v2/", "https://example.org/");
         let (now, seconds) = (Instant::now(), Duration::from_secs);
         let total = |pauses: &[(&str, u64, u64)]| {
-            let mut asked = Asked::default();
+            let mut asked = AskedPauses::default();
             for (url, at, pause) in pauses {
                 asked.take(&Url::parse(url).unwrap(), now + seconds(*at), seconds(*pause));
             }

@@ -18,7 +18,7 @@ pub(crate) struct Error {
     pub host: Host,
     /// What was being done, as `reading the manifest of shop/base:1`.
     pub during: String,
-    pub problem: ErrorKind,
+    pub kind: ErrorKind,
     /// How often it was tried.
     pub tries: u32,
     /// The pause that the server asked for (`Retry-After`).
@@ -58,7 +58,7 @@ impl Error {
     /// (`MANIFEST_UNKNOWN`) is an answer.
     #[must_use]
     pub(crate) fn turns_away(&self) -> bool {
-        match &self.problem {
+        match &self.kind {
             ErrorKind::SignIn { status, .. } => matches!(status, 400 | 401 | 403),
             ErrorKind::NotGranted { .. } => true,
             ErrorKind::Refused { status, code, .. } => {
@@ -72,13 +72,13 @@ impl Error {
     /// Whether the registry has given an answer that another try does not change.
     #[must_use]
     pub(crate) const fn is_refused(&self) -> bool {
-        self.problem.status().is_some() && !self.problem.may_pass()
+        self.kind.status().is_some() && !self.kind.may_pass()
     }
 
     /// Whether the repository answered that it has no such manifest.
     #[must_use]
     pub(crate) const fn is_missing(&self) -> bool {
-        match &self.problem {
+        match &self.kind {
             ErrorKind::Refused {
                 code: Some(Code::ManifestUnknown),
                 ..
@@ -94,7 +94,7 @@ impl Error {
     #[must_use]
     pub(crate) const fn is_unknown_name(&self) -> bool {
         matches!(
-            &self.problem,
+            &self.kind,
             ErrorKind::Refused {
                 code: Some(Code::NameUnknown),
                 ..
@@ -105,7 +105,7 @@ impl Error {
     /// Whether the answer sounds like success and proves nothing.
     #[must_use]
     pub(crate) const fn is_unproven(&self) -> bool {
-        matches!(self.problem.cause(), ErrorKind::Unproven { .. })
+        matches!(self.kind.cause(), ErrorKind::Unproven { .. })
     }
 }
 
@@ -215,8 +215,8 @@ impl ErrorKind {
     pub(crate) const fn makes_no_sense(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Refused { .. } | Self::NotGranted { .. } | Self::SignIn { .. } => false,
-            Self::At(_, problem) => !matches!(
-                **problem,
+            Self::At(_, kind) => !matches!(
+                **kind,
                 Self::Unreachable(_)
                     | Self::Refused {
                         status: 429 | 500..,
@@ -241,7 +241,7 @@ impl ErrorKind {
     #[must_use]
     pub(crate) const fn cause(&self) -> &Self {
         match self {
-            Self::At(_, problem) => problem.cause(),
+            Self::At(_, kind) => kind.cause(),
             _ => self,
         }
     }
@@ -251,7 +251,7 @@ impl ErrorKind {
     pub(crate) const fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
-            Self::At(Party::Storage(_) | Party::Other(_), problem) => problem.status(),
+            Self::At(Party::Storage(_) | Party::Other(_), kind) => kind.status(),
             _ => None,
         }
     }
@@ -259,10 +259,10 @@ impl ErrorKind {
     /// The same of another party than the registry, if it is one; who failed first stays who failed.
     pub(super) fn at(self, party: Option<Party>) -> Self {
         match (party, self) {
-            (Some(party), problem) if !matches!(problem, Self::At(..) | Self::SignIn { .. }) => {
-                Self::At(party, Box::new(problem))
+            (Some(party), kind) if !matches!(kind, Self::At(..) | Self::SignIn { .. }) => {
+                Self::At(party, Box::new(kind))
             }
-            (_, problem) => problem,
+            (_, kind) => kind,
         }
     }
 }
@@ -272,14 +272,14 @@ impl fmt::Display for Error {
         let Self {
             host,
             during,
-            problem,
+            kind,
             tries,
             asked,
             asker: _,
         } = self;
-        match problem {
-            ErrorKind::At(party, problem) => tell(f, &party.of(host), during, problem)?,
-            problem => tell(f, &format_args!("`{host}`"), during, problem)?,
+        match kind {
+            ErrorKind::At(party, kind) => tell(f, &party.of(host), during, kind)?,
+            kind => tell(f, &format_args!("`{host}`"), during, kind)?,
         }
         if *tries > 1 {
             write!(f, " (tried {tries} times)")?;
@@ -294,7 +294,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// What happened, in a sentence about who it happened to.
-fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, problem: &ErrorKind) -> fmt::Result {
+fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, kind: &ErrorKind) -> fmt::Result {
     let said = |f: &mut fmt::Formatter<'_>, words: &Quoted| {
         if words.is_empty() {
             Ok(())
@@ -302,7 +302,7 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
             write!(f, ", “{words}”")
         }
     };
-    match problem {
+    match kind {
         ErrorKind::Unreachable(reach) if reach.is_insecure() => {
             // A comma that ends the name of a party belongs to its sentence.
             let who = who.to_string();
@@ -372,7 +372,7 @@ fn tell(f: &mut fmt::Formatter<'_>, who: &dyn fmt::Display, during: &str, proble
             crate::text::bytes(*limit as u64)
         ),
         ErrorKind::TooLarge { limit } => write!(f, "{who} sent more than {limit} bytes while {during}"),
-        ErrorKind::At(_, problem) => tell(f, who, during, problem),
+        ErrorKind::At(_, kind) => tell(f, who, during, kind),
     }
 }
 
@@ -385,7 +385,7 @@ mod tests {
         let error = |seconds| Error {
             host: Host::parse("crg.apkg.io").unwrap(),
             during: "signing in".to_owned(),
-            problem: ErrorKind::Unreachable(Reach::Timeout),
+            kind: ErrorKind::Unreachable(Reach::Timeout),
             tries: 1,
             asked: Some(Duration::from_secs(seconds)),
             asker: Box::default(),
@@ -411,7 +411,7 @@ mod tests {
             let error = Error {
                 host: Host::bitbucket(),
                 during: "reading `shop/base:1`".to_owned(),
-                problem: ErrorKind::Refused {
+                kind: ErrorKind::Refused {
                     status,
                     code: code.clone(),
                     words: Quoted::default(),

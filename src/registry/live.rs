@@ -6,7 +6,7 @@ use super::challenge::Challenge;
 use super::error::{Error, ErrorKind};
 use super::exchange::{Answer, Ask, Target};
 use super::manifest;
-use super::network::{Network, Settings};
+use super::network::{Network, NetworkSettings};
 use super::proxy::Proxy;
 use super::scope::{Access, Scopes};
 use super::token::Realm;
@@ -62,12 +62,12 @@ pub enum Place {
     /// Below `/v2/`.
     Below(String),
     /// An upload session; with a digest, to end it.
-    Session(Session, Option<String>),
+    Session(UploadSession, Option<String>),
 }
 
 /// An upload session that a registry opened.
 #[derive(Debug, Clone)]
-pub struct Session(Url);
+pub struct UploadSession(Url);
 
 /// A question.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ pub struct Reply {
     /// The headers of a success, each with its first value.
     pub headers: Vec<(String, String)>,
     /// The upload session that it names.
-    pub session: Option<Session>,
+    pub session: Option<UploadSession>,
     /// The host that it came from in the end, where that is another.
     pub elsewhere: Option<String>,
 }
@@ -151,7 +151,7 @@ impl Live {
             .map_err(|_| "the proxy is not an address".to_owned())?;
         let pem = way.authority.as_deref().unwrap_or_default();
         let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-        let network = Network::new(Settings {
+        let network = Network::new(NetworkSettings {
             extra_roots: roots.map_err(|_| "the certificates are not PEM".to_owned())?,
             proxy,
             timeout: PATIENCE,
@@ -278,9 +278,9 @@ impl Live {
                 seconds: token.until.saturating_duration_since(Instant::now()).as_secs(),
                 granted: token.granted.on(&self.repository),
             })),
-            Err((problem, _)) => {
+            Err((kind, _)) => {
                 let during = "asking for a token".to_owned();
-                Err(refusal(&self.registry.error(during, problem, 1)))
+                Err(refusal(&self.registry.error(during, kind, 1)))
             }
         }
     }
@@ -296,7 +296,7 @@ impl Live {
         }
         let target = match &question.place {
             Place::Below(path) => Target::Path(path.clone()),
-            Place::Session(Session(address), digest) => {
+            Place::Session(UploadSession(address), digest) => {
                 let mut address = address.clone();
                 if let Some(digest) = digest {
                     address.query_pairs_mut().append_pair("digest", digest);
@@ -336,7 +336,7 @@ impl Live {
         Reply {
             status: answer.status,
             headers: headers.collect(),
-            session: session.map(Session),
+            session: session.map(UploadSession),
             elsewhere: (from != own).then(|| from.to_owned()),
             body: answer.body,
             ..Reply::default()
@@ -378,7 +378,7 @@ fn refusal(error: &Error) -> Reply {
         at_sign_in,
         ..Reply::default()
     };
-    match error.problem.cause() {
+    match error.kind.cause() {
         ErrorKind::Refused {
             status, code, words, ..
         } => {

@@ -45,7 +45,7 @@ pub(crate) use error::{Asker, Error, ErrorKind, Standing};
 pub(crate) use exchange::SignIn;
 pub(crate) use lists::{Referrer, fallback_tag};
 pub use manifest::Manifest;
-pub(crate) use network::{Network, Settings};
+pub(crate) use network::{Network, NetworkSettings};
 pub(crate) use party::Party;
 pub(crate) use payload::Payload;
 pub(crate) use proxy::{BadProxy, Proxy};
@@ -122,10 +122,10 @@ impl Registry {
         match self.open(ask).await {
             Ok(_) => {}
             Err(Error {
-                problem: ErrorKind::Refused { status: 401, .. },
+                kind: ErrorKind::Refused { status: 401, .. },
                 ..
             }) if self.is_by_token() => {}
-            Err(error) if matches!(error.problem, ErrorKind::Refused { status: 401, .. }) => return Err(error),
+            Err(error) if matches!(error.kind, ErrorKind::Refused { status: 401, .. }) => return Err(error),
             Err(error) if error.is_refused() || error.is_unproven() => {}
             Err(error) => return Err(error),
         }

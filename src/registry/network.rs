@@ -1,7 +1,7 @@
 //! What is sent to registries and token servers, with time limits and redirects. One for a whole run.
 
 use super::address::{server, without_secrets};
-use super::budget::Budget;
+use super::budget::MemoryBudget;
 use super::challenge::Challenge;
 use super::client::Clients;
 use super::cooldown::Cooldowns;
@@ -9,7 +9,7 @@ use super::error::{Error, ErrorKind};
 use super::exchange::Failed;
 use super::limits::Limits;
 use super::notice::Notices;
-use super::party::{Part, Party};
+use super::party::{Party, Role};
 use super::payload::{LONGEST_STORING, Payload, Watch};
 use super::proxy::Proxy;
 use super::reach::Reach;
@@ -33,7 +33,7 @@ const MOST_REDIRECTS: usize = 5;
 
 /// Limits and trust of a run.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct NetworkSettings {
     /// `CA_CERTIFICATE`: roots beside the public ones.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// `HTTPS_PROXY` and `NO_PROXY`.
@@ -47,13 +47,13 @@ pub(crate) struct Settings {
 /// Connections, shared by every registry and credential of a run.
 #[derive(Debug)]
 pub(crate) struct Network {
-    settings: Settings,
+    settings: NetworkSettings,
     clients: Clients,
     hosts: RefCell<HashMap<Host, Rc<HostState>>>,
     resting: Cooldowns,
     notices: Notices,
     limits: Limits,
-    budget: Budget,
+    budget: MemoryBudget,
 }
 
 /// What has been learnt of a registry's host.
@@ -93,7 +93,7 @@ pub(super) struct Outgoing {
     /// The registry that it is for, be it to another host.
     pub(super) registry: Host,
     /// What is asked for.
-    pub(super) part: Part,
+    pub(super) role: Role,
     pub(super) accept: Option<&'static str>,
     pub(super) content_type: Option<String>,
     /// First byte, and the one after the last.
@@ -113,14 +113,14 @@ pub(super) struct Incoming {
 impl Outgoing {
     /// Whose a URL is that this request leads to.
     pub(super) fn party(&self, url: &Url) -> Option<Party> {
-        Party::at(url, self.part, &self.registry)
+        Party::at(url, self.role, &self.registry)
     }
 }
 
 impl Network {
     /// Nothing is connected yet.
     #[must_use]
-    pub(crate) fn new(settings: Settings) -> Rc<Self> {
+    pub(crate) fn new(settings: NetworkSettings) -> Rc<Self> {
         Rc::new(Self {
             settings,
             clients: Clients::default(),
@@ -128,7 +128,7 @@ impl Network {
             resting: Cooldowns::default(),
             notices: Notices::default(),
             limits: Limits::default(),
-            budget: Budget::default(),
+            budget: MemoryBudget::default(),
         })
     }
 
@@ -148,7 +148,7 @@ impl Network {
     }
 
     /// What the run may hold.
-    pub(super) fn budget(&self) -> &Budget {
+    pub(super) fn budget(&self) -> &MemoryBudget {
         &self.budget
     }
 
@@ -190,7 +190,7 @@ impl Network {
         for _ in 0..=MOST_REDIRECTS {
             let authorization = authorization.filter(|_| same_origin);
             let response = self.send_to(&url, outgoing, authorization).await?;
-            let target = redirect_target(&response).map_err(|problem| problem.at(outgoing.party(&url)))?;
+            let target = redirect_target(&response).map_err(|kind| kind.at(outgoing.party(&url)))?;
             let Some(target) = target else {
                 return Ok(Incoming { response, same_origin });
             };
@@ -228,7 +228,7 @@ impl Network {
             method: Method::GET,
             url: url.clone(),
             registry: host.clone(),
-            part: Part::Other,
+            role: Role::Other,
             accept: Some("application/json"),
             content_type: None,
             range: None,
@@ -242,10 +242,10 @@ impl Network {
         };
         let answered = tokio::time::timeout(patience, exchange).await;
         let answered = answered.unwrap_or(Err(ErrorKind::Unreachable(Reach::Timeout)));
-        answered.map_err(|problem| Error {
+        answered.map_err(|kind| Error {
             host,
             during: "answering".to_owned(),
-            problem,
+            kind,
             tries: 1,
             asked: None,
             asker: Box::default(),
@@ -285,7 +285,7 @@ impl Network {
             self.settings.timeout
         };
         let answer = within(limit, request.send(), proxy).await;
-        let answer = answer.map_err(|problem| problem.at(outgoing.party(url)));
+        let answer = answer.map_err(|kind| kind.at(outgoing.party(url)));
         self.tell(&answer, outgoing, url, start);
         answer
     }
@@ -326,7 +326,7 @@ impl Network {
             answer = request.send() => answer.map_err(|error| unanswered(&error, proxy)),
             () = watch.stalled(self.settings.timeout) => Err(ErrorKind::Unreachable(Reach::Timeout)),
         };
-        let answer = answer.map_err(|problem| problem.at(outgoing.party(url)));
+        let answer = answer.map_err(|kind| kind.at(outgoing.party(url)));
         self.tell(&answer, outgoing, url, start);
         answer
     }
@@ -342,8 +342,8 @@ impl Network {
                 self.resting.note(url, status, asked_pause(response.headers()));
                 self.notices.tell(&server(url), response.headers());
             }
-            Err(problem) => {
-                if let ErrorKind::Unreachable(reach) = problem.cause() {
+            Err(kind) => {
+                if let ErrorKind::Unreachable(reach) = kind.cause() {
                     tracing::debug!("{method} {shown} → no answer: {reach} ({milliseconds} ms)");
                 }
             }
@@ -385,6 +385,6 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
 
 /// Whether a failed first connection to loopback means that the registry speaks plain HTTP. A certificate means that it
 /// does not, be it right or wrong.
-pub(super) fn speaks_plain_http(problem: &ErrorKind) -> bool {
-    matches!(problem, ErrorKind::Unreachable(Reach::Tls(_) | Reach::Broken(_)))
+pub(super) fn speaks_plain_http(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unreachable(Reach::Tls(_) | Reach::Broken(_)))
 }

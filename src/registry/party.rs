@@ -21,7 +21,7 @@ pub(crate) enum Party {
 
 /// What is asked of a registry's parties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Role {
     Token,
     Blob,
     Other,
@@ -30,12 +30,12 @@ pub(super) enum Part {
 impl Party {
     /// Whose a URL is; `None` where it is the registry's own. A token server is one of its own even at the registry's host:
     /// what it says is said of tokens, not of images.
-    pub(super) fn at(url: &Url, part: Part, registry: &Host) -> Option<Self> {
-        match part {
-            Part::Token => Some(Self::TokenServer(server(url))),
+    pub(super) fn at(url: &Url, role: Role, registry: &Host) -> Option<Self> {
+        match role {
+            Role::Token => Some(Self::TokenServer(server(url))),
             _ if is_same(url, registry) => None,
-            Part::Blob => Some(Self::Storage(server(url))),
-            Part::Other => Some(Self::Other(server(url))),
+            Role::Blob => Some(Self::Storage(server(url))),
+            Role::Other => Some(Self::Other(server(url))),
         }
     }
 
@@ -64,38 +64,38 @@ mod tests {
 
     #[test]
     fn who_failed_is_told_by_its_part() {
-        for (url, part, named) in [
-            ("https://registry.example:5000/v2/", Part::Blob, None),
-            ("https://registry.example:5000/v2/", Part::Other, None),
+        for (url, role, named) in [
+            ("https://registry.example:5000/v2/", Role::Blob, None),
+            ("https://registry.example:5000/v2/", Role::Other, None),
             (
                 "https://registry.example:5000/token",
-                Part::Token,
+                Role::Token,
                 Some("the token server of `registry.example:5000`"),
             ),
             (
                 "https://auth.example/token",
-                Part::Token,
+                Role::Token,
                 Some("`auth.example`, the token server of `registry.example:5000`,"),
             ),
             // A `Location` that has lost its port.
             (
                 "https://registry.example/v2/",
-                Part::Blob,
+                Role::Blob,
                 Some("`registry.example`, where `registry.example:5000` keeps its blobs,"),
             ),
             (
                 "https://user@s3.example:8443/a?b",
-                Part::Blob,
+                Role::Blob,
                 Some("`s3.example:8443`, where `registry.example:5000` keeps its blobs,"),
             ),
             (
                 "https://cdn.example/",
-                Part::Other,
+                Role::Other,
                 Some("`cdn.example`, to which `registry.example:5000` redirects,"),
             ),
         ] {
             let registry = Host::parse("registry.example:5000").unwrap();
-            let party = Party::at(&Url::parse(url).unwrap(), part, &registry);
+            let party = Party::at(&Url::parse(url).unwrap(), role, &registry);
             let said = party.map(|party| party.of(&registry).to_string());
             assert_eq!(said.as_deref(), named, "{url}");
         }

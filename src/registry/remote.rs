@@ -6,7 +6,7 @@ use super::budget::Charge;
 use super::error::{Asker, Error, ErrorKind, Standing};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER};
 use super::manifest::{self, Manifest, NotAManifest};
-use super::party::Part;
+use super::party::Role;
 use super::payload::Payload;
 use super::reading::{encoding, plain};
 use super::scope::{Granted, Scopes};
@@ -80,7 +80,7 @@ impl Remote {
     /// They do not fit beside what the run holds already.
     pub(crate) fn hold(&self, charge: &mut Charge, bytes: usize) -> Result<(), Error> {
         let during = || format!("reading `{}`", self.repository.path());
-        charge.grow(bytes).map_err(|problem| self.error(during(), problem))
+        charge.grow(bytes).map_err(|kind| self.error(during(), kind))
     }
 
     /// Reads a manifest and checks its digest.
@@ -96,7 +96,7 @@ impl Remote {
         };
         let answer = self.exchange(ask).await?;
         let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let fail = |problem| self.error(during.clone(), problem);
+        let fail = |kind| self.error(during.clone(), kind);
         plain(&answer.headers, &answer.body).map_err(fail)?;
         let manifest = Manifest::new(answer.body, content_type).map_err(|bad| fail(self.misread(bad, selector)))?;
         let claimed = match selector {
@@ -143,7 +143,7 @@ impl Remote {
         match self.exchange(ask).await {
             Ok(answer) => Ok(claimed_digest(&answer.headers).map_or(Head::Untold, Head::Digest)),
             Err(Error {
-                problem: ErrorKind::Refused { status: 404, .. },
+                kind: ErrorKind::Refused { status: 404, .. },
                 ..
             }) => Ok(Head::Missing),
             Err(error) => Err(error),
@@ -205,7 +205,7 @@ impl Remote {
             Err(error) => return Err(error),
         };
         if let Some(claimed) = claimed_digest(&answer.headers) {
-            check(&claimed, &manifest.bytes).map_err(|problem| self.error(during, problem))?;
+            check(&claimed, &manifest.bytes).map_err(|kind| self.error(during, kind))?;
         }
         Ok(PutManifest {
             subject_is_known: answer.headers.contains_key("oci-subject"),
@@ -250,8 +250,8 @@ impl Remote {
                 None => wrong,
             })
         };
-        let party = self.registry.party(&answer.url, Part::Blob);
-        whole.map_err(|problem| self.error(during, problem.at(party)))?;
+        let party = self.registry.party(&answer.url, Role::Blob);
+        whole.map_err(|kind| self.error(during, kind.at(party)))?;
         Ok(answer.body)
     }
 
@@ -259,11 +259,11 @@ impl Remote {
     pub(crate) async fn shortfall(&self) -> Option<Error> {
         let granted = self.granted().await;
         let missing = self.scopes.shortfall(&granted);
-        let problem = || ErrorKind::NotGranted {
+        let kind = || ErrorKind::NotGranted {
             missing: missing.clone(),
             granted,
         };
-        (!missing.is_empty()).then(|| self.of(true, self.error(String::new(), problem())))
+        (!missing.is_empty()).then(|| self.of(true, self.error(String::new(), kind())))
     }
 
     /// Whether its token is known to let read here and not write: no other credential is asked for then, least of all a
@@ -305,8 +305,8 @@ impl Remote {
         sent.map_err(|error| self.of(ask.writes(), error))
     }
 
-    pub(super) fn error(&self, during: String, problem: ErrorKind) -> Error {
-        self.of(false, self.registry.error(during, problem, 1))
+    pub(super) fn error(&self, during: String, kind: ErrorKind) -> Error {
+        self.of(false, self.registry.error(during, kind, 1))
     }
 
     fn of(&self, writes: bool, error: Error) -> Error {

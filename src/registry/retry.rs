@@ -30,14 +30,8 @@ impl Policy {
     /// How long to wait before try number `tries + 1`, or `None` to give up. `asked` is the server's `Retry-After`, which
     /// makes the pause longer and never shorter; `chance` a number from 0 to 1 that spreads the tries of many.
     #[must_use]
-    pub(crate) fn pause(
-        self,
-        problem: &ErrorKind,
-        tries: u32,
-        asked: Option<Duration>,
-        chance: f64,
-    ) -> Option<Duration> {
-        if problem.may_pass() {
+    pub(crate) fn pause(self, kind: &ErrorKind, tries: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+        if kind.may_pass() {
             self.next(tries, asked, chance)
         } else {
             None
@@ -225,7 +219,7 @@ mod tests {
     #[test]
     fn only_what_can_pass_is_tried_again() {
         let policy = Policy { retries: 4 };
-        for (problem, again) in [
+        for (kind, again) in [
             (refused(429), true),
             (refused(503), true),
             (refused(500), true),
@@ -264,7 +258,7 @@ mod tests {
             (refused(403).at(Some(Party::Storage(Quoted::new("s3.example")))), false),
             (ErrorKind::TooLarge { limit: 1 }, false),
         ] {
-            assert_eq!(policy.pause(&problem, 1, None, 0.5).is_some(), again, "{problem:?}");
+            assert_eq!(policy.pause(&kind, 1, None, 0.5).is_some(), again, "{kind:?}");
         }
     }
 

@@ -6,7 +6,7 @@ use super::body::read_body;
 use super::budget::Charge;
 use super::error::ErrorKind;
 use super::network::{Network, Outgoing};
-use super::party::{Part, Party};
+use super::party::{Party, Role};
 use super::reading::plain;
 use super::scope::{Granted, Scopes};
 use crate::credential::Credential;
@@ -179,12 +179,12 @@ async fn request(
             query.append_pair("scope", &scope);
         }
     }
-    let authorization = credential.map(basic).transpose().map_err(|problem| (problem, None))?;
+    let authorization = credential.map(basic).transpose().map_err(|kind| (kind, None))?;
     let outgoing = Outgoing {
         method: Method::GET,
         url,
         registry: realm.registry.clone(),
-        part: Part::Token,
+        role: Role::Token,
         accept: None,
         content_type: None,
         range: None,
@@ -195,16 +195,16 @@ async fn request(
     let incoming = network
         .send(&outgoing, authorization.as_ref())
         .await
-        .map_err(|problem| (problem, None))?;
+        .map_err(|kind| (kind, None))?;
     let response = incoming.response;
-    let party = Party::at(response.url(), Part::Token, realm.registry);
-    let fail = |problem: ErrorKind| (problem.at(party.clone()), None);
+    let party = Party::at(response.url(), Role::Token, realm.registry);
+    let fail = |kind: ErrorKind| (kind.at(party.clone()), None);
     if !response.status().is_success() {
         let status = response.status().as_u16();
         let pause = network.asked_pause(response.headers());
         let (code, words) = read_body(&network.read_refusal(response).await);
         // Only the realm itself says anything of the credential, and only with these.
-        let problem = match status {
+        let kind = match status {
             400 | 401 | 403 | 429 | 500.. if incoming.same_origin => {
                 let signed = credential.is_some();
                 ErrorKind::SignIn { status, words, signed }
@@ -220,7 +220,7 @@ async fn request(
                 refused.at(party)
             }
         };
-        return Err((problem, pause));
+        return Err((kind, pause));
     }
     let headers = response.headers().clone();
     let body = network.read(response, LARGEST).await.map_err(fail)?;

@@ -1,7 +1,7 @@
 //! The end of a run: its results are written, what went wrong is told, and the last line is printed.
 
 use super::insights::{Ended, Insights};
-use super::{Head, console};
+use super::{ReportHead, console};
 use crate::action::{Done, Outcome};
 use crate::credential::expiry;
 use crate::explain::failure::{Failure, Failures};
@@ -159,8 +159,8 @@ impl Ending {
         }
     }
 
-    fn head(&self, status: u8) -> Head<'_> {
-        Head {
+    fn head(&self, status: u8) -> ReportHead<'_> {
+        ReportHead {
             action: self.action,
             status,
             days_left: self.days_left,

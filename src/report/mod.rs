@@ -56,7 +56,7 @@ struct ReportFault {
 
 /// What a report begins with.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Head<'a> {
+pub(crate) struct ReportHead<'a> {
     /// `ACTION`.
     pub(crate) action: &'a str,
     /// The exit status.
@@ -67,7 +67,7 @@ pub(crate) struct Head<'a> {
 
 /// The JSON report (`schema: 1`), with a line end.
 #[must_use]
-pub(crate) fn json(head: Head<'_>, done: &Done, failures: Option<&Failures>) -> Vec<u8> {
+pub(crate) fn json(head: ReportHead<'_>, done: &Done, failures: Option<&Failures>) -> Vec<u8> {
     let errors = failures
         .into_iter()
         .flat_map(Failures::iter)
@@ -91,7 +91,7 @@ pub(crate) fn json(head: Head<'_>, done: &Done, failures: Option<&Failures>) -> 
 
 /// The report of a run that a signal ended.
 #[must_use]
-pub(crate) fn interrupted(head: Head<'_>, records: &[Record], message: &str) -> Vec<u8> {
+pub(crate) fn interrupted(head: ReportHead<'_>, records: &[Record], message: &str) -> Vec<u8> {
     let error = ReportFault {
         reference: None,
         kind: "stopped",
@@ -102,7 +102,7 @@ pub(crate) fn interrupted(head: Head<'_>, records: &[Record], message: &str) -> 
 }
 
 fn document(
-    head: Head<'_>,
+    head: ReportHead<'_>,
     records: &[Record],
     facts: &[Fact],
     error: Option<ReportFault>,
@@ -246,7 +246,7 @@ mod tests {
             records: vec![record(0, "1", Outcome::Failed)],
             ..Done::default()
         };
-        let head = |status| Head {
+        let head = |status| ReportHead {
             action: "pull",
             status,
             days_left: (status == 0).then_some(12),

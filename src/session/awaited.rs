@@ -69,7 +69,7 @@ impl Awaited {
                 return Seen::Other;
             }
             // What is not accepted at all is not sent every few seconds.
-            if !matches!(error.problem.cause(), ErrorKind::SignIn { .. }) {
+            if !matches!(error.kind.cause(), ErrorKind::SignIn { .. }) {
                 // A package that has come meanwhile may be granted from now on.
                 remote.forget_token().await;
                 remotes.push(remote);

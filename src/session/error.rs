@@ -44,7 +44,7 @@ impl SessionError {
             Self::Registry(_) | Self::NotAsked(_) | Self::NoRegistry { .. } => return None,
         };
         // Who answers whatever is asked with the same page does not look for images.
-        let is_page = matches!(&error.problem, ErrorKind::Refused { words, .. } if words.as_str() == PAGE);
+        let is_page = matches!(&error.kind, ErrorKind::Refused { words, .. } if words.as_str() == PAGE);
         let is_of_it = of.is_none() || error.asker.repository.as_ref() == of;
         (is_of_it && !is_page).then_some(error)
     }
@@ -70,7 +70,7 @@ mod tests {
         Error {
             host: Host::bitbucket(),
             during: "reading `shop/base:1`".to_owned(),
-            problem: ErrorKind::Refused {
+            kind: ErrorKind::Refused {
                 status,
                 code,
                 words: Quoted::new(words),

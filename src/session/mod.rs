@@ -229,7 +229,7 @@ impl Session {
             Ok(Head::Untold | Head::Missing) => Ok(None),
             // No answer, a wrong password, "not now": a GET meets the same. Any other answer to a HEAD may be to the HEAD alone,
             // and has no words.
-            Err(error) => match error.problem.cause() {
+            Err(error) => match error.kind.cause() {
                 ErrorKind::Unreachable(_) | ErrorKind::SignIn { .. } | ErrorKind::Refused { status: 429.., .. } => {
                     Err(error.into())
                 }

@@ -48,7 +48,7 @@ impl Session {
     /// Why it does not.
     pub(crate) async fn greet(&self) -> Result<SignIn, SessionError> {
         let greeted = Registry::new(&self.network, &self.registry, None).greet().await;
-        greeted.map_err(|error| match &error.problem {
+        greeted.map_err(|error| match &error.kind {
             ErrorKind::Refused { status: 400..=499, .. } => SessionError::NoRegistry {
                 error,
                 registry: self.registry.clone(),

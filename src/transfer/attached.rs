@@ -30,7 +30,7 @@ pub(crate) async fn attached(
 ) -> Attached {
     let is_glance = required.is_empty();
     let wanted = if is_glance { Attachments::ALL } else { required };
-    let mut look = Look {
+    let mut look = AttachmentSearch {
         remote,
         known,
         is_glance,
@@ -59,12 +59,12 @@ pub(crate) async fn attached(
             );
         }
     }
-    let Look { unknown, .. } = look;
+    let AttachmentSearch { unknown, .. } = look;
     Attached { has, unknown }
 }
 
 /// A look at one image, as far as it has come.
-struct Look<'a> {
+struct AttachmentSearch<'a> {
     remote: &'a Remote,
     known: Option<&'a Referrers>,
     is_glance: bool,
@@ -74,7 +74,7 @@ struct Look<'a> {
     unknown: Option<TransferError>,
 }
 
-impl Look<'_> {
+impl AttachmentSearch<'_> {
     /// What each of several images has, of what is wanted.
     async fn at_each(
         &mut self,

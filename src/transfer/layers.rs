@@ -301,7 +301,7 @@ impl Mover<'_> {
         let session = appended.map_err(BrokenUpload::Target)?;
         let closed = to.close_upload(&digest, &session).await;
         closed.map_err(|error| {
-            let is_gone = matches!(error.problem.status(), Some(404 | 416));
+            let is_gone = matches!(error.kind.status(), Some(404 | 416));
             if is_gone || is_spoilt(&error, upload) {
                 return BrokenUpload::Target(error);
             }

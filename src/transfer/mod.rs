@@ -387,7 +387,7 @@ impl Graph {
 
 fn lacks_blob(error: &registry::Error) -> bool {
     matches!(
-        &error.problem,
+        &error.kind,
         ErrorKind::Refused {
             code: Some(Code::BlobUnknown),
             ..

@@ -51,14 +51,14 @@ impl Default for Presence {
 impl Presence {
     /// Has the first of these blobs, small ones first, find out, if nobody has and it is worth it. Until what is given is
     /// dropped others may wait.
-    pub(super) fn ask_with(&self, blobs: &[Descriptor]) -> Option<Question<'_>> {
+    pub(super) fn ask_with(&self, blobs: &[Descriptor]) -> Option<Asking<'_>> {
         let first = blobs.first().filter(|first| first.size <= SMALL)?;
         if blobs.len() < WORTH_IT || self.honours.get() != Honours::Unknown {
             return None;
         }
         self.honours.set(Honours::Asked);
         *self.asked.borrow_mut() = Some(first.digest.clone());
-        Some(Question(self))
+        Some(Asking(self))
     }
 
     fn settle(&self, honours: Honours) {
@@ -72,9 +72,9 @@ impl Presence {
 }
 
 /// Held while a blob finds out.
-pub(super) struct Question<'a>(&'a Presence);
+pub(super) struct Asking<'a>(&'a Presence);
 
-impl Drop for Question<'_> {
+impl Drop for Asking<'_> {
     fn drop(&mut self) {
         // What has failed has found out nothing.
         if self.0.honours.get() == Honours::Asked {

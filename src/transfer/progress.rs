@@ -85,13 +85,13 @@ impl Progress {
 
     /// Notes the layers of an image that a daemon pulls, until what this gives is dropped: then it has them.
     #[must_use]
-    pub(crate) fn expect_layers(&self, layers: &[Descriptor]) -> Expected<'_> {
+    pub(crate) fn expect_layers(&self, layers: &[Descriptor]) -> ExpectedLayers<'_> {
         let names: Vec<String> = layers.iter().map(|layer| layer_name(&layer.digest)).collect();
         let mut known = self.layers.borrow_mut();
         for (name, layer) in names.iter().zip(layers) {
             known.entry(name.clone()).or_default().total = layer.size;
         }
-        Expected(self, names)
+        ExpectedLayers(self, names)
     }
 
     /// Notes how far a daemon is with a layer; gives the bytes that are new. Images that share it tell the same.
@@ -125,9 +125,9 @@ impl Drop for Unknown<'_> {
 
 /// Layers that a daemon pulls. What it did not tell of when they are dropped did not move.
 #[derive(Debug)]
-pub(crate) struct Expected<'a>(&'a Progress, Vec<String>);
+pub(crate) struct ExpectedLayers<'a>(&'a Progress, Vec<String>);
 
-impl Drop for Expected<'_> {
+impl Drop for ExpectedLayers<'_> {
     fn drop(&mut self) {
         for name in &self.1 {
             self.0.layer_is_there(name);

@@ -30,12 +30,12 @@ pub(super) enum BrokenUpload {
 /// Whether another try of an upload can help. A session that a registry has lost (404) is opened anew, as is one whose
 /// token expired while the bytes were on their way (401).
 pub(super) fn may_pass(error: &registry::Error, upload: &Upload) -> bool {
-    error.problem.may_pass() || matches!(error.problem.status(), Some(401 | 404 | 416)) || is_spoilt(error, upload)
+    error.kind.may_pass() || matches!(error.kind.status(), Some(401 | 404 | 416)) || is_spoilt(error, upload)
 }
 
 /// Whether a session that went on where it broke off turned out to hold something else: it is not asked for again.
 pub(super) fn is_spoilt(error: &registry::Error, upload: &Upload) -> bool {
-    upload.stored > 0 && error.problem.status() == Some(400)
+    upload.stored > 0 && error.kind.status() == Some(400)
 }
 
 /// Most redirects that the bytes of one upload follow.
@@ -60,7 +60,7 @@ pub(super) async fn left(
         return Ok(Resumed::Gone);
     }
     // A session that does not take what comes after what it says it has never will.
-    let refused_at = (error.problem.status() == Some(416)).then_some(upload.stored);
+    let refused_at = (error.kind.status() == Some(416)).then_some(upload.stored);
     let resumed = to.resume(digest, upload).await?;
     Ok(match resumed {
         Resumed::Session(session) if session.stored <= most && refused_at != Some(session.stored) => {
@@ -238,7 +238,7 @@ impl Mover<'_> {
         tries: &mut Tries,
     ) -> Result<(), TransferError> {
         tries.reached(at);
-        let pause = if error.problem.may_pass() {
+        let pause = if error.kind.may_pass() {
             tries.next(None, chance())
         } else {
             None

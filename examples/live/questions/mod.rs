@@ -7,7 +7,7 @@ mod more;
 use super::kit::{Kit, question};
 use access::{names, other_scopes, sign_in, strangers, tokens};
 use crg_pipe::parts::Digest;
-use crg_pipe::parts::live::{Live, Place, Question, Reply, Rights, Session};
+use crg_pipe::parts::live::{Live, Place, Question, Reply, Rights, UploadSession};
 use image::{lists, push, read};
 use more::{deletes, immutable, limits, mounts, referrers};
 
@@ -71,7 +71,7 @@ fn put(path: String, media_type: &str, body: String) -> Question {
 }
 
 /// To a session: more of the blob, or its end with the digest.
-fn to_session(method: &'static str, session: &Session, digest: Option<&Digest>, body: Vec<u8>) -> Question {
+fn to_session(method: &'static str, session: &UploadSession, digest: Option<&Digest>, body: Vec<u8>) -> Question {
     Question {
         place: Place::Session(session.clone(), digest.map(ToString::to_string)),
         media_type: Some("application/octet-stream".to_owned()),

@@ -2,35 +2,40 @@
 //! services that Pipelines cannot pull. Pure.
 
 use super::super::discovery::MOST_PASSED_OVER;
-use super::row::{Mark, Row};
+use super::row::{CheckRow, Mark};
 use crate::clone::pipelines::{FILE, ImageFinding, ImageProblem, LookedOver};
 use crate::clone::scripts::{ByHand, Instead};
-use crate::clone::{Discovered, PassedOver, Place};
+use crate::clone::{ClonePlace, Discovered, PassedOver};
 use crate::explain::failure::{Failure, FailureKind};
 use crate::text::Quoted;
 
 /// Of images that are looked for in Dockerfiles and compose files: what may name more of them. `nothing` is what to say
 /// where there is none.
-pub(super) fn discovery(discovered: &Discovered, nothing: &str) -> Vec<Row> {
+pub(super) fn discovery(discovered: &Discovered, nothing: &str) -> Vec<CheckRow> {
     let mut rows = Vec::new();
     if discovered.images.is_empty() {
         let detail = format!("`IMAGES` is not set, and {nothing}");
-        rows.push(Row::new("image", "none", Mark::Information, detail));
+        rows.push(CheckRow::new("image", "none", Mark::Information, detail));
     }
     let passed_over = &discovered.passed_over;
     for PassedOver { place, problem } in passed_over.iter().take(MOST_PASSED_OVER) {
         let detail = format!("skipped: {problem}");
-        rows.push(Row::new("image", place.to_string(), Mark::Warning, detail));
+        rows.push(CheckRow::new("image", place.to_string(), Mark::Warning, detail));
     }
     if let Some(more @ 1..) = passed_over.len().checked_sub(MOST_PASSED_OVER) {
-        rows.push(Row::new("image", "", Mark::Warning, format!("skipped: {more} more")));
+        rows.push(CheckRow::new(
+            "image",
+            "",
+            Mark::Warning,
+            format!("skipped: {more} more"),
+        ));
     }
     if let Some(cut) = discovered.cut {
         let detail = format!(
             "the repository has {}; not all of it was looked at: write `IMAGES` if one is missing",
             cut.in_words()
         );
-        rows.push(Row::new("image", "", Mark::Warning, detail));
+        rows.push(CheckRow::new("image", "", Mark::Warning, detail));
     }
     if discovered.more_images > 0 {
         let detail = format!(
@@ -38,28 +43,28 @@ pub(super) fn discovery(discovered: &Discovered, nothing: &str) -> Vec<Row> {
             discovered.more_images,
             discovered.images.len()
         );
-        rows.push(Row::new("image", "", Mark::Warning, detail));
+        rows.push(CheckRow::new("image", "", Mark::Warning, detail));
     }
     rows
 }
 
 /// `bitbucket-pipelines.yml`: `None` if there is no such file.
-pub(super) fn pipelines(looked_over: Option<Result<LookedOver, PassedOver>>) -> Vec<Row> {
+pub(super) fn pipelines(looked_over: Option<Result<LookedOver, PassedOver>>) -> Vec<CheckRow> {
     match looked_over {
-        None => vec![Row::new(
+        None => vec![CheckRow::new(
             "pipelines",
             FILE,
             Mark::Information,
             "there is none in the clone",
         )],
         Some(Err(PassedOver { place, problem })) => {
-            vec![Row::new("pipelines", place.to_string(), Mark::Warning, problem)]
+            vec![CheckRow::new("pipelines", place.to_string(), Mark::Warning, problem)]
         }
         Some(Ok(LookedOver { findings, by_hand })) => {
-            let mut rows: Vec<Row> = findings.iter().map(finding).collect();
+            let mut rows: Vec<CheckRow> = findings.iter().map(finding).collect();
             if rows.is_empty() {
                 let detail = "no `image` of a step or service that cannot be pulled";
-                rows.push(Row::new("pipelines", FILE, Mark::Good, detail));
+                rows.push(CheckRow::new("pipelines", FILE, Mark::Good, detail));
             }
             rows.extend(by_hand.iter().map(|(place, by_hand)| line_of_script(place, by_hand)));
             rows
@@ -68,7 +73,7 @@ pub(super) fn pipelines(looked_over: Option<Result<LookedOver, PassedOver>>) -> 
 }
 
 /// A line that works, and that the pipe could do: information, never a failure.
-fn line_of_script(place: &Place, by_hand: &ByHand) -> Row {
+fn line_of_script(place: &ClonePlace, by_hand: &ByHand) -> CheckRow {
     let command = by_hand.command;
     let detail = match &by_hand.instead {
         Instead::Pipe(entry) => format!("`{command}` by hand; the pipe does it: `{}`", entry.yaml()),
@@ -85,7 +90,7 @@ fn line_of_script(place: &Place, by_hand: &ByHand) -> Row {
             entry.yaml()
         ),
     };
-    Row::new(
+    CheckRow::new(
         "script",
         place.to_string(),
         Mark::Information,
@@ -95,7 +100,7 @@ fn line_of_script(place: &Place, by_hand: &ByHand) -> Row {
 
 /// What cannot work fails the run. A credential may also come from elsewhere than the file tells, so the rest is to be
 /// looked at.
-fn finding(finding: &ImageFinding) -> Row {
+fn finding(finding: &ImageFinding) -> CheckRow {
     let kind = match finding.problem {
         ImageProblem::AccessToken(_) => Some(FailureKind::Credential),
         ImageProblem::WrongHost(_) | ImageProblem::Name(..) => Some(FailureKind::NotFound),
@@ -114,28 +119,27 @@ fn finding(finding: &ImageFinding) -> Row {
     match kind {
         Some(kind) => {
             let failure = Failure::new(kind, message, finding.hint());
-            Row::failed("pipelines", place, detail, failure)
+            CheckRow::failed("pipelines", place, detail, failure)
         }
-        None => {
-            Row::new("pipelines", place, Mark::Warning, detail).with_warnings(vec![(message, Some(finding.hint()))])
-        }
+        None => CheckRow::new("pipelines", place, Mark::Warning, detail)
+            .with_warnings(vec![(message, Some(finding.hint()))]),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clone::{Place, Spent};
+    use crate::clone::{ClonePlace, Spent};
     use std::path::PathBuf;
 
-    fn place(file: &str, line: usize) -> Place {
-        Place {
+    fn place(file: &str, line: usize) -> ClonePlace {
+        ClonePlace {
             file: PathBuf::from(file),
             line: Some(line),
         }
     }
 
-    fn marks(rows: &[Row]) -> Vec<(&str, Mark)> {
+    fn marks(rows: &[CheckRow]) -> Vec<(&str, Mark)> {
         rows.iter().map(|row| (row.subject.as_str(), row.mark)).collect()
     }
 

@@ -2,7 +2,7 @@
 //! sizes; no layer.
 
 use super::super::required::{has, unmet};
-use super::row::{Mark, Row, by};
+use super::row::{CheckRow, Mark, by};
 use crate::credential::Source;
 use crate::explain::RunError;
 use crate::explain::failure::{Failure, FailureKind};
@@ -167,7 +167,7 @@ fn size(config: &Descriptor, layers: &[Descriptor]) -> u64 {
 }
 
 /// The row of an image. `named_in` is where the clone names it, if it was found there.
-pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<ImageFound, Failure>) -> Row {
+pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<ImageFound, Failure>) -> CheckRow {
     match found {
         Ok(found) => {
             let credential = by(found.source);
@@ -178,10 +178,10 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Im
                 has(found.attached.unwrap_or_default())
             );
             let row = match &found.unmet {
-                None => Row::new("image", image.to_string(), Mark::Good, detail),
+                None => CheckRow::new("image", image.to_string(), Mark::Good, detail),
                 Some(failure) => {
                     let detail = format!("{detail}; does not meet `REQUIRE`");
-                    Row::failed("image", image.to_string(), detail, failure.clone())
+                    CheckRow::failed("image", image.to_string(), detail, failure.clone())
                 }
             };
             row.with_places(named_in)
@@ -194,7 +194,7 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Im
                 FailureKind::Unreachable => "could not be asked for",
                 FailureKind::Variables | FailureKind::Other => "cannot be used",
             };
-            Row::failed("image", image.to_string(), detail, failure.clone()).with_places(named_in)
+            CheckRow::failed("image", image.to_string(), detail, failure.clone()).with_places(named_in)
         }
     }
 }

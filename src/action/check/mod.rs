@@ -25,7 +25,7 @@ use crate::registry::{self, Attachments, SignIn};
 use crate::session::Session;
 use credential::{CredentialFacts, SignedIn};
 use futures_util::stream::{self, StreamExt as _};
-use row::{Mark, Row, render, summary};
+use row::{CheckRow, Mark, render, summary};
 use std::time::{Duration, Instant, SystemTime};
 use time::{Date, OffsetDateTime};
 
@@ -139,7 +139,7 @@ impl<'a, E> Look<'a, E> {
 }
 
 /// What the registry says, each as far as it was tried.
-struct Seen<'a, S = SignedIn, E = Failure> {
+struct RegistryAnswers<'a, S = SignedIn, E = Failure> {
     greeting: Result<SignIn, E>,
     took: Duration,
     /// Images, then targets.
@@ -148,7 +148,7 @@ struct Seen<'a, S = SignedIn, E = Failure> {
 }
 
 /// The same before it is explained.
-type Unexplained<'a> = Seen<'a, Result<SignedIn, RunError>, RunError>;
+type Unexplained<'a> = RegistryAnswers<'a, Result<SignedIn, RunError>, RunError>;
 
 pub(super) async fn run(run: &Run, checkup: &Checkup) -> Result<String, Failures> {
     let start = Instant::now();
@@ -314,12 +314,12 @@ impl<'a> Unexplained<'a> {
     }
 
     /// With what Bitbucket says of the API token in what was refused to it.
-    fn explained(self, context: Context<'_>) -> Seen<'a> {
+    fn explained(self, context: Context<'_>) -> RegistryAnswers<'a> {
         let explain = |error: RunError| error.explain(context);
         let looks = self.looks.into_iter().map(|look| look.explained(explain));
         let signed_in = self.signed_in.into_iter();
         let refused = |error| SignedIn::Refused(explain(error));
-        Seen {
+        RegistryAnswers {
             greeting: self.greeting.map_err(explain),
             took: self.took,
             looks: looks.collect(),
@@ -331,7 +331,13 @@ impl<'a> Unexplained<'a> {
 }
 
 /// All rows, in the order in which a reader asks: who, where, what.
-fn rows(run: &Run, checkup: &Checkup, answer: Option<&UserAnswer>, seen: &Seen<'_>, today: Date) -> Vec<Row> {
+fn rows(
+    run: &Run,
+    checkup: &Checkup,
+    answer: Option<&UserAnswer>,
+    seen: &RegistryAnswers<'_>,
+    today: Date,
+) -> Vec<CheckRow> {
     let registry = run.session.registry();
     let clone = run.step.clone_or_working_folder();
     let needs_push =
@@ -355,10 +361,10 @@ fn rows(run: &Run, checkup: &Checkup, answer: Option<&UserAnswer>, seen: &Seen<'
         rows.push(match tried {
             Tried::Done(Err(failure)) if failure.kind == FailureKind::NotFound && is_optional(checkup, image) => {
                 let detail = "is not there; a build only takes longer without it";
-                Row::new("image", image.to_string(), Mark::Warning, detail).with_places(places(checkup, image))
+                CheckRow::new("image", image.to_string(), Mark::Warning, detail).with_places(places(checkup, image))
             }
             Tried::Done(found) => image::row(image, places(checkup, image), found),
-            Tried::Not(why) => Row::new("image", image.to_string(), Mark::Information, *why),
+            Tried::Not(why) => CheckRow::new("image", image.to_string(), Mark::Information, *why),
         });
     }
     if let Some(discovered) = &checkup.discovered {
@@ -368,7 +374,7 @@ fn rows(run: &Run, checkup: &Checkup, answer: Option<&UserAnswer>, seen: &Seen<'
         if let Look::Target { repository, tag, tried } = look {
             rows.push(match tried {
                 Tried::Done(found) => target::row(repository, *tag, found),
-                Tried::Not(why) => Row::new("target", repository.to_string(), Mark::Information, *why),
+                Tried::Not(why) => CheckRow::new("target", repository.to_string(), Mark::Information, *why),
             });
         }
     }
@@ -379,7 +385,7 @@ fn rows(run: &Run, checkup: &Checkup, answer: Option<&UserAnswer>, seen: &Seen<'
     rows
 }
 
-fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
+fn greeting(registry: &Host, seen: &RegistryAnswers<'_>) -> CheckRow {
     let answers = match &seen.greeting {
         Ok(SignIn::Open) => "asks for no sign-in".to_owned(),
         Ok(SignIn::Basic) => "takes user name and password with each request".to_owned(),
@@ -389,7 +395,7 @@ fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
                 FailureKind::Unreachable => "does not answer",
                 _ => "does not answer as a registry does",
             };
-            return Row::failed("registry", registry.to_string(), detail, failure.clone());
+            return CheckRow::failed("registry", registry.to_string(), detail, failure.clone());
         }
     };
     let took = match seen.took {
@@ -397,7 +403,7 @@ fn greeting(registry: &Host, seen: &Seen<'_>) -> Row {
         took => format!("{:.1} s", took.as_secs_f64()),
     };
     let detail = format!("answers in {took}; {answers}");
-    Row::new("registry", registry.to_string(), Mark::Good, detail)
+    CheckRow::new("registry", registry.to_string(), Mark::Good, detail)
 }
 
 /// Whether the clone names an image only as one that makes a build faster.
@@ -416,11 +422,11 @@ fn places(checkup: &Checkup, image: &Reference) -> Option<String> {
 }
 
 /// Keeps the table for who prints it; what failed is the run's to tell.
-fn tell(run: &Run, rows: Vec<Row>, start: Instant) -> Result<String, Failures> {
+fn tell(run: &Run, rows: Vec<CheckRow>, start: Instant) -> Result<String, Failures> {
     run.table.replace(Table {
         text: render(&rows),
         warnings: rows.iter().flat_map(|row| row.warnings.clone()).collect(),
-        facts: rows.iter().map(Row::fact).collect(),
+        facts: rows.iter().map(CheckRow::fact).collect(),
     });
     let summary = summary(&rows);
     match Failures::of(rows.into_iter().filter_map(|row| row.failure).collect()) {

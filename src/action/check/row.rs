@@ -42,7 +42,7 @@ impl Mark {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct CheckRow {
     /// What kind of fact.
     pub(super) name: &'static str,
     /// What it is about.
@@ -58,7 +58,7 @@ pub(super) struct Row {
     pub(super) warnings: Vec<(String, Option<String>)>,
 }
 
-impl Row {
+impl CheckRow {
     /// A fact that no more is to be said of.
     pub(super) fn new(name: &'static str, subject: impl Into<String>, mark: Mark, detail: impl Into<String>) -> Self {
         Self {
@@ -127,8 +127,8 @@ pub(super) fn by(source: Option<Source>) -> String {
 }
 
 /// The table, a line a row.
-pub(super) fn render(rows: &[Row]) -> String {
-    let width = |cell: fn(&Row) -> &str| {
+pub(super) fn render(rows: &[CheckRow]) -> String {
+    let width = |cell: fn(&CheckRow) -> &str| {
         let widths = rows.iter().map(|row| cell(row).chars().count());
         widths.filter(|width| *width <= WIDEST).max().unwrap_or(0)
     };
@@ -148,7 +148,7 @@ pub(super) fn render(rows: &[Row]) -> String {
 }
 
 /// `9 checks, 1 to look at`.
-pub(super) fn summary(rows: &[Row]) -> String {
+pub(super) fn summary(rows: &[CheckRow]) -> String {
     let of = |mark| rows.iter().filter(|row| row.mark == mark).count();
     let checks = crate::text::count(rows.len(), "check");
     match (of(Mark::Failed), of(Mark::Warning)) {
@@ -164,8 +164,8 @@ mod tests {
     use super::*;
     use crate::explain::failure::FailureKind;
 
-    fn row(name: &'static str, subject: &str, mark: Mark, detail: &str) -> Row {
-        Row::new(name, subject, mark, detail)
+    fn row(name: &'static str, subject: &str, mark: Mark, detail: &str) -> CheckRow {
+        CheckRow::new(name, subject, mark, detail)
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
             (vec![Failed, Good], "1 of 2 checks failed"),
             (vec![Failed, Warning, Good], "1 of 3 checks failed, 1 to look at"),
         ] {
-            let rows: Vec<Row> = marks.into_iter().map(|mark| row("image", "x", mark, "")).collect();
+            let rows: Vec<CheckRow> = marks.into_iter().map(|mark| row("image", "x", mark, "")).collect();
             assert_eq!(summary(&rows), text);
         }
     }
@@ -208,10 +208,10 @@ mod tests {
     fn the_report_has_the_whole_message() {
         let failure = Failure::new(FailureKind::NotFound, "`x` is not there", "look again");
         let named =
-            Row::failed("image", "x", "not there", failure.clone()).with_places(Some("Dockerfile:1".to_owned()));
+            CheckRow::failed("image", "x", "not there", failure.clone()).with_places(Some("Dockerfile:1".to_owned()));
         assert_eq!(named.detail, "not there; named in Dockerfile:1");
         assert_eq!(named.fact().detail, "`x` is not there; named in Dockerfile:1");
-        let fact = Row::failed("image", "x", "not there", failure).fact();
+        let fact = CheckRow::failed("image", "x", "not there", failure).fact();
         assert_eq!((fact.outcome, fact.detail.as_str()), ("failed", "`x` is not there"));
         assert_eq!(fact.hint.as_deref(), Some("look again"));
         let warned =

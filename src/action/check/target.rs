@@ -1,7 +1,7 @@
 //! What `check` finds out about one target, and its row: whether its package is there and may be pushed to. An upload
 //! session is opened and given up again, so that nothing is left behind.
 
-use super::row::{Mark, Row, by};
+use super::row::{CheckRow, Mark, by};
 use crate::credential::Source;
 use crate::explain::RunError;
 use crate::explain::failure::{Failure, FailureKind};
@@ -55,7 +55,7 @@ pub(super) async fn look(
         Ok(true) => PushAnswer::Allowed,
         Ok(false) => PushAnswer::AllowedAndOpen,
         // What makes no sense as an answer is neither a yes nor a refusal; a push would meet all else.
-        Err(error) if error.problem.makes_no_sense() => PushAnswer::Unknown(error.to_string()),
+        Err(error) if error.kind.makes_no_sense() => PushAnswer::Unknown(error.to_string()),
         Err(error) => return Err(error.into()),
     };
     Ok(TargetFound {
@@ -68,7 +68,7 @@ pub(super) async fn look(
 }
 
 /// The row of a target.
-pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<TargetFound, Failure>) -> Row {
+pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<TargetFound, Failure>) -> CheckRow {
     let subject = match tag {
         Some(tag) => format!("{repository}:{tag}"),
         None => repository.to_string(),
@@ -82,7 +82,7 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Tar
                 FailureKind::Unreachable => "could not be asked for",
                 FailureKind::Variables | FailureKind::Other => "cannot be used",
             };
-            return Row::failed("target", subject, detail, failure.clone());
+            return CheckRow::failed("target", subject, detail, failure.clone());
         }
     };
     let credential = by(found.source);
@@ -117,7 +117,7 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Tar
         PushAnswer::Unknown(why) => vec![(why.clone(), Some("a push will tell".to_owned()))],
         PushAnswer::Allowed | PushAnswer::AllowedAndOpen => Vec::new(),
     };
-    Row::new("target", subject, mark, detail).with_warnings(warnings)
+    CheckRow::new("target", subject, mark, detail).with_warnings(warnings)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod proof;
 mod reason;
 
 pub(super) use proof::{Unproven, arrived, may_have_arrived, proven, sizes};
-pub(super) use reason::{Asked, with_reason};
+pub(super) use reason::{FailedTransfer, with_reason};
 
 use super::Run;
 use crate::engine::{self, Address, Engine, RegistryAuth, Settings};

@@ -8,7 +8,7 @@ use crate::registry::manifest::Descriptor;
 use crate::registry::{self, Negative, Remote};
 
 /// What the daemon was about.
-pub(in crate::action) enum Asked<'a> {
+pub(in crate::action) enum FailedTransfer<'a> {
     /// Reading this manifest and these layers of it.
     Pull(&'a Digest, &'a [Descriptor]),
     /// Writing, whatever it was.
@@ -17,7 +17,12 @@ pub(in crate::action) enum Asked<'a> {
 
 /// The daemon's error, with the registry's own reason where the daemon gave none. Asked within the time of one request: the run
 /// has failed already.
-pub(in crate::action) async fn with_reason(run: &Run, error: Error, remote: &Remote, asked: &Asked<'_>) -> Error {
+pub(in crate::action) async fn with_reason(
+    run: &Run,
+    error: Error,
+    remote: &Remote,
+    asked: &FailedTransfer<'_>,
+) -> Error {
     let (Error::NotResolved { .. }
     | Error::Registry {
         refusal: Refusal::Unstated,
@@ -36,9 +41,9 @@ pub(in crate::action) async fn with_reason(run: &Run, error: Error, remote: &Rem
 }
 
 /// What the registry answers to the pipe when it is asked for the same; nothing where it has no objection.
-async fn reason(remote: &Remote, asked: &Asked<'_>) -> Option<Refusal> {
+async fn reason(remote: &Remote, asked: &FailedTransfer<'_>) -> Option<Refusal> {
     match asked {
-        Asked::Pull(digest, layers) => {
+        FailedTransfer::Pull(digest, layers) => {
             match remote
                 .digest(&Selector::Digest((*digest).clone()), Negative::Confirmed)
                 .await
@@ -51,7 +56,7 @@ async fn reason(remote: &Remote, asked: &Asked<'_>) -> Option<Refusal> {
             let error = remote.read_blob(&layers.first()?.digest, (0, Some(1))).await.err()?;
             refusal(&error, Refusal::PartUnknown)
         }
-        Asked::Push => match remote.begin_upload().await {
+        FailedTransfer::Push => match remote.begin_upload().await {
             Ok(upload) => {
                 // It is dropped in time if this fails.
                 let _ = remote.cancel_upload(upload).await;
@@ -65,7 +70,7 @@ async fn reason(remote: &Remote, asked: &Asked<'_>) -> Option<Refusal> {
 /// The kind of a refusal; `missing` is what a mere 404 means.
 fn refusal(error: &registry::Error, missing: Refusal) -> Option<Refusal> {
     use registry::{Code, ErrorKind};
-    Some(match &error.problem {
+    Some(match &error.kind {
         ErrorKind::NotGranted { .. } => Refusal::Denied,
         ErrorKind::SignIn { status: 429, .. } | ErrorKind::Refused { status: 429, .. } => Refusal::TooManyRequests,
         ErrorKind::SignIn {
@@ -133,7 +138,7 @@ mod tests {
             let error = registry::Error {
                 host: Host::parse("localhost").unwrap(),
                 during: "reading".to_owned(),
-                problem,
+                kind: problem,
                 tries: 1,
                 asked: None,
                 asker: Box::new(Asker::default()),

@@ -314,13 +314,10 @@ impl Deletion<'_, '_> {
 
     /// What a refusal, or no answer, means; or after which pause to look and ask again.
     async fn answered(&self, selector: &Selector, digest: &Digest, error: Error, tries: u32) -> Result<Fate, Duration> {
-        if error.problem.is_of_immutable_tag() {
+        if error.kind.is_of_immutable_tag() {
             return Ok(Fate::Left(format!("the registry says that it is immutable ({error})")));
         }
-        let pause = self
-            .run
-            .policy
-            .pause(&error.problem, tries, error.asked, retry::chance());
+        let pause = self.run.policy.pause(&error.kind, tries, error.asked, retry::chance());
         if let Some(pause) = pause {
             tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
             return Err(pause);
@@ -485,7 +482,7 @@ fn moved(now: Option<&Digest>, digest: &Digest) -> Option<Fate> {
 /// Whether a registry may refuse because it does not know this way to delete. Debian's docker-registry 2.8 answers 400 or 405
 /// with `UNSUPPORTED`; what others say differs.
 fn is_unknown(error: &Error) -> bool {
-    match &error.problem {
+    match &error.kind {
         ErrorKind::Refused { status, code, .. } => {
             let says_so =
                 matches!(code, Some(Code::Other(code)) if matches!(code.as_str(), "UNSUPPORTED" | "DIGEST_INVALID"));

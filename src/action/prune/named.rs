@@ -3,7 +3,7 @@
 use super::super::Run;
 use super::super::discovery::listed_places;
 use super::plan::Package;
-use crate::clone::{self, PassedOver, Place, pipelines};
+use crate::clone::{self, ClonePlace, PassedOver, pipelines};
 use crate::names::{Namespace, Reference, Repository};
 
 /// Most lines about what was passed over.
@@ -11,7 +11,7 @@ const MOST_TOLD: usize = 5;
 
 /// Images, each with the places that name it.
 #[derive(Debug, Default)]
-pub(super) struct Named(Vec<(Reference, Vec<Place>)>);
+pub(super) struct Named(Vec<(Reference, Vec<ClonePlace>)>);
 
 impl Named {
     /// Notes what is named of a package.
@@ -44,7 +44,7 @@ pub(super) async fn look(run: &Run) -> Named {
     };
     let mut passed_over = discovered.passed_over;
     let images = discovered.images.into_iter();
-    let mut named: Vec<(Reference, Vec<Place>)> = images.map(|found| (found.image, found.places)).collect();
+    let mut named: Vec<(Reference, Vec<ClonePlace>)> = images.map(|found| (found.image, found.places)).collect();
     match of_pipelines {
         Ok(found) => named.extend(found.into_iter().map(|(image, place)| (image, vec![place]))),
         Err(unread) => passed_over.push(unread),

@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
             Ok(manifest) => manifest,
             Err(error) if error.is_missing() => return Ok(None),
             Err(Error {
-                problem: ErrorKind::Schema1 { .. },
+                kind: ErrorKind::Schema1 { .. },
                 ..
             }) => return self.schema_1(selector).await,
             Err(error) => return Err(error.into()),
@@ -251,7 +251,7 @@ impl<'a> Reader<'a> {
         match self.remote.small_blob(config).await {
             Ok(config) => Ok(manifest::config_created(&config)),
             Err(Error {
-                problem: ErrorKind::Refused { status: 404, .. },
+                kind: ErrorKind::Refused { status: 404, .. },
                 ..
             }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -269,7 +269,7 @@ impl<'a> Reader<'a> {
 
     fn hold(&self, bytes: usize) -> Result<(), RunErrors> {
         let held = self.remote.hold(&mut self.charge.borrow_mut(), bytes);
-        held.map_err(|error| match &error.problem {
+        held.map_err(|error| match &error.kind {
             ErrorKind::OverBudget { .. } => self.too_much("one run can hold of tags and layers").into(),
             _ => error.into(),
         })

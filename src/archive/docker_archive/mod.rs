@@ -134,7 +134,7 @@ impl DockerArchive {
     /// [`ArchiveErrorKind::NoSuchImage`], [`ArchiveErrorKind::Ambiguous`], or what is wrong with the archive.
     pub fn choose(&self, name: Option<&str>) -> Result<DockerImage, ArchiveError> {
         let fitting = self.fitting(name);
-        let problem = match fitting[..] {
+        let kind = match fitting[..] {
             [first, ref others @ ..] if others.iter().all(|other| self.is_same(first, other)) => {
                 return self.image(first, name);
             }
@@ -155,7 +155,7 @@ impl DockerArchive {
                 }
             }
         };
-        Err(problem.of(self.tar.path()))
+        Err(kind.of(self.tar.path()))
     }
 
     fn fitting(&self, name: Option<&str>) -> Vec<&ListedImage> {

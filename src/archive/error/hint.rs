@@ -8,7 +8,7 @@ impl ArchiveError {
     /// What to do about it, without a trailing period.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        Some(match &self.problem {
+        Some(match &self.kind {
             ArchiveErrorKind::NotFound => {
                 "check the path (relative ones start at the working folder) and that the step's script \
                                   wrote it before the pipe, or that it is an artifact of an earlier step"

@@ -21,7 +21,7 @@ pub struct ArchiveError {
     /// The archive or layout.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub problem: ArchiveErrorKind,
+    pub kind: ArchiveErrorKind,
 }
 
 /// What is wrong with an archive. Names of entries and of images are as the archive has them; [`ArchiveError`]'s
@@ -158,7 +158,7 @@ impl ArchiveErrorKind {
     pub(in crate::archive) fn of(self, path: &Path) -> ArchiveError {
         ArchiveError {
             path: path.to_owned(),
-            problem: self,
+            kind: self,
         }
     }
 }
@@ -203,7 +203,7 @@ impl ArchiveError {
         let Some(name) = location
             .name
             .as_ref()
-            .filter(|_| self.problem == ArchiveErrorKind::NotFound)
+            .filter(|_| self.kind == ArchiveErrorKind::NotFound)
         else {
             return self;
         };
@@ -221,14 +221,14 @@ impl ArchiveError {
     /// Whether it lacks a file, and was not cut short.
     #[must_use]
     pub const fn is_lacking(&self) -> bool {
-        matches!(self.problem, ArchiveErrorKind::Missing { cut: false, .. })
+        matches!(self.kind, ArchiveErrorKind::Missing { cut: false, .. })
     }
 
     /// Whether an archive, or the image in it, is not there.
     #[must_use]
     pub const fn is_not_found(&self) -> bool {
         matches!(
-            self.problem,
+            self.kind,
             ArchiveErrorKind::NotFound
                 | ArchiveErrorKind::EndsAtColon { .. }
                 | ArchiveErrorKind::NoSuchImage { .. }
@@ -240,7 +240,7 @@ impl ArchiveError {
     #[must_use]
     pub const fn is_mistake(&self) -> bool {
         matches!(
-            self.problem,
+            self.kind,
             ArchiveErrorKind::Ambiguous { .. }
                 | ArchiveErrorKind::NotOfKind { .. }
                 | ArchiveErrorKind::FileSystem { .. }
@@ -255,7 +255,7 @@ impl ArchiveError {
 impl fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = shown(&self.path);
-        match &self.problem {
+        match &self.kind {
             ArchiveErrorKind::NotFound => write!(f, "there is no `{path}`"),
             ArchiveErrorKind::Denied(denied) => write!(f, "`{path}` cannot be read: {denied}"),
             ArchiveErrorKind::Unreadable(why) => write!(f, "`{path}` cannot be read: {why}"),

@@ -34,13 +34,13 @@ pub struct Gzip {
 
 enum State {
     Waiting(Box<dyn Read + Send>, Digest),
-    Running(Receiver<Item>),
+    Running(Receiver<Ordered>),
     Ended,
     Failed,
 }
 
 /// What comes out in order.
-enum Item {
+enum Ordered {
     Block(Receiver<Vec<u8>>),
     End(io::Result<()>),
 }
@@ -85,11 +85,11 @@ impl Gzip {
             }
         };
         match queue.recv().map_err(|_| broken())? {
-            Item::Block(reply) => {
+            Ordered::Block(reply) => {
                 self.piece = reply.recv().map_err(|_| broken())?;
                 self.state = State::Running(queue);
             }
-            Item::End(result) => {
+            Ordered::End(result) => {
                 result?;
                 self.state = State::Ended;
             }
@@ -148,7 +148,7 @@ fn broken() -> io::Error {
 }
 
 /// Starts the thread that reads and those that compress. All end when the receiver is dropped.
-fn start(source: Box<dyn Read + Send>, diff_id: Digest, threads: usize) -> io::Result<Receiver<Item>> {
+fn start(source: Box<dyn Read + Send>, diff_id: Digest, threads: usize) -> io::Result<Receiver<Ordered>> {
     let (jobs, waiting) = sync_channel(1);
     let waiting = Arc::new(Mutex::new(waiting));
     for number in 0..threads {
@@ -167,7 +167,7 @@ fn start(source: Box<dyn Read + Send>, diff_id: Digest, threads: usize) -> io::R
     thread::Builder::new().name("gzip-read".to_owned()).spawn(move || {
         let result = feed(source, &diff_id, &jobs, &queue);
         // Who reads no more wants no end.
-        let _ = queue.send(Item::End(result));
+        let _ = queue.send(Ordered::End(result));
     })?;
     Ok(items)
 }
@@ -177,7 +177,7 @@ fn feed(
     mut source: Box<dyn Read + Send>,
     diff_id: &Digest,
     jobs: &SyncSender<Job>,
-    queue: &SyncSender<Item>,
+    queue: &SyncSender<Ordered>,
 ) -> io::Result<()> {
     let mut hasher = Hasher::new(diff_id.algorithm());
     let (spare, spares) = channel();
@@ -194,7 +194,7 @@ fn feed(
             let (reply, piece) = channel();
             let spare = spare.clone();
             let job = Job { block, reply, spare };
-            if queue.send(Item::Block(piece)).is_err() || jobs.send(job).is_err() {
+            if queue.send(Ordered::Block(piece)).is_err() || jobs.send(job).is_err() {
                 return Ok(());
             }
         }

@@ -74,7 +74,7 @@ impl Layout {
     /// [`ArchiveErrorKind::NoSuchImage`], or [`ArchiveErrorKind::Ambiguous`] where several different ones fit.
     pub fn choose(&self, name: Option<&str>) -> Result<&LayoutImage, ArchiveError> {
         let fitting = self.fitting(name);
-        let problem = match fitting[..] {
+        let kind = match fitting[..] {
             [first, ref others @ ..]
                 if others
                     .iter()
@@ -93,7 +93,7 @@ impl Layout {
                 images: self.names(&fitting),
             },
         };
-        Err(problem.of(self.store.path()))
+        Err(kind.of(self.store.path()))
     }
 
     /// The manifest or index of one of the images, unchanged, checked against digest and size. Where `index.json`, which
@@ -307,7 +307,8 @@ pub(super) fn images(store: &dyn Store) -> Result<Option<Vec<LayoutImage>>, Arch
     {
         return Err(damaged("oci-layout", format!("its version is {}", marker.version)));
     }
-    let annotations: Annotations = serde_json::from_slice(&bytes).map_err(|error| damaged(INDEX, error.to_string()))?;
+    let annotations: AnnotatedIndex =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(INDEX, error.to_string()))?;
     let Some(annotations) = annotations.manifests else {
         return Ok(Some(Vec::new()));
     };
@@ -381,7 +382,7 @@ struct Marker {
 }
 
 #[derive(Deserialize)]
-struct Annotations {
+struct AnnotatedIndex {
     /// `null` where there are none: umoci's and Docker 25's empty list.
     manifests: Option<Vec<Annotated>>,
 }

@@ -46,12 +46,12 @@ impl TarFile {
     pub(in super::super) fn open(path: &Path, transport: Transport) -> Result<Self, ArchiveError> {
         let reading = |error: &io::Error| ArchiveErrorKind::reading(path, error).of(path);
         let other = |why, instead| {
-            let problem = ArchiveErrorKind::NotOfKind {
+            let kind = ArchiveErrorKind::NotOfKind {
                 transport,
                 why,
                 instead,
             };
-            problem.of(path)
+            kind.of(path)
         };
         let metadata = fs::metadata(path).map_err(|error| reading(&error))?;
         if metadata.is_dir() {
@@ -80,9 +80,9 @@ impl TarFile {
                 (TarIndex::scan(&mut tape), None)
             }
         };
-        let index = index.map_err(|problem| {
-            let ArchiveErrorKind::Damaged { entry, why } = &problem else {
-                return problem.of(path);
+        let index = index.map_err(|kind| {
+            let ArchiveErrorKind::Damaged { entry, why } = &kind else {
+                return kind.of(path);
             };
             let mut first = [0; 2];
             let is_gzip = inflated.is_some()
@@ -90,7 +90,7 @@ impl TarFile {
                 && first == [0x1f, 0x8b];
             match entry.as_str() {
                 FIRST if is_gzip || inflated.is_none() || why != CUT => ArchiveErrorKind::NotATar { is_gzip }.of(path),
-                _ => problem.of(path),
+                _ => kind.of(path),
             }
         })?;
         Ok(Self {
@@ -118,7 +118,7 @@ impl TarFile {
     }
 
     fn found(&self, name: &str) -> Result<Option<FoundFile>, ArchiveError> {
-        self.index.find(name).map_err(|problem| problem.of(&self.path))
+        self.index.find(name).map_err(|kind| kind.of(&self.path))
     }
 
     fn source(&self, found: FoundFile) -> BlobSource {

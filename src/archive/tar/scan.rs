@@ -3,7 +3,7 @@
 use super::super::error::ArchiveErrorKind;
 use super::header::{self, BLOCK, EntryKind};
 use super::records::{Bad, Records, first, once};
-use super::sparse::{self, Form, MOST_PIECES, Map};
+use super::sparse::{self, MOST_PIECES, Map, MapForm};
 use std::io::{self, ErrorKind};
 
 /// One name (`PATH_MAX` of Linux).
@@ -29,7 +29,7 @@ pub(super) trait Tape {
 
 /// An entry of a tar.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(super) struct ScannedEntry {
     pub(super) name: String,
     pub(super) what: What,
 }
@@ -87,7 +87,7 @@ impl<'a, T: Tape> Scan<'a, T> {
         self.has_end
     }
 
-    pub(super) fn next(&mut self) -> Result<Option<Item>, ArchiveErrorKind> {
+    pub(super) fn next(&mut self) -> Result<Option<ScannedEntry>, ArchiveErrorKind> {
         let mut records = None;
         let (mut name, mut link) = (None, None);
         // Whether a header came that speaks of the next entry.
@@ -146,7 +146,7 @@ impl<'a, T: Tape> Scan<'a, T> {
                     self.take_size(&mut header, records.size)?;
                     let what = self.what(kind, header.size, &header, &records, &block)?;
                     let name = header.name;
-                    return Ok(Some(Item { name, what }));
+                    return Ok(Some(ScannedEntry { name, what }));
                 }
             }
         }
@@ -244,12 +244,12 @@ impl<'a, T: Tape> Scan<'a, T> {
     }
 
     /// A file with holes whose map is in PAX records or before its data.
-    fn with_holes(&mut self, form: Form, size: u64, records: &Records) -> Result<What, ArchiveErrorKind> {
+    fn with_holes(&mut self, form: MapForm, size: u64, records: &Records) -> Result<What, ArchiveErrorKind> {
         let real = records.sparse.size.ok_or_else(|| self.bad(&Bad::Unreadable))?;
         let mut before = 0;
         let numbers = match form {
-            Form::Records => records.sparse.map.clone(),
-            Form::Data => {
+            MapForm::Records => records.sparse.map.clone(),
+            MapForm::Data => {
                 let read = sparse::of_data(|| {
                     before += BLOCK as u64;
                     if before > size {

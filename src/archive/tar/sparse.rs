@@ -33,7 +33,7 @@ pub(super) struct Stated {
 
 /// Where the map of a file with holes is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum MapForm {
     /// In the records.
     Records,
     /// Before the data, in decimal lines.
@@ -42,10 +42,10 @@ pub(super) enum Form {
 
 impl Stated {
     /// The form; `None` where nothing is said of holes.
-    pub(super) fn form(&self) -> Result<Option<Form>, Bad> {
+    pub(super) fn form(&self) -> Result<Option<MapForm>, Bad> {
         match (self.major, self.minor) {
-            (Some(1), Some(0)) if self.map.is_empty() => Ok(Some(Form::Data)),
-            (None, None) | (Some(0), Some(0 | 1)) if !self.map.is_empty() => Ok(Some(Form::Records)),
+            (Some(1), Some(0)) if self.map.is_empty() => Ok(Some(MapForm::Data)),
+            (None, None) | (Some(0), Some(0 | 1)) if !self.map.is_empty() => Ok(Some(MapForm::Records)),
             _ if *self == Self::default() => Ok(None),
             _ => Err(Bad::Unreadable),
         }

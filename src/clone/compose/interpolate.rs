@@ -3,19 +3,12 @@
 //! a value counts as empty.
 
 use super::super::Unclear;
+use super::super::dockerfile::Filled;
 
 /// Longest text that comes out, in bytes: far longer than any image's name.
 const LONGEST: usize = 1 << 16;
 /// Deepest nesting of `${…}` in `${…}`.
 const DEEPEST: usize = 16;
-
-/// A text with its variables filled in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Filled {
-    pub(super) text: String,
-    /// The first variable that has no value, and was therefore made empty.
-    pub(super) hole: Option<String>,
-}
 
 /// The text with its variables filled in by `value`.
 ///

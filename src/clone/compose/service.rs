@@ -2,16 +2,17 @@
 //! file that is overridden ("Merge" and "Extends" in the Compose specification).
 
 use super::super::Unclear;
+use super::super::dockerfile::Filled;
 use super::super::yaml::{self, Node, Value};
 use super::environment::Environment;
-use super::interpolate::{Filled, fill};
+use super::interpolate::fill;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// A value of a file, its variables filled in.
 #[derive(Debug, Clone)]
-pub(super) struct Written {
+pub(super) struct WrittenValue {
     pub(super) file: Rc<Path>,
     pub(super) line: usize,
     /// As the file has it.
@@ -21,7 +22,7 @@ pub(super) struct Written {
     pub(super) is_block: bool,
 }
 
-impl Written {
+impl WrittenValue {
     /// Its text, if that is sure.
     pub(super) fn sure(&self) -> Option<&str> {
         match &self.filled {
@@ -39,12 +40,12 @@ impl Written {
 /// A layer of a service.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Service {
-    pub(super) image: Field<Written>,
-    pub(super) platform: Field<Written>,
-    pub(super) pull_policy: Field<Written>,
+    pub(super) image: Field<WrittenValue>,
+    pub(super) platform: Field<WrittenValue>,
+    pub(super) pull_policy: Field<WrittenValue>,
     pub(super) build: Field<ServiceBuild>,
     /// By what they are mounted at; with the image, if they are one.
-    pub(super) volumes: Field<Vec<(String, Option<Written>)>>,
+    pub(super) volumes: Field<Vec<(String, Option<WrittenValue>)>>,
 }
 
 /// What a layer says of one key.
@@ -93,14 +94,14 @@ impl<T> Field<T> {
 pub(super) struct ServiceBuild {
     /// The folder that `context` is relative to.
     pub(super) folder: PathBuf,
-    pub(super) context: Option<Written>,
-    pub(super) dockerfile: Option<Written>,
-    pub(super) inline: Option<Written>,
+    pub(super) context: Option<WrittenValue>,
+    pub(super) dockerfile: Option<WrittenValue>,
+    pub(super) inline: Option<WrittenValue>,
     /// Those without a value take the environment's, if that has one.
     pub(super) arguments: Vec<(String, Option<String>)>,
-    pub(super) contexts: Vec<(String, Written)>,
-    pub(super) cache_from: Vec<Written>,
-    pub(super) platforms: Vec<Written>,
+    pub(super) contexts: Vec<(String, WrittenValue)>,
+    pub(super) cache_from: Vec<WrittenValue>,
+    pub(super) platforms: Vec<WrittenValue>,
 }
 
 impl Service {
@@ -188,13 +189,13 @@ impl BuildContext<'_> {
         }
     }
 
-    pub(super) fn written(&self, node: &Node) -> Option<Written> {
+    pub(super) fn written(&self, node: &Node) -> Option<WrittenValue> {
         Some(self.filled(node, node.scalar()?))
     }
 
     /// A part of a node's text.
-    fn filled(&self, node: &Node, text: &str) -> Written {
-        Written {
+    fn filled(&self, node: &Node, text: &str) -> WrittenValue {
+        WrittenValue {
             file: Rc::clone(&self.file),
             line: node.line,
             raw: text.trim().to_owned(),
@@ -219,12 +220,12 @@ impl BuildContext<'_> {
         build.context = text("context");
         build.dockerfile = text("dockerfile");
         build.inline = node.some("dockerfile_inline").and_then(|value| {
-            Some(Written {
+            Some(WrittenValue {
                 is_block: yaml::is_block(self.text, value),
                 ..self.written(value)?
             })
         });
-        let fill_in = |written: Written| written.filled.ok().map(|filled| filled.text);
+        let fill_in = |written: WrittenValue| written.filled.ok().map(|filled| filled.text);
         for (name, value) in node.some("args").map(|args| self.pairs(args)).unwrap_or_default() {
             let value = value.and_then(fill_in).or_else(|| self.environment.get(&name));
             build.arguments.push((name, value));
@@ -236,7 +237,7 @@ impl BuildContext<'_> {
         {
             build.contexts.extend(value.map(|value| (name, value)));
         }
-        let list = |key: &str| -> Vec<Written> {
+        let list = |key: &str| -> Vec<WrittenValue> {
             let items = node.some(key).map(|list| list.items()).unwrap_or_default();
             items.iter().filter_map(|item| self.written(item)).collect()
         };
@@ -246,8 +247,8 @@ impl BuildContext<'_> {
     }
 
     /// A mapping, or a list of `name=value`.
-    fn pairs(&self, node: &Node) -> Vec<(String, Option<Written>)> {
-        let mut pairs: Vec<(String, Option<Written>)> = node
+    fn pairs(&self, node: &Node) -> Vec<(String, Option<WrittenValue>)> {
+        let mut pairs: Vec<(String, Option<WrittenValue>)> = node
             .entries()
             .iter()
             .map(|entry| (entry.key.clone(), self.written(&entry.value)))
@@ -262,7 +263,7 @@ impl BuildContext<'_> {
         pairs
     }
 
-    fn volume(&self, node: &Node) -> Option<(String, Option<Written>)> {
+    fn volume(&self, node: &Node) -> Option<(String, Option<WrittenValue>)> {
         if let Some(short) = node.text() {
             let mut parts = short.split(':');
             let first = parts.next().unwrap_or_default();

@@ -14,10 +14,10 @@ pub(super) type Values<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A text with its variables filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Filled {
-    pub(super) text: String,
-    /// The first variable that has no value, and was therefore made empty, as Docker does.
-    pub(super) hole: Option<String>,
+pub(in super::super) struct Filled {
+    pub(in super::super) text: String,
+    /// The first variable that has no value, and was therefore made empty, as Docker and compose do.
+    pub(in super::super) hole: Option<String>,
 }
 
 /// Why Docker refuses a text.

@@ -8,7 +8,8 @@ mod lex;
 mod pattern;
 
 use super::{Mention, Unclear};
-use lex::{Filled, Refused};
+pub(super) use lex::Filled;
+use lex::Refused;
 use std::collections::{HashMap, HashSet};
 
 /// Extensions of what is about Dockerfiles and none itself: `dockerfile_parser.py`, `Dockerfile-notes.md`.

@@ -2,7 +2,7 @@
 //! download them.
 
 use super::structure::{Artifact, contents};
-use super::{FILE, Place, walk};
+use super::{ClonePlace, FILE, walk};
 use crate::text::{Glob, Quoted};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keeping {
     /// Where its pattern is written.
-    pub place: Place,
+    pub place: ClonePlace,
     /// The pattern.
     pub pattern: Quoted,
 }
@@ -26,7 +26,7 @@ pub(crate) fn keeping(clone: &Path, file: &Path) -> Vec<Keeping> {
     let keeping = contents.artifacts.iter().filter(|artifact| keeps(artifact, &file));
     keeping
         .map(|artifact| Keeping {
-            place: Place {
+            place: ClonePlace {
                 file: PathBuf::from(FILE),
                 line: Some(artifact.line),
             },

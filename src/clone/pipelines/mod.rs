@@ -7,11 +7,11 @@ mod structure;
 
 pub(crate) use artifacts::keeping;
 pub(crate) use named::named;
-pub(crate) use structure::{Image, Line, contents};
+pub(crate) use structure::{Image, ScriptLine, contents};
 
 use super::files::Unread;
 use super::scripts::{ByHand, Script};
-use super::{PassedOver, Place, meant, walk};
+use super::{ClonePlace, PassedOver, meant, walk};
 use crate::names::{BadReference, Host, Namespace, Reference, split_host, wrong_host};
 use crate::text::Quoted;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const MOST_FINDINGS: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageFinding {
     /// The file, relative to the clone, and the line, as far as it is sure.
-    pub place: Place,
+    pub place: ClonePlace,
     /// The image as it is written.
     pub image: String,
     /// What is wrong with it.
@@ -99,7 +99,7 @@ pub(crate) struct LookedOver {
     /// Images that will not work.
     pub findings: Vec<ImageFinding>,
     /// Commands of scripts that the pipe can do.
-    pub(crate) by_hand: Vec<(Place, ByHand)>,
+    pub(crate) by_hand: Vec<(ClonePlace, ByHand)>,
 }
 
 /// What `bitbucket-pipelines.yml` of the clone says; nothing if there is none. `workspace` is whose pipelines these are.
@@ -108,7 +108,7 @@ pub(crate) struct LookedOver {
 /// Where and why it cannot be read.
 pub(crate) fn look_over(clone: &Path, registry: &Host, workspace: Option<&str>) -> Result<LookedOver, PassedOver> {
     let unread = |line, problem| PassedOver {
-        place: Place {
+        place: ClonePlace {
             file: PathBuf::from(FILE),
             line,
         },
@@ -144,7 +144,7 @@ fn of_images(file: &Path, images: &[Image], registry: &Host) -> Vec<ImageFinding
             continue;
         };
         let finding = ImageFinding {
-            place: Place {
+            place: ClonePlace {
                 file: file.to_owned(),
                 line: Some(image.line),
             },
@@ -161,7 +161,7 @@ fn of_images(file: &Path, images: &[Image], registry: &Host) -> Vec<ImageFinding
 }
 
 /// The commands in lines of scripts that the pipe can do. A line that ends with a backslash goes on in the next one.
-fn by_hand(file: &Path, lines: &[Line], registry: &Host, workspace: Option<&str>) -> Vec<(Place, ByHand)> {
+fn by_hand(file: &Path, lines: &[ScriptLine], registry: &Host, workspace: Option<&str>) -> Vec<(ClonePlace, ByHand)> {
     let mut script = Script::new(registry, workspace);
     let mut found = Vec::new();
     let mut begun: Option<(usize, String)> = None;
@@ -175,7 +175,7 @@ fn by_hand(file: &Path, lines: &[Line], registry: &Host, workspace: Option<&str>
             continue;
         }
         let places = script.by_hand(&text).into_iter().map(|by_hand| {
-            let place = Place {
+            let place = ClonePlace {
                 file: file.to_owned(),
                 line: Some(at + by_hand.line),
             };

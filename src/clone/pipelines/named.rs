@@ -3,7 +3,7 @@
 
 use super::FILE;
 use crate::clone::files::Unread;
-use crate::clone::{PassedOver, Place, walk};
+use crate::clone::{ClonePlace, PassedOver, walk};
 use crate::names::{Namespace, Reference};
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,8 @@ const MOST: usize = 5_000;
 ///
 /// # Errors
 /// Why the file cannot be read.
-pub(crate) fn named(clone: &Path, namespace: &Namespace) -> Result<Vec<(Reference, Place)>, PassedOver> {
-    let place = |line| Place {
+pub(crate) fn named(clone: &Path, namespace: &Namespace) -> Result<Vec<(Reference, ClonePlace)>, PassedOver> {
+    let place = |line| ClonePlace {
         file: PathBuf::from(FILE),
         line,
     };

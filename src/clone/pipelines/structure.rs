@@ -26,11 +26,11 @@ const MOST: usize = 20_000;
 
 /// What a file holds, each place once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Contents {
+pub(crate) struct PipelinesContents {
     /// The values of `image`.
     pub images: Vec<Image>,
     /// The lines of `script` and `after-script`.
-    pub script: Vec<Line>,
+    pub script: Vec<ScriptLine>,
     /// What steps keep that have an `ACTION: login`.
     pub artifacts: Vec<Artifact>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Image {
 
 /// A line that a shell gets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Line {
+pub(crate) struct ScriptLine {
     /// From 1; of a text that is folded or quoted, where it begins.
     pub line: usize,
     /// Without the white space around it.
@@ -71,10 +71,10 @@ pub(crate) struct Line {
 ///
 /// # Errors
 /// `BadYaml` with the line.
-pub(crate) fn contents(text: &str) -> Result<Contents, BadYaml> {
+pub(crate) fn contents(text: &str) -> Result<PipelinesContents, BadYaml> {
     let mut visit = Visit {
         text,
-        contents: Contents::default(),
+        contents: PipelinesContents::default(),
         images: HashSet::new(),
         lines: HashSet::new(),
         seen: HashSet::new(),
@@ -87,9 +87,9 @@ pub(crate) fn contents(text: &str) -> Result<Contents, BadYaml> {
 
 struct Visit<'a> {
     text: &'a str,
-    contents: Contents,
+    contents: PipelinesContents,
     images: HashSet<Image>,
-    lines: HashSet<Line>,
+    lines: HashSet<ScriptLine>,
     /// Items of scripts, by line and column.
     seen: HashSet<(usize, usize)>,
 }
@@ -205,7 +205,7 @@ impl Visit<'_> {
             let is_block = yaml::is_block(self.text, item);
             for (at, text) in text.lines().enumerate() {
                 let line = item.line + if is_block { at + 1 } else { 0 };
-                let line = Line {
+                let line = ScriptLine {
                     line,
                     text: text.trim().to_owned(),
                 };

@@ -248,7 +248,7 @@ fn messages_say_what_to_write() {
         ),
     ] {
         let finding = ImageFinding {
-            place: Place {
+            place: ClonePlace {
                 file: PathBuf::from(FILE),
                 line: Some(3),
             },

@@ -59,18 +59,18 @@ pub(crate) struct ByHand {
 /// What takes the place of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Instead {
-    Pipe(Entry),
+    Pipe(PipeEntry),
     /// The pipe before the command, which stays.
-    Before(Entry),
+    Before(PipeEntry),
     /// Nothing: the pipe signs in by itself. Other tools of later lines need the entry.
-    SignsIn(Entry),
+    SignsIn(PipeEntry),
     /// Nothing: the entry that takes the place of the push says the new name.
-    Renames(Entry),
+    Renames(PipeEntry),
 }
 
 /// Variables of the pipe, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry(Vec<(&'static str, String)>);
+pub(crate) struct PipeEntry(Vec<(&'static str, String)>);
 
 impl<'a> Script<'a> {
     /// The script of a step of a repository of `workspace`.
@@ -129,7 +129,7 @@ impl<'a> Script<'a> {
                 let (image, _) = one(&["--platform"])?;
                 let mut entry = vec![("IMAGES", image)];
                 entry.extend(value_of(rest, "--platform").map(|platform| ("PLATFORM", platform)));
-                Some(("docker pull", Instead::Pipe(Entry(entry))))
+                Some(("docker pull", Instead::Pipe(PipeEntry(entry))))
             }
             "push" => {
                 let (_, image) = one(&["--platform"])?;
@@ -138,7 +138,7 @@ impl<'a> Script<'a> {
                 let entry = [("ACTION", "push".to_owned()), ("SOURCE", image.to_owned())]
                     .into_iter()
                     .chain(tags);
-                Some(("docker push", Instead::Pipe(Entry(entry.collect()))))
+                Some(("docker push", Instead::Pipe(PipeEntry(entry.collect()))))
             }
             "tag" => {
                 let [source, target] = positional(rest, &[])[..] else {
@@ -153,7 +153,7 @@ impl<'a> Script<'a> {
                 let image = image_of_run(rest)?;
                 Some((
                     "docker run",
-                    Instead::Before(Entry(vec![("IMAGES", self.short(image)?)])),
+                    Instead::Before(PipeEntry(vec![("IMAGES", self.short(image)?)])),
                 ))
             }
             "buildx" => {
@@ -295,11 +295,11 @@ impl<'a> Script<'a> {
     }
 
     fn sign_in() -> Instead {
-        Instead::SignsIn(Entry(vec![("ACTION", "login".to_owned())]))
+        Instead::SignsIn(PipeEntry(vec![("ACTION", "login".to_owned())]))
     }
 
     /// From one image of a registry to another: `retag` within a repository, else `copy`.
-    fn moved(&self, source: &str, target: &str) -> Option<Entry> {
+    fn moved(&self, source: &str, target: &str) -> Option<PipeEntry> {
         let short = self.short(target)?;
         let (target_name, tag) = with_tag(&short);
         let own = self.short(source);
@@ -310,7 +310,7 @@ impl<'a> Script<'a> {
         let hub = split_host(source).0.is_none() && !source.starts_with('$');
         let source = own.unwrap_or_else(|| format!("{}{source}", if hub { "docker.io/" } else { "" }));
         let tag = tag.unwrap_or("latest").to_owned();
-        Some(Entry(if same {
+        Some(PipeEntry(if same {
             vec![("ACTION", "retag".to_owned()), ("SOURCE", source), ("TAGS", tag)]
         } else {
             vec![
@@ -322,16 +322,16 @@ impl<'a> Script<'a> {
         }))
     }
 
-    fn renamed(&self, action: &str, source: String, target: &str) -> Option<Entry> {
-        Some(Entry(vec![
+    fn renamed(&self, action: &str, source: String, target: &str) -> Option<PipeEntry> {
+        Some(PipeEntry(vec![
             ("ACTION", action.to_owned()),
             ("SOURCE", source),
             ("TARGET", self.short(target)?),
         ]))
     }
 
-    fn written(&self, source: &str, to: String) -> Option<Entry> {
-        Some(Entry(vec![("IMAGES", self.short(source)?), ("TO", to)]))
+    fn written(&self, source: &str, to: String) -> Option<PipeEntry> {
+        Some(PipeEntry(vec![("IMAGES", self.short(source)?), ("TO", to)]))
     }
 
     /// The name as the pipe takes it, for an image of the registry: without host, and without the workspace that is meant anyway.
@@ -355,7 +355,7 @@ impl<'a> Script<'a> {
     }
 }
 
-impl Entry {
+impl PipeEntry {
     /// On one line, to be pasted into a `script`.
     pub(crate) fn yaml(&self) -> String {
         let variables: Vec<String> = self

@@ -20,7 +20,7 @@ const TAKEN: &str = "taken";
 const MERGE: &str = "<<";
 
 pub(super) fn documents(text: &str) -> Result<Documents, BadYaml> {
-    let state = State {
+    let state = CaptureState {
         values: Cell::new(MOST_VALUES),
         above: Cell::new(MOST_ABOVE),
         fault: RefCell::default(),
@@ -28,7 +28,7 @@ pub(super) fn documents(text: &str) -> Result<Documents, BadYaml> {
     };
     let mut documents = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let slot = Slot::default();
+        let slot = NodeSlot::default();
         let seed = Capture {
             state: &state,
             slot: &slot,
@@ -54,7 +54,7 @@ pub(super) fn documents(text: &str) -> Result<Documents, BadYaml> {
 }
 
 /// What is left of the bounds, and what was found besides values.
-struct State {
+struct CaptureState {
     values: Cell<usize>,
     above: Cell<usize>,
     /// What is wrong with the file, where the parser's own error says less.
@@ -62,7 +62,7 @@ struct State {
     bad_merges: RefCell<Vec<usize>>,
 }
 
-impl State {
+impl CaptureState {
     fn take<E: de::Error>(&self, count: usize, above: usize) -> Result<(), E> {
         let values = self.values.get().checked_sub(count);
         let left = self.above.get().checked_sub(above);
@@ -89,14 +89,14 @@ impl State {
 
 /// Where a value is put.
 #[derive(Default)]
-struct Slot {
+struct NodeSlot {
     node: Cell<Option<Rc<Node>>>,
     /// A scalar whose place is in the error.
     taken: Cell<Option<Value>>,
     tag: Cell<Option<String>>,
 }
 
-impl Slot {
+impl NodeSlot {
     /// The scalar that this error refuses; `None` if it is an error of another kind.
     fn scalar(&self, error: &dyn fmt::Display) -> Option<Rc<Node>> {
         let value = self.taken.take()?;
@@ -122,8 +122,8 @@ fn place(message: &str) -> (usize, usize) {
 
 #[derive(Clone, Copy)]
 struct Capture<'a> {
-    state: &'a State,
-    slot: &'a Slot,
+    state: &'a CaptureState,
+    slot: &'a NodeSlot,
     /// Bytes of the keys above.
     above: usize,
 }
@@ -149,7 +149,7 @@ impl Capture<'_> {
         })));
     }
 
-    fn inside<'b>(self, slot: &'b Slot, longer_by: usize) -> Capture<'b>
+    fn inside<'b>(self, slot: &'b NodeSlot, longer_by: usize) -> Capture<'b>
     where
         Self: 'b,
     {
@@ -216,7 +216,7 @@ impl<'de> Visitor<'de> for Capture<'_> {
         self.state.take(1, self.above)?;
         let mut items: Vec<Rc<Node>> = Vec::new();
         loop {
-            let slot = Slot::default();
+            let slot = NodeSlot::default();
             match list.next_element_seed(self.inside(&slot, 8)) {
                 Ok(None) => break,
                 Ok(Some(())) => items.extend(slot.node.take()),
@@ -233,14 +233,14 @@ impl<'de> Visitor<'de> for Capture<'_> {
         let mut entries: Vec<(Rc<Node>, Entry)> = Vec::new();
         let mut keys: HashSet<String> = HashSet::new();
         loop {
-            let slot = Slot::default();
+            let slot = NodeSlot::default();
             let key = match map.next_key_seed(self.inside(&slot, 0)) {
                 Ok(None) => break,
                 Ok(Some(())) => slot.node.take(),
                 Err(error) => Some(slot.scalar(&error).ok_or(error)?),
             };
             let name = key.as_ref().map(|key| key_text(key));
-            let slot = Slot::default();
+            let slot = NodeSlot::default();
             let value = match map.next_value_seed(self.inside(&slot, name.as_ref().map_or(0, String::len))) {
                 Ok(()) => slot.node.take(),
                 Err(error) => Some(slot.scalar(&error).ok_or(error)?),

@@ -15,7 +15,7 @@ pub(crate) const API_TOKENS_PAGE: &str = "https://support.atlassian.com/bitbucke
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnusableCredential {
     /// What is the matter.
-    pub reason: Reason,
+    pub reason: UnusableReason,
     /// A credential that is there, is not used as things stand, and may serve if `CREDENTIAL` names it.
     pub alternative: Option<Source>,
     /// Whether the action writes to the registry, which takes one more scope.
@@ -24,7 +24,7 @@ pub(crate) struct UnusableCredential {
 
 /// Why a credential cannot work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum UnusableReason {
     /// `ATLASSIAN_API_TOKEN` holds a token of another kind.
     TokenKind {
         kind: TokenKind,
@@ -90,23 +90,23 @@ impl UnusableCredential {
     #[must_use]
     pub(crate) fn message(&self) -> String {
         match &self.reason {
-            Reason::TokenKind { kind, .. } => {
+            UnusableReason::TokenKind { kind, .. } => {
                 format!("`ATLASSIAN_API_TOKEN` holds {kind}, which does not work in Bitbucket's container registry")
             }
-            Reason::BuiltInToken => {
+            UnusableReason::BuiltInToken => {
                 "`ATLASSIAN_API_TOKEN` holds the value of `BITBUCKET_PACKAGES_TOKEN`: it is the built-in token, not an API token"
                     .to_owned()
             }
-            Reason::Username { name } => {
+            UnusableReason::Username { name } => {
                 format!("`ATLASSIAN_ACCOUNT_EMAIL` is {name}, which is not the email of an Atlassian account")
             }
-            Reason::Shadowed { kind, .. } => {
+            UnusableReason::Shadowed { kind, .. } => {
                 format!("`BITBUCKET_PACKAGES_TOKEN` holds {kind}: a variable of your own hides the built-in one")
             }
-            Reason::EndsWithStep => {
+            UnusableReason::EndsWithStep => {
                 "a pull secret needs an API token: the built-in credential ends with the step".to_owned()
             }
-            Reason::NoCredential { choice, .. } => match choice {
+            UnusableReason::NoCredential { choice, .. } => match choice {
                 Choice::Auto => "there is no credential: neither the built-in one nor an API token is set".to_owned(),
                 Choice::BuiltIn => {
                     "`CREDENTIAL` is `built-in`, but the built-in credential did not reach the pipe".to_owned()
@@ -120,12 +120,12 @@ impl UnusableCredential {
     #[must_use]
     pub(crate) fn found(&self) -> String {
         match &self.reason {
-            Reason::TokenKind { kind, .. } => format!("`ATLASSIAN_API_TOKEN` holds {kind}"),
-            Reason::BuiltInToken => "`ATLASSIAN_API_TOKEN` holds the built-in token".to_owned(),
-            Reason::Username { name } => format!("`ATLASSIAN_ACCOUNT_EMAIL` is {name}"),
-            Reason::Shadowed { kind, .. } => format!("`BITBUCKET_PACKAGES_TOKEN` holds {kind}"),
-            Reason::EndsWithStep => "there is no API token".to_owned(),
-            Reason::NoCredential { .. } => "there is no credential".to_owned(),
+            UnusableReason::TokenKind { kind, .. } => format!("`ATLASSIAN_API_TOKEN` holds {kind}"),
+            UnusableReason::BuiltInToken => "`ATLASSIAN_API_TOKEN` holds the built-in token".to_owned(),
+            UnusableReason::Username { name } => format!("`ATLASSIAN_ACCOUNT_EMAIL` is {name}"),
+            UnusableReason::Shadowed { kind, .. } => format!("`BITBUCKET_PACKAGES_TOKEN` holds {kind}"),
+            UnusableReason::EndsWithStep => "there is no API token".to_owned(),
+            UnusableReason::NoCredential { .. } => "there is no credential".to_owned(),
         }
     }
 
@@ -134,17 +134,17 @@ impl UnusableCredential {
     #[must_use]
     pub(crate) fn hint(&self) -> String {
         let mut lines = match &self.reason {
-            Reason::TokenKind { kind, prefix } => vec![why(*kind).to_owned(), evidence(*kind, prefix)],
-            Reason::BuiltInToken => why_built_in_token().map(str::to_owned).into(),
-            Reason::Username { name } => vec![why_username(*name).to_owned()],
-            Reason::Shadowed { kind, prefix } => why_shadowed(*kind, prefix),
-            Reason::EndsWithStep => {
+            UnusableReason::TokenKind { kind, prefix } => vec![why(*kind).to_owned(), evidence(*kind, prefix)],
+            UnusableReason::BuiltInToken => why_built_in_token().map(str::to_owned).into(),
+            UnusableReason::Username { name } => vec![why_username(*name).to_owned()],
+            UnusableReason::Shadowed { kind, prefix } => why_shadowed(*kind, prefix),
+            UnusableReason::EndsWithStep => {
                 vec![
                     "A cluster that pulls later would be refused; `ATLASSIAN_API_TOKEN` lasts until it expires"
                         .to_owned(),
                 ]
             }
-            Reason::NoCredential { choice, in_pipe } => why_none(*choice, *in_pipe),
+            UnusableReason::NoCredential { choice, in_pipe } => why_none(*choice, *in_pipe),
         };
         lines.extend(self.alternative.map(alternative).into_iter().flatten());
         if self.is_cured_by_api_token() {
@@ -152,7 +152,7 @@ impl UnusableCredential {
         }
         if matches!(
             self.reason,
-            Reason::TokenKind { .. } | Reason::Username { .. } | Reason::EndsWithStep
+            UnusableReason::TokenKind { .. } | UnusableReason::Username { .. } | UnusableReason::EndsWithStep
         ) {
             lines.extend(lines_for_api_token());
         }
@@ -167,7 +167,7 @@ impl UnusableCredential {
     fn is_cured_by_api_token(&self) -> bool {
         !matches!(
             self.reason,
-            Reason::NoCredential {
+            UnusableReason::NoCredential {
                 choice: Choice::BuiltIn,
                 in_pipe: true,
             }
@@ -176,9 +176,11 @@ impl UnusableCredential {
 
     fn last_word(&self) -> Option<&'static str> {
         let kind = match &self.reason {
-            Reason::TokenKind { kind, .. } | Reason::Shadowed { kind, .. } => *kind,
-            Reason::Username { .. } => TokenKind::AccessToken,
-            Reason::BuiltInToken | Reason::EndsWithStep | Reason::NoCredential { .. } => return None,
+            UnusableReason::TokenKind { kind, .. } | UnusableReason::Shadowed { kind, .. } => *kind,
+            UnusableReason::Username { .. } => TokenKind::AccessToken,
+            UnusableReason::BuiltInToken | UnusableReason::EndsWithStep | UnusableReason::NoCredential { .. } => {
+                return None;
+            }
         };
         Some(match kind {
             TokenKind::EcrPassword | TokenKind::DockerHub | TokenKind::GitHub | TokenKind::GitLab => {

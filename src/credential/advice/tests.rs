@@ -22,23 +22,23 @@ const KINDS: [TokenKind; 16] = [
 /// Every refusal that can be made.
 fn refusals() -> Vec<UnusableCredential> {
     let prefix = "PREF".to_owned();
-    let mut reasons = vec![Reason::BuiltInToken, Reason::EndsWithStep];
+    let mut reasons = vec![UnusableReason::BuiltInToken, UnusableReason::EndsWithStep];
     for kind in KINDS {
-        reasons.push(Reason::TokenKind {
+        reasons.push(UnusableReason::TokenKind {
             kind,
             prefix: prefix.clone(),
         });
-        reasons.push(Reason::Shadowed {
+        reasons.push(UnusableReason::Shadowed {
             kind,
             prefix: prefix.clone(),
         });
     }
     for name in [AccessTokenName::TokenAuth, AccessTokenName::Bot] {
-        reasons.push(Reason::Username { name });
+        reasons.push(UnusableReason::Username { name });
     }
     for choice in [Choice::Auto, Choice::BuiltIn, Choice::ApiToken] {
         for in_pipe in [true, false] {
-            reasons.push(Reason::NoCredential { choice, in_pipe });
+            reasons.push(UnusableReason::NoCredential { choice, in_pipe });
         }
     }
     let mut refusals = Vec::new();
@@ -60,7 +60,7 @@ fn text(refusal: &UnusableCredential) -> String {
     format!("{}\n{}", refusal.message(), refusal.hint())
 }
 
-fn refusal(reason: Reason) -> UnusableCredential {
+fn refusal(reason: UnusableReason) -> UnusableCredential {
     UnusableCredential {
         reason,
         alternative: None,
@@ -92,7 +92,7 @@ fn every_text_names_what_works() {
     for refusal in refusals() {
         let text = text(&refusal);
         assert!(text.contains(PACKAGES_PAGE), "{text}");
-        if let Reason::NoCredential {
+        if let UnusableReason::NoCredential {
             choice: Choice::BuiltIn,
             ..
         } = refusal.reason
@@ -125,11 +125,11 @@ fn only_atlassian_kinds_are_offered_the_override() {
     for kind in KINDS {
         let prefix = "PREF".to_owned();
         for reason in [
-            Reason::TokenKind {
+            UnusableReason::TokenKind {
                 kind,
                 prefix: prefix.clone(),
             },
-            Reason::Shadowed { kind, prefix },
+            UnusableReason::Shadowed { kind, prefix },
         ] {
             let hint = refusal(reason).hint();
             assert_eq!(hint.contains("ALLOW_UNSUPPORTED_TOKEN"), !kind.is_foreign(), "{hint}");
@@ -182,7 +182,7 @@ fn each_kind_is_told_by_its_marks_and_why_it_does_not_work() {
         (TokenKind::GitLab, usual, foreign, true),
         (TokenKind::Npm, usual, foreign, false),
     ] {
-        let text = text(&refusal(Reason::TokenKind {
+        let text = text(&refusal(UnusableReason::TokenKind {
             kind,
             prefix: "PREF".to_owned(),
         }));
@@ -201,14 +201,14 @@ fn each_kind_is_told_by_its_marks_and_why_it_does_not_work() {
         ),
         (AccessTokenName::Bot, "That is how access tokens sign commits"),
     ] {
-        let hint = refusal(Reason::Username { name }).hint();
+        let hint = refusal(UnusableReason::Username { name }).hint();
         assert!(hint.starts_with(why), "{hint}");
     }
 }
 
 #[test]
 fn without_a_credential_the_lines_to_add_are_there() {
-    let hint = |choice| refusal(Reason::NoCredential { choice, in_pipe: true }).hint();
+    let hint = |choice| refusal(UnusableReason::NoCredential { choice, in_pipe: true }).hint();
     let built_in = "  variables:\n    BITBUCKET_PACKAGES_USERNAME: $BITBUCKET_PACKAGES_USERNAME\n    \
                     BITBUCKET_PACKAGES_TOKEN: $BITBUCKET_PACKAGES_TOKEN\n";
     let api_token =

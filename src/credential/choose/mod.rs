@@ -1,6 +1,6 @@
 //! Which credentials may be tried, in which order: a pure decision over the variables, made before any connection.
 
-use super::advice::{AccessTokenName, Reason, UnusableCredential};
+use super::advice::{AccessTokenName, UnusableCredential, UnusableReason};
 use super::kind::{Integrity, Prospect, TokenKind};
 use super::value::{self, Meant};
 use super::warning::Warning;
@@ -102,9 +102,9 @@ pub(crate) fn choose(given: &Given<'_>) -> Result<Chosen, Mistakes> {
     }
     let choice = given.choice();
     let none = if given.outlives_step {
-        Reason::EndsWithStep
+        UnusableReason::EndsWithStep
     } else {
-        Reason::NoCredential {
+        UnusableReason::NoCredential {
             choice,
             in_pipe: given.in_pipe,
         }
@@ -133,9 +133,9 @@ impl<'a> Given<'a> {
             match pair.token {
                 Some(token) if source == Source::ApiToken && self.is_built_in(token) => {
                     let reason = if self.outlives_step {
-                        Reason::EndsWithStep
+                        UnusableReason::EndsWithStep
                     } else {
-                        Reason::BuiltInToken
+                        UnusableReason::BuiltInToken
                     };
                     found.unusable.push((pair.of(source, token), reason));
                 }
@@ -155,7 +155,7 @@ impl<'a> Given<'a> {
     }
 
     /// A reason with the advice for these variables.
-    fn because_of(&self, reason: Reason) -> UnusableCredential {
+    fn because_of(&self, reason: UnusableReason) -> UnusableCredential {
         UnusableCredential {
             alternative: self.alternative(&reason),
             reason,
@@ -188,14 +188,14 @@ impl<'a> Given<'a> {
     }
 
     /// The source that a refusal does not concern, if it would serve alone.
-    fn alternative(&self, reason: &Reason) -> Option<Source> {
+    fn alternative(&self, reason: &UnusableReason) -> Option<Source> {
         let (source, pair) = match reason {
-            Reason::TokenKind { .. } | Reason::BuiltInToken | Reason::Username { .. } => {
+            UnusableReason::TokenKind { .. } | UnusableReason::BuiltInToken | UnusableReason::Username { .. } => {
                 (Source::BuiltIn, self.built_in)
             }
-            Reason::Shadowed { .. } => (Source::ApiToken, self.api_token),
-            Reason::EndsWithStep => return None,
-            Reason::NoCredential { choice, .. } => match choice {
+            UnusableReason::Shadowed { .. } => (Source::ApiToken, self.api_token),
+            UnusableReason::EndsWithStep => return None,
+            UnusableReason::NoCredential { choice, .. } => match choice {
                 Choice::Auto => return None,
                 Choice::BuiltIn => (Source::ApiToken, self.api_token),
                 Choice::ApiToken => (Source::BuiltIn, self.built_in),
@@ -213,7 +213,7 @@ struct Sifted {
     candidates: Vec<Credential>,
     warnings: Vec<Warning>,
     mistakes: Vec<Mistake>,
-    unusable: Vec<(Credential, Reason)>,
+    unusable: Vec<(Credential, UnusableReason)>,
 }
 
 impl Sifted {
@@ -242,7 +242,12 @@ impl Sifted {
 }
 
 /// What the kind of a token and its user name mean: warnings, or the reason for which it is not tried.
-fn judge(source: Source, username: Option<&str>, token: &str, allow_unsupported: bool) -> Result<Vec<Warning>, Reason> {
+fn judge(
+    source: Source,
+    username: Option<&str>,
+    token: &str,
+    allow_unsupported: bool,
+) -> Result<Vec<Warning>, UnusableReason> {
     match source {
         Source::BuiltIn => judge_built_in(token, allow_unsupported),
         Source::ApiToken => judge_api_token(username, token, allow_unsupported),
@@ -253,7 +258,7 @@ fn judge(source: Source, username: Option<&str>, token: &str, allow_unsupported:
 
 /// The built-in token's shape is not documented, so only what plainly is something else counts. JSON Web Tokens and
 /// ECR's passwords do not: Atlassian may use either. Its user name is not judged at all.
-fn judge_built_in(token: &str, allow_unsupported: bool) -> Result<Vec<Warning>, Reason> {
+fn judge_built_in(token: &str, allow_unsupported: bool) -> Result<Vec<Warning>, UnusableReason> {
     let kind = TokenKind::of(token);
     let prefix = prefix(token);
     match kind {
@@ -272,7 +277,7 @@ fn judge_built_in(token: &str, allow_unsupported: bool) -> Result<Vec<Warning>, 
         | TokenKind::DockerHub
         | TokenKind::GitHub
         | TokenKind::GitLab
-        | TokenKind::Npm => Err(Reason::Shadowed { kind, prefix }),
+        | TokenKind::Npm => Err(UnusableReason::Shadowed { kind, prefix }),
         TokenKind::ServiceAccountToken
         | TokenKind::PipelinesOidc
         | TokenKind::AtlassianJwt
@@ -283,7 +288,11 @@ fn judge_built_in(token: &str, allow_unsupported: bool) -> Result<Vec<Warning>, 
     }
 }
 
-fn judge_api_token(username: Option<&str>, token: &str, allow_unsupported: bool) -> Result<Vec<Warning>, Reason> {
+fn judge_api_token(
+    username: Option<&str>,
+    token: &str,
+    allow_unsupported: bool,
+) -> Result<Vec<Warning>, UnusableReason> {
     let kind = TokenKind::of(token);
     let mut warnings = Vec::new();
     match kind.standing() {
@@ -299,7 +308,7 @@ fn judge_api_token(username: Option<&str>, token: &str, allow_unsupported: bool)
             prefix: prefix(token),
         }),
         Prospect::Unsupported | Prospect::Foreign => {
-            return Err(Reason::TokenKind {
+            return Err(UnusableReason::TokenKind {
                 kind,
                 prefix: prefix(token),
             });
@@ -313,7 +322,7 @@ fn judge_api_token(username: Option<&str>, token: &str, allow_unsupported: bool)
     }
     if let Some(username) = username {
         match judge_username(username) {
-            Name::AccessToken(name) if !allow_unsupported => return Err(Reason::Username { name }),
+            Name::AccessToken(name) if !allow_unsupported => return Err(UnusableReason::Username { name }),
             Name::AccessToken(name) => warnings.push(Warning::UsernameAllowed { name }),
             Name::Odd(warning) if warnings.contains(&warning) => {}
             Name::Odd(warning) => warnings.push(warning),

@@ -11,7 +11,7 @@ use words::Words;
 
 /// What the daemon was asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct DaemonRequest<'a> {
     /// In words, for a message.
     pub(super) what: &'a str,
     /// The image: what it is called decides nothing.
@@ -32,7 +32,7 @@ pub(super) enum Of<'a> {
 
 impl Error {
     /// What the daemon's `words` mean, and the status that they came with, where they are not of a stream.
-    pub(super) fn said(asked: &Asked<'_>, words: &str, status: Option<StatusCode>) -> Self {
+    pub(super) fn said(asked: &DaemonRequest<'_>, words: &str, status: Option<StatusCode>) -> Self {
         let lower = Words::new(words, asked.name);
         let what = asked.what.to_owned();
         let words = Quoted::new(words);

@@ -15,7 +15,7 @@ const RULE: &str = "your workspace may have a rule that makes tags like this imm
 
 /// The failure of one tag or digest that was not deleted.
 pub(in crate::explain) fn not_deleted(error: &Error, context: Context<'_>) -> Failure {
-    match &error.problem {
+    match &error.kind {
         ErrorKind::Refused {
             status: 403, granted, ..
         } => {

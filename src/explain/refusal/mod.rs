@@ -99,7 +99,7 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         asker: &error.asker,
         context,
     };
-    match &error.problem {
+    match &error.kind {
         ErrorKind::Refused {
             status,
             code,
@@ -180,7 +180,7 @@ fn with_line(failure: Failure, line: &str) -> Failure {
 #[must_use]
 pub(crate) fn explain_part(error: &Error, context: Context<'_>) -> Failure {
     let failure = explain(error, context);
-    match &error.problem {
+    match &error.kind {
         ErrorKind::Refused {
             status: 404,
             code,
@@ -198,7 +198,7 @@ pub(crate) fn explain_part(error: &Error, context: Context<'_>) -> Failure {
 #[must_use]
 pub(crate) fn explain_referrer(error: &Error, context: Context<'_>) -> Failure {
     let failure = explain(error, context);
-    match &error.problem {
+    match &error.kind {
         ErrorKind::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
             message: format!("a referrer is missing: {}", failure.message),
             hint: Some(hint::MISSING_REFERRER.to_owned()),
@@ -311,9 +311,9 @@ fn refused(
 #[must_use]
 pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, context: Context<'_>) -> Failure {
     let message = format!("{error}; the tag exists and is another image, {}", existing.short());
-    let says_so = error.problem.is_of_immutable_tag();
+    let says_so = error.kind.is_of_immutable_tag();
     let rule = hint::immutable(tag, says_so);
-    match &error.problem {
+    match &error.kind {
         ErrorKind::Refused { status: 401, .. } => explain(error, context),
         // These say what it is.
         ErrorKind::Refused {

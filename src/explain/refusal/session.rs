@@ -94,7 +94,7 @@ pub(super) fn all_turned_away(place: &str, refusals: &[Error], context: Context<
 
 /// The advice of a digest in place of that of a tag, where the registry knows the repository.
 fn without_digest(failure: Failure, error: &Error) -> Failure {
-    match &error.problem {
+    match &error.kind {
         ErrorKind::Refused {
             code: Some(Code::ManifestUnknown),
             ..

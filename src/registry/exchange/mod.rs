@@ -7,7 +7,7 @@ use super::body::read_body;
 use super::challenge::Challenge;
 use super::error::{Asker, Error, ErrorKind};
 use super::network::{Incoming, Outgoing};
-use super::party::{Part, Party};
+use super::party::{Party, Role};
 use super::payload::Payload;
 use super::redirect::redirect_target;
 use super::scope::{Granted, Scopes};
@@ -83,11 +83,11 @@ pub(crate) enum SignIn {
 pub(super) type Failed = (ErrorKind, Option<Duration>);
 
 impl Registry {
-    pub(super) fn error(&self, during: String, problem: ErrorKind, tries: u32) -> Error {
+    pub(super) fn error(&self, during: String, kind: ErrorKind, tries: u32) -> Error {
         Error {
             host: self.0.host.clone(),
             during,
-            problem,
+            kind,
             tries,
             asked: None,
             asker: Box::new(Asker {
@@ -129,7 +129,7 @@ impl Registry {
                 response.headers().clone(),
             );
             let body = self.0.network.read(response, ask.limit).await;
-            let body = body.map_err(|problem| (problem.at(self.party(&url, ask.part())), None))?;
+            let body = body.map_err(|kind| (kind.at(self.party(&url, ask.role())), None))?;
             Ok(Answer {
                 status,
                 url,
@@ -148,9 +148,9 @@ impl Registry {
     /// Sends a body that can be sent only once: no second try here. The sign-in must stand beforehand, which it does
     /// after any other exchange with the same scopes.
     pub(super) async fn send_once(&self, ask: &Ask<'_>, body: Payload) -> Result<Response, Error> {
-        let failed = |(problem, asked): Failed| Error {
+        let failed = |(kind, asked): Failed| Error {
             asked,
-            ..self.error(ask.during.clone(), problem, 1)
+            ..self.error(ask.during.clone(), kind, 1)
         };
         let known = match self.0.state.known() {
             Some(known) => known,
@@ -162,7 +162,7 @@ impl Registry {
             }
         };
         let outgoing = ask.outgoing(known.scheme, &self.0.host);
-        let (outgoing, is_own) = outgoing.map_err(|problem| failed((problem, None)))?;
+        let (outgoing, is_own) = outgoing.map_err(|kind| failed((kind, None)))?;
         let signed_in = self.authorization(&known.challenge, ask.scopes, &outgoing.url).await;
         let (authorization, token) = signed_in.map_err(failed)?;
         let authorization = authorization.filter(|_| is_own);
@@ -171,22 +171,22 @@ impl Registry {
             .network
             .send_payload(&outgoing, authorization.as_ref(), body)
             .await;
-        let response = sent.map_err(|problem| failed((problem, None)))?;
+        let response = sent.map_err(|kind| failed((kind, None)))?;
         if response.status().as_u16() == 401
             && let Some((token, _)) = &token
         {
             // The next try asks for a new one.
             self.0.tokens.forget(ask.scopes, Some(&token.bearer)).await;
         }
-        if let Some(to) = redirect_target(&response).map_err(|problem| failed((problem, None)))? {
+        if let Some(to) = redirect_target(&response).map_err(|kind| failed((kind, None)))? {
             let purpose = Purpose::Redirect(&ask.method, response.status());
             let shown = without_secrets(&to, &self.0.host);
             // The body is gone: who has it again sends it there.
-            let problem = match judge(&to, purpose, &outgoing.url, &self.0.host) {
+            let kind = match judge(&to, purpose, &outgoing.url, &self.0.host) {
                 Verdict::NotAsked(why) => ErrorKind::Redirect { to: shown, why },
                 _ => ErrorKind::Moved { to, shown },
             };
-            return Err(failed((problem, None)));
+            return Err(failed((kind, None)));
         }
         let incoming = Incoming {
             response,
@@ -200,18 +200,18 @@ impl Registry {
         let policy = self.0.network.policy();
         let mut tries = 1;
         loop {
-            let (problem, asked) = match attempt().await {
+            let (kind, asked) = match attempt().await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            let pause = policy.pause(&problem, tries, asked, retry::chance());
+            let pause = policy.pause(&kind, tries, asked, retry::chance());
             let Some(pause) = pause.filter(|_| !ask.once) else {
                 return Err(Error {
                     asked,
-                    ..self.error(ask.during.clone(), problem, tries)
+                    ..self.error(ask.during.clone(), kind, tries)
                 });
             };
-            let error = self.error(ask.during.clone(), problem, 1);
+            let error = self.error(ask.during.clone(), kind, 1);
             tracing::warn!("{error}; trying again in {:.1} s", pause.as_secs_f64());
             tokio::time::sleep(pause).await;
             tries += 1;
@@ -219,8 +219,8 @@ impl Registry {
     }
 
     /// Whose a URL is that a request led to.
-    pub(super) fn party(&self, url: &Url, part: Part) -> Option<Party> {
-        Party::at(url, part, &self.0.host)
+    pub(super) fn party(&self, url: &Url, role: Role) -> Option<Party> {
+        Party::at(url, role, &self.0.host)
     }
 
     /// An answer or a typed refusal.
@@ -230,7 +230,7 @@ impl Registry {
             return Err(self.refused(ask, incoming, token).await);
         }
         let Incoming { response, same_origin } = incoming;
-        let problem = if ask.at_home && !same_origin {
+        let kind = if ask.at_home && !same_origin {
             ErrorKind::Redirect {
                 to: without_secrets(response.url(), &self.0.host),
                 why: "only the registry itself can answer this",
@@ -243,12 +243,12 @@ impl Registry {
                 status: status.as_u16(),
             }
         };
-        Err((problem.at(self.party(response.url(), ask.part())), None))
+        Err((kind.at(self.party(response.url(), ask.role())), None))
     }
 
     /// Says what the registry lets be pulled, if that is little; what another says of its own limits is no matter of pulls.
     fn tell_of_limits(&self, response: &Response) {
-        if self.party(response.url(), Part::Other).is_none() {
+        if self.party(response.url(), Role::Other).is_none() {
             let is_signed_in = self.credential().is_some();
             let limits = self.0.network.limits();
             limits.tell(&self.0.host, response.headers(), is_signed_in);
@@ -261,7 +261,7 @@ impl Registry {
         self.tell_of_limits(&response);
         let status = response.status();
         let pause = self.0.network.asked_pause(response.headers());
-        let party = self.party(response.url(), ask.part());
+        let party = self.party(response.url(), ask.role());
         let (code, words) = read_body(&self.0.network.read_refusal(response).await);
         let granted = token.map_or(Granted::Unknown, |token| token.granted);
         let refused = ErrorKind::Refused {
@@ -303,11 +303,11 @@ impl<'a> Ask<'a> {
     }
 
     /// What it asks for.
-    fn part(&self) -> Part {
+    fn role(&self) -> Role {
         match &self.target {
-            Target::Address(_, Purpose::Upload) => Part::Blob,
-            Target::Path(path) if path.contains("/blobs/") => Part::Blob,
-            Target::Path(_) | Target::Address(..) => Part::Other,
+            Target::Address(_, Purpose::Upload) => Role::Blob,
+            Target::Path(path) if path.contains("/blobs/") => Role::Blob,
+            Target::Path(_) | Target::Address(..) => Role::Other,
         }
     }
 
@@ -336,7 +336,7 @@ impl<'a> Ask<'a> {
             method: self.method.clone(),
             url,
             registry: host.clone(),
-            part: self.part(),
+            role: self.role(),
             accept: self.accept,
             content_type: self.content_type.clone(),
             range: self.range,

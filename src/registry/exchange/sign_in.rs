@@ -19,7 +19,7 @@ impl Registry {
         let mut may_renew = true;
         loop {
             let outgoing = ask.outgoing(known.scheme, &self.0.host);
-            let (outgoing, is_own) = outgoing.map_err(|problem| (problem, None))?;
+            let (outgoing, is_own) = outgoing.map_err(|kind| (kind, None))?;
             let (incoming, token) = if let Some(incoming) = first.take() {
                 (incoming, None)
             } else {
@@ -29,7 +29,7 @@ impl Registry {
                     (None, None)
                 };
                 let sent = self.0.network.send(&outgoing, authorization.as_ref()).await;
-                let sent = sent.map_err(|problem| (problem, None))?;
+                let sent = sent.map_err(|kind| (kind, None))?;
                 if authorization.is_some() && self.0.credential.is_some() && sent.response.status().is_success() {
                     self.0.is_accepted.set(true);
                 }
@@ -84,14 +84,14 @@ impl Registry {
         let scheme = known.scheme;
         let scopes = Scopes::none();
         let ask = Ask::greeting(&scopes, "answering");
-        let (outgoing, _) = ask.outgoing(scheme, &self.0.host).map_err(|problem| (problem, None))?;
+        let (outgoing, _) = ask.outgoing(scheme, &self.0.host).map_err(|kind| (kind, None))?;
         let sent = self.0.network.send(&outgoing, None).await;
-        let incoming = sent.map_err(|problem| (problem, None))?;
+        let incoming = sent.map_err(|kind| (kind, None))?;
         let status = incoming.response.status().as_u16();
         let challenge = match status {
             401 if incoming.same_origin => {
                 let challenge = self.challenge(&incoming.response);
-                challenge.map_err(|problem| (problem, None))?
+                challenge.map_err(|kind| (kind, None))?
             }
             status if retry::may_pass(status) => return Err(self.refused(&ask, incoming, None).await),
             _ => Challenge::Open,
@@ -122,10 +122,10 @@ impl Registry {
             return Err(failure.clone());
         }
         let first = self.first_attempt(ask).await;
-        if let Err((problem, asked)) = &first
-            && (problem.may_pass() || matches!(problem.cause(), ErrorKind::Unreachable(_)))
+        if let Err((kind, asked)) = &first
+            && (kind.may_pass() || matches!(kind.cause(), ErrorKind::Unreachable(_)))
         {
-            *failed = Some((Instant::now(), (problem.clone(), *asked)));
+            *failed = Some((Instant::now(), (kind.clone(), *asked)));
         }
         first
     }
@@ -139,14 +139,14 @@ impl Registry {
         };
         let (scheme, incoming) = match ask_by("https").await {
             // As Docker does: loopback may speak plain HTTP.
-            Err(problem) if self.0.host.is_loopback() && speaks_plain_http(&problem) => ("http", ask_by("http").await),
+            Err(kind) if self.0.host.is_loopback() && speaks_plain_http(&kind) => ("http", ask_by("http").await),
             incoming => ("https", incoming),
         };
-        let incoming = incoming.map_err(|problem| (problem, None))?;
+        let incoming = incoming.map_err(|kind| (kind, None))?;
         let status = incoming.response.status();
         let is_greeted = matches!(&ask.target, Target::Path(path) if path.is_empty());
         if status.as_u16() == 401 && incoming.same_origin {
-            let challenge = self.challenge(&incoming.response).map_err(|problem| (problem, None))?;
+            let challenge = self.challenge(&incoming.response).map_err(|kind| (kind, None))?;
             let known = self.0.state.learn(Known {
                 scheme,
                 challenge,
@@ -187,7 +187,7 @@ impl Registry {
         scopes: &Scopes,
         url: &Url,
     ) -> Result<(Option<HeaderValue>, Option<(Token, bool)>), Failed> {
-        let unasked = |problem| (problem, None);
+        let unasked = |kind| (kind, None);
         let network = &self.0.network;
         network.rested(url).await;
         match (challenge, &self.0.credential) {

@@ -2,7 +2,7 @@
 
 use crate::credential::{Credential, Source};
 use crate::names::{Digest, Host, Repository, Selector, Tag};
-use crate::registry::{Access, Network, Payload, Registry, Remote, Scopes, Settings, SignIn, Upload};
+use crate::registry::{Access, Network, NetworkSettings, Payload, Registry, Remote, Scopes, SignIn, Upload};
 use crate::text::Secret;
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -74,7 +74,7 @@ fn registry(port: u16) -> Registry {
 
 fn patient_registry(port: u16, retries: u32) -> Registry {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let network = Network::new(Settings {
+    let network = Network::new(NetworkSettings {
         extra_roots: Vec::new(),
         proxy: None,
         timeout: PATIENCE,

@@ -187,7 +187,7 @@ impl Remote {
             ..Ask::get(String::new(), &self.scopes, LARGEST_PAGE, during.clone())
         };
         let answer = self.exchange(ask).await?;
-        let fail = |problem| self.error(during.clone(), problem);
+        let fail = |kind| self.error(during.clone(), kind);
         plain(&answer.headers, &answer.body).map_err(fail)?;
         let (mut count, mut last) = (0, None);
         let read = page::strings(&answer.body, "tags", |tag| {

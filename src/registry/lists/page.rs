@@ -29,16 +29,16 @@ pub(in crate::registry) fn read<'p>(
 ) -> Result<(), String> {
     let said = |error: serde_json::Error| Quoted::new(&error.to_string()).to_string();
     let mut json = serde_json::Deserializer::from_slice(page);
-    Page { key, each }.deserialize(&mut json).map_err(said)?;
+    PageReader { key, each }.deserialize(&mut json).map_err(said)?;
     json.end().map_err(said)
 }
 
-struct Page<F> {
+struct PageReader<F> {
     key: &'static str,
     each: F,
 }
 
-impl<'p, F: FnMut(&'p RawValue) -> Result<(), String>> DeserializeSeed<'p> for Page<F> {
+impl<'p, F: FnMut(&'p RawValue) -> Result<(), String>> DeserializeSeed<'p> for PageReader<F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'p>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -46,7 +46,7 @@ impl<'p, F: FnMut(&'p RawValue) -> Result<(), String>> DeserializeSeed<'p> for P
     }
 }
 
-impl<'p, F: FnMut(&'p RawValue) -> Result<(), String>> Visitor<'p> for Page<F> {
+impl<'p, F: FnMut(&'p RawValue) -> Result<(), String>> Visitor<'p> for PageReader<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

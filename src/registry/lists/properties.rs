@@ -11,7 +11,7 @@ use super::{escaped, link, page};
 use crate::names::{Digest, Tag};
 use crate::properties::fits_in_the_log;
 use crate::registry::attachment::of_descriptor;
-use crate::registry::budget::Budget;
+use crate::registry::budget::MemoryBudget;
 use reqwest::header::{HeaderMap, HeaderValue, LINK};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -69,7 +69,7 @@ fn leads_to_one_place(header: &[u8]) {
 /// error.
 pub fn referrers(bytes: &[u8]) {
     let mut found = Vec::new();
-    let read = entries(bytes, &mut found, Budget::default().charge());
+    let read = entries(bytes, &mut found, MemoryBudget::default().charge());
     assert!(found.len() <= MOST_REFERRERS.entries + 1);
     let digests: Vec<&Digest> = found.iter().map(|referrer| &referrer.digest).collect();
     let distinct: HashSet<&Digest> = digests.iter().copied().collect();
@@ -101,6 +101,6 @@ pub fn referrers(bytes: &[u8]) {
             );
         }
         (Ok(()), Err(_)) => {}
-        (Err(problem), _) => fits_in_the_log(&format!("{problem:?}").replace('\n', " ")),
+        (Err(kind), _) => fits_in_the_log(&format!("{kind:?}").replace('\n', " ")),
     }
 }

@@ -58,7 +58,7 @@ impl Remote {
             let page = match self.exchange(ask).await {
                 Ok(answer) => match listed(&answer, &mut total, &mut found, self.charge()) {
                     Ok(()) => Ok(self.next_page(&answer, &during)?),
-                    Err(problem) => Err(self.error(during.clone(), problem)),
+                    Err(kind) => Err(self.error(during.clone(), kind)),
                 },
                 Err(error) => Err(error),
             };
@@ -79,13 +79,13 @@ impl Remote {
         by_tag: &mut bool,
         error: Error,
     ) -> Result<Vec<Referrer>, Error> {
-        let is_there = match &error.problem {
+        let is_there = match &error.kind {
             // Registries without the API say so with any of these.
             ErrorKind::Refused {
                 status: 400 | 404 | 405 | 501,
                 ..
             } => false,
-            problem => match problem.cause() {
+            kind => match kind.cause() {
                 // Harbor's answers 401 to who may read the image (harbor#18305).
                 ErrorKind::Refused { status: 400..=407, .. }
                 | ErrorKind::Redirect { .. }
@@ -122,9 +122,9 @@ impl Remote {
         if index.digest == *subject {
             return Ok(None);
         }
-        let fail = |problem| {
+        let fail = |kind| {
             let during = format!("listing what refers to `{}@{subject}`", self.repository.path());
-            self.error(during, problem)
+            self.error(during, kind)
         };
         if index.media_type != INDEX {
             return Err(fail(ErrorKind::Protocol(format!(

@@ -103,13 +103,13 @@ pub(super) struct Few<D>(pub(super) Vec<D>);
 
 impl<'de, D: Deserialize<'de>> Deserialize<'de> for Few<D> {
     fn deserialize<De: Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
-        deserializer.deserialize_seq(Entries(PhantomData))
+        deserializer.deserialize_seq(FewVisitor(PhantomData))
     }
 }
 
-struct Entries<D>(PhantomData<D>);
+struct FewVisitor<D>(PhantomData<D>);
 
-impl<'de, D: Deserialize<'de>> Visitor<'de> for Entries<D> {
+impl<'de, D: Deserialize<'de>> Visitor<'de> for FewVisitor<D> {
     type Value = Few<D>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

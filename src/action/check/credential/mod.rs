@@ -1,7 +1,7 @@
 //! The rows of the credentials: where each comes from, what it is, whether the registry takes it, which scopes it has and
 //! when it ends. Pure.
 
-use super::row::{Mark, Row};
+use super::row::{CheckRow, Mark};
 use crate::credential::advice::steps_to_api_token;
 use crate::credential::kind::TokenKind;
 use crate::credential::{Choice, Chosen, Credential, Source, UnusableCredential, expiry};
@@ -59,11 +59,11 @@ pub(super) fn to_ask_about(chosen: &Chosen) -> Option<&Credential> {
 }
 
 /// All rows of the credentials.
-pub(super) fn rows(known: &CredentialFacts<'_>) -> Vec<Row> {
+pub(super) fn rows(known: &CredentialFacts<'_>) -> Vec<CheckRow> {
     let mut rows = Vec::new();
     if let Some(why) = &known.chosen.absent {
         let detail = "neither the built-in one nor an API token is there to use";
-        rows.push(Row::failed("credential", "none", detail, why.into()));
+        rows.push(CheckRow::failed("credential", "none", detail, why.into()));
         return rows;
     }
     rows.extend([Source::BuiltIn, Source::ApiToken].map(|source| credential(known, source)));
@@ -80,7 +80,7 @@ fn candidate(chosen: &Chosen, source: Source) -> Option<&Credential> {
     chosen.candidates.iter().find(|credential| credential.source == source)
 }
 
-fn credential(known: &CredentialFacts<'_>, source: Source) -> Row {
+fn credential(known: &CredentialFacts<'_>, source: Source) -> CheckRow {
     let chosen = known.chosen;
     let subject = match source {
         Source::BuiltIn => "built-in",
@@ -89,7 +89,7 @@ fn credential(known: &CredentialFacts<'_>, source: Source) -> Row {
     let is_of_source = |(credential, _): &&(Credential, UnusableCredential)| credential.source == source;
     if let Some((_, why)) = chosen.unusable.iter().find(is_of_source) {
         let detail = format!("{}; the registry did not get the token", why.found());
-        return Row::failed("credential", subject, detail, why.into());
+        return CheckRow::failed("credential", subject, detail, why.into());
     }
     let Some(credential) = candidate(chosen, source) else {
         let detail = match chosen.choice {
@@ -107,7 +107,7 @@ fn credential(known: &CredentialFacts<'_>, source: Source) -> Row {
                 format!("not looked at: `CREDENTIAL` is `{choice}`")
             }
         };
-        return Row::new("credential", subject, Mark::Information, detail);
+        return CheckRow::new("credential", subject, Mark::Information, detail);
     };
     let what = match source {
         // Its shape is documented nowhere.
@@ -136,7 +136,7 @@ fn credential(known: &CredentialFacts<'_>, source: Source) -> Row {
                 FailureKind::Credential => "not accepted",
                 _ => "could not be tried",
             };
-            let row = Row::failed("credential", subject, format!("{what}; {says}"), failure.clone());
+            let row = CheckRow::failed("credential", subject, format!("{what}; {says}"), failure.clone());
             return row.with_warnings(warnings);
         }
         Some(SignedIn::Accepted) => (Mark::Good, "accepted"),
@@ -144,12 +144,12 @@ fn credential(known: &CredentialFacts<'_>, source: Source) -> Row {
         Some(SignedIn::NotTried) | None => (Mark::Information, "not tried: the registry does not answer"),
     };
     let mark = if warnings.is_empty() { mark } else { Mark::Warning };
-    Row::new("credential", subject, mark, format!("{what}; {says}")).with_warnings(warnings)
+    CheckRow::new("credential", subject, mark, format!("{what}; {says}")).with_warnings(warnings)
 }
 
 /// What Bitbucket says of the scopes. It decides nothing that the registry has shown to be otherwise.
-fn scopes(known: &CredentialFacts<'_>, asked: &Credential) -> Row {
-    let row = |mark, detail: String| Row::new("scopes", "API token", mark, detail);
+fn scopes(known: &CredentialFacts<'_>, asked: &Credential) -> CheckRow {
+    let row = |mark, detail: String| CheckRow::new("scopes", "API token", mark, detail);
     let Some(answer) = known.answer else {
         return row(
             Mark::Information,
@@ -176,7 +176,7 @@ fn scopes(known: &CredentialFacts<'_>, asked: &Credential) -> Row {
             }
             let message = format!("`{}` does not have {absent}", Source::ApiToken.token_variable());
             let failure = missing_scopes(message, diagnosis, &asked.username, known.needs_push);
-            Row::failed("scopes", "API token", detail, failure)
+            CheckRow::failed("scopes", "API token", detail, failure)
         }
         Some(Diagnosis::OtherKind { kind, .. }) => {
             let own = own.map_or_else(String::new, |own| format!(", with {own}"));
@@ -225,8 +225,8 @@ fn scopes_by_use(scopes: &[Quoted]) -> String {
 
 /// When the API token ends. The run fails while there is still time to make another: a scheduled pipeline that only warns
 /// is read by nobody.
-fn days(expires_on: Option<Date>, today: Date, needs_push: bool) -> Row {
-    let row = |mark, detail: String| Row::new("expiry", "API token", mark, detail);
+fn days(expires_on: Option<Date>, today: Date, needs_push: bool) -> CheckRow {
+    let row = |mark, detail: String| CheckRow::new("expiry", "API token", mark, detail);
     let Some(expires) = expires_on else {
         return row(Mark::Information, "not known: `TOKEN_EXPIRES_ON` is not set".to_owned());
     };
@@ -245,7 +245,7 @@ fn days(expires_on: Option<Date>, today: Date, needs_push: bool) -> Row {
         return row(Mark::Warning, detail).with_warnings(vec![(text, None)]);
     }
     let hint = steps_to_api_token(needs_push).join("\n");
-    Row::failed(
+    CheckRow::failed(
         "expiry",
         "API token",
         detail,

@@ -34,7 +34,7 @@ fn known<'a>(
     }
 }
 
-fn told(rows: &[Row]) -> Vec<(&str, &str, Mark)> {
+fn told(rows: &[CheckRow]) -> Vec<(&str, &str, Mark)> {
     rows.iter()
         .map(|row| (row.name, row.subject.as_str(), row.mark))
         .collect()

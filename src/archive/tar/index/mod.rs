@@ -1,7 +1,7 @@
 //! What a tar holds, by name. Entries are judged when they are used: one that nobody reads does no harm.
 
 use super::super::error::ArchiveErrorKind;
-use super::scan::{Extent, Item, Scan, Tape, What};
+use super::scan::{Extent, Scan, ScannedEntry, Tape, What};
 use super::sparse::Map;
 use std::collections::HashMap;
 
@@ -136,7 +136,7 @@ impl TarIndex {
             && AT_TOP.iter().filter(|name| tops.contains(**name)).count() >= 2
     }
 
-    fn add(&mut self, item: Item) {
+    fn add(&mut self, item: ScannedEntry) {
         // What leads out by its name can never be meant.
         let Some(name) = normalised("", &item.name) else {
             return;
@@ -174,7 +174,7 @@ impl TarIndex {
     }
 }
 
-impl Item {
+impl ScannedEntry {
     fn link(&self) -> &str {
         match &self.what {
             What::HardLink(target) | What::SymbolicLink(target) => target,

@@ -5,9 +5,9 @@ mod needs;
 use super::super::dockerfile;
 use super::super::files::{Files, Unread, join};
 use super::super::yaml::{self, BadYaml, Node};
-use super::super::{Mention, Place};
+use super::super::{ClonePlace, Mention};
 use super::environment::{BadLine, Environment};
-use super::service::{BuildContext, Service, Written};
+use super::service::{BuildContext, Service, WrittenValue};
 use super::{MAIN, OVERRIDES};
 use crate::files::shown;
 use crate::text::Quoted;
@@ -24,13 +24,13 @@ const MOST_LOADS: usize = if cfg!(test) { 200 } else { 1000 };
 
 /// What compose files say.
 #[derive(Debug, Default)]
-pub(in super::super) struct Found {
+pub(in super::super) struct ComposeFindings {
     pub(in super::super) mentions: Vec<(Rc<Path>, Mention)>,
     /// What each Dockerfile is built with, by its path in the clone; one that no service builds is not here.
     pub(in super::super) builds: BTreeMap<PathBuf, Vec<dockerfile::Build>>,
     /// Dockerfiles that are written in compose files.
     pub(in super::super) inline: Vec<Inline>,
-    pub(in super::super) notes: Vec<Note>,
+    pub(in super::super) notes: Vec<Unfollowed>,
 }
 
 /// A Dockerfile in a compose file.
@@ -46,13 +46,13 @@ pub(in super::super) struct Inline {
 
 /// Something that could not be followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in super::super) struct Note {
-    pub(in super::super) place: Place,
+pub(in super::super) struct Unfollowed {
+    pub(in super::super) place: ClonePlace,
     pub(in super::super) problem: String,
 }
 
 /// Reads the projects of these compose files, which lie in the clone. `builder` is the platform that images are built on.
-pub(in super::super) fn projects(files: &mut Files<'_>, paths: &[PathBuf], builder: &str) -> Found {
+pub(in super::super) fn projects(files: &mut Files<'_>, paths: &[PathBuf], builder: &str) -> ComposeFindings {
     let mut folders: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
     for path in paths {
         folders
@@ -68,7 +68,7 @@ pub(in super::super) fn projects(files: &mut Files<'_>, paths: &[PathBuf], build
         included: BTreeSet::new(),
         projects: Vec::new(),
         told: HashSet::new(),
-        found: Found::default(),
+        found: ComposeFindings::default(),
     };
     for (folder, paths) in folders {
         loader.folder(folder, &paths);
@@ -104,8 +104,8 @@ struct Loader<'a, 'f> {
     /// Files that another one includes.
     included: BTreeSet<PathBuf>,
     projects: Vec<Project>,
-    told: HashSet<(Place, String)>,
-    found: Found,
+    told: HashSet<(ClonePlace, String)>,
+    found: ComposeFindings,
 }
 
 impl Loader<'_, '_> {
@@ -275,7 +275,7 @@ impl Loader<'_, '_> {
     fn include(&mut self, context: &BuildContext<'_>, list: &Node, above: &mut Vec<PathBuf>) -> Services {
         let mut services = Vec::new();
         for item in list.items() {
-            let paths: Vec<Written> = match item.some("path") {
+            let paths: Vec<WrittenValue> = match item.some("path") {
                 Some(paths) => texts(context, paths),
                 None => context.written(item).into_iter().collect(),
             };
@@ -324,7 +324,7 @@ impl Loader<'_, '_> {
     }
 
     /// The path that a file names; told where that is not one of the clone, or not there.
-    fn existing_path(&mut self, written: &Written, folder: &Path, does: &str) -> Option<PathBuf> {
+    fn existing_path(&mut self, written: &WrittenValue, folder: &Path, does: &str) -> Option<PathBuf> {
         let text = written.text().filter(|text| !text.is_empty());
         let Some(text) = text else {
             let problem = format!("{does} `{}`, which is not known", Quoted::new(&written.raw));
@@ -386,7 +386,7 @@ impl Loader<'_, '_> {
         &mut self,
         context: &BuildContext<'_>,
         documents: &[Rc<Node>],
-        name: &Written,
+        name: &WrittenValue,
         wanted: &str,
         chain: &mut Vec<(PathBuf, String)>,
     ) -> Option<Service> {
@@ -422,12 +422,12 @@ impl Loader<'_, '_> {
     }
 
     fn note(&mut self, file: &Path, line: Option<usize>, problem: String) {
-        let place = Place {
+        let place = ClonePlace {
             file: file.to_owned(),
             line,
         };
         if self.told.insert((place.clone(), problem.clone())) {
-            self.found.notes.push(Note { place, problem });
+            self.found.notes.push(Unfollowed { place, problem });
         }
     }
 }
@@ -456,7 +456,7 @@ fn over(upper: Services, below: Services) -> Services {
 }
 
 /// One text or a list of them.
-fn texts(context: &BuildContext<'_>, node: &Node) -> Vec<Written> {
+fn texts(context: &BuildContext<'_>, node: &Node) -> Vec<WrittenValue> {
     let items = node.items().iter().filter_map(|item| {
         // An `env_file` may also be `{path: …, required: …}`.
         context.written(item.some("path").unwrap_or(item))

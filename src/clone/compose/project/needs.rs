@@ -1,7 +1,7 @@
 //! What a project pulls, and what it builds with what.
 
 use super::super::super::{Mention, Unclear, dockerfile};
-use super::super::service::{ServiceBuild, Written};
+use super::super::service::{ServiceBuild, WrittenValue};
 use super::{DEEPEST, Inline, Loader, Services};
 use crate::clone::files::join;
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ impl Loader<'_, '_> {
             let platform = service
                 .platform
                 .get()
-                .and_then(Written::sure)
+                .and_then(WrittenValue::sure)
                 .filter(|platform| !platform.is_empty());
             for (_, image) in service.volumes.get().into_iter().flatten() {
                 if let Some(image) = image {
@@ -39,7 +39,7 @@ impl Loader<'_, '_> {
             }
             let Some(image) = service.image.get() else { continue };
             let is_built = image.text().is_some_and(|image| built.contains(&with_tag(image)));
-            let policy = service.pull_policy.get().and_then(Written::text);
+            let policy = service.pull_policy.get().and_then(WrittenValue::text);
             if !is_built && !matches!(policy, Some("never" | "build")) {
                 self.mention(image, None, platform, false);
             }
@@ -52,7 +52,7 @@ impl Loader<'_, '_> {
             target: build
                 .platforms
                 .iter()
-                .find_map(Written::sure)
+                .find_map(WrittenValue::sure)
                 .or(platform)
                 .map(str::to_owned),
             ..dockerfile::Build::default()
@@ -87,8 +87,8 @@ impl Loader<'_, '_> {
             }
             return;
         }
-        let context = build.context.as_ref().map_or(Some("."), Written::sure);
-        let file = build.dockerfile.as_ref().map_or(Some("Dockerfile"), Written::sure);
+        let context = build.context.as_ref().map_or(Some("."), WrittenValue::sure);
+        let file = build.dockerfile.as_ref().map_or(Some("Dockerfile"), WrittenValue::sure);
         // A context elsewhere is nothing of this clone.
         if let (Some(context), Some(file)) = (context, file)
             && let Some(folder) = join(&build.folder, context)
@@ -102,7 +102,7 @@ impl Loader<'_, '_> {
     }
 
     /// An image that a value names; `part` where that is only a part of it.
-    fn mention(&mut self, value: &Written, part: Option<&str>, platform: Option<&str>, is_optional: bool) {
+    fn mention(&mut self, value: &WrittenValue, part: Option<&str>, platform: Option<&str>, is_optional: bool) {
         let mention = match &value.filled {
             Err(why) => Mention::Unclear {
                 written: value.raw.clone(),

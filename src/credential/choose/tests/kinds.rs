@@ -189,7 +189,7 @@ fn built_in_token_in_the_place_of_the_api_token() {
         for choice in [Choice::Auto, Choice::ApiToken] {
             for case in [both.clone().choice(choice), both.clone().choice(choice).allow()] {
                 assert_eq!(case.outcome(), Refused, "{choice:?}");
-                assert_eq!(case.refusal().reason, Reason::BuiltInToken, "{choice:?}");
+                assert_eq!(case.refusal().reason, UnusableReason::BuiltInToken, "{choice:?}");
                 assert_eq!(case.refusal().alternative, Some(Source::BuiltIn));
             }
         }
@@ -197,14 +197,14 @@ fn built_in_token_in_the_place_of_the_api_token() {
         // Said at once, though the user name is missing.
         let mut no_email = both;
         no_email.api_token.0 = None;
-        assert_eq!(no_email.refusal().reason, Reason::BuiltInToken);
+        assert_eq!(no_email.refusal().reason, UnusableReason::BuiltInToken);
     }
     // A token of the user's own in both: its kind is what counts.
     let good = atlassian("ATATT3xFfGF0", 192);
     assert_eq!(case().built_in(EMAIL, &good).api(EMAIL, &good).outcome(), Warned);
     let access = atlassian("ATCTT3xFfGN0", 192);
     let refusal = case().built_in("x", &access).api(EMAIL, &access).refusal();
-    assert!(matches!(refusal.reason, Reason::Shadowed { .. }), "{refusal:?}");
+    assert!(matches!(refusal.reason, UnusableReason::Shadowed { .. }), "{refusal:?}");
     // What no variable filled in is a mistake, not a token.
     let unfilled = "$BITBUCKET_PACKAGES_TOKEN";
     assert_eq!(

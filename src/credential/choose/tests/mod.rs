@@ -145,7 +145,7 @@ fn no_credential_at_all() {
         let case = Case { choice, ..case() };
         let choice = choice.unwrap_or_default();
         let refusal = case.refusal();
-        assert_eq!(refusal.reason, Reason::NoCredential { choice, in_pipe: true });
+        assert_eq!(refusal.reason, UnusableReason::NoCredential { choice, in_pipe: true });
         assert_eq!(refusal.alternative, None);
     }
     let empty = case().built_in("", "").api("", "");
@@ -395,7 +395,7 @@ fn what_outlives_the_step_takes_the_api_token_alone() {
         let chosen = lasting(case).choose().unwrap();
         assert_eq!(chosen.candidates, []);
         let why = chosen.ends_run().unwrap();
-        assert_eq!((&why.reason, why.alternative), (&Reason::EndsWithStep, None));
+        assert_eq!((&why.reason, why.alternative), (&UnusableReason::EndsWithStep, None));
     }
     // No token goes to a strange host by default, this one neither.
     let strange = lasting(

@@ -58,7 +58,7 @@ fn said(of: Of<'_>, row: &str, status: u16) -> Error {
         .replace("URL", "https://crg.apkg.io/v2/shop/denied")
         .replace("DIGEST", DIGEST)
         .replace("BLOB", CONFIG);
-    let asked = Asked {
+    let asked = DaemonRequest {
         what: "moving",
         name: NAME,
         of,

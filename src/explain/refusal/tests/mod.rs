@@ -93,7 +93,7 @@ fn error(problem: ErrorKind) -> Error {
     Error {
         host: Host::bitbucket(),
         during: "reading `shop/base:1`".to_owned(),
-        problem,
+        kind: problem,
         tries: 1,
         asked: None,
         asker: Box::default(),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::action::{Outcome, SeenImage};
-use crate::clone::Place;
+use crate::clone::ClonePlace;
 use crate::clone::pipelines::ImageProblem;
 use crate::credential::Source;
 use crate::explain::failure::{Failure, FailureKind};
@@ -154,7 +154,7 @@ fn no_secret_is_reported_not_even_where_it_is_cut() {
 #[test]
 fn findings_are_marked_a_hundred_at_a_time() {
     let finding = |line, letters| ImageFinding {
-        place: Place {
+        place: ClonePlace {
             file: PathBuf::from("bitbucket-pipelines.yml"),
             line,
         },

@@ -324,8 +324,8 @@ fn what_readers_take_in_two_ways_is_refused() {
         odd("./used", b'7', b"other"),
         odd("./used", b'D', b"other"),
     ] {
-        let problem = scan(&bytes).unwrap().find("used").expect_err("ambiguous");
-        assert!(matches!(problem, ArchiveErrorKind::TwoWays { .. }), "{problem:?}");
+        let kind = scan(&bytes).unwrap().find("used").expect_err("ambiguous");
+        assert!(matches!(kind, ArchiveErrorKind::TwoWays { .. }), "{kind:?}");
     }
     for bytes in [
         Raw::default()
@@ -340,8 +340,8 @@ fn what_readers_take_in_two_ways_is_refused() {
             .link("a/used", "../b/used")
             .end(),
     ] {
-        let problem = scan(&bytes).unwrap().find("a/used").expect_err("ambiguous");
-        assert!(matches!(problem, ArchiveErrorKind::TwoWays { .. }), "{problem:?}");
+        let kind = scan(&bytes).unwrap().find("a/used").expect_err("ambiguous");
+        assert!(matches!(kind, ArchiveErrorKind::TwoWays { .. }), "{kind:?}");
     }
 }
 
@@ -369,7 +369,7 @@ fn an_archive_that_was_cut_says_so() {
         let cut = scan(&bytes[..length]);
         let text = match cut {
             Ok(index) => index.missing("second").of("x.tar".as_ref()).to_string(),
-            Err(problem) => problem.of("x.tar".as_ref()).to_string(),
+            Err(kind) => kind.of("x.tar".as_ref()).to_string(),
         };
         assert!(text.contains("it was cut short"), "{length}: {text}");
     }
@@ -392,13 +392,13 @@ fn claimed_sizes_are_not_believed() {
             header.set_entry_type(kind);
             header.set_size(size);
             header.set_cksum();
-            let problem = scan(header.as_bytes()).expect_err("not there");
+            let kind = scan(header.as_bytes()).expect_err("not there");
             assert!(
                 matches!(
-                    problem,
+                    kind,
                     ArchiveErrorKind::Damaged { .. } | ArchiveErrorKind::TooLarge { .. }
                 ),
-                "{problem:?}"
+                "{kind:?}"
             );
         }
     }
@@ -417,8 +417,8 @@ fn entries_without_end_are_too_many() {
             Ok(())
         }
     }
-    let problem = TarIndex::scan(&mut Endless(header::header("x", 0))).expect_err("endless");
-    assert!(matches!(problem, ArchiveErrorKind::TooLarge { .. }), "{problem:?}");
+    let kind = TarIndex::scan(&mut Endless(header::header("x", 0))).expect_err("endless");
+    assert!(matches!(kind, ArchiveErrorKind::TooLarge { .. }), "{kind:?}");
 }
 
 proptest! {

@@ -40,7 +40,7 @@ sandbox:
 
 # Asks a real registry what no documentation says of it; docs/live.md says what to set. Without YES=1 it only says what it would do.
 live:
-	@cargo run --quiet --locked --example live
+	@exec cargo run --quiet --locked --example live
 
 # The log on the README's first screen, drawn from the demo's own output.
 ifneq ($(shell id -u),0)

@@ -4,16 +4,22 @@
 mod kit;
 #[path = "../examples/live/questions/mod.rs"]
 mod questions;
+#[path = "../examples/live/stop.rs"]
+mod stop;
 
 use crate::support::distribution::Distribution;
 use crate::support::emulator::{
-    AccessTokenKind, Answer, Emulator, READ_PACKAGE, Role, Setup, User, WRITE_PACKAGE, access_token, api_token, on,
+    AccessTokenKind, Answer, Break, Emulator, Fault, READ_PACKAGE, Role, Setup, User, WRITE_PACKAGE, access_token,
+    api_token, on,
 };
 use crate::support::image::Image;
 use crate::support::pki::Authority;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What the kit is given in its environment.
 #[derive(Clone, Default)]
@@ -38,10 +44,12 @@ impl Given {
             .build()
             .unwrap();
         let mut said = String::new();
-        let status = runtime.block_on(kit::run(&|name| self.0.get(name).cloned(), &mut |text| {
+        let mut say = |text: &str| {
             said.push_str(text);
             said.push('\n');
-        }));
+        };
+        let value = |name: &str| self.0.get(name).cloned();
+        let status = runtime.block_on(kit::run(&value, &mut say, std::future::pending()));
         let secrets = self.0.iter().filter(|(name, _)| name.ends_with("TOKEN"));
         for (name, secret) in secrets {
             let users = ["ATLASSIAN_ACCOUNT_EMAIL", "BITBUCKET_PACKAGES_USERNAME"];
@@ -330,10 +338,10 @@ fn a_real_registry_differs_in_what_is_known_of_it() {
         given.run()
     };
     let common = [
-        "What is said to a read of a package that is not there?",
-        "What is said to an upload to it?",
+        "How does it answer a read of a package that does not exist?",
+        "How does it answer an upload to it?",
         "Does the list of tags have pages (`n=1`)?",
-        "What is said to another image, under an immutable tag?",
+        "How does it refuse another image under an immutable tag?",
     ];
     let (said, status) = run(true);
     let rows_of = rows(&said);
@@ -366,4 +374,82 @@ fn a_real_registry_differs_in_what_is_known_of_it() {
         left.contains("`fixed`") && left.contains("-1`") && left.contains("-2`") && left.contains("-index`"),
         "{said}"
     );
+    assert!(left.contains(" and 5 images (manifests). Delete "), "{said}");
+}
+
+/// Set in the process that is stopped.
+const INSIDE: &str = "CRG_PIPE_TEST_LIVE";
+
+/// Whatever ends a run early, and whatever it waits for then: what was pushed is deleted, what came late too.
+#[test]
+fn a_signal_ends_the_questions_and_not_the_deleting() {
+    if std::env::var_os(INSIDE).is_some() {
+        return ask_until_stopped();
+    }
+    for (number, (signal, status)) in [("TERM", 143), ("INT", 130), ("HUP", 129)].into_iter().enumerate() {
+        let emulator = shop();
+        // A read, a push that was done and that nobody heard of, and the deleting that the kit asks about.
+        let (method, path) = [
+            ("GET", "/referrers/"),
+            ("PUT", "/manifests/live-kit-.*-2"),
+            ("DELETE", "/manifests/live-kit-.*-2"),
+        ][number];
+        let fault = match method {
+            "PUT" => Fault::Unheard(Break::Stall),
+            _ => Fault::Silence,
+        };
+        emulator.script(on(method, path).signed_in(), 1, fault);
+        let asking = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture"])
+            .arg("live::a_signal_ends_the_questions_and_not_the_deleting")
+            .env(INSIDE, "1")
+            .envs(&given(&emulator).0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while emulator.unmet() > 0 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(30),
+                "{method} {path} was not asked"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = asking.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let ended = asking.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert_eq!(ended.status.code(), Some(status), "{said}");
+        for part in [
+            "Stopped. What was pushed is being deleted",
+            "| Does it take a manifest under a tag? | 201 |",
+            "Not all was asked: it was stopped.",
+            "Nothing is left in the package",
+        ] {
+            assert!(said.contains(part), "{signal}: no `{part}`:\n{said}");
+        }
+        assert_eq!(emulator.tags("shop/api"), ["1"], "{signal}: {said}");
+        assert_eq!(emulator.unmet(), 0, "{signal}");
+    }
+}
+
+#[allow(clippy::exit, reason = "its status is what is tested")]
+fn ask_until_stopped() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut say = |text: &str| drop(writeln!(std::io::stdout(), "{text}"));
+    let status = runtime.block_on(async {
+        let stop = stop::Signals::new().unwrap().next();
+        kit::run(&|name| std::env::var(name).ok(), &mut say, stop).await
+    });
+    std::process::exit(i32::from(status));
 }

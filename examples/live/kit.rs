@@ -117,6 +117,18 @@ impl Given {
         })
     }
 
+    /// Whether all is asked with the credential of Pipelines.
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.built_in.as_ref().is_some_and(|(_, token)| *token == self.token)
+    }
+
+    /// The four letters by which Atlassian's tokens are told apart.
+    pub(crate) fn token_prefix(&self) -> Option<String> {
+        let prefix: String = self.token.chars().take(4).collect();
+        let is_prefix = prefix.starts_with("AT") && prefix.chars().all(|c| c.is_ascii_uppercase());
+        is_prefix.then_some(prefix)
+    }
+
     pub(crate) fn path(&self) -> String {
         format!("{}/{}", self.workspace, self.package)
     }
@@ -245,30 +257,25 @@ impl Kit<'_> {
         }
     }
 
-    /// Takes away what was pushed; gives what could not be.
-    async fn clean(&mut self) -> Vec<String> {
+    /// Deletes what was pushed, newest first; what is left in the end could not be deleted.
+    async fn clean(&mut self) {
         let live = self.live.clone();
-        let mut left = Vec::new();
-        while let Some(name) = self.pushed.pop() {
-            let path = format!("{}/manifests/{name}", live.path());
-            let reply = live.ask(&question("DELETE", path.clone(), Rights::PullDelete)).await;
-            if matches!(reply.status, 200..=299) || reply.status == 404 {
-                continue;
-            }
-            let there = live.ask(&question("GET", path, Rights::Pull)).await;
-            if there.status != 404 {
-                left.push(name);
-            }
+        let path = |name: &str| format!("{}/manifests/{name}", live.path());
+        for name in self.pushed.iter().rev() {
+            live.ask(&question("DELETE", path(name), Rights::PullDelete)).await;
         }
-        // A tag that could not be deleted by its name goes with its manifest.
-        let mut stays = Vec::new();
-        for name in left {
-            let path = format!("{}/manifests/{name}", live.path());
-            if live.ask(&question("GET", path, Rights::Pull)).await.status != 404 {
-                stays.push(name);
+        // A tag that cannot be deleted by its name goes with its manifest; and a push that was broken off may have come late.
+        for number in (0..self.pushed.len()).rev() {
+            let path = path(&self.pushed[number]);
+            let look = question("GET", path.clone(), Rights::Pull);
+            if live.ask(&look).await.status != 404 {
+                live.ask(&question("DELETE", path, Rights::PullDelete)).await;
+                if live.ask(&look).await.status != 404 {
+                    continue;
+                }
             }
+            self.pushed.remove(number);
         }
-        stays
     }
 }
 
@@ -285,8 +292,13 @@ pub(crate) fn question(method: &'static str, path: String, rights: Rights) -> Qu
     }
 }
 
-/// The whole run, and its exit status: 0 with a table, 2 where it did not begin, 1 where something is left behind.
-pub(crate) async fn run(value: &dyn Fn(&str) -> Option<String>, say: &mut dyn FnMut(&str)) -> u8 {
+/// The whole run, and its exit status: 0 with a table, 2 where it did not begin, 1 where something is left behind; else that
+/// of the signal that stopped it, which `stop` gives.
+pub(crate) async fn run(
+    value: &dyn Fn(&str) -> Option<String>,
+    say: &mut dyn FnMut(&str),
+    stop: impl Future<Output = u8>,
+) -> u8 {
     let given = match Given::read(value) {
         Ok(given) => given,
         Err(missing) => {
@@ -317,20 +329,27 @@ pub(crate) async fn run(value: &dyn Fn(&str) -> Option<String>, say: &mut dyn Fn
         pushed: Vec::new(),
         requests: 0,
     };
+    let mut stopped = None;
     let ended = tokio::select! {
         why = questions::ask_all(&mut kit) => why,
         () = tokio::time::sleep(LONGEST) => Some("the time was up"),
-        _ = tokio::signal::ctrl_c() => Some("it was stopped"),
+        status = stop => {
+            stopped = Some(status);
+            Some("it was stopped")
+        }
     };
-    let cleaned = tokio::time::timeout(LONGEST_CLEANING, kit.clean()).await;
-    let left = cleaned.unwrap_or_else(|_| kit.pushed.clone());
-    say(&kit.page(ended, &left));
-    u8::from(!left.is_empty())
+    if stopped.is_some() {
+        say("\nStopped. What was pushed is being deleted; please wait.");
+    }
+    // A further signal does not end this: what is not deleted now is left behind.
+    let _ = tokio::time::timeout(LONGEST_CLEANING, kit.clean()).await;
+    say(&kit.page(ended));
+    if kit.pushed.is_empty() { stopped.unwrap_or(0) } else { 1 }
 }
 
 impl Kit<'_> {
     /// The table, for an issue.
-    fn page(&self, ended: Option<&str>, left: &[String]) -> String {
+    fn page(&self, ended: Option<&str>) -> String {
         let count = |verdict| self.rows.iter().filter(|row| row.verdict == verdict).count();
         let (agree, differ, not) = (
             count(Verdict::Agrees),
@@ -363,15 +382,27 @@ impl Kit<'_> {
         if let Some(why) = ended {
             lines.push(format!("Not all was asked: {why}."));
         }
-        lines.push(if left.is_empty() {
-            "Nothing is left in the package but blobs that no manifest names, which the registry frees by itself.".to_owned()
-        } else {
-            let left: Vec<String> = left.iter().map(|name| format!("`{name}`")).collect();
-            format!(
-                "LEFT IN THE PACKAGE, as the registry would not delete it: {}. Delete it in Bitbucket, on the package's page.",
-                left.join(", ")
-            )
-        });
+        lines.push(self.remains());
         shown(&lines.join("\n"))
+    }
+
+    /// What is left in the package: tags, and images that no tag of the kit names.
+    fn remains(&self) -> String {
+        if self.pushed.is_empty() {
+            return "Nothing is left in the package but blobs that no manifest names, which the registry frees by itself.".to_owned();
+        }
+        let (images, tags): (Vec<&String>, Vec<&String>) = self.pushed.iter().partition(|name| name.contains(':'));
+        let named: Vec<String> = tags.iter().map(|tag| format!("`{tag}`")).collect();
+        let what = match (named.as_slice(), images.as_slice()) {
+            ([], images) => {
+                let images: Vec<String> = images.iter().map(|image| format!("`{image}`")).collect();
+                format!("images without a tag: {}", images.join(", "))
+            }
+            (tags, []) => format!("the tags {}", tags.join(", ")),
+            (tags, images) => format!("the tags {}, and {} images (manifests)", tags.join(", "), images.len()),
+        };
+        format!(
+            "LEFT IN THE PACKAGE, as the registry did not delete it: {what}. Delete it in Bitbucket, on the package's page."
+        )
     }
 }

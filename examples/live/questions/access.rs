@@ -31,31 +31,31 @@ fn is_turned_away(reply: &Reply) -> bool {
 /// Whether the registry answers at all.
 pub(super) async fn sign_in(kit: &mut Kit<'_>) -> bool {
     let greeted = kit.live.greet().await;
-    let assumed = "Bearer or Basic, of any realm and service";
+    let assumed = "Bearer with any realm and service, or Basic";
     let answer = greeted.clone().unwrap_or_else(|why| why);
     let agrees = greeted
         .as_ref()
         .is_ok_and(|how| how.starts_with("Bearer") || how == "Basic");
-    kit.row("How does it ask to be signed in to?", assumed, &answer, agrees);
+    kit.row("How does it ask for a sign-in?", assumed, &answer, agrees);
     greeted.is_ok()
 }
 
 pub(super) async fn tokens(kit: &mut Kit<'_>) {
     for (asked, rights, assumed) in [
         (
-            "What is a token like that is asked for `pull,push`?",
+            "What does a token for `pull,push` look like?",
             Rights::PullPush,
-            "any; if it says what it grants, both",
+            "any; if it names what it grants, both",
         ),
         (
-            "What is a token like that is asked for `pull,delete`?",
+            "What does a token for `pull,delete` look like?",
             Rights::PullDelete,
-            "`prune` asks so; if it says what it grants, both",
+            "as above; `prune` asks for it",
         ),
     ] {
         let needs = if rights == Rights::PullDelete { "delete" } else { "push" };
         match kit.live.token(rights).await {
-            Ok(None) => kit.skip(asked, assumed, "the registry takes no tokens"),
+            Ok(None) => kit.skip(asked, assumed, "the registry uses no tokens"),
             Ok(Some(token)) => {
                 let has =
                     |granted: &String| granted.contains("pull") && (granted.contains(needs) || granted.contains('*'));
@@ -65,22 +65,35 @@ pub(super) async fn tokens(kit: &mut Kit<'_>) {
         }
     }
     let (asked, assumed) = (
-        "What does Bitbucket's API say of the token?",
+        "What does the API token look like?",
+        "begins with `ATAT`, of a service account with `ATST`",
+    );
+    match (kit.given.is_built_in(), kit.given.token_prefix()) {
+        (true, _) => kit.skip(asked, assumed, "ATLASSIAN_API_TOKEN is not set"),
+        // Of a password no letter is told.
+        (false, None) => kit.skip(asked, assumed, "it does not begin with `AT` and two more letters"),
+        (false, Some(prefix)) => {
+            let agrees = matches!(prefix.as_str(), "ATAT" | "ATST");
+            kit.row(asked, assumed, &format!("begins with `{prefix}`"), agrees);
+        }
+    }
+    let (asked, assumed) = (
+        "What does Bitbucket's API say about the API token?",
         "200 or 403, with `api_token` and the scopes",
     );
     match kit.live.user().await {
         None => kit.skip(asked, assumed, "no answer, or a registry that is not Atlassian's"),
         Some(answer) => {
-            let agrees = answer.contains("api_token, scopes");
+            let agrees = answer.contains("`api_token`, scopes `");
             kit.row(asked, assumed, &answer, agrees);
         }
     }
     let (asked, assumed) = (
-        "What is the built-in credential like?",
+        "What does the built-in credential look like?",
         "any shape; it may pull and push here",
     );
     let Some((username, token)) = kit.given.built_in.clone() else {
-        kit.skip(asked, assumed, "it is there in a step of Pipelines alone");
+        kit.skip(asked, assumed, "it exists only in a step of Pipelines");
         return;
     };
     match kit.live.with_credential(&username, &token) {
@@ -116,15 +129,9 @@ pub(super) async fn strangers(kit: &mut Kit<'_>) {
     let assumed = "400, 401 or 403";
     let given = kit.given;
     let cases = [
-        ("What is said to a token that nobody has?", Some(MADE_UP)),
-        (
-            "What is said to a token that looks like an access token, and is nobody's?",
-            Some(MADE_UP_ACCESS_TOKEN),
-        ),
-        (
-            "What is said to a real token of a kind that does not work?",
-            given.wrong_kind.as_deref(),
-        ),
+        ("How does it refuse a made-up token?", Some(MADE_UP)),
+        ("How does it refuse a made-up access token?", Some(MADE_UP_ACCESS_TOKEN)),
+        ("How does it refuse a real access token?", given.wrong_kind.as_deref()),
     ];
     for (asked, token) in cases {
         let Some(token) = token else {
@@ -152,7 +159,7 @@ pub(super) async fn names(kit: &mut Kit<'_>) {
             .await;
         let agrees = reply.code == "NAME_UNKNOWN";
         kit.row(
-            "What is said to a read of a package that is not there?",
+            "How does it answer a read of a package that does not exist?",
             "404 `NAME_UNKNOWN`",
             &told(&reply),
             agrees,
@@ -162,8 +169,8 @@ pub(super) async fn names(kit: &mut Kit<'_>) {
             kit.ask(&live, to_session("DELETE", session, None, Vec::new())).await;
         }
         let agrees = (400..=499).contains(&reply.status);
-        let assumed = "refused: an admin makes a package, and no push does";
-        kit.row("What is said to an upload to it?", assumed, &told(&reply), agrees);
+        let assumed = "refused: an admin creates packages";
+        kit.row("How does it answer an upload to it?", assumed, &told(&reply), agrees);
     }
     let live = kit.live.clone();
     let reply = kit
@@ -174,7 +181,7 @@ pub(super) async fn names(kit: &mut Kit<'_>) {
         .await;
     let agrees = reply.status == 404 && reply.code == "MANIFEST_UNKNOWN";
     kit.row(
-        "What is said to a tag that is not there?",
+        "How does it answer a read of a tag that does not exist?",
         "404 `MANIFEST_UNKNOWN`",
         &told(&reply),
         agrees,
@@ -185,8 +192,8 @@ pub(super) async fn names(kit: &mut Kit<'_>) {
             .await;
         let agrees = matches!(reply.status, 400..=404);
         kit.row(
-            "What is said to a name of three parts?",
-            "400 to 404: there is none",
+            "How does it answer a name of three parts?",
+            "400 to 404",
             &told(&reply),
             agrees,
         );
@@ -195,8 +202,8 @@ pub(super) async fn names(kit: &mut Kit<'_>) {
         .ask(&live, question("GET", "_catalog?n=1".to_owned(), Rights::Pull))
         .await;
     kit.row(
-        "Is there a catalogue?",
-        "nothing: it is not used",
+        "Does it list all repositories (`_catalog`)?",
+        "any; the pipe does not use it",
         &told(&reply),
         reply.status != 0,
     );
@@ -206,7 +213,7 @@ pub(super) async fn names(kit: &mut Kit<'_>) {
 pub(super) async fn other_scopes(kit: &mut Kit<'_>) {
     let given = kit.given;
     let (asked, assumed) = (
-        "What is said to an upload with a token that may only read?",
+        "How does it refuse an upload with a read-only token?",
         "401 or 403, or a token without `push`",
     );
     match given
@@ -224,7 +231,7 @@ pub(super) async fn other_scopes(kit: &mut Kit<'_>) {
             kit.row(asked, assumed, &told(&reply), is_turned_away(&reply));
         }
     }
-    let (asked, assumed) = ("Does the scope to write let read?", "no: 401 or 403");
+    let (asked, assumed) = ("Does the scope to write include reading?", "no: 401 or 403");
     match given
         .write_only
         .as_deref()

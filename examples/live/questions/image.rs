@@ -112,7 +112,7 @@ pub(super) async fn push(kit: &mut Kit<'_>) -> Option<Pushed> {
         .await;
     kit.row(
         "And the same once more?",
-        "201; the pipe looks first, and leaves the tag alone",
+        "201; the pipe looks first and does not write",
         &told(&again),
         again.status == 201,
     );
@@ -160,7 +160,7 @@ pub(super) async fn read(kit: &mut Kit<'_>, image: &Pushed) {
     };
     let agrees = reply.status == 200 && claimed == "its digest";
     kit.row(
-        "Does a HEAD of a tag tell its digest?",
+        "Does a HEAD of a tag give its digest?",
         "200, and its digest",
         &format!("{}, {claimed}", told(&reply)),
         agrees,
@@ -196,7 +196,7 @@ pub(super) async fn read(kit: &mut Kit<'_>, image: &Pushed) {
     let answer = format!("{} from {from}", told(&reply));
     kit.row(
         "Where do blobs come from?",
-        "the registry, or another host that gets no credential",
+        "the registry, or a host that gets no credential",
         &answer,
         reply.body == image.layer,
     );

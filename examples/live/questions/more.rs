@@ -53,7 +53,7 @@ pub(super) async fn referrers(kit: &mut Kit<'_>, image: &Pushed) {
         if is_found { "it is listed" } else { "it is not listed" }
     );
     let has_none = !lists && found.is_ok();
-    let assumed = "an index that lists it; or 404, and the tag `sha256-…` in its place";
+    let assumed = "an index that lists it; after a 404, the tag `sha256-…`";
     kit.row(
         "Is there a list of what refers to an image?",
         assumed,
@@ -76,7 +76,7 @@ pub(super) async fn referrers(kit: &mut Kit<'_>, image: &Pushed) {
 }
 
 pub(super) async fn mounts(kit: &mut Kit<'_>, image: &Pushed) {
-    let assumed = "201; or 202 and a session, and the blob is sent";
+    let assumed = "201; after a 202 the blob is sent";
     let own = kit.live.clone();
     let mut cases = vec![("Does it mount a blob from the repository itself?", Some(own.clone()))];
     let second = kit
@@ -120,7 +120,7 @@ pub(super) async fn limits(kit: &mut Kit<'_>) {
     let opened = kit.ask(&live, uploads(&live)).await;
     let megabytes = kit.given.megabytes;
     let asked = format!("Does it take {megabytes} MB in one request?");
-    let assumed = "202; 413 is told as a limit";
+    let assumed = "202; 413 is reported as a limit";
     let Some(session) = opened.session.clone() else {
         kit.row(&asked, assumed, &told(&opened), false);
         return;
@@ -138,18 +138,18 @@ pub(super) async fn limits(kit: &mut Kit<'_>) {
     kit.row(&asked, assumed, &answer, matches!(reply.status, 200..=204));
     let session = reply.session.unwrap_or(session);
     let reply = kit.ask(&live, to_session("DELETE", &session, None, Vec::new())).await;
-    let assumed = "204; else the registry drops it by itself";
+    let assumed = "204; otherwise the registry drops it later";
     kit.row("Can an upload be given up?", assumed, &told(&reply), reply.status != 0);
 }
 
 pub(super) async fn immutable(kit: &mut Kit<'_>, pushed: &Pushed) {
     let asked = [
-        "What is said to the same digest once more, under an immutable tag?",
-        "What is said to another image, under an immutable tag?",
-        "What is said to deleting an immutable tag?",
+        "How does it answer the same image again under an immutable tag?",
+        "How does it refuse another image under an immutable tag?",
+        "How does it refuse to delete an immutable tag?",
     ];
     let assumed = [
-        "any: the pipe looks first, and does not write",
+        "any; the pipe looks first and does not write",
         "4xx, with `immutable` in code or words",
         "refused; `prune` leaves such tags",
     ];
@@ -164,7 +164,7 @@ pub(super) async fn immutable(kit: &mut Kit<'_>, pushed: &Pushed) {
     let there = kit.ask(&live, question("HEAD", path.clone(), Rights::Pull)).await;
     if there.status != 404 {
         for (asked, assumed) in asked.into_iter().zip(assumed) {
-            kit.skip(asked, assumed, "the tag is there already, and is not the kit's");
+            kit.skip(asked, assumed, "the tag exists already");
         }
         return;
     }

@@ -74,7 +74,10 @@ impl Live {
                 format!("scopes `{}`", scopes.join(" "))
             },
         );
-        let words = Quoted::new(&answer.message);
-        Some(format!("{} {}, {scopes} {words}", answer.status, Quoted::new(kind)))
+        let words = match Quoted::new(&answer.message).to_string() {
+            words if words.is_empty() => words,
+            words => format!(", “{words}”"),
+        };
+        Some(format!("{} `{}`, {scopes}{words}", answer.status, Quoted::new(kind)))
     }
 }

@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build image demo sandbox live picture test cross faults fuzz bench lint advisories size tools reproducible sbom provenance release-check
+.PHONY: build image demo sandbox live picture test cross faults fuzz bench growth lint advisories size tools reproducible sbom provenance release-check
 
 # dockerd and docker-registry live in folders that a plain user's PATH may lack.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -95,6 +95,11 @@ bench: tools
 	.ci/tools peers
 	$(MAKE) build TARGET=$(HOST)
 	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers -- $(BENCH)
+
+# What a mirror costs as it grows, written to docs/speed.md and drawn in docs/speed.svg; about three minutes.
+growth: tools
+	$(MAKE) build TARGET=$(HOST)
+	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers -- growth
 
 # What the pipe, skopeo and oras make of every fault, written to docs/faults.md; about four minutes. One of its tables:
 # `make faults FAULTS=faults::no_fault_loses_anything`.

@@ -1,7 +1,8 @@
 //! Measures crg-pipe beside its peers, as whole processes, against real registries on loopback: `make bench`.
 //!
 //! `CRG_PIPE` names the binary. All rows are measured and `benches/RESULTS.md` is written anew, but for its last part,
-//! which is written by hand. With words as arguments only the rows whose title has one of them run, and are printed.
+//! which is written by hand. With words as arguments only the rows whose title has one of them run, and are printed; with
+//! `growth` a mirror that grows is measured, for `docs/speed.md`: `make growth`.
 
 #![allow(
     missing_docs,
@@ -13,6 +14,7 @@
 )]
 
 mod fixture;
+mod growth;
 mod limits;
 mod measure;
 mod proxy;
@@ -40,6 +42,9 @@ fn main() {
     let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
     let binary = std::env::var_os("CRG_PIPE").expect("`CRG_PIPE` names no binary: run `make bench`");
     let binary = PathBuf::from(binary).canonicalize().expect("the binary of `CRG_PIPE`");
+    if arguments.iter().any(|argument| argument == GROWTH) {
+        return growth::page(&Stage::set(&binary), &binary);
+    }
     let (peers, unavailable) = Tool::peers(&binary);
     for peer in &unavailable {
         eprintln!("not to be had, and so not measured: {peer}");
@@ -80,6 +85,9 @@ fn main() {
     std::fs::write(&path, &text).unwrap();
     println!("{text}");
 }
+
+/// The argument that has a mirror's growth measured, and nothing else.
+const GROWTH: &str = "growth";
 
 /// After so long the remaining rows are measured once each, so that a busy machine ends within about twenty minutes too.
 const ENOUGH: Duration = Duration::from_secs(14 * 60);

@@ -34,6 +34,14 @@ pub(crate) struct Measured {
     pub(crate) status: i32,
 }
 
+impl Measured {
+    /// The peak in MiB.
+    #[allow(clippy::cast_precision_loss, reason = "for people to read")]
+    pub(crate) fn peak_mebi(&self) -> f64 {
+        self.peak as f64 / 1_048_576.0
+    }
+}
+
 /// Runs it in a folder; its output goes into `log` there.
 pub(crate) fn measure(invocation: &Invocation, folder: &Path) -> Measured {
     let output = Command::new(std::env::current_exe().expect("the bench's own path"))

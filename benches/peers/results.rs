@@ -74,7 +74,7 @@ pub(crate) fn table(table: &Table) -> String {
             let (Some(wall), Some(cpu), Some(peak)) = (
                 one.spread(|run| run.wall.as_secs_f64()),
                 one.spread(|run| run.cpu.as_secs_f64()),
-                one.spread(|run| mebi(run.peak)),
+                one.spread(Measured::peak_mebi),
             ) else {
                 let missing = one.missing.as_deref().unwrap_or("–");
                 writeln!(text, "{start} {missing} | | | | | |").unwrap();
@@ -181,7 +181,7 @@ pub(crate) fn targets(table: &Table, binary: &Path) -> String {
     let peak = table
         .iter()
         .filter(|(row, _)| row.operation != Operation::FirstRun)
-        .filter_map(|(_, series)| own(series)?.spread(|run| mebi(run.peak)))
+        .filter_map(|(_, series)| own(series)?.spread(Measured::peak_mebi))
         .map(|peak| peak.max)
         .reduce(f64::max);
     line(

@@ -225,14 +225,11 @@ impl Row {
         };
         let before = stage.requests();
         let measured = measure(&invocation, &folder);
-        let after = stage.requests();
+        let requests = stage.requests().since(before);
         let result = match measured.status {
             0 if !check || tool.kind == Kind::Curl || self.arrived(stage, &job) => Ok((
                 measured,
-                Requests {
-                    registry: after.registry - before.registry,
-                    token: after.token - before.token,
-                },
+                requests,
                 (check && self.operation == Operation::PushPlain)
                     .then(|| stage.stored(&format!("{WORKSPACE}/{}", job.fresh))),
             )),

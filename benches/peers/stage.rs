@@ -32,6 +32,8 @@ pub(crate) const CHECKED: usize = 50;
 /// Holds one image under 1,250 tags.
 pub(crate) const TAGGED: &str = "bench/tagged";
 const TAGS: usize = 1250;
+/// Holds the images of a mirror that grows: `t1`, `t2`, …
+pub(crate) const GROWN: &str = "bench/grown";
 /// Images that share layers: tags of `bench/shared`, from 1 on.
 pub(crate) const SHARED: usize = 8;
 /// The pipe's image in the engines.
@@ -70,6 +72,16 @@ pub(crate) struct Requests {
     pub(crate) registry: usize,
     /// At the token server.
     pub(crate) token: usize,
+}
+
+impl Requests {
+    /// Those after an earlier count.
+    pub(crate) const fn since(self, before: Self) -> Self {
+        Self {
+            registry: self.registry - before.registry,
+            token: self.token - before.token,
+        }
+    }
 }
 
 /// A registry and the networks before it.
@@ -175,23 +187,33 @@ impl Stage {
         );
     }
 
-    /// `count` images of three layers in the near registry; the first 200 of them in the far one as well, and one of them
-    /// under 1,250 tags.
+    /// `count` images of three layers of 3 kB in the near registry, as `NAME:t1`, `NAME:t2`, …
+    fn small(&self, name: &str, count: usize) {
+        let near = self.near.host(Network::Direct);
+        for number in 1..=count {
+            let folder = self.folder.path().join(format!("{name}-{number}"));
+            write_layout(
+                &folder,
+                &ImageBuilder::new(&format!("{name} {number}")).layers(3, 3000).build(),
+            );
+            let (source, target) = (format!("oci:{}", folder.display()), format!("{name}:t{number}"));
+            self.pipe(&near, &[("ACTION", "push"), ("SOURCE", &source), ("TARGET", &target)]);
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+
+    /// The images of a mirror that grows.
+    pub(crate) fn grown(&self, count: usize) {
+        self.small("grown", count);
+    }
+
+    /// `count` images in the near registry; the first 200 of them in the far one as well, and one of them under 1,250 tags.
     pub(crate) fn fleet(&self, count: usize) {
         if self.has_fleet.replace(true) {
             return;
         }
         let near = self.near.host(Network::Direct);
-        for number in 1..=count {
-            let folder = self.folder.path().join(format!("fleet-{number}"));
-            write_layout(
-                &folder,
-                &ImageBuilder::new(&format!("fleet {number}")).layers(3, 3000).build(),
-            );
-            let (source, target) = (format!("oci:{}", folder.display()), format!("fleet:t{number}"));
-            self.pipe(&near, &[("ACTION", "push"), ("SOURCE", &source), ("TARGET", &target)]);
-            std::fs::remove_dir_all(&folder).unwrap();
-        }
+        self.small("fleet", count);
         let images: Vec<String> = (1..=MIRRORED)
             .map(|number| format!("{near}/{FLEET}:t{number}=fleet:t{number}"))
             .collect();

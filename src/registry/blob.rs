@@ -5,6 +5,7 @@
 use super::Remote;
 use super::error::{Error, ErrorKind};
 use super::exchange::{Answer, Ask, LARGEST_ANSWER, Target};
+use super::pace::Pace;
 use super::party::Role;
 use super::payload::Payload;
 use super::reading::encoding;
@@ -78,6 +79,7 @@ pub(crate) struct BlobRead {
     surplus: u64,
     /// What was looked at already.
     first: Option<Bytes>,
+    pace: Pace,
     remote: Remote,
     during: String,
 }
@@ -98,13 +100,13 @@ impl BlobRead {
     /// The next bytes, from the one on that was asked for; `None` at the end.
     ///
     /// # Errors
-    /// The connection broke, or nothing came for `TIMEOUT`.
+    /// The connection broke, nothing came for `TIMEOUT`, or next to nothing for longer.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let registry = &self.remote.registry;
             let chunk = match self.first.take() {
                 Some(first) => Ok(Some(first)),
-                None => registry.0.network.chunk(&mut self.response).await,
+                None => registry.0.network.chunk(&mut self.response, &mut self.pace).await,
             };
             let chunk = chunk.map_err(|kind| {
                 let party = registry.party(self.response.url(), Role::Blob);
@@ -163,11 +165,13 @@ impl Remote {
             opened => opened?,
         };
         let mut response = response;
+        let mut pace = self.registry.0.network.pace();
         // A filter answers any question with its page, and 200.
         let first = if is_html(response.headers()) {
             let party = self.registry.party(response.url(), Role::Blob);
             let fail = |kind: ErrorKind| self.registry.error(during.clone(), kind.at(party.clone()), 1);
-            let first = self.registry.0.network.chunk(&mut response).await.map_err(fail)?;
+            let network = &self.registry.0.network;
+            let first = network.chunk(&mut response, &mut pace).await.map_err(fail)?;
             if first.as_deref().is_some_and(is_page) {
                 return Err(fail(ErrorKind::WebPage));
             }
@@ -188,6 +192,7 @@ impl Remote {
                 remote: self.clone(),
                 during,
                 first,
+                pace,
             }),
             _ => Err(self.error(
                 during,

@@ -237,6 +237,12 @@ impl ErrorKind {
         }
     }
 
+    /// Whether bytes moved, and too few of them for the time.
+    #[must_use]
+    pub(crate) const fn is_drip(&self) -> bool {
+        matches!(self.cause(), Self::Unreachable(Reach::Drip))
+    }
+
     /// What happened, whoever it happened to.
     #[must_use]
     pub(crate) const fn cause(&self) -> &Self {

@@ -21,6 +21,7 @@ pub mod live;
 pub(crate) mod manifest;
 mod network;
 mod notice;
+mod pace;
 mod party;
 mod payload;
 #[cfg(any(test, fuzzing))]

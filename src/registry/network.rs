@@ -294,7 +294,7 @@ impl Network {
     /// of the upload itself, so the body is watched.
     ///
     /// # Errors
-    /// No answer; or the body stood still for the time limit.
+    /// No answer; or the body stood still for the time limit, or was taken too slowly for longer.
     pub(super) async fn send_payload(
         &self,
         outgoing: &Outgoing,
@@ -319,12 +319,12 @@ impl Network {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        let watch = Watch::new();
+        let watch = Watch::new(self.settings.timeout);
         let request = request.body(reqwest::Body::wrap_stream(watch.over(payload.stream)));
         let start = Instant::now();
         let answer = tokio::select! {
             answer = request.send() => answer.map_err(|error| unanswered(&error, proxy)),
-            () = watch.stalled(self.settings.timeout) => Err(ErrorKind::Unreachable(Reach::Timeout)),
+            reach = watch.stalled(self.settings.timeout) => Err(ErrorKind::Unreachable(reach)),
         };
         let answer = answer.map_err(|kind| kind.at(outgoing.party(url)));
         self.tell(&answer, outgoing, url, start);

@@ -1,6 +1,8 @@
 //! Bodies that are made while they are sent, and the watch over them: a limit on the whole request would count the time of
 //! the upload itself.
 
+use super::pace::Pace;
+use super::reach::Reach;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,9 +31,11 @@ impl std::fmt::Debug for Payload {
 /// Watches a body on its way out.
 pub(super) struct Watch(Arc<Mutex<Watched>>);
 
+#[derive(Clone, Copy)]
 struct Watched {
     last: Instant,
     state: BodyState,
+    pace: Pace,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,18 +49,24 @@ enum BodyState {
 }
 
 impl Watch {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(timeout: Duration) -> Self {
         Self(Arc::new(Mutex::new(Watched {
             last: Instant::now(),
             state: BodyState::Offered,
+            pace: Pace::new(timeout),
         })))
     }
 
-    fn note(watched: &Mutex<Watched>, state: BodyState) {
-        *watched.lock().unwrap_or_else(PoisonError::into_inner) = Watched {
-            last: Instant::now(),
-            state,
+    /// The body is in this state from now on, and so many bytes of it more are given to the HTTP client.
+    fn note(watched: &Mutex<Watched>, state: BodyState, bytes: usize) {
+        let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let waited = match watched.state {
+            BodyState::Offered => now - watched.last,
+            BodyState::Awaited | BodyState::Over => Duration::ZERO,
         };
+        watched.pace.count(waited, bytes);
+        (watched.last, watched.state) = (now, state);
     }
 
     pub(super) fn over(
@@ -66,32 +76,32 @@ impl Watch {
         let watched = Arc::clone(&self.0);
         futures_util::stream::poll_fn(move |context| {
             let next = stream.poll_next_unpin(context);
-            let state = match &next {
-                Poll::Pending => BodyState::Awaited,
-                Poll::Ready(Some(_)) => BodyState::Offered,
-                Poll::Ready(None) => BodyState::Over,
+            let (state, bytes) = match &next {
+                Poll::Pending => (BodyState::Awaited, 0),
+                Poll::Ready(Some(bytes)) => (BodyState::Offered, bytes.as_ref().map_or(0, Bytes::len)),
+                Poll::Ready(None) => (BodyState::Over, 0),
             };
-            Self::note(&watched, state);
+            Self::note(&watched, state, bytes);
             next
         })
     }
 
-    /// Ends when nothing was taken of the body for `limit` though there was something to take. A body that was all taken
-    /// may take long to be stored.
-    pub(super) async fn stalled(&self, limit: Duration) {
+    /// Ends when nothing was taken of the body for `limit` though there was something to take, or too little for longer. A
+    /// body that was all taken may take long to be stored.
+    pub(super) async fn stalled(&self, limit: Duration) -> Reach {
         loop {
-            let (last, state) = {
-                let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                (watched.last, watched.state)
-            };
+            let Watched { last, state, pace } = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             let end = match state {
-                BodyState::Offered => last + limit,
+                BodyState::Offered => last + pace.patience(),
                 BodyState::Awaited => now + limit,
                 BodyState::Over => last + limit.max(LONGEST_STORING),
             };
             if now >= end {
-                return;
+                return match state {
+                    BodyState::Offered => pace.over(),
+                    BodyState::Awaited | BodyState::Over => Reach::Timeout,
+                };
             }
             tokio::time::sleep_until(end.into()).await;
         }
@@ -107,16 +117,36 @@ mod tests {
     #[tokio::test]
     async fn only_what_nobody_takes_stands_still() {
         let (limit, long) = (Duration::from_millis(20), Duration::from_secs(10));
-        let watch = Watch::new();
+        let watch = Watch::new(limit);
         let first = stream::iter([Ok(Bytes::from_static(b"x"))]);
         let mut body = Box::pin(watch.over(first.chain(stream::pending()).boxed()));
         body.next().await.unwrap().unwrap();
-        assert!(
-            timeout(long, watch.stalled(limit)).await.is_ok(),
+        assert_eq!(
+            timeout(long, watch.stalled(limit)).await,
+            Ok(Reach::Timeout),
             "taken, and then no more"
         );
         // The request wants more, and it is the source that has none.
         assert!(timeout(limit, body.next()).await.is_err());
         assert!(timeout(4 * limit, watch.stalled(limit)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_at_a_drip_has_an_end() {
+        let (limit, long) = (Duration::from_millis(100), Duration::from_secs(10));
+        let watch = Watch::new(limit);
+        let bytes = stream::repeat_with(|| Ok(Bytes::from_static(b"x")));
+        let mut body = Box::pin(watch.over(bytes.boxed()));
+        let slowly = async {
+            loop {
+                body.next().await.unwrap().unwrap();
+                tokio::time::sleep(limit / 4).await;
+            }
+        };
+        let over = async { timeout(long, watch.stalled(limit)).await };
+        tokio::select! {
+            () = slowly => unreachable!(),
+            over = over => assert_eq!(over, Ok(Reach::Drip)),
+        }
     }
 }

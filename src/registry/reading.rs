@@ -4,18 +4,16 @@ use super::body::read_up_to;
 use super::budget::held;
 use super::error::ErrorKind;
 use super::network::{Network, within};
+use super::pace::Pace;
 use super::reach::Reach;
 use crate::text::Quoted;
 use bytes::{Bytes, BytesMut};
 use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Largest body of a refusal that is read, in bytes.
 const LARGEST_REFUSAL: usize = 64 * 1024;
-/// A document must have come by so many bytes for each `TIMEOUT` that passes, the first one excepted. With 60 seconds that is
-/// slower than any line of today.
-const FLOOR: u32 = 256 * 1024;
 /// A buffer may be so much larger than what is in it.
 const SLACK: usize = 16 * 1024;
 
@@ -35,16 +33,9 @@ impl Network {
         charge.grow(announced)?;
         let mut body = BytesMut::with_capacity(announced);
         let (mut come, mut charged) = (0, announced);
-        let begun = Instant::now();
+        let mut pace = self.pace();
         let next = async || {
-            let timeout = self.timeout();
-            let left = left(timeout, begun.elapsed(), come);
-            let chunk = match within(timeout.min(left), response.chunk(), None).await {
-                Err(ErrorKind::Unreachable(Reach::Timeout)) if left < timeout => {
-                    return Err(ErrorKind::Unreachable(Reach::Drip));
-                }
-                chunk => chunk?,
-            };
+            let chunk = self.chunk(&mut response, &mut pace).await?;
             come += chunk.as_ref().map_or(0, Bytes::len);
             if come > charged {
                 // A buffer that grows is larger than what is in it: twice so at most.
@@ -64,12 +55,23 @@ impl Network {
         held(body, charge)
     }
 
-    /// The next bytes of a blob; `None` at its end.
+    /// How slowly a body may come.
+    pub(super) fn pace(&self) -> Pace {
+        Pace::new(self.timeout())
+    }
+
+    /// The next bytes of a body; `None` at its end.
     ///
     /// # Errors
-    /// It breaks off or stands still.
-    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, ErrorKind> {
-        within(self.timeout(), response.chunk(), None).await
+    /// It breaks off, stands still or drips.
+    pub(super) async fn chunk(&self, response: &mut Response, pace: &mut Pace) -> Result<Option<Bytes>, ErrorKind> {
+        let begun = Instant::now();
+        let chunk = match within(pace.patience(), response.chunk(), None).await {
+            Err(ErrorKind::Unreachable(Reach::Timeout)) => return Err(ErrorKind::Unreachable(pace.over())),
+            chunk => chunk?,
+        };
+        pace.count(begun.elapsed(), chunk.as_ref().map_or(0, Bytes::len));
+        Ok(chunk)
     }
 
     /// Reads the body of a refusal as far as it is looked at, and for no longer than `TIMEOUT`: a broken one is a refusal
@@ -83,14 +85,6 @@ impl Network {
         let _ = tokio::time::timeout(self.timeout(), reading).await;
         body.freeze()
     }
-}
-
-/// How long a document may go on that has come so far in so much time. One that is whole in one `TIMEOUT` is in time.
-fn left(timeout: Duration, elapsed: Duration, bytes: usize) -> Duration {
-    // A share of what is at most some megabytes: the loss of digits does not matter.
-    #[allow(clippy::cast_precision_loss)]
-    let earned = bytes as f64 / f64::from(FLOOR);
-    timeout.mul_f64(1.0 + earned).saturating_sub(elapsed)
 }
 
 /// The encoding of a body that was asked for as it is; `None` where it came so.
@@ -118,28 +112,6 @@ pub(super) fn plain(headers: &HeaderMap, body: &[u8]) -> Result<(), ErrorKind> {
 mod tests {
     use super::*;
     use reqwest::header::HeaderValue;
-
-    #[test]
-    fn what_drips_has_an_end() {
-        let seconds = Duration::from_secs;
-        let timeout = seconds(60);
-        for (elapsed, bytes, over) in [
-            (0, 0, 60),
-            (59, 0, 1),
-            (60, 0, 0),
-            (90, 0, 0),
-            (61, 256 * 1024, 59),
-            (600, 256 * 1024, 0),
-            // The largest document, at the slowest pace.
-            (0, 4 * 1024 * 1024, 17 * 60),
-        ] {
-            assert_eq!(
-                left(timeout, seconds(elapsed), bytes),
-                seconds(over),
-                "{elapsed} {bytes}"
-            );
-        }
-    }
 
     #[test]
     fn a_document_comes_as_it_is_or_is_told_as_encoded() {

@@ -59,6 +59,8 @@ pub(crate) struct Tries {
     count: u32,
     best: u64,
     breaks: u64,
+    /// How often it dripped, and where the first of these times.
+    drips: (u32, u64),
 }
 
 impl Tries {
@@ -70,6 +72,7 @@ impl Tries {
             count: 1,
             best: at,
             breaks: 0,
+            drips: (0, at),
         }
     }
 
@@ -79,6 +82,17 @@ impl Tries {
             self.breaks = self.breaks.saturating_sub((at - self.best) / WORTH_A_BREAK);
             (self.best, self.count) = (at, 1);
         }
+    }
+
+    /// It came, or was taken, at a drip until byte `at`. Each such time takes minutes, so that it is tried again no more often
+    /// than a request that brings nothing, until it has moved as much as a break is worth.
+    pub(crate) fn dripped(&mut self, at: u64) {
+        let (drips, first) = self.drips;
+        self.drips = if at >= first.saturating_add(WORTH_A_BREAK) {
+            (1, at)
+        } else {
+            (drips + 1, first)
+        };
     }
 
     /// Whether it may go on at once where it ended early, at byte `at`, but without a failure: as often as it may break.
@@ -92,7 +106,7 @@ impl Tries {
     /// [`Policy::next`].
     pub(crate) fn next(&mut self, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         self.breaks += 1;
-        if self.breaks > MOST_BREAKS {
+        if self.breaks > MOST_BREAKS || self.drips.0 > self.policy.retries {
             return None;
         }
         let pause = self.policy.next(self.count, asked, chance);
@@ -100,10 +114,10 @@ impl Tries {
         pause
     }
 
-    /// Tries since it last brought anything.
+    /// Tries since it last brought anything, or anything at more than a drip.
     #[must_use]
     pub(crate) fn count(&self) -> u32 {
-        self.count
+        self.count.max(self.drips.0)
     }
 }
 
@@ -311,6 +325,14 @@ mod tests {
             tries.next(None, 0.5).is_some()
         });
         assert_eq!(breaks.count(), 100);
+        // At a drip: as often as what brings nothing, until more has come.
+        let mut tries = Tries::new(policy, 5);
+        for at in [6, 7, 1 << 20, (1 << 20) + 5, (1 << 20) + 6] {
+            tries.dripped(at);
+            tries.reached(at);
+            assert_eq!(tries.next(None, 0.5).is_some(), at != 1 << 20, "{at}");
+        }
+        assert_eq!(tries.count(), 2);
         // Nor for what brings less than a break is worth.
         let mut tries = Tries::new(policy, 0);
         let breaks = (1..1000).take_while(|&part| tries.goes_on(part << 19));

@@ -64,6 +64,9 @@ pub(super) async fn left(
     let resumed = to.resume(digest, upload).await?;
     Ok(match resumed {
         Resumed::Session(session) if session.stored <= most && refused_at != Some(session.stored) => {
+            if error.kind.is_drip() {
+                tries.dripped(session.stored);
+            }
             tries.reached(session.stored);
             tracing::debug!(
                 "`{}` has {} bytes of the upload, which goes on there",
@@ -237,6 +240,9 @@ impl Mover<'_> {
         at: u64,
         tries: &mut Tries,
     ) -> Result<(), TransferError> {
+        if error.kind.is_drip() {
+            tries.dripped(at);
+        }
         tries.reached(at);
         let pause = if error.kind.may_pass() {
             tries.next(None, chance())

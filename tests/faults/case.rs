@@ -246,7 +246,7 @@ impl Case {
         let waits = |fault: &Fault| {
             matches!(
                 fault,
-                Fault::Silence | Fault::Sent(_, Break::Stall) | Fault::Received(_, _, Break::Stall)
+                Fault::Silence | Fault::Sent(_, Break::Stall | Break::Drip) | Fault::Received(_, _, Break::Stall)
             )
         };
         (self.script)().iter().any(waits)

@@ -197,6 +197,10 @@ fn downloads() -> Vec<Case> {
         blob("body cut before its last byte", 2, || vec![sent(LAYER - 1, Break::Cut)]),
         blob("body reset", 2, || vec![sent(LAYER / 2, Break::Reset)]).again(LAYER as u64 / 2),
         blob("body stands still", 2, || vec![sent(LAYER / 2, Break::Stall)]).takes(1.0),
+        blob("body comes at a drip", 2, || vec![sent(LAYER / 2, Break::Drip)]).takes(2.0),
+        blob("body comes at a drip, for ever", 3, || vec![sent(100, Break::Drip); 20])
+            .takes(6.0)
+            .fails(6),
         blob("body cut five times", 6, || vec![sent(LAYER / 10, Break::Cut); 5]),
         blob("body cut after no byte, for ever", 3, || vec![sent(0, Break::Cut); 20]).fails(6),
         blob("body cut, then the token has expired", 3, || {

@@ -300,6 +300,23 @@ async fn a_document_that_drips_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_blob_that_drips_is_given_up() {
+    let port = drip(|_| answer(200, "", ""), "/blobs/").await;
+    let remote = remote(&registry(port), "shop/api", Access::Pull);
+    let begun = Instant::now();
+    let mut read = remote.read_blob(&Digest::of(b"x"), (0, None)).await.unwrap();
+    let told = loop {
+        match read.chunk().await {
+            Ok(bytes) => assert!(bytes.is_some(), "an end"),
+            Err(error) => break error,
+        }
+    };
+    assert!(told.to_string().contains("its bytes came so slowly"), "{told}");
+    let took = begun.elapsed();
+    assert!((PATIENCE..10 * PATIENCE).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
 async fn pauses_that_are_asked_for_have_a_total() {
     let (port, log) = serve(|_, _| answer(503, "Retry-After: 1\r\n", "")).await;
     let remote = remote(&patient_registry(port, 1000), "shop/api", Access::Pull);

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Sleep;
 
 /// The connection ends here.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub(super) async fn read(body: &mut Incoming, most: usize) -> Result<Bytes, Brok
 
 /// Sent so many bytes at a time: what a client does not take is not counted as sent.
 const PIECE: usize = 16 * 1024;
+/// Between two bytes of what drips.
+const DRIP: Duration = Duration::from_millis(100);
 
 /// The body of an answer.
 pub(super) struct Body {
@@ -52,7 +56,12 @@ pub(super) struct Body {
 
 enum End {
     Whole,
-    Broken { how: Break, flushed: bool },
+    Broken {
+        how: Break,
+        flushed: bool,
+    },
+    /// From this byte on they come one by one.
+    Drip(usize, Pin<Box<Sleep>>),
     Never,
 }
 
@@ -61,9 +70,13 @@ impl Body {
         Self::new(bytes, End::Whole)
     }
 
-    /// These bytes, then a break.
-    pub(super) fn broken(bytes: Bytes, how: Break) -> Self {
-        Self::new(bytes, End::Broken { how, flushed: false })
+    /// These bytes up to there, then a break.
+    pub(super) fn broken(bytes: Bytes, at: usize, how: Break) -> Self {
+        let at = at.min(bytes.len());
+        match how {
+            Break::Drip => Self::new(bytes, End::Drip(at, Box::pin(tokio::time::sleep(DRIP)))),
+            how => Self::new(bytes.slice(..at), End::Broken { how, flushed: false }),
+        }
     }
 
     /// These bytes over and over.
@@ -89,8 +102,18 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let at = self.at;
+        let most = match &mut self.end {
+            End::Drip(from, pause) if at >= *from => {
+                std::task::ready!(pause.as_mut().poll(context));
+                pause.set(tokio::time::sleep(DRIP));
+                1
+            }
+            End::Drip(from, _) => *from - at,
+            _ => usize::MAX,
+        };
         if self.at < self.bytes.len() {
-            let end = (self.at + PIECE).min(self.bytes.len());
+            let end = (self.at + PIECE.min(most)).min(self.bytes.len());
             let piece = self.bytes.slice(self.at..end);
             let is_round = matches!(self.end, End::Never) && end == self.bytes.len();
             self.at = if is_round { 0 } else { end };
@@ -98,7 +121,7 @@ impl hyper::body::Body for Body {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match &mut self.end {
-            End::Whole | End::Never => Poll::Ready(None),
+            End::Whole | End::Never | End::Drip(..) => Poll::Ready(None),
             End::Broken { how: Break::Stall, .. } => Poll::Pending,
             End::Broken { how, flushed: true } => Poll::Ready(Some(Err(Broken(*how)))),
             End::Broken { flushed, .. } => {
@@ -117,7 +140,7 @@ impl hyper::body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self.end {
             End::Whole => SizeHint::with_exact((self.bytes.len() - self.at) as u64),
-            End::Broken { .. } | End::Never => SizeHint::default(),
+            End::Broken { .. } | End::Never | End::Drip(..) => SizeHint::default(),
         }
     }
 }

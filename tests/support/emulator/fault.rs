@@ -37,6 +37,8 @@ pub enum Break {
     Reset,
     /// Nothing more comes, and the connection stays open.
     Stall,
+    /// The rest comes a byte at a time.
+    Drip,
 }
 
 /// What becomes of an upload that breaks off.

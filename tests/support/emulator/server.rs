@@ -275,7 +275,7 @@ async fn handle(
         Some(Fault::Sent(at, then)) => {
             let answer = own();
             let length = answer.body.len().to_string();
-            let body = Body::broken(answer.body.slice(..at.min(answer.body.len())), then);
+            let body = Body::broken(answer.body.clone(), at, then);
             (answer.header("Content-Length", &length), body)
         }
         Some(Fault::Endless(answer)) => {

@@ -105,9 +105,7 @@ impl RunError {
             Self::About { error, .. } => error.is_of_unknown_name(),
             Self::Session(SessionError::NoRepository(_)) => true,
             Self::Session(SessionError::Registry(error)) | Self::Registry(error) => error.is_unknown_name(),
-            Self::Session(SessionError::TurnedAway { refusals, .. }) => {
-                refusals.last().is_some_and(registry::Error::is_unknown_name)
-            }
+            Self::Session(SessionError::TurnedAway(refusals)) => refusals.last().is_unknown_name(),
             _ => false,
         }
     }
@@ -235,9 +233,8 @@ impl RunErrors {
     }
 
     fn explained(&self, context: Context<'_>) -> Failures {
-        let each = self.0.iter().map(|error| error.explain(context)).collect();
-        let each = Failures::of(each).unwrap_or_else(|| self.0.first().explain(context).into());
-        each.told_as(group::explain(&self.0, context))
+        let each = self.0.each(|error| error.explain(context));
+        Failures::from(each).told_as(group::explain(&self.0, context))
     }
 }
 

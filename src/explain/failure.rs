@@ -176,38 +176,21 @@ impl Failures {
     /// Several; `None` for none. Equal ones count once.
     #[must_use]
     pub(crate) fn of(failures: Vec<Failure>) -> Option<Self> {
-        let mut distinct: Vec<Failure> = Vec::new();
-        for failure in failures {
-            if !distinct.contains(&failure) {
-                distinct.push(failure);
-            }
-        }
-        Some(Self {
-            each: AtLeastOne::of(distinct)?,
-            told: None,
-        })
+        AtLeastOne::of(failures).map(Self::from)
     }
 
     /// The same, printed as these.
     #[must_use]
-    pub(super) fn told_as(self, told: Vec<Failure>) -> Self {
-        let mut distinct: Vec<Failure> = Vec::new();
-        for failure in told {
-            // Which image it was met with is no news where its text does not say so.
-            if !distinct
-                .iter()
-                .any(|known| known.message == failure.message && known.hint == failure.hint)
-            {
-                distinct.push(failure);
-            }
-        }
+    pub(super) fn told_as(self, told: AtLeastOne<Failure>) -> Self {
+        // Which image it was met with is no news where its text does not say so.
+        let says_the_same = |known: &Failure, next: &Failure| known.message == next.message && known.hint == next.hint;
         Self {
-            told: AtLeastOne::of(distinct),
+            told: Some(told.distinct(says_the_same)),
             ..self
         }
     }
 
-    /// Each of them.
+    /// In the order in which they were met.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Failure> {
         self.each.iter()
     }
@@ -250,12 +233,18 @@ impl IntoIterator for Failures {
     }
 }
 
-impl From<Failure> for Failures {
-    fn from(failure: Failure) -> Self {
+impl From<AtLeastOne<Failure>> for Failures {
+    fn from(failures: AtLeastOne<Failure>) -> Self {
         Self {
-            each: failure.into(),
+            each: failures.distinct(|known, next| known == next),
             told: None,
         }
+    }
+}
+
+impl From<Failure> for Failures {
+    fn from(failure: Failure) -> Self {
+        AtLeastOne::from(failure).into()
     }
 }
 

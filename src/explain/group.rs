@@ -3,10 +3,11 @@
 use super::error::RunError;
 use super::failure::Failure;
 use super::refusal::{Context, deletion, explain_session, nearest};
-use crate::names::{AtLeastOne, Selector};
+use crate::names::{AtLeastOne, Selector, Tag};
 use crate::registry::{Asker, Error, ErrorKind, Granted, Scopes, Standing};
 use crate::session::SessionError;
 use crate::text::Quoted;
+use std::mem::{Discriminant, discriminant};
 
 /// Most images that one failure lists.
 const MOST_NAMES: usize = 6;
@@ -14,131 +15,153 @@ const MOST_NAMES: usize = 6;
 const MOST_SUGGESTIONS: usize = 10;
 
 /// The failures as they are printed: one for each cause, in the order in which they were met.
-pub(super) fn explain(errors: &AtLeastOne<RunError>, context: Context<'_>) -> Vec<Failure> {
-    let mut groups: Vec<(Option<SharedCause>, Vec<&RunError>)> = Vec::new();
-    for error in errors {
-        let cause = SharedCause::of(error);
-        match groups.iter_mut().find(|(known, _)| cause.is_some() && *known == cause) {
-            Some((_, alike)) => alike.push(error),
-            None => groups.push((cause, vec![error])),
+pub(super) fn explain(errors: &AtLeastOne<RunError>, context: Context<'_>) -> AtLeastOne<Failure> {
+    let groups = errors.each(|error| match Case::of(error) {
+        Some(case) => Group::Alike(case.into()),
+        None => Group::Alone(error),
+    });
+    let groups = groups.merged(|known, next| match (known, next) {
+        (Group::Alike(cases), Group::Alike(more)) if cases.first().key == more.first().key => {
+            cases.extend(more);
+            None
         }
-    }
-    let failures = groups
-        .into_iter()
-        .map(|(cause, alike)| match (cause, alike.as_slice()) {
-            (Some(cause), [_, _, ..]) => cause.explain(&alike, context),
-            (_, alike) => alike[0].explain(context),
-        });
-    failures.collect()
+        (_, next) => Some(next),
+    });
+    groups.map(|group| match group {
+        Group::Alone(error) => error.explain(context),
+        Group::Alike(cases) if cases.len() == 1 => cases.first().error.explain(context),
+        Group::Alike(cases) => explain_alike(&cases, context),
+    })
 }
 
-/// Why an image could not be read, without which image it was.
-#[derive(Debug, PartialEq, Eq)]
-enum SharedCause {
+/// What is told at once.
+enum Group<'e> {
+    Alone(&'e RunError),
+    /// Images that failed of one cause.
+    Alike(AtLeastOne<Case<'e>>),
+}
+
+/// An image that failed of what others may fail of too.
+struct Case<'e> {
+    error: &'e RunError,
+    reference: &'e str,
+    cause: SharedCause<'e>,
+    /// Equal for those of one cause: what was answered, without which image it was.
+    key: (Discriminant<SharedCause<'e>>, AtLeastOne<Error>),
+}
+
+/// Why an image could not be read or a tag not be deleted.
+#[derive(Clone, Copy)]
+enum SharedCause<'e> {
     /// A registry's answer.
-    Answered(Error),
+    Answered(&'e Error),
     /// The repository is there, and the tag is not.
-    Missing(Error),
+    Missing {
+        error: &'e Error,
+        wanted: &'e Tag,
+        /// Those that are there.
+        tags: &'e [Tag],
+    },
     /// The repository is not there.
-    NoRepository(Error),
+    NoRepository(&'e Error),
     /// What each credential was told.
-    TurnedAway(Vec<Error>),
+    TurnedAway(&'e AtLeastOne<Error>),
     /// It was not deleted, for this answer.
-    NotDeleted(Error),
+    NotDeleted(&'e Error),
 }
 
-impl SharedCause {
-    /// `None` of what is told for itself.
-    fn of(error: &RunError) -> Option<Self> {
-        // Without an image there is nothing to list.
-        error.reference()?;
-        if let Some(error) = deletion_error(error) {
-            return Some(Self::NotDeleted(of_any(error)));
-        }
-        match session_error(error)? {
-            SessionError::Registry(error) => Some(Self::Answered(of_any(error))),
-            SessionError::Missing {
-                error,
-                wanted: Selector::Tag(_),
-                ..
-            } => Some(Self::Missing(of_any(error))),
-            SessionError::NoRepository(error) => Some(Self::NoRepository(of_any(error))),
-            SessionError::TurnedAway { refusals, .. } if !refusals.is_empty() => {
-                Some(Self::TurnedAway(refusals.iter().map(of_any).collect()))
-            }
-            _ => None,
+impl<'e> Case<'e> {
+    /// `None` of what is told for itself: without an image there is nothing to list.
+    fn of(error: &'e RunError) -> Option<Self> {
+        let RunError::About {
+            reference,
+            error: of_it,
+        } = error
+        else {
+            return None;
+        };
+        let cause = match &**of_it {
+            RunError::NotDeleted(error) => SharedCause::NotDeleted(error),
+            RunError::Session(error) => match error {
+                SessionError::Registry(error) => SharedCause::Answered(error),
+                SessionError::Missing {
+                    error,
+                    wanted: Selector::Tag(wanted),
+                    tags,
+                } => SharedCause::Missing { error, wanted, tags },
+                SessionError::NoRepository(error) => SharedCause::NoRepository(error),
+                SessionError::TurnedAway(refusals) => SharedCause::TurnedAway(refusals),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(Self {
+            error,
+            reference,
+            cause,
+            key: (discriminant(&cause), cause.errors().map(of_any)),
+        })
+    }
+}
+
+impl<'e> SharedCause<'e> {
+    fn errors(self) -> AtLeastOne<&'e Error> {
+        match self {
+            Self::Answered(error)
+            | Self::Missing { error, .. }
+            | Self::NoRepository(error)
+            | Self::NotDeleted(error) => error.into(),
+            Self::TurnedAway(refusals) => refusals.each(|refusal| refusal),
         }
     }
+}
 
-    /// One failure for all images. The first is explained, in words that hold for each.
-    fn explain(self, alike: &[&RunError], context: Context<'_>) -> Failure {
-        let reading = match self {
-            Self::NotDeleted(_) => format!("deleting {} tags", alike.len()),
-            _ => format!("reading {} images", alike.len()),
-        };
-        let words = shared_words(alike);
-        let of_many = |error: &Error| {
-            let mut error = error.clone();
-            error.during.clone_from(&reading);
-            if let (ErrorKind::Refused { words: own, .. } | ErrorKind::SignIn { words: own, .. }, false) =
-                (&mut error.kind, words)
-            {
-                *own = Quoted::default();
-            }
-            error
-        };
-        let several = Context {
-            is_of_several: true,
-            ..context
-        };
-        if let Some(error) = deletion_error(alike[0]) {
-            let failure = deletion::not_deleted(&of_many(error), several).of_registry();
-            let message = format!("{}: {}", failure.message, names(alike));
-            return Failure { message, ..failure };
+/// One failure for all images. The first is explained, in words that hold for each.
+fn explain_alike(cases: &AtLeastOne<Case<'_>>, context: Context<'_>) -> Failure {
+    let first = cases.first().cause;
+    let during = match first {
+        SharedCause::NotDeleted(_) => format!("deleting {} tags", cases.len()),
+        _ => format!("reading {} images", cases.len()),
+    };
+    let have_shared_words = have_shared_words(cases);
+    let of_many = |error: &Error| {
+        let mut error = error.clone();
+        error.during.clone_from(&during);
+        if let (ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. }, false) =
+            (&mut error.kind, have_shared_words)
+        {
+            *words = Quoted::default();
         }
-        let first = match session_error(alike[0]) {
-            Some(SessionError::Registry(error)) => SessionError::Registry(of_many(error)),
-            // The tags of each are told below.
-            Some(SessionError::Missing { error, wanted, .. }) => SessionError::Missing {
+        error
+    };
+    let several = Context {
+        is_of_several: true,
+        ..context
+    };
+    let failure = match first {
+        SharedCause::NotDeleted(error) => deletion::not_deleted(&of_many(error), several),
+        SharedCause::Answered(error) => explain_session(&SessionError::Registry(of_many(error)), several),
+        SharedCause::Missing { error, wanted, .. } => {
+            let missing = SessionError::Missing {
                 error: of_many(error),
-                wanted: wanted.clone(),
+                wanted: Selector::Tag(wanted.clone()),
+                // Those of each are told below.
                 tags: Vec::new(),
-            },
-            Some(SessionError::NoRepository(error)) => SessionError::NoRepository(of_many(error)),
-            Some(SessionError::TurnedAway { place, refusals }) => SessionError::TurnedAway {
-                place: place.clone(),
-                refusals: refusals.iter().map(of_many).collect(),
-            },
-            // Nothing else has a cause.
-            _ => return alike[0].explain(context),
-        };
-        let failure = explain_session(&first, several).of_registry();
-        let mut hint: Vec<String> = match self {
-            Self::Missing(_) => suggestions(alike),
-            Self::Answered(_) | Self::NoRepository(_) | Self::TurnedAway(_) | Self::NotDeleted(_) => Vec::new(),
-        };
-        hint.extend(failure.hint);
-        Failure {
-            message: format!("{}: {}", failure.message, names(alike)),
-            hint: (!hint.is_empty()).then(|| hint.join("\n")),
-            ..failure
+            };
+            explain_session(&missing, several)
         }
-    }
-}
-
-fn deletion_error(error: &RunError) -> Option<&Error> {
-    match error {
-        RunError::About { error, .. } => deletion_error(error),
-        RunError::NotDeleted(error) => Some(error),
-        _ => None,
-    }
-}
-
-fn session_error(error: &RunError) -> Option<&SessionError> {
-    match error {
-        RunError::About { error, .. } => session_error(error),
-        RunError::Session(error) => Some(error),
-        _ => None,
+        SharedCause::NoRepository(error) => explain_session(&SessionError::NoRepository(of_many(error)), several),
+        SharedCause::TurnedAway(refusals) => {
+            explain_session(&SessionError::TurnedAway(refusals.each(of_many)), several)
+        }
+    };
+    let failure = failure.of_registry();
+    let mut hint = suggestions(cases);
+    hint.extend(failure.hint);
+    Failure {
+        message: format!("{}: {}", failure.message, names(cases)),
+        hint: (!hint.is_empty()).then(|| hint.join("\n")),
+        ..failure
     }
 }
 
@@ -184,52 +207,38 @@ fn kind_of(granted: &Granted) -> Granted {
 }
 
 /// Whether all were told the same words.
-fn shared_words(alike: &[&RunError]) -> bool {
-    let words = |error: &RunError| -> Vec<String> {
-        let of = |error: &Error| match &error.kind {
+fn have_shared_words(cases: &AtLeastOne<Case<'_>>) -> bool {
+    let words = |case: &Case<'_>| {
+        case.cause.errors().map(|error| match &error.kind {
             ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } => words.to_string(),
             _ => String::new(),
-        };
-        if let Some(error) = deletion_error(error) {
-            return vec![of(error)];
-        }
-        match session_error(error) {
-            Some(
-                SessionError::Registry(error) | SessionError::Missing { error, .. } | SessionError::NoRepository(error),
-            ) => vec![of(error)],
-            Some(SessionError::TurnedAway { refusals, .. }) => refusals.iter().map(of).collect(),
-            _ => Vec::new(),
-        }
+        })
     };
-    let first = words(alike[0]);
-    alike.iter().all(|error| words(error) == first)
+    let first = words(cases.first());
+    cases.iter().all(|case| words(case) == first)
 }
 
 /// The images, as many as a line holds.
-fn names(alike: &[&RunError]) -> String {
-    let references = alike.iter().filter_map(|error| error.reference());
-    let mut names: Vec<String> = references
+fn names(cases: &[Case<'_>]) -> String {
+    let mut names: Vec<String> = cases
+        .iter()
         .take(MOST_NAMES)
-        .map(|reference| format!("`{reference}`"))
+        .map(|case| format!("`{}`", case.reference))
         .collect();
-    if alike.len() > names.len() {
-        names.push(format!("and {} more", alike.len() - names.len()));
+    if cases.len() > names.len() {
+        names.push(format!("and {} more", cases.len() - names.len()));
     }
     names.join(", ")
 }
 
 /// The tags that come nearest to those that are not there, a line for each image that has any.
-fn suggestions(alike: &[&RunError]) -> Vec<String> {
-    let lines = alike.iter().filter_map(|error| match session_error(error) {
-        Some(SessionError::Missing {
-            wanted: Selector::Tag(wanted),
-            tags,
-            ..
-        }) if !tags.is_empty() => {
+fn suggestions(cases: &[Case<'_>]) -> Vec<String> {
+    let lines = cases.iter().filter_map(|case| match case.cause {
+        SharedCause::Missing { wanted, tags, .. } if !tags.is_empty() => {
             let tags: Vec<String> = nearest(wanted, tags).iter().map(|tag| format!("`{tag}`")).collect();
             Some(format!(
                 "`{}`: tags that are there: {}",
-                error.reference()?,
+                case.reference,
                 tags.join(", ")
             ))
         }

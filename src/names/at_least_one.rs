@@ -19,11 +19,47 @@ impl<T> AtLeastOne<T> {
         &self.0[0]
     }
 
+    /// The one that was added last.
+    #[must_use]
+    pub fn last(&self) -> &T {
+        // As for the first.
+        &self.0[self.0.len() - 1]
+    }
+
     /// These and more.
     #[must_use]
     pub fn and(mut self, more: impl IntoIterator<Item = T>) -> Self {
         self.0.extend(more);
         self
+    }
+
+    /// Adds these.
+    pub fn extend(&mut self, more: impl IntoIterator<Item = T>) {
+        self.0.extend(more);
+    }
+
+    /// With those put into one before them that `merge` takes; it gives back what it does not take.
+    #[must_use]
+    pub fn merged(self, mut merge: impl FnMut(&mut T, T) -> Option<T>) -> Self {
+        let mut kept: Vec<T> = Vec::new();
+        for item in self.0 {
+            let left = kept.iter_mut().try_fold(item, |item, known| merge(known, item));
+            kept.extend(left);
+        }
+        // Before the first there is none that could take it.
+        Self(kept)
+    }
+
+    /// Without those that are like one before them.
+    #[must_use]
+    pub fn distinct(self, is_like: impl Fn(&T, &T) -> bool) -> Self {
+        self.merged(|known, next| (!is_like(known, &next)).then_some(next))
+    }
+
+    /// What `make` gives for each.
+    #[must_use]
+    pub fn each<'a, U>(&'a self, make: impl FnMut(&'a T) -> U) -> AtLeastOne<U> {
+        AtLeastOne(self.0.iter().map(make).collect())
     }
 
     /// Each made into another.
@@ -83,7 +119,12 @@ mod tests {
     fn it_is_never_empty() {
         assert_eq!(AtLeastOne::<u8>::of(Vec::new()), None);
         let list = AtLeastOne::from(1).and([2, 3]).map(|number| number * 2);
-        assert_eq!((*list.first(), list.len()), (2, 3));
+        assert_eq!((*list.first(), *list.last(), list.len()), (2, 6, 3));
+        assert_eq!(list.each(|number| number / 2), AtLeastOne::from(1).and([2, 3]));
+        assert_eq!(
+            AtLeastOne::from(1).and([2, 1, 1]).distinct(|a, b| a == b),
+            AtLeastOne::from(1).and([2])
+        );
         assert_eq!(AtLeastOne::of(vec![2, 4, 6]), Some(list));
     }
 }

@@ -1,6 +1,6 @@
 //! Why no credential opened a repository, typed: the facts only.
 
-use crate::names::{Host, Repository, Selector, Tag};
+use crate::names::{AtLeastOne, Host, Repository, Selector, Tag};
 use crate::registry::{self, ErrorKind};
 use crate::text::PAGE;
 
@@ -20,13 +20,10 @@ pub(crate) enum SessionError {
     },
     /// There is no such tag, as there is no such repository: so the list of its tags says.
     NoRepository(registry::Error),
-    /// Every credential was turned away, in this order; maybe there was none.
-    TurnedAway {
-        /// From which place, a repository or a registry.
-        place: String,
-        /// What each was told.
-        refusals: Vec<registry::Error>,
-    },
+    /// Every credential was turned away, in this order: what each was told.
+    TurnedAway(AtLeastOne<registry::Error>),
+    /// There is none to try for this repository or registry.
+    NoCredential(String),
     /// This registry asks nobody to sign in, so that a wrong credential would look right.
     NotAsked(Host),
     /// `REGISTRY` answered, and not as a registry does.
@@ -40,8 +37,8 @@ impl SessionError {
     pub(crate) fn absence(&self, of: Option<&Repository>) -> Option<&registry::Error> {
         let error = match self {
             Self::Missing { error, .. } | Self::NoRepository(error) => error,
-            Self::TurnedAway { refusals, .. } => refusals.last().filter(|last| last.is_unknown_name())?,
-            Self::Registry(_) | Self::NotAsked(_) | Self::NoRegistry { .. } => return None,
+            Self::TurnedAway(refusals) => Some(refusals.last()).filter(|last| last.is_unknown_name())?,
+            Self::Registry(_) | Self::NoCredential(_) | Self::NotAsked(_) | Self::NoRegistry { .. } => return None,
         };
         // Who answers whatever is asked with the same page does not look for images.
         let is_page = matches!(&error.kind, ErrorKind::Refused { words, .. } if words.as_str() == PAGE);
@@ -94,10 +91,7 @@ mod tests {
     }
 
     fn turned_away(refusals: Vec<Error>) -> SessionError {
-        SessionError::TurnedAway {
-            place: base().to_string(),
-            refusals,
-        }
+        SessionError::TurnedAway(AtLeastOne::of(refusals).expect("each row has one"))
     }
 
     /// An absence is what the credential that reaches furthest is told, by a registry.
@@ -119,7 +113,7 @@ mod tests {
             (turned_away(vec![no_name(), denied()]), false),
             (turned_away(vec![no_name(), unauthorized()]), false),
             (turned_away(vec![denied()]), false),
-            (turned_away(vec![]), false),
+            (SessionError::NoCredential(base().to_string()), false),
             (SessionError::Registry(refused(503, None, "")), false),
             (SessionError::NotAsked(Host::bitbucket()), false),
         ] {

@@ -11,7 +11,7 @@ pub(crate) use awaited::{Awaited, Seen};
 pub(crate) use error::SessionError;
 
 use crate::credential::{Credential, Source};
-use crate::names::{Digest, Host, Reference, Repository, Selector, Tag};
+use crate::names::{AtLeastOne, Digest, Host, Reference, Repository, Selector, Tag};
 use crate::registry::{self, Error, ErrorKind, Head, Manifest, Negative, Network, Registry, Remote, Scopes};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -365,11 +365,16 @@ fn is_to_be_made(error: &Error, repository: &Repository) -> bool {
 }
 
 fn turned_away(place: &impl ToString, refusals: Vec<Error>) -> SessionError {
-    let place = place.to_string();
     if let [first, _, ..] = refusals.as_slice() {
-        tracing::debug!("no credential was let in to `{place}`, the first because: {first}");
+        tracing::debug!(
+            "no credential was let in to `{}`, the first because: {first}",
+            place.to_string()
+        );
     }
-    SessionError::TurnedAway { place, refusals }
+    AtLeastOne::of(refusals).map_or_else(
+        || SessionError::NoCredential(place.to_string()),
+        SessionError::TurnedAway,
+    )
 }
 
 /// What an image that cannot be read is, with the tags that are there where its own is not.

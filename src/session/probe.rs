@@ -64,7 +64,7 @@ impl Session {
     pub(crate) async fn sign_in_with(&self, source: Source) -> Result<bool, SessionError> {
         let of_source = |registry: &&Registry| registry.credential().is_some_and(|own| own.source == source);
         let Some(registry) = self.own.iter().find(of_source) else {
-            return Err(turned_away(&self.registry, Vec::new()));
+            return Err(SessionError::NoCredential(self.registry.to_string()));
         };
         Ok(registry.sign_in().await?)
     }

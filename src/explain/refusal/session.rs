@@ -2,7 +2,7 @@
 
 use super::{Asked, Context, credential_name, explain, hint, signed, with};
 use crate::explain::failure::{Failure, FailureKind};
-use crate::names::{Selector, Tag};
+use crate::names::{AtLeastOne, Selector, Tag};
 use crate::registry::{Code, Error, ErrorKind};
 use crate::session::SessionError;
 use strsim::osa_distance;
@@ -47,7 +47,15 @@ fn explain_unwaited(error: &SessionError, context: Context<'_>) -> Failure {
                 hint::no_package(asked),
             )
         }
-        SessionError::TurnedAway { place, refusals } => all_turned_away(place, refusals, context),
+        SessionError::TurnedAway(refusals) => all_turned_away(refusals, context),
+        SessionError::NoCredential(place) => Failure::new(
+            FailureKind::Credential,
+            format!("there is no credential for `{place}`"),
+            format!(
+                "check `CREDENTIAL` and the variables that it uses; the registry is `{}`",
+                context.registry
+            ),
+        ),
         SessionError::NotAsked(registry) => Failure::new(
             FailureKind::Other,
             format!("`{registry}` asks nobody to sign in, so whether it accepts the credential is not known"),
@@ -62,17 +70,7 @@ fn explain_unwaited(error: &SessionError, context: Context<'_>) -> Failure {
 }
 
 /// The failure where every credential was turned away. The last one's advice counts: it is the one that could reach further.
-pub(super) fn all_turned_away(place: &str, refusals: &[Error], context: Context<'_>) -> Failure {
-    let Some(last) = refusals.last() else {
-        return Failure::new(
-            FailureKind::Credential,
-            format!("there is no credential for `{place}`"),
-            format!(
-                "check `CREDENTIAL` and the variables that it uses; the registry is `{}`",
-                context.registry
-            ),
-        );
-    };
+fn all_turned_away(refusals: &AtLeastOne<Error>, context: Context<'_>) -> Failure {
     // What credentials one after the other were told alike is said once.
     let mut told: Vec<(String, Vec<String>)> = Vec::new();
     for refusal in refusals {
@@ -88,7 +86,7 @@ pub(super) fn all_turned_away(place: &str, refusals: &[Error], context: Context<
     let told: Vec<String> = told.iter().map(|(fact, credentials)| with(fact, credentials)).collect();
     Failure {
         message: told.join("; then "),
-        ..explain(last, context)
+        ..explain(refusals.last(), context)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Rights: what turns a credential away, what is missing of them, and what is made of several refusals.
 
-use super::super::session::all_turned_away;
+use super::super::session::explain_session;
 use super::*;
+use crate::names::AtLeastOne;
+use crate::session::SessionError;
 
 #[test]
 fn only_the_credential_turns_away() {
@@ -94,17 +96,18 @@ fn of_several_refusals_the_last_one_advises() {
         ),
     ] {
         let last = refusals.last().unwrap().clone();
-        let refusals: Vec<Error> = refusals
+        let refusals = refusals
             .into_iter()
-            .map(|(problem, source)| world.met(problem, source, false))
-            .collect();
+            .map(|(problem, source)| world.met(problem, source, false));
+        let refusals = AtLeastOne::of(refusals.collect()).expect("each row has one");
         let context = world.context(API_TOKEN, false);
-        let all = all_turned_away("shop/base", &refusals, context);
+        let all = explain_session(&SessionError::TurnedAway(refusals), context);
         let alone = explain(&world.met(last.0, last.1, false), context);
         assert_eq!((all.message.as_str(), all.kind), (message.as_str(), kind));
         assert_eq!(all.hint, alone.hint, "{message}");
     }
-    let none = all_turned_away("shop/base", &[], world.context(NOBODY, false));
+    let none = SessionError::NoCredential("shop/base".to_owned());
+    let none = explain_session(&none, world.context(NOBODY, false));
     assert_eq!(none.message, "there is no credential for `shop/base`");
     assert_eq!(none.kind, FailureKind::Credential);
 }

@@ -3,7 +3,7 @@
 
 use crate::support::distribution::Distribution;
 use crate::support::emulator::{Answer, Emulator, Setup, on};
-use crate::support::image::{Image, ImageBuilder};
+use crate::support::image::{Image, ImageBuilder, digest};
 use crate::support::pipe::Pipe;
 use crate::support::skopeo::write_layout;
 use std::collections::BTreeMap;
@@ -185,4 +185,35 @@ fn docker_registry_has_it_so() {
     };
     assert_eq!(push("one"), BTreeMap::from([("look", 1), ("mount", 10), ("upload", 9)]));
     assert_little_is_asked(&push("two"));
+}
+
+/// The answer about the largest comes last; it begins first all the same, and nothing is waited for alone at the end.
+#[test]
+fn the_largest_missing_blob_begins_first() {
+    let layers = [2, 1, 4, 3].map(|mebi: usize| vec![u8::try_from(mebi).unwrap(); (mebi << 20) + 1]);
+    let image = ImageBuilder::new("sizes").layers(4, 10).build().with_layers(&layers);
+    let largest_first: Vec<String> = [2, 3, 0, 1].map(|layer: usize| digest(&layers[layer])).into();
+    let has_begun = |emulator: &Emulator| {
+        let mut begun = emulator.requests();
+        begun.retain(|line| line.starts_with("GET") && largest_first.iter().any(|digest| line.contains(digest)));
+        begun
+    };
+    for mounts in [true, false] {
+        let from = Emulator::start(Setup::shop());
+        from.put_image("shop/base", "1", &image);
+        let to = Emulator::start(Setup::shop().with(|settings| settings.mounts = mounts));
+        let about_the_largest = on("POST|HEAD", &largest_first[0]).signed_in();
+        to.script(about_the_largest, 1, Answer::new(503));
+        // One large blob at a time.
+        copy(&from, &to, "1")
+            .var("RETRIES", "2")
+            .var("CONCURRENCY", "2")
+            .run()
+            .succeeds();
+        let begun = has_begun(&from);
+        assert_eq!(begun.len(), largest_first.len(), "{begun:?}");
+        for (line, digest) in begun.iter().zip(&largest_first) {
+            assert!(line.contains(digest), "with mounts {mounts}: {begun:?}");
+        }
+    }
 }

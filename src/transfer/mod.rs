@@ -14,6 +14,7 @@ pub(crate) mod progress;
 mod referrers;
 mod schedule;
 pub(crate) mod source;
+mod turns;
 mod upload;
 pub(crate) mod verify;
 
@@ -36,6 +37,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
+use turns::Turns;
 use verify::DigestVerifier;
 
 /// Requests without a body of weight (mounts, looks) are so many times as many at a time as transfers: they wait, they do not load.
@@ -223,7 +225,8 @@ impl<'a> Mover<'a> {
         // They come small ones first. Of the large ones the largest begins: it is not to be what is waited for alone at the end.
         let (small, large) = blobs.split_at(blobs.partition_point(|blob| blob.size < LARGE));
         let ordered = small.iter().chain(large.iter().rev());
-        let under_way = stream::iter(ordered).map(|blob| self.once(blob, source, to, force));
+        let turns = Turns::default();
+        let under_way = stream::iter(ordered).map(|blob| self.once(blob, source, to, (&turns, force)));
         let mut under_way = under_way.buffer_unordered(self.concurrency * LIGHT);
         let mut bytes = 0;
         while let Some(moved) = under_way.next().await {
@@ -258,7 +261,7 @@ impl<'a> Mover<'a> {
         blob: &Descriptor,
         source: &ContentSource,
         to: &Destination,
-        force: bool,
+        (turns, force): (&Turns, bool),
     ) -> Result<u64, TransferError> {
         let key = (to.remote.repository().clone(), blob.digest.clone());
         let slot = Arc::clone(self.moved.borrow_mut().entry(key).or_default());
@@ -267,7 +270,7 @@ impl<'a> Mover<'a> {
             self.learn_from(blob, &to.remote).await;
             return Ok(0);
         }
-        let moved = self.one(blob, source, to, force).await?;
+        let moved = self.one(blob, source, to, (turns, force)).await?;
         *done = true;
         Ok(if moved { blob.size } else { 0 })
     }
@@ -278,10 +281,11 @@ impl<'a> Mover<'a> {
         blob: &Descriptor,
         source: &ContentSource,
         to: &Destination,
-        force: bool,
+        (turns, force): (&Turns, bool),
     ) -> Result<bool, TransferError> {
         let remote = &to.remote;
         let mut session = None;
+        let turn = (blob.size >= LARGE).then(|| turns.draw(blob.size));
         // Neither semaphore is ever closed, so there is always a permit in the end.
         let mut light = Some(self.light.acquire().await);
         let found = match &to.mount_from {
@@ -313,9 +317,12 @@ impl<'a> Mover<'a> {
         }
         drop(light);
         // In this order everywhere: who waits for the one keeps nobody from the other.
-        let _large = match blob.size {
-            LARGE.. => Some(self.large.acquire().await),
-            _ => None,
+        let _large = match turn {
+            Some(turn) => {
+                turn.comes().await;
+                Some(self.large.acquire().await)
+            }
+            None => None,
         };
         let _permit = self.transfers.acquire().await;
         let (mut tries, mut followed) = (Tries::new(self.policy, 0), 0);

@@ -44,9 +44,11 @@ struct PlannedPull {
 }
 
 impl PlannedPull {
-    /// Whether an image of the daemon is this one.
+    /// Whether an image of the daemon is this one. Only of an index it matters for which platform it is there: podman does not
+    /// tell the variant.
     fn is(&self, local: &LocalImage) -> bool {
-        let platform = self.pulled.platform.as_ref();
+        let is_index = matches!(&self.pulled.parts, Parts::Of(entry) if *entry != self.pulled.digest);
+        let platform = self.pulled.platform.as_ref().filter(|_| is_index);
         local.is(&self.wanted.image.repository, &self.pulled.digest)
             && platform.is_none_or(|platform| local.serves(platform))
     }

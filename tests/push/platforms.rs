@@ -11,10 +11,12 @@ on_docker!(
     one_platform_of_an_index_is_pushed_or_refused,
     an_index_as_a_whole,
     attestations_beside_one_image_are_no_platform,
+    an_index_that_names_no_platforms_is_pushed_by_its_configurations,
 );
 on_each_engine!(
     of_an_index_that_was_pulled_no_part_is_published_in_silence,
     what_was_pulled_for_a_platform_is_pushed_for_it,
+    what_was_pulled_of_an_index_that_names_no_platforms_is_pushed_for_one,
 );
 
 /// Gives the daemon an index with all its platforms, which the classic store does not take.
@@ -204,4 +206,73 @@ fn what_was_pulled_for_a_platform_is_pushed_for_it(engine: &Engine) {
     pipe("linux/arm64").run().succeeds();
     assert_eq!(config(&emulator, "shop/web", "1"), image.children()[1].config_digest());
     again(&emulator, pipe("linux/arm64"));
+}
+
+/// An index whose entries name no platforms, for 64 bits and two kinds of 32, with an attestation; and these three.
+fn unnamed(seed: &str) -> (Image, [Image; 3]) {
+    let of = |architecture, variant| {
+        let builder = ImageBuilder::new(seed).platform("linux", architecture, variant);
+        builder.build()
+    };
+    let images = [of("arm", Some("v6")), of("arm", Some("v7")), of("amd64", None)];
+    let mut entries = vec![Image::attestation_of(&images[2])];
+    entries.extend(images.iter().cloned().map(Image::silent));
+    (Image::index(entries), images)
+}
+
+fn an_index_that_names_no_platforms_is_pushed_by_its_configurations(engine: &Engine) {
+    let emulator = Emulator::start(Setup::shop());
+    let (index, [v6, v7, amd64]) = unnamed("push unnamed");
+    let source = "api:push-unnamed";
+    if !load(engine, source, &index) {
+        return;
+    }
+    platform(engine, &emulator, source, "linux/s390x")
+        .run()
+        .fails(if engine.pushes_one_platform() { 4 } else { 1 })
+        .says("nothing was changed");
+    for (wanted, image) in [
+        ("linux/arm/v7", &v7),
+        ("linux/arm", &v6),
+        ("linux/arm/v6", &v6),
+        ("linux/amd64", &amd64),
+    ] {
+        let pipe = || platform(engine, &emulator, source, wanted);
+        if engine.pushes_one_platform() {
+            pipe().run().succeeds().says("pushed as `1`");
+            assert_eq!(emulator.tag("shop/api", "1"), Some(image.digest()), "{wanted}");
+            again(&emulator, pipe());
+        } else {
+            pipe().run().fails(1).says("cannot push one of them alone");
+            assert_eq!(emulator.tags("shop/api"), <[String; 0]>::default());
+        }
+    }
+}
+
+fn what_was_pulled_of_an_index_that_names_no_platforms_is_pushed_for_one(engine: &Engine) {
+    let emulator = Emulator::start(Setup::shop());
+    let (index, [_, v7, _]) = unnamed("push pulled unnamed");
+    emulator.put_image("shop/base", "1", &index);
+    pull(engine, &emulator).var("PLATFORM", "linux/arm/v7").run().succeeds();
+    let name = format!("{}/shop/base:1", emulator.host());
+    let pipe = |wanted| {
+        let pipe = push(engine, &emulator, &name).api_token();
+        pipe.var("TARGET", "web:1").var("PLATFORM", wanted)
+    };
+    for other in ["linux/amd64", "linux/arm/v6"] {
+        pipe(other).run().fails(4).says(&format!("not {other}"));
+    }
+    // podman does not tell the variant: it may be any.
+    let wanted = if engine.kind() == Kind::Podman {
+        pipe("linux/arm/v7")
+            .run()
+            .fails(4)
+            .says("is for linux/arm, not linux/arm/v7");
+        "linux/arm"
+    } else {
+        "linux/arm/v7"
+    };
+    pipe(wanted).run().succeeds();
+    assert_eq!(config(&emulator, "shop/web", "1"), v7.config_digest());
+    again(&emulator, pipe(wanted));
 }

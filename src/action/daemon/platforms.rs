@@ -17,6 +17,16 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
     let has = has.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let source = &push.source;
     match (wanted, local.published(wanted, engine.platform())) {
+        (Some(_), _) if local.is_unnamed => Err(RunError::told(
+            FailureKind::Other,
+            format!(
+                "`{source}` is an image for several platforms (its index does not name them), and {engine} cannot push one of \
+                 them alone: before Docker 28 it does not tell which is which"
+            ),
+            "leave `PLATFORM` out to publish all of them; or use a `docker` service of Docker 28 or newer; or have the index \
+             made again with its platforms, by `docker buildx build` or `docker buildx imagetools create`; an image of a \
+             registry: use `ACTION: copy` with the same `PLATFORM`",
+        )),
         (Some(wanted), _) if !local.serves(wanted) => Err(RunError::told(
             FailureKind::NotFound,
             format!("`{source}` in the Docker daemon is for {has}, not {wanted}"),

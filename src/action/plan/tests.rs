@@ -176,6 +176,7 @@ fn local(id: &str, digests: &[String]) -> LocalImage {
         repo_digests: digests.to_vec(),
         platform: amd64(),
         manifests: Vec::new(),
+        is_unnamed: false,
     }
 }
 
@@ -232,6 +233,7 @@ fn of_an_index_what_would_be_published_is_the_same() {
         };
         let local = LocalImage {
             manifests: vec![part(&one, amd64(), true), part(&other, arm64(), other_is_there)],
+            is_unnamed: false,
             ..local(whole.digest.as_str(), &[format!("{target}@{}", whole.digest)])
         };
         let found = is_same_image(tag, &target, &local, wanted.as_ref(), &amd64());

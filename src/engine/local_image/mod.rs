@@ -5,6 +5,7 @@ use crate::names::{Digest, Repository, Tag};
 use crate::registry::Manifest;
 use crate::registry::manifest::Content;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// An image that the daemon has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub struct LocalImage {
     /// The manifests of an index; none of what is no index, and where the daemon does not tell (before Docker 28, but for
     /// [`Engine::with_manifests`](super::Engine::with_manifests)).
     pub manifests: Vec<LocalManifest>,
+    /// Whether it is an index of several images, of which at least one has no platform there, and the daemon does not tell it
+    /// either (before Docker 28).
+    pub is_unnamed: bool,
 }
 
 /// One image of an index. Attestations are not among them.
@@ -108,14 +112,35 @@ impl LocalImage {
                 is_there: true,
             })
         });
+        let manifests: Vec<LocalManifest> = manifests.collect();
+        let unnamed = serde_json::from_slice::<Unnamed>(manifest).map_or(0, |index| index.count());
         Self {
-            manifests: manifests.collect(),
+            is_unnamed: unnamed > 0 && unnamed + manifests.len() > 1,
+            manifests,
             ..self
         }
     }
 
     fn there(&self) -> impl Iterator<Item = &LocalManifest> {
         self.manifests.iter().filter(|manifest| manifest.is_there)
+    }
+}
+
+/// An index, as far as its entries say nothing of platforms. An attestation's is `unknown`.
+#[derive(Deserialize)]
+struct Unnamed {
+    manifests: Vec<HasPlatform>,
+}
+
+#[derive(Deserialize)]
+struct HasPlatform {
+    platform: Option<IgnoredAny>,
+}
+
+impl Unnamed {
+    fn count(&self) -> usize {
+        let unnamed = self.manifests.iter().filter(|entry| entry.platform.is_none());
+        unnamed.count()
     }
 }
 
@@ -212,6 +237,7 @@ impl From<Inspected> for LocalImage {
             repo_digests: inspected.repo_digests.unwrap_or_default(),
             platform: Platform::new(&inspected.os, &inspected.architecture, inspected.variant.as_deref()),
             manifests: manifests.into_iter().filter_map(Summary::image).collect(),
+            is_unnamed: false,
         }
     }
 }

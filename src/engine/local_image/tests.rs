@@ -175,21 +175,31 @@ fn the_manifests_of_an_index_are_its_own_words() {
         r#"{{"schemaVersion":2,"config":{{"digest":"{}","size":5}},"layers":[]}}"#,
         digest("config")
     );
-    for (manifest, platforms, has_others) in [
+    let (unnamed, silent) = (
+        entry("u", "null"),
+        format!(r#"{{"digest":"{}","size":5}}"#, digest("s")),
+    );
+    for (manifest, platforms, has_others, is_unnamed) in [
         (
             index(&[&amd64, &attestation, &arm64, &attestation]),
             "linux/amd64 linux/arm64",
             true,
+            false,
         ),
-        (index(&[&amd64, &attestation]), "linux/amd64", false),
-        (index(&[&arm64]), "linux/arm64", true),
-        (single, "linux/amd64", false),
-        ("none".to_owned(), "linux/amd64", false),
+        (index(&[&amd64, &attestation]), "linux/amd64", false, false),
+        (index(&[&arm64]), "linux/arm64", true, false),
+        (index(&[&unnamed, &attestation]), "linux/amd64", false, false),
+        (index(&[&silent]), "linux/amd64", false, false),
+        (index(&[&silent, &unnamed]), "linux/amd64", false, true),
+        (index(&[&arm64, &silent]), "linux/arm64", true, true),
+        (single, "linux/amd64", false, false),
+        ("none".to_owned(), "linux/amd64", false, false),
     ] {
         let image = parsed(r#"{"Id":"x","Os":"linux","Architecture":"amd64"}"#).with_manifests(manifest.as_bytes());
         let found: Vec<String> = image.platforms().iter().map(ToString::to_string).collect();
         assert_eq!(found.join(" "), platforms, "{manifest}");
         assert_eq!(image.has_others(&platform("linux/amd64")), has_others, "{manifest}");
+        assert_eq!(image.is_unnamed, is_unnamed, "{manifest}");
         assert!(!image.is_partial(), "{manifest}");
     }
 }

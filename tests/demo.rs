@@ -11,6 +11,7 @@ mod shop;
 #[path = "../examples/sandbox/story.rs"]
 mod story;
 
+use crate::live::kit;
 use crate::support::emulator::{Setup, access_token};
 use crate::support::engine::{Engine, Kind};
 use crate::support::pipe;
@@ -21,7 +22,7 @@ use story::{Scenes, Stage};
 on_docker!(with_a_daemon_it_pulls_builds_and_pushes,);
 
 /// A page of a terminal that somebody reads to its end.
-const MOST_LINES: usize = 165;
+const MOST_LINES: usize = 215;
 
 /// Who tells the story to a daemon is alone there: each telling pulls the same images, and takes them away.
 static DAEMON: Mutex<()> = Mutex::new(());
@@ -115,6 +116,16 @@ fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
             "✔ image       crg.apkg.io/shop/api:0.9.0  ",
             "✔ check:",
             "✔ prune: 3 of 8 tags of `crg.apkg.io/shop/web` deleted, about ",
+            "ERROR: `crg.apkg.io/shop/tools:2` has no signature and no SBOM, which `REQUIRE` asks for",
+            "✖ copy: nothing was changed (exit status 5: refused)",
+            "✔ copy: `crg.apkg.io/shop/base:1` (sha256:",
+            "; has a signature and an SBOM) → `crg.apkg.io/shop/web` tagged `promoted` (",
+            "This asks `crg.apkg.io` some forty questions about `shop/api`",
+            "Nothing was asked yet.",
+            " 0 differ, ",
+            "| How does it ask for a sign-in? | Bearer, realm `https://crg.apkg.io/token`",
+            "| How does it refuse another image under an immutable tag? | not asked: IMMUTABLE_TAG is not set |",
+            "Nothing is left in the package",
         ],
     );
     assert_order(&text, &WRONG_TOKEN);
@@ -137,6 +148,16 @@ fn with_a_daemon_it_pulls_builds_and_pushes(engine: &Engine) {
             "✔ image",
             "✔ check:",
             "✔ prune: 3 of 8 tags of `crg.apkg.io/shop/web` deleted, about ",
+            "ERROR: `crg.apkg.io/shop/tools:2` has no signature and no SBOM, which `REQUIRE` asks for",
+            "✖ copy: nothing was changed (exit status 5: refused)",
+            "✔ copy: `crg.apkg.io/shop/base:1` (sha256:",
+            "; has a signature and an SBOM) → `crg.apkg.io/shop/web` tagged `promoted` (",
+            "This asks `crg.apkg.io` some forty questions about `shop/api`",
+            "Nothing was asked yet.",
+            " 0 differ, ",
+            "| How does it ask for a sign-in? | Bearer, realm `https://crg.apkg.io/token`",
+            "| How does it refuse another image under an immutable tag? | not asked: IMMUTABLE_TAG is not set |",
+            "Nothing is left in the package",
         ],
     );
     assert_order(&text, &WRONG_TOKEN);

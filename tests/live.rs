@@ -1,7 +1,7 @@
 //! The kit that asks a real registry what no documentation says: what it says of registries that are known.
 
 #[path = "../examples/live/kit.rs"]
-mod kit;
+pub(crate) mod kit;
 #[path = "../examples/live/questions/mod.rs"]
 mod questions;
 #[path = "../examples/live/stop.rs"]

@@ -338,7 +338,12 @@ fn a_pull_secret_is_one_of_the_api_token() {
         assert!(!outcome.clone_folder().join(".docker").exists());
         let outcome = outcome
             .says("holds the credential, and no `.gitignore` names it")
-            .says(&format!("pods use it with `imagePullSecrets: [{{name: {name}}}]`"));
+            .says(&format!("pods use it with `imagePullSecrets: [{{name: \"{name}\"}}]`"));
+        // A name may look like a number.
+        let printed = outcome.plain();
+        let pasted = printed.split("pods use it with `").nth(1).unwrap();
+        let pasted: Value = serde_yaml::from_str(pasted.split('`').next().unwrap()).unwrap();
+        assert_eq!(pasted["imagePullSecrets"][0]["name"].as_str(), Some(name));
         let named = namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"));
         let last = format!(
             "✔ login: `{path}` is the Secret `{named}`, which signs in to `{}` with the API token of `{}`",

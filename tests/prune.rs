@@ -68,8 +68,10 @@ fn a_dry_run_tells_and_changes_nothing() {
         let outcome = pipe
             .run()
             .succeeds()
-            .says(&format!("INFO: `{host}/shop/api` has 6 tags: 3 stay and 3 go, about "))
-            .says(" that nothing else in it needs (an estimate)\n")
+            .says(&format!(
+                "INFO: `{host}/shop/api` has 6 tags: 3 stay and 3 go, which frees about "
+            ))
+            .says(" (an estimate)\n")
             .says("INFO:   stays  latest   2026-02-05  the newest image\n")
             .says("INFO:   stays  build-5  2026-02-05  the newest image\n")
             .says("INFO:   stays  build-4  2026-02-04  number 2 of the newest images\n")
@@ -78,7 +80,7 @@ fn a_dry_run_tells_and_changes_nothing() {
                 &build(1).digest()[..19]
             ))
             .says(&format!("✔ prune: 3 of 6 tags of `{host}/shop/api` would go, about "))
-            .says("; nothing was deleted without `DRY_RUN: 'false'` (")
+            .says("; this was a dry run: to delete them, set `DRY_RUN: 'false'` (")
             .says(" s, built-in credential)\n");
         assert_eq!(emulator.tags("shop/api").len(), 6);
         assert_eq!(deletions(&emulator), [""; 0]);
@@ -232,6 +234,43 @@ fn patterns_and_ages_choose() {
             assert_eq!(stays, !goes.contains(&tag), "{images} {variables:?}: {tag}");
         }
     }
+}
+
+/// A pattern that is misspelt keeps nothing, or lets nothing go; and an age alone may let everything go.
+#[test]
+fn patterns_that_nothing_fits_and_packages_that_lose_all_are_told() {
+    let emulator = shop_of(Setup::shop());
+    emulator.put_image("shop/web", "v1", &build(1));
+    let host = emulator.host().to_owned();
+    let dry = |images: &str, keep_tags: &str| {
+        prune(&emulator, images)
+            .unset("DRY_RUN")
+            .var("KEEP_TAGS", keep_tags)
+            .run()
+            .succeeds()
+    };
+    dry("api:biuld-* web", "v* lastest")
+        .says(&format!(
+            "WARNING: no tag of `{host}/shop/api` fits `biuld-*` of `IMAGES`\n"
+        ))
+        .says("WARNING: no tag fits `lastest` of `KEEP_TAGS`: it keeps nothing\n")
+        // Of several packages one may have such tags, and another not.
+        .never_says("fits `v*`");
+    dry("api:build-* api:latest", "latest").never_says("WARNING: no tag");
+    prune(&shop_of(Setup::shop()), "web:v*")
+        .var("KEEP_TAGS", "v*")
+        .run()
+        .succeeds()
+        .never_says("WARNING: no tag");
+    prune(&emulator, "api")
+        .unset("DRY_RUN")
+        .unset("KEEP")
+        .var("OLDER_THAN", "1h")
+        .run()
+        .succeeds()
+        .says(&format!(
+            "WARNING: no tag of `{host}/shop/api` stays: to keep the newest"
+        ));
 }
 
 #[test]

@@ -30,14 +30,18 @@ pub(crate) async fn run(pipe: &str, mut say: impl FnMut(&str)) -> anyhow::Result
     for variables in [
         "ACTION=check IMAGES='base:1 api:0.9.0' TARGET=web".to_owned(),
         "ACTION=retag SOURCE=base:1 TAGS='1.4 latest'".to_owned(),
-        "ACTION=copy SOURCE=base:1 TARGET=web".to_owned(),
+        "ACTION=copy SOURCE=base:1 TARGET=web REQUIRE='signature sbom'".to_owned(),
         "ACTION=prune IMAGES=web KEEP=2".to_owned(),
+        format!("ACTION=login PULL_SECRET='{}'", folder.path().join("crg.yml").display()),
         format!("ACTION=pull IMAGES='base:1 tools:2' TO='oci:{}'", layout.display()),
         "CREDENTIAL=built-in ACTION=retag SOURCE=base:1 TAGS=next".to_owned(),
     ] {
         say(&format!("  {variables} {pipe}"));
     }
-    say("\nThe last one is refused, and says why. Press Ctrl-C here to stop the registry.");
+    say(
+        "\nThe last one is refused, and says why. To ask the registry what docs/live.md is about: `PACKAGE=api make live`.",
+    );
+    say("Press Ctrl-C here to stop the registry.");
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}

@@ -7,6 +7,10 @@
 
 mod daemon;
 mod keep;
+#[path = "../live/kit.rs"]
+mod kit;
+#[path = "../live/questions/mod.rs"]
+mod questions;
 mod shop;
 mod story;
 #[path = "../../tests/support"]

@@ -3,6 +3,7 @@
 use crate::support::emulator::{AccessTokenKind, Emulator, Setup, access_token};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pki::Authority;
+use serde_json::json;
 
 /// A variable and its value.
 pub(crate) type Variable = (String, String);
@@ -18,6 +19,11 @@ const PACKAGES: [(&str, &str); 6] = [
     ("shop/api", OWN),
     ("shop/web", OWN),
 ];
+
+/// How cosign attaches what is stated about an image: here that it is signed, and what is in it.
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
+const SBOM: &str = "https://spdx.dev/Document";
 
 /// Builds of `shop/web`.
 const BUILDS: usize = 5;
@@ -42,9 +48,18 @@ pub(crate) fn open() -> Emulator {
             setup.package(package, repository)
         })
         .access_token(&token, AccessTokenKind::Repository, &["repository"])
+        .with(|settings| settings.referrers = true)
         .api(Authority::shared());
     let registry = Emulator::start(setup);
-    registry.put_image("shop/base", "1", &image("base", 3, 1_400_000));
+    let base = image("base", 3, 1_400_000);
+    registry.put_image("shop/base", "1", &base);
+    for statement in [SIGNATURE, SBOM] {
+        let annotations = json!({
+            "dev.sigstore.bundle.content": "dsse-envelope",
+            "dev.sigstore.bundle.predicateType": statement,
+        });
+        registry.put_untagged("shop/base", &Image::attached_to(&base, BUNDLE, &annotations));
+    }
     registry.put_image("shop/tools", "2", &image("tools", 2, 2_300_000));
     registry.put_image("shop/api", "0.9.0", &image("api", 2, 900_000));
     for number in 1..=BUILDS {
@@ -69,7 +84,7 @@ pub(crate) fn open_docker_hub() -> Emulator {
 
 /// A nightly build. Of two that follow each other, one layer is the same.
 fn build(number: usize) -> Image {
-    let created = serde_json::json!(format!("2026-11-{number:02}T02:00:00Z"));
+    let created = json!(format!("2026-11-{number:02}T02:00:00Z"));
     let builder = ImageBuilder::new("web").layers(1, 300_000).created(created);
     let layer = format!("build {}", number / 2);
     builder.file("app", layer.repeat(1000).as_bytes(), 0o755).build()

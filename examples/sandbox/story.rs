@@ -2,6 +2,7 @@
 //! the pipe says.
 
 use super::daemon::{Daemon, NoDaemon, refusal_of_pull};
+use super::kit;
 use super::shop::{self, Has, OWN, Variable};
 use crate::support::emulator::Emulator;
 use crate::support::pki::Authority;
@@ -16,6 +17,15 @@ const REGISTRY: &str = "crg.apkg.io";
 const CLONE: &str = "/opt/atlassian/pipelines/agent/build";
 /// Name under which the step builds its image: in the user's own daemon, so none that a user has.
 const BUILT: &str = "crg-pipe-sandbox/api:build";
+
+/// The rows of the live kit's table that are shown.
+const SHOWN: [&str; 5] = [
+    "How does it ask for a sign-in?",
+    "How does it answer a read of a tag that does not exist?",
+    "Does it mount a blob from the repository itself?",
+    "How does it refuse another image under an immutable tag?",
+    "Does it delete an image by its digest?",
+];
 
 /// Where the story is told: in a terminal, or in a test.
 pub(crate) trait Stage {
@@ -76,6 +86,8 @@ pub(crate) fn tell(
         story.login();
         story.check();
         story.prune();
+        story.require();
+        story.live()?;
         story.wrong_token();
         story.end();
     }
@@ -198,7 +210,7 @@ impl<S: Stage> Story<'_, S> {
         if !self.clone.path().join(".docker/config.json").is_file() {
             self.surprises.push("login wrote no `config.json`".to_owned());
         }
-        self.say("Or a Kubernetes cluster, with a Secret of the API token:\n");
+        self.say("\nOr let a Kubernetes cluster pull, with a Secret of the API token:\n");
         self.run(Has::Both, &[("ACTION", "login"), ("PULL_SECRET", ".docker/crg.yml")], 0);
         if !self.clone.path().join(".docker/crg.yml").is_file() {
             self.surprises.push("login wrote no Secret".to_owned());
@@ -226,8 +238,67 @@ impl<S: Stage> Story<'_, S> {
         }
     }
 
+    fn require(&mut self) {
+        self.title("9. Promote an image only if a signature and an SBOM are attached to it");
+        let variables = |source| {
+            [
+                ("ACTION", "copy"),
+                ("SOURCE", source),
+                ("TARGET", "web"),
+                ("TAGS", "promoted"),
+                ("REQUIRE", "signature sbom"),
+            ]
+        };
+        self.run(Has::Both, &variables("tools:2"), 5);
+        self.say("\nThe base image has both:\n");
+        self.run_unshown(Has::Both, &variables("base:1"), 0);
+        self.expect_same(("shop/base", "1"), ("shop/web", "promoted"));
+    }
+
+    fn live(&mut self) -> anyhow::Result<()> {
+        self.title("10. With a workspace of your own: ask its registry what no documentation says");
+        let before = self.registry.tags("shop/api");
+        let (announced, _) = self.ask_live(false)?;
+        self.say(&format!("$ make live\n{}", announced.trim_end()));
+        let (told, status) = self.ask_live(true)?;
+        let table = told.lines().skip_while(|line| !line.starts_with("crg-pipe "));
+        let is_row = |line: &str| line.starts_with("| ") && !line.starts_with("| Question ");
+        let is_shown = |line: &&str| !is_row(line) || SHOWN.iter().any(|question| line.contains(question));
+        let rows = told.lines().filter(|line| is_row(line)).count();
+        let mut lines: Vec<String> = table.filter(is_shown).map(str::to_owned).collect();
+        let end = lines.iter().rposition(|line| is_row(line)).map_or(0, |last| last + 1);
+        let left_out = rows.saturating_sub(SHOWN.len());
+        lines.insert(end, format!("… and {left_out} rows more"));
+        self.say(&format!("\n$ YES=1 make live\n…\n{}", lines.join("\n")));
+        if status != 0 || !told.contains(", 0 differ, ") || self.registry.tags("shop/api") != before {
+            self.surprises
+                .push(format!("the live kit ended with status {status}:\n{told}"));
+        }
+        Ok(())
+    }
+
+    /// What the live kit says of the registry, and its exit status.
+    fn ask_live(&self, consents: bool) -> anyhow::Result<(String, u8)> {
+        let mut given = self.environment(Has::Both, &[("PACKAGE", "api"), ("MEGABYTES", "1")]);
+        if consents {
+            given.push(("YES".to_owned(), "1".to_owned()));
+        }
+        let value = |name: &str| {
+            let found = given.iter().rev().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone())
+        };
+        let mut told = String::new();
+        let mut say = |text: &str| {
+            told.push_str(text);
+            told.push('\n');
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let status = runtime.block_on(kit::run(&value, &mut say, std::future::pending()));
+        Ok((told, status))
+    }
+
     fn wrong_token(&mut self) {
-        self.title("9. Learn what is wrong with a credential: this one is a repository access token");
+        self.title("11. Learn what is wrong with a credential: this one is a repository access token");
         let variables = [("ACTION", "retag"), ("SOURCE", "base:1"), ("TAGS", "next")];
         self.run(Has::AccessToken, &variables, 3);
         if !self.registry.journal().is_empty() {

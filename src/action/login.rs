@@ -64,7 +64,7 @@ async fn secret(run: &Run, (file, name): (&Output, &SecretName), credential: &Cr
     warn_of_takers(run, file.path(), file.path()).await;
     tracing::info!(
         "add these lines after the pipe: `- kubectl apply --filename {0}` and `- rm {0}`; pods use it with \
-         `imagePullSecrets: [{{name: {1}}}]`",
+         `imagePullSecrets: [{{name: \"{1}\"}}]`",
         seen_by_step(run, file.path()),
         name.name()
     );

@@ -127,6 +127,14 @@ impl Check<'_> {
                     "write `package`, or `package:pattern` for some of its tags",
                 ));
             }
+            (name, _, None) if name.contains(['*', '?']) => {
+                return Err(Mistake::new(
+                    "IMAGES",
+                    text,
+                    "a pattern is for tags, and this one is in the package's name",
+                    "write each package, as in `api:build-* web:build-*`",
+                ));
+            }
             (name, tag, None) => (name, tag),
         };
         let repository = Reference::parse(name, namespace).map_err(bad)?.repository;

@@ -132,18 +132,25 @@ impl Check<'_> {
         range: std::ops::RangeInclusive<u64>,
     ) -> u64 {
         let Some(value) = value else { return default };
-        match value.trim().parse::<u64>() {
-            Ok(number) if range.contains(&number) => number,
-            _ => {
-                self.mistake(Mistake::new(
-                    name,
-                    value,
-                    "it is not a number in the range",
-                    format!("write a whole number from {} to {}", range.start(), range.end()),
-                ));
-                default
-            }
+        let number = value.trim().parse::<u64>();
+        if let Some(number) = number.as_ref().ok().filter(|number| range.contains(number)) {
+            return *number;
         }
+        let problem = match number {
+            Ok(_) => "it is out of range",
+            Err(_) => "it is not a whole number",
+        };
+        let of_what = match name {
+            "TIMEOUT" | "WAIT" => " of seconds",
+            _ => "",
+        };
+        let cure = format!(
+            "write a whole number{of_what} from {} to {}",
+            range.start(),
+            range.end()
+        );
+        self.mistake(Mistake::new(name, value, problem, cure));
+        default
     }
 
     /// The proxy that the environment names, whatever its name's letters, and who is asked without it.

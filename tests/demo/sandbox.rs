@@ -48,7 +48,7 @@ fn its_lines_work_in_another_shell_until_it_is_stopped() {
     };
     let exports = pasted("  export ");
     let examples = pasted(env!("CARGO_BIN_EXE_crg-pipe"));
-    assert_eq!(examples.len(), 6, "{lines:#?}");
+    assert_eq!(examples.len(), 7, "{lines:#?}");
     for (number, example) in examples.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
         let output = Command::new("sh")

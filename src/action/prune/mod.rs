@@ -10,7 +10,7 @@ mod table;
 use super::Run;
 use super::journal::Outcome;
 use crate::explain::{RunError, RunErrors};
-use crate::input::{Prune, WantedPackage};
+use crate::input::{Pattern, Prune, WantedPackage};
 use crate::registry::{Access, Error};
 use crate::text::{bytes, count};
 use named::Named;
@@ -54,6 +54,7 @@ pub(super) async fn run(run: &Run, prune: &Prune) -> Result<String, RunErrors> {
     }
     RunErrors::of(failed).map_or(Ok(()), Err)?;
     let mut lines = MOST_LINES;
+    unfit(prune, &planned);
     for package in &planned {
         note(run, prune, package);
         lines = lines.saturating_sub(tell(package, lines));
@@ -169,6 +170,9 @@ fn tell(package: &Planned<'_>, most: usize) -> usize {
     for line in &lines {
         tracing::info!("{line}");
     }
+    if package.plan.rows.iter().all(|row| row.stays.is_none()) && !package.plan.rows.is_empty() {
+        tracing::warn!("no tag of `{repository}` stays: to keep the newest images whatever their age, set `KEEP` too");
+    }
     let unread = &package.found.unread;
     if !unread.is_empty() {
         let names: Vec<String> = unread.iter().take(MOST_NAMED).map(|tag| format!("`{tag}`")).collect();
@@ -183,6 +187,24 @@ fn tell(package: &Planned<'_>, most: usize) -> usize {
         tracing::warn!("`{repository}` is not whole: {gap}");
     }
     lines.len()
+}
+
+/// Names the patterns that no tag fits: one that is misspelt keeps nothing.
+fn unfit(prune: &Prune, planned: &[Planned<'_>]) {
+    let fits = |package: &Planned<'_>, pattern: &Pattern| package.plan.rows.iter().any(|row| pattern.fits(&row.tag));
+    for package in planned.iter().filter(|package| !package.plan.rows.is_empty()) {
+        for pattern in package.rules.selected.iter().filter(|pattern| !fits(package, pattern)) {
+            let repository = package.reader.remote.repository();
+            tracing::warn!("no tag of `{repository}` fits `{}` of `IMAGES`", pattern.as_str());
+        }
+    }
+    if planned.iter().all(|package| package.plan.rows.is_empty()) {
+        return;
+    }
+    let fits_none = |pattern: &&Pattern| !planned.iter().any(|package| fits(package, pattern));
+    for pattern in prune.keep_tags.iter().filter(fits_none) {
+        tracing::warn!("no tag fits `{}` of `KEEP_TAGS`: it keeps nothing", pattern.as_str());
+    }
 }
 
 /// A few of so many.
@@ -205,7 +227,7 @@ fn would_go(planned: &[Planned<'_>]) -> String {
         return nothing_goes(all, &place);
     }
     format!(
-        "{going} of {} of {place} would go, about {}; nothing was deleted without `DRY_RUN: 'false'`",
+        "{going} of {} of {place} would go, about {}; this was a dry run: to delete them, set `DRY_RUN: 'false'`",
         count(all, "tag"),
         bytes(freed)
     )

@@ -22,7 +22,7 @@ pub(super) fn lines(package: &impl Display, plan: &Plan, most: usize) -> Vec<Str
     let mut lines = vec![match (all, all - going) {
         (0, _) => format!("`{package}` has no tags"),
         (_, staying) if staying == all => format!("`{package}` has {tags}, and nothing goes"),
-        (_, 0) => format!("`{package}` has {tags}, and all go: {}", estimate(plan)),
+        (_, 0) => format!("`{package}` has {tags}, and all go, {}", estimate(plan)),
         (_, 1) => format!("`{package}` has {tags}: 1 stays and {going} go, {}", estimate(plan)),
         (_, staying) => format!(
             "`{package}` has {tags}: {staying} stay and {going} go, {}",
@@ -50,10 +50,7 @@ pub(super) fn lines(package: &impl Display, plan: &Plan, most: usize) -> Vec<Str
 
 /// What deleting frees.
 fn estimate(plan: &Plan) -> String {
-    format!(
-        "about {} that nothing else in it needs (an estimate)",
-        bytes(plan.freed)
-    )
+    format!("which frees about {} (an estimate)", bytes(plan.freed))
 }
 
 /// A line of the table.

@@ -59,6 +59,18 @@ fn images_name_packages_with_or_without_patterns() {
             "api:build-* api",
             "`api` is named twice, with all of its tags and with some of them",
         ),
+        (
+            "ap*",
+            "`IMAGES` is `ap*`: a pattern is for tags, and this one is in the package's name",
+        ),
+        (
+            "*:build-1",
+            "a pattern is for tags, and this one is in the package's name",
+        ),
+        (
+            "shop/?pi:v*",
+            "a pattern is for tags, and this one is in the package's name",
+        ),
         ("api:", "`IMAGES` is `api:`: "),
         ("api:[ab]", "`IMAGES` is `api:[ab]`: "),
         ("api:a=b", "`IMAGES` is `api:a=b`: "),

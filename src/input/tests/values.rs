@@ -23,10 +23,18 @@ fn numbers_have_ranges() {
             assert_eq!(got, number, "{name}");
         }
         let above = (highest + 1).to_string();
-        for text in ["-1", "1.5", "many", "0x10", "99999999999999999999", &above] {
-            let cure = format!(
-                "is `{text}`: it is not a number in the range; write a whole number from {lowest} to {highest}"
-            );
+        let of_what = if matches!(name, "TIMEOUT" | "WAIT") {
+            " of seconds"
+        } else {
+            ""
+        };
+        for text in ["-1", "1.5", "many", "0x10", "5s", "5m", "99999999999999999999", &above] {
+            let problem = if text == above {
+                "it is out of range"
+            } else {
+                "it is not a whole number"
+            };
+            let cure = format!("is `{text}`: {problem}; write a whole number{of_what} from {lowest} to {highest}");
             assert_eq!(bad(&[("IMAGES", "a"), (name, text)]), [format!("`{name}` {cure}")]);
         }
     }

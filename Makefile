@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build image demo sandbox live picture test cross faults fuzz bench growth lint advisories size tools reproducible sbom provenance release-check
+.PHONY: build image demo sandbox live picture unit test cross faults fuzz bench growth lint advisories size tools reproducible sbom provenance release-check
 
 # dockerd and docker-registry live in folders that a plain user's PATH may lack.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -49,11 +49,17 @@ endif
 picture: tools
 	PICTURE=$(CURDIR)/docs/log.svg cargo test --locked --test suite -- --exact demo::picture::it_is_what_the_demonstration_shows
 
+# The inner loop: all unit tests. Many of them wait, so more threads than cores help.
+unit:
+	cargo test --locked --lib -- --test-threads=8
+
 # The servers that the tests drive need root, for bridges and namespaces; the build does not.
 ifneq ($(shell id -u),0)
 test: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
 endif
-# `make test ENGINE=/path/to/dockerd` runs the same tests on another Docker, with either image store.
+# `make test ENGINE=/path/to/dockerd` runs the same tests on another Docker, with either image store. What must hold for every
+# input is tried on so many, where `make unit` takes 256.
+test: export PROPTEST_CASES ?= 2000
 test: tools
 	$(MAKE) build TARGET=$(HOST)
 	cargo test --locked --no-fail-fast

@@ -27,9 +27,9 @@ pub(super) struct Log {
 /// Where bytes go, and so what takes time when they are there.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Goal {
-    /// The Docker daemon.
+    /// Into the daemon, which unpacks or relays what it has.
     Daemon,
-    /// A registry.
+    /// Into a registry, which checks and stores what it has.
     Registry,
     /// An archive or layout.
     File,

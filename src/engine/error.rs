@@ -154,7 +154,7 @@ pub enum Error {
     },
     /// The daemon goes on telling of a transfer, and comes to no end.
     Endless {
-        /// What was asked.
+        /// The transfer, as `pulling …`.
         asked: String,
         /// What of it was too much: `more than …`, `for … hours`.
         limit: String,

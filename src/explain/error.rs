@@ -22,12 +22,12 @@ pub(crate) enum RunError {
     Told(Failure),
     /// Any of these, of an image of the run.
     About {
-        /// The image.
+        /// As messages name the image.
         reference: String,
         /// What it failed of.
         error: Box<RunError>,
     },
-    /// A registry.
+    /// The answer of a registry, or that there was none.
     Registry(registry::Error),
     /// The credentials, or what was looked for with them.
     Session(SessionError),
@@ -59,7 +59,7 @@ pub(crate) enum RunError {
         /// Why not by tag, if that was tried.
         by_tag: Option<Box<registry::Error>>,
         by_digest: Box<registry::Error>,
-        /// What would go.
+        /// Those that would go, as they are listed.
         tags: Vec<String>,
     },
     /// Whether an image has what `REQUIRE` asks for.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// So long in all is waited in a run for what servers ask for, however many requests ask for it at a time.
-const LONGEST_IN_ALL: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 1800 });
+const LONGEST_IN_ALL: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 1800 });
 
 /// Registries, token servers, and storage that blobs are redirected to.
 #[derive(Debug, Default)]
@@ -136,11 +136,11 @@ mod tests {
         let resting = Cooldowns::default();
         let url = Url::parse(url).unwrap();
         for (status, asked, too_long) in [
-            (503, 3, false),
+            (503, 1, false),
             // What is no "not now", or longer than anybody waits, is not waited for.
             (403, 300, false),
             (503, 301, false),
-            (503, 4, true),
+            (503, 2, true),
         ] {
             resting.note(&url, status, Some(seconds(asked)));
             assert_eq!(resting.asked_for_too_long().is_some(), too_long, "{status} {asked}");

@@ -151,7 +151,7 @@ pub(crate) enum ErrorKind {
     },
     /// What was sent is to be sent again, to another address of the same server.
     Moved {
-        /// Where to.
+        /// The address that was named.
         to: Url,
         /// The same for a message.
         shown: Quoted,
@@ -182,7 +182,7 @@ pub(crate) enum ErrorKind {
     },
     /// It came in an encoding that nobody asked for.
     Encoded {
-        /// Which one.
+        /// As `Content-Encoding` names it.
         encoding: Quoted,
     },
     /// The run holds so much already that no more of it fits.

@@ -69,10 +69,10 @@ pub enum Place {
 #[derive(Debug, Clone)]
 pub struct UploadSession(Url);
 
-/// A question.
+/// What is asked of a registry, and with which rights.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// Of the request.
+    /// As `GET`.
     pub method: &'static str,
     /// Where it goes.
     pub place: Place,
@@ -82,13 +82,13 @@ pub struct Question {
     pub also: Option<String>,
     /// The media type of its body, if it has one.
     pub media_type: Option<String>,
-    /// Its body.
+    /// What is sent with it.
     pub body: Option<Bytes>,
     /// First byte, and the one after the last.
     pub range: Option<(u64, Option<u64>)>,
 }
 
-/// An answer.
+/// What came of a question, whole.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
     /// The registry's status; of a sign-in that was refused, that of the token server. 0 without an answer.
@@ -123,7 +123,7 @@ impl Reply {
 pub struct TokenFacts {
     /// Whether it is a JSON Web Token, which tells what it grants.
     pub is_jwt: bool,
-    /// Characters of it.
+    /// In characters.
     pub length: usize,
     /// Seconds that it is good for, as the pipe reads them.
     pub seconds: u64,

@@ -28,7 +28,7 @@ pub(crate) struct Session {
     own: Vec<Registry>,
     /// The credential of another registry, and which one that is.
     foreign_credential: Option<(Host, Credential)>,
-    /// Other registries.
+    /// Registries beside `REGISTRY`, each made when it is first asked.
     foreign: RefCell<HashMap<Host, Registry>>,
     /// What the registry does not know, and the first push makes.
     unmade: RefCell<HashSet<Repository>>,

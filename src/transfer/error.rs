@@ -65,7 +65,7 @@ pub(crate) enum TransferError {
     },
     /// A manifest was read under another digest than its own.
     Misnamed {
-        /// Its own.
+        /// That of its bytes.
         digest: Digest,
     },
     /// An image has more than any has.

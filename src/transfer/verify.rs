@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// How far apart are the places from which bytes can be sent again, in bytes.
-const STEP: u64 = 512 * 1024;
+const STEP: u64 = if cfg!(test) { 64 * 1024 } else { 512 * 1024 };
 /// So many such places are kept: what a connection holds when it breaks is less. Where a proxy on the way held more,
 /// all is read again.
 const MARKS: usize = 32;
@@ -27,12 +27,12 @@ pub(crate) struct DigestVerifier {
 pub(crate) enum Wrong {
     /// More or fewer than the descriptor says.
     Size {
-        /// The descriptor's.
+        /// In bytes, as the descriptor says.
         expected: u64,
         /// How many came, or came at least.
         found: u64,
     },
-    /// Others.
+    /// So many as the descriptor says, and others.
     Digest {
         /// The digest of what came.
         found: Digest,
@@ -163,7 +163,7 @@ mod tests {
         let size = all.len() as u64;
         let all = Bytes::from(all);
         let part = |from: u64, to: u64| all.slice(usize::try_from(from).unwrap()..usize::try_from(to).unwrap());
-        let piece = 100_000;
+        let piece = STEP / 5;
         for (broken, at) in [
             (3 * STEP, 2 * STEP + 7),
             (3 * STEP, 0),

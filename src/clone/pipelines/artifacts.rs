@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Keeping {
     /// Where its pattern is written.
     pub place: ClonePlace,
-    /// The pattern.
+    /// As the file has it.
     pub pattern: Quoted,
 }
 

@@ -15,7 +15,7 @@ const BEFORE_A_COMMAND: [&str; 17] = [
     "nohup", "eval",
 ];
 
-/// One command.
+/// A command as a shell would run it, its variables not filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
     /// On which line of the text it begins, from 0.

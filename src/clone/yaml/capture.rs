@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 /// Most values of one file, aliases unfolded: few aliases of aliases make much of a short text, and the parser's own limit on
 /// them grows with the text.
-const MOST_VALUES: usize = if cfg!(test) { 50_000 } else { 500_000 };
+const MOST_VALUES: usize = if cfg!(test) { 20_000 } else { 500_000 };
 /// A text counts once more for each of so many bytes.
 const LONG_TEXT: usize = 64;
 /// Most bytes of keys above all values: the parser writes them into each error.

@@ -141,7 +141,7 @@ async fn serve(mut socket: tokio::net::TcpStream, script: Script, log: Arc<Mutex
             Answer::Slowly(lines) => {
                 let _ = socket.write_all(chunked.as_bytes()).await;
                 for line in lines {
-                    tokio::time::sleep(settings().timeout * 2 / 3).await;
+                    tokio::time::sleep(settings().timeout / 2).await;
                     if socket.write_all(chunk(&line).as_bytes()).await.is_err() {
                         return;
                     }

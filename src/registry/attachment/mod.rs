@@ -113,7 +113,7 @@ struct Labels {
     content: Option<String>,
     /// Of which image an entry beside it in the index speaks.
     image: Option<String>,
-    /// Its own.
+    /// Of its manifest, as the list has it.
     digest: Option<String>,
 }
 

@@ -137,14 +137,14 @@ fn a_realm_chooses_nothing_that_is_hidden_in_our_words() {
     assert_eq!(redact_of_others("ERROR: nothing is pulled"), "ERROR: nothing is pulled");
     assert_eq!(redact_of_others("sixteen-letters!"), "***");
     // The newest are hidden, however many come.
-    for number in 0..1000 {
+    for number in 0..130 {
         hide_bearer(&Secret::new(format!(
             "{}-{number:0>5}",
             "a-token-of-a-realm".repeat(60)
         )));
     }
     assert_eq!(
-        redact_of_others(&format!("so: {}-00999", "a-token-of-a-realm".repeat(60))),
+        redact_of_others(&format!("so: {}-00129", "a-token-of-a-realm".repeat(60))),
         "so: ***"
     );
     with(|hidden| {

@@ -83,8 +83,6 @@ fn below(package: &Package, from: impl Iterator<Item = Digest>) -> BTreeSet<Dige
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
     /// A registry that deletes by digest alone loses every tag of that digest and the manifest: nothing that stays may
     /// notice.
     #[test]

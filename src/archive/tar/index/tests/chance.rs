@@ -34,8 +34,6 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-
     /// Whatever is read here under a name, another reader finds under it too, and nothing else.
     #[test]
     fn what_is_read_is_what_another_reader_sees(entries in entries()) {

@@ -14,6 +14,7 @@
 )]
 
 mod fixture;
+mod floor;
 mod growth;
 mod limits;
 mod measure;
@@ -36,6 +37,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some((measure::MEASURE, program)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         return measure::measuring(program);
+    }
+    if let Some((floor::FLOOR, rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return floor::run(rest);
     }
     let begun = Instant::now();
     let load = results::load();
@@ -100,5 +104,6 @@ program knows anything of the run before. Networks: none; 40 ms before each requ
 is user and system time. Peak is the largest resident set of all runs; what starts the programs has 5 MiB itself, below
 which the kernel's account does not go. Requests are those that the registries log, with those that are answered by 401.
 What is done of many images is one run of crg-pipe, and a loop in a shell for others. Times of a daemon count until the client
-has ended; its CPU and memory do not. `curl ×4` moves the same blobs four at a time and computes no digest: the limit of what the registry serves and takes.
+has ended; its CPU and memory do not. `floor` does the same requests for the same blobs,
+four at a time, in 200 lines that check nothing and compute no digest: what the registry and the machine take for themselves.
 ";

@@ -132,9 +132,9 @@ pub(crate) fn targets(table: &Table, binary: &Path) -> String {
         for (row, series) in rows {
             let own = own(series).and_then(Series::wall);
             let measured = own.zip(fastest_peer(series)).map(|(own, (peer, name))| {
-                let limit = find(series, |tool| tool.kind == Kind::Curl).and_then(Series::wall);
+                let limit = find(series, |tool| tool.kind == Kind::Floor).and_then(Series::wall);
                 let limit = limit.map_or_else(String::new, |limit| {
-                    format!("; `curl ×4`, which checks nothing: {:.2}", peer / limit)
+                    format!("; the floor, which checks nothing: {:.2}", peer / limit)
                 });
                 (format!("{:.2} ({name}{limit})", peer / own), peer / own >= least)
             });
@@ -211,7 +211,7 @@ fn own(series: &[Series]) -> Option<&Series> {
 fn fastest_peer(series: &[Series]) -> Option<(f64, &str)> {
     let peers = series
         .iter()
-        .filter(|one| !matches!(one.tool.kind, Kind::CrgPipe | Kind::Curl));
+        .filter(|one| !matches!(one.tool.kind, Kind::CrgPipe | Kind::Floor));
     let times = peers.filter_map(|one| Some((one.wall()?, one.tool.name.as_str())));
     times.min_by(|one, other| one.0.total_cmp(&other.0))
 }

@@ -122,7 +122,7 @@ impl Row {
             self.operation,
             Operation::PullLayout | Operation::PushLayout | Operation::Across
         );
-        let limit = bytes_move.then(Tool::curl);
+        let limit = bytes_move.then(Tool::floor);
         match self.operation {
             Operation::Mirror | Operation::Tags | Operation::Check => stage.fleet(MIRRORED),
             Operation::Daemon => stage.shared(),
@@ -199,7 +199,7 @@ impl Row {
             _ => &stage.near,
         };
         let token = match tool.kind {
-            Kind::Curl => stage.token(&repository),
+            Kind::Floor => stage.token(&repository),
             _ => String::new(),
         };
         let job = Job {
@@ -227,7 +227,7 @@ impl Row {
         let measured = measure(&invocation, &folder);
         let requests = stage.requests().since(before);
         let result = match measured.status {
-            0 if !check || tool.kind == Kind::Curl || self.arrived(stage, &job) => Ok((
+            0 if !check || tool.kind == Kind::Floor || self.arrived(stage, &job) => Ok((
                 measured,
                 requests,
                 (check && self.operation == Operation::PushPlain)

@@ -2,6 +2,7 @@
 //! file and a cache of its own.
 
 use crate::fixture::Fixture;
+use crate::floor;
 use crate::measure::Invocation;
 use crate::stage::{CHECKED, FLEET, MIRRORED, SHARED, SOURCE, TAGGED, USER, WORKSPACE, password};
 use crate::support::engine::Engine;
@@ -73,8 +74,8 @@ pub(crate) enum Kind {
     Crane,
     Regctl,
     Oras,
-    /// Four curl at a time, which compute no digest: the limit of pull and push.
-    Curl,
+    /// The same requests and nothing else: the limit of pull and push.
+    Floor,
     /// `docker pull` of one image after the other.
     Docker,
 }
@@ -100,7 +101,7 @@ pub(crate) struct Job<'a> {
     pub(crate) fresh: String,
     /// The run's own folder, empty.
     pub(crate) folder: &'a Path,
-    /// For curl, a token of the repository that it reads or writes.
+    /// For the floor, a token of the repository that it reads or writes.
     pub(crate) token: String,
     /// The daemon and its client.
     pub(crate) engine: Option<&'a Engine>,
@@ -153,11 +154,12 @@ impl Tool {
         (tools, missing)
     }
 
-    pub(crate) fn curl() -> Self {
+    pub(crate) fn floor() -> Self {
+        let bench = std::env::current_exe().expect("the bench's own path");
         Self {
-            kind: Kind::Curl,
-            command: words(&["curl"]),
-            name: "curl ×4".to_owned(),
+            kind: Kind::Floor,
+            command: words(&[&bench.display().to_string(), floor::FLOOR]),
+            name: "floor".to_owned(),
         }
     }
 
@@ -296,9 +298,9 @@ impl Tool {
             }
             Kind::Regctl => self.called(&borrowed(&regctl(operation, job)?)),
             Kind::Oras => self.called(&borrowed(&oras(operation, job)?)),
-            Kind::Curl => {
-                environment.insert("BEARER".to_owned(), format!("Authorization: Bearer {}", job.token));
-                curl(operation, job)?
+            Kind::Floor => {
+                environment.insert(floor::TOKEN.to_owned(), format!("Bearer {}", job.token));
+                self.called(&borrowed(&floor(operation, job)?))
             }
         };
         Some(Invocation { arguments, environment })
@@ -550,28 +552,22 @@ fn oras(operation: Operation, job: &Job) -> Option<Vec<String>> {
     Some(arguments)
 }
 
-/// curl by xargs: a line of names for each blob.
-fn curl(operation: Operation, job: &Job) -> Option<Vec<String>> {
-    let blobs = job.image.blobs.iter();
-    let from = format!("http://{}/v2/{SOURCE}/blobs", job.from);
-    let to = format!("http://{}/v2/{WORKSPACE}/{}/blobs/uploads/", job.to, job.fresh);
-    let list: Vec<String> = blobs
-        .map(|(digest, _)| format!("{digest} {} {from}/{digest} {to}", job.image.blob(digest).display()))
-        .collect();
-    // Of each line: digest, file, address to read, address to begin an upload.
-    let begin = r#"location=$(curl -sSf -H "$BEARER" -o /dev/null -D - -X POST "$3" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')"#;
-    let upload = r#"curl -sSf -H "$BEARER" -H Expect: -H 'Content-Type: application/octet-stream' -o /dev/null"#;
-    let each = match operation {
-        Operation::PullLayout => r#"curl -sSf -H "$BEARER" -o "$0" "$2""#.to_owned(),
-        Operation::PushLayout => format!(r#"{begin}; {upload} -T "$1" "$location&digest=$0""#),
-        Operation::Across => {
-            format!(r#"{begin}; curl -sSf -H "$BEARER" "$2" | {upload} -T - "$location&digest=$0""#)
-        }
+/// The floor: a line for each blob.
+fn floor(operation: Operation, job: &Job) -> Option<Vec<String>> {
+    let operation = match operation {
+        Operation::PullLayout => floor::PULL,
+        Operation::PushLayout => floor::PUSH,
+        Operation::Across => floor::ACROSS,
         _ => return None,
     };
-    std::fs::write(job.folder.join("list"), list.join("\n") + "\n").unwrap();
-    let script = format!("xargs -P 4 -L 1 sh -c '{}' < list", each.replace('\'', r"'\''"));
-    Some(words(&["sh", "-c", &script]))
+    let line = |(digest, size): &(String, u64)| format!("{digest} {size} {}\n", job.image.blob(digest).display());
+    let list = job.folder.join("list");
+    std::fs::write(&list, job.image.blobs.iter().map(line).collect::<String>()).unwrap();
+    let (from, to) = (
+        format!("{}/{SOURCE}", job.from),
+        format!("{}/{WORKSPACE}/{}", job.to, job.fresh),
+    );
+    Some(words(&[operation, &list.display().to_string(), &from, &to]))
 }
 
 /// A `config.json` for both registries in the run's folder; gives its path.

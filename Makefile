@@ -110,7 +110,8 @@ growth: tools
 # What the pipe, skopeo and oras make of every fault, written to docs/faults.md; about four minutes. One of its tables:
 # `make faults FAULTS=faults::no_fault_loses_anything`.
 STREAMS := faults::daemon::no_broken_stream_loses_anything
-FAULTS ?= faults::no_fault_loses_anything $(STREAMS)::classic $(STREAMS)::containerd
+LATER := faults::deleting::no_fault_deletes_what_stays faults::waiting::a_fault_that_passes_does_not_end_the_waiting
+FAULTS ?= faults::no_fault_loses_anything $(LATER) $(STREAMS)::classic $(STREAMS)::containerd
 ifneq ($(shell id -u),0)
 faults: export CARGO_TARGET_$(shell tr 'a-z-' 'A-Z_' <<< '$(HOST)')_RUNNER = sudo --preserve-env env PATH=$(PATH)
 endif

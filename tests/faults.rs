@@ -1,16 +1,18 @@
 //! What happens on the way: every fault that a registry or a network is known for, at every request of every action,
-//! as one table, and the Docker daemon's streams as another. What came of each is asserted for the pipe; `make faults`
+//! as one table; deletions, looks for an image and the Docker daemon's streams as others. What came of each is asserted for the pipe; `make faults`
 //! measures skopeo and oras beside it and writes `docs/faults.md`.
 
 mod case;
 mod cases;
 mod daemon;
 mod daemon_ends;
+mod deleting;
 mod names;
 mod oras;
 mod page;
 mod resume;
 mod run;
+mod waiting;
 mod wrong;
 
 use case::{Action, Case};

@@ -188,44 +188,6 @@ fn no_refusal_and_no_fault_is_waited_for() {
     assert!(outcome.seconds < 10.0, "{}", outcome.seconds);
 }
 
-/// A look is tried again like every request, and an expired token is made new.
-#[test]
-fn a_fault_that_passes_does_not_end_the_waiting() {
-    let busy = || Answer::error(503, "UNAVAILABLE", "not now").header("Retry-After", "1");
-    for fault in [
-        busy().into(),
-        Answer::error(429, "TOOMANYREQUESTS", "not now").into(),
-        Fault::Reset,
-        Fault::Silence,
-        Fault::Expired,
-    ] {
-        let emulator = shop();
-        let place = format!("{fault:?}");
-        comes_after(&emulator, 2);
-        emulator.script(on("HEAD", "shop/api/manifests/1$").signed_in(), 1, fault);
-        let pipe = shop::retag(&emulator).built_in().var("WAIT", "60");
-        let outcome = pipe.var("RETRIES", "2").var("TIMEOUT", "1").run().succeeds();
-        assert_eq!(emulator.unmet(), 0, "{place}");
-        outcome.says("/shop/api:1` is there, after");
-    }
-}
-
-/// What begins as an absence and turns into a refusal ends the waiting.
-#[test]
-fn a_refusal_ends_the_waiting() {
-    for (answer, status) in [
-        (Answer::error(403, "DENIED", "no more"), 3),
-        (Answer::error(503, "UNAVAILABLE", "out of order"), 6),
-    ] {
-        let emulator = shop();
-        comes_after(&emulator, 2);
-        emulator.script(on("GET|HEAD", "shop/api/manifests/1$").signed_in(), 100, answer);
-        let outcome = shop::retag(&emulator).built_in().var("WAIT", "60").run().fails(status);
-        assert!(outcome.seconds < 20.0, "{}", outcome.seconds);
-        outcome.says("is not there yet").never_says("(`WAIT`)");
-    }
-}
-
 /// A package that is made meanwhile. The token of the first look grants nothing on it.
 #[test]
 fn a_package_that_is_not_there_yet_is_waited_for() {

@@ -75,6 +75,19 @@ fn shown(cell: &Cell) -> String {
     text
 }
 
+/// A table of a row for each fault, and a column for each of its cells.
+pub(super) fn grid<'a>(heads: &[&str], rows: impl Iterator<Item = (&'a str, &'a Vec<Cell>)>) -> String {
+    let begin = format!(
+        "| fault | {} |\n|---|{}\n",
+        heads.join(" | "),
+        "---|".repeat(heads.len())
+    );
+    rows.fold(begin, |text, (fault, cells)| {
+        let cells: Vec<String> = cells.iter().map(shown).collect();
+        format!("{text}| {fault} | {} |\n", cells.join(" | "))
+    })
+}
+
 /// The table of the daemon's streams: for each fault its cells for `pull` and `push`. skopeo asks a daemon for neither.
 pub(super) fn streams<'a>(rows: impl Iterator<Item = (&'a str, &'a (Cell, Cell))>) -> String {
     let begin = "| fault | pull | push | skopeo |\n|---|---|---|---|\n".to_owned();

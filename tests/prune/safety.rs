@@ -1,7 +1,7 @@
 //! What changes, breaks off or lies between the plan and a deletion: nothing that stays is lost by it.
 
 use super::{build, deleting, deletions, made, shop_of, told};
-use crate::support::emulator::{Answer, Break, Deletes, Emulator, Fault, Setup, on};
+use crate::support::emulator::{Answer, Deletes, Emulator, Fault, Setup, on};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::Running;
 use crate::support::shop::prune;
@@ -166,22 +166,6 @@ fn what_a_registry_claims_is_looked_at() {
         .fails(1)
         .says("answered that it deleted `shop/api:build-1`, and still has it")
         .says("nothing was changed");
-    // Another success, and an answer that nobody hears.
-    for fault in [
-        Fault::As(200),
-        Fault::As(204),
-        Fault::Unheard(Break::Reset),
-        Fault::As(404),
-    ] {
-        let emulator = shop_of(Setup::shop());
-        emulator.script(on("DELETE", "/manifests/build-2"), 1, fault.clone());
-        prune(&emulator, "api")
-            .var("RETRIES", "1")
-            .run()
-            .succeeds()
-            .says("3 of 6 tags of ");
-        assert_eq!(emulator.tags("shop/api"), ["build-4", "build-5", "latest"], "{fault:?}");
-    }
     // A page in the place of an answer did nothing.
     let emulator = shop_of(Setup::shop());
     emulator.script(on("DELETE", "/manifests/"), 99, Answer::new(200).body("<html>"));
@@ -307,45 +291,6 @@ fn thousands_of_tags_make_a_short_table_and_a_whole_report() {
     assert!(lines < 80, "{lines} lines");
     assert_eq!(told(outcome.report.as_ref()).len(), 1500);
     assert!(outcome.last_line().chars().count() < 200, "{}", outcome.last_line());
-}
-
-#[test]
-fn what_a_network_does_to_a_deletion_passes() {
-    let busy = || Answer::new(503).header("Retry-After", "1");
-    for deletes in [Deletes::Tags, Deletes::Digests(405)] {
-        for (times, fault) in [
-            (1, Fault::Reset),
-            (1, Fault::Silence),
-            (1, Fault::Unheard(Break::Reset)),
-            (2, Fault::Answer(Answer::new(503))),
-            (
-                1,
-                Fault::Answer(Answer::error(429, "TOOMANYREQUESTS", "slowly").header("Retry-After", "1")),
-            ),
-            (1, Fault::Answer(busy())),
-            (1, Fault::Expired),
-        ] {
-            let emulator = shop_of(deleting(deletes));
-            let image = if deletes == Deletes::Tags {
-                "build-2".to_owned()
-            } else {
-                build(2).digest()
-            };
-            emulator.script(on("DELETE", &image), times, fault.clone());
-            prune(&emulator, "api")
-                .var("RETRIES", "2")
-                .var("TIMEOUT", "1")
-                .run()
-                .succeeds()
-                .says("3 of 6 tags of ");
-            assert_eq!(
-                emulator.tags("shop/api"),
-                ["build-4", "build-5", "latest"],
-                "{deletes:?} {fault:?}"
-            );
-            assert_eq!(emulator.unmet(), 0, "{fault:?}");
-        }
-    }
 }
 
 /// A run that is killed at any moment leaves each tag that is there whole, and the next run does the rest.

@@ -105,5 +105,5 @@ is user and system time. Peak is the largest resident set of all runs; what star
 which the kernel's account does not go. Requests are those that the registries log, with those that are answered by 401.
 What is done of many images is one run of crg-pipe, and a loop in a shell for others. Times of a daemon count until the client
 has ended; its CPU and memory do not. `floor` does the same requests for the same blobs,
-four at a time, in 200 lines that check nothing and compute no digest: what the registry and the machine take for themselves.
+but not for manifests, in 200 lines that check nothing and compute no digest: what the registry and the machine take for themselves.
 ";

@@ -118,11 +118,11 @@ impl Row {
 
     /// Runs it: once each to warm up and to see that the result is right, then in turns; `is_late`: only once.
     pub(crate) fn run(&self, stage: &Stage, peers: &[Tool], counter: &Cell<u32>, is_late: bool) -> Vec<Series> {
-        let bytes_move = matches!(
+        let has_floor = matches!(
             self.operation,
-            Operation::PullLayout | Operation::PushLayout | Operation::Across
+            Operation::PullLayout | Operation::PushLayout | Operation::Across | Operation::Copy
         );
-        let limit = bytes_move.then(Tool::floor);
+        let limit = has_floor.then(Tool::floor);
         match self.operation {
             Operation::Mirror | Operation::Tags | Operation::Check => stage.fleet(MIRRORED),
             Operation::Daemon => stage.shared(),

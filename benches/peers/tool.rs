@@ -558,6 +558,7 @@ fn floor(operation: Operation, job: &Job) -> Option<Vec<String>> {
         Operation::PullLayout => floor::PULL,
         Operation::PushLayout => floor::PUSH,
         Operation::Across => floor::ACROSS,
+        Operation::Copy => floor::COPY,
         _ => return None,
     };
     let line = |(digest, size): &(String, u64)| format!("{digest} {size} {}\n", job.image.blob(digest).display());

@@ -181,6 +181,43 @@ const FORMS: &[Form] = &[
     ),
     ("one platform has nothing", true, |_| attested(&[SPDX, SLSA], &[]), &[]),
     (
+        "an index within the index",
+        true,
+        |_| Image::index(vec![attested(&[SPDX, SLSA], &[SPDX, SLSA])]),
+        &["sbom", "provenance"],
+    ),
+    (
+        "an index within the index, of which one platform has no SBOM",
+        true,
+        |_| {
+            Image::index(vec![
+                attested(&[SPDX, SLSA], &[SLSA]),
+                attested(&[SPDX, SLSA], &[SPDX, SLSA]),
+            ])
+        },
+        &["provenance"],
+    ),
+    (
+        "a signed index within the index",
+        true,
+        |emulator| {
+            let within = attested(&[SLSA], &[]);
+            emulator.put_untagged("shop/base", &within);
+            emulator.put_untagged("shop/base", &bundle(&within, SIGN));
+            Image::index(vec![within])
+        },
+        &["signature"],
+    ),
+    (
+        "an index within three others",
+        true,
+        |_| {
+            let within = Image::index(vec![attested(&[SPDX, SLSA], &[SPDX, SLSA])]);
+            Image::index(vec![Image::index(vec![within])])
+        },
+        &[],
+    ),
+    (
         "a signature of the index",
         true,
         |emulator| {

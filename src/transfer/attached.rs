@@ -18,6 +18,8 @@ pub(crate) struct Attached {
 
 /// Manifests that are read at a glance, where lists do not say what is in them.
 const GLANCES: usize = 3;
+/// Deepest index that is looked into: within two others. Nobody is known to make more than one level.
+const DEEPEST: usize = 2;
 
 /// Looks for what is `required` of an image; where nothing is, at what one or two requests show. An image of several platforms
 /// has what is attached to its index, or to each of its images; `only` is the one that counts. `known` is what was listed already.
@@ -36,28 +38,17 @@ pub(crate) async fn attached(
         is_glance,
         by_tag: false,
         reads: 0,
+        images: 0,
         unknown: None,
     };
     let mut has = look.at(&manifest.digest, wanted).await;
-    if let Ok(Content::Index(entries)) = manifest.content() {
-        let attestations = attestations(manifest);
-        let counts = |image: &Digest| only.is_none_or(|only| only == image);
-        if is_glance {
-            let first = attestations.iter().find(|(_, image)| counts(image));
-            if let Some((attestation, _)) = first {
-                has = has.and(look.inside(attestation).await);
-            }
-        } else {
-            let images = entries.iter().filter(|entry| {
-                let is_attestation = attestations.iter().any(|(own, _)| *own == entry.digest);
-                !entry.is_blob() && !is_attestation && counts(&entry.digest)
-            });
-            let images: Vec<&Digest> = images.map(|entry| &entry.digest).collect();
-            has = has.and(
-                look.at_each(manifest, &images, &attestations, wanted.without(has))
-                    .await,
-            );
-        }
+    if !is_glance {
+        has = has.and(look.below(manifest, only, wanted.without(has), 0).await);
+    } else if let Some((attestation, _)) = attestations(manifest)
+        .iter()
+        .find(|(_, image)| only.is_none_or(|only| only == image))
+    {
+        has = has.and(look.inside(attestation).await);
     }
     let AttachmentSearch { unknown, .. } = look;
     Attached { has, unknown }
@@ -71,44 +62,61 @@ struct AttachmentSearch<'a> {
     /// Whether a list under the fallback tag was met.
     by_tag: bool,
     reads: usize,
+    /// Images of indexes that were looked at.
+    images: usize,
     unknown: Option<TransferError>,
 }
 
 impl AttachmentSearch<'_> {
-    /// What each of several images has, of what is wanted.
-    async fn at_each(
+    /// What each image of an index has, of what is wanted; of an index within it, what that or each of its images has.
+    async fn below(
         &mut self,
         index: &Manifest,
-        images: &[&Digest],
-        attestations: &[(Digest, Digest)],
+        only: Option<&Digest>,
         wanted: Attachments,
+        depth: usize,
     ) -> Attachments {
-        if images.is_empty() {
+        let Ok(Content::Index(entries)) = index.content() else {
             return Attachments::default();
-        }
-        let mut each = wanted;
-        for (number, image) in images.iter().enumerate() {
+        };
+        let attestations = attestations(index);
+        let images = entries.iter().filter(|entry| {
+            let is_attestation = attestations.iter().any(|(own, _)| *own == entry.digest);
+            !entry.is_blob() && !is_attestation && only.is_none_or(|only| *only == entry.digest)
+        });
+        let mut each = None;
+        for image in images {
+            let wanted = each.unwrap_or(wanted);
             // What one of them does not have, the others do not make up for.
-            if each.is_empty() {
+            if wanted.is_empty() {
                 break;
             }
-            if number == MOST {
+            if self.images == MOST {
                 self.unknown.get_or_insert_with(|| {
                     too_much(index, &format!("more than {MOST} manifests that may be referred to"))
                 });
                 return Attachments::default();
             }
+            self.images += 1;
             let mut own = Attachments::default();
-            for (attestation, _) in attestations.iter().filter(|(_, of)| of == *image) {
+            for (attestation, _) in attestations.iter().filter(|(_, of)| *of == image.digest) {
                 own = own.and(self.inside(attestation).await);
             }
-            let rest = each.without(own);
+            let rest = wanted.without(own);
             if !rest.is_empty() {
-                own = own.and(self.at(image, rest).await);
+                own = own.and(self.at(&image.digest, rest).await);
             }
-            each = each.within(own);
+            let rest = wanted.without(own);
+            if image.is_index() && depth < DEEPEST && !rest.is_empty() {
+                let within = self.remote.manifest(&Selector::Digest(image.digest.clone())).await;
+                own = own.and(match within {
+                    Ok(within) => Box::pin(self.below(&within, None, rest, depth + 1)).await,
+                    Err(error) => self.does_not_know(TransferError::Referrer(error)),
+                });
+            }
+            each = Some(wanted.within(own));
         }
-        each
+        each.unwrap_or_default()
     }
 
     /// What is attached to one manifest, of what is wanted.

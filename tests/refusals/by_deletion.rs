@@ -51,6 +51,16 @@ pub(super) const CASES: &[Case] = &[
             vec![pruned(&emulator)]
         },
     },
+    Case {
+        see: "`…` has more than …, and what stays can only be told from all of it",
+        status: 1,
+        runs: || {
+            let emulator = shop(Setup::shop());
+            let nested = (0..18).fold(Image::small("nested"), |within, _| Image::index(vec![within]));
+            emulator.put_image("shop/api", "nested", &nested);
+            vec![pruned(&emulator)]
+        },
+    },
 ];
 
 fn shop(setup: Setup) -> Emulator {

@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
     fn hold(&self, bytes: usize) -> Result<(), RunErrors> {
         let held = self.remote.hold(&mut self.charge.borrow_mut(), bytes);
         held.map_err(|error| match &error.kind {
-            ErrorKind::OverBudget { .. } => self.too_much("one run can hold of tags and layers").into(),
+            ErrorKind::OverBudget { .. } => self.too_much("a run can hold in memory").into(),
             _ => error.into(),
         })
     }

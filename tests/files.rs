@@ -176,6 +176,31 @@ fn a_config_that_may_not_be_read_is_left_alone() {
     assert_eq!(outcome.file(".docker/config.json").as_deref(), Some("{}"));
 }
 
+const OUTSIDE: &str = "is a link that leads outside the clone";
+
+/// Action, variable, its value and what is said of it.
+const LEADING_OUT: &[(&str, &str, &str, &str)] = &[
+    ("retag", "REPORT", "out/r.json", OUTSIDE),
+    ("retag", "REPORT", "out/new/r.json", OUTSIDE),
+    ("retag", "OUTPUT_ENV", "out/r.env", OUTSIDE),
+    ("retag", "OUTPUT_ENV", "in/../out/r.env", OUTSIDE),
+    ("retag", "REPORT", "./in//../out/./r.json", OUTSIDE),
+    ("retag", "REPORT", "../r.json", "`REPORT`"),
+    ("retag", "REPORT", "in/../../r.json", "`REPORT`"),
+    ("retag", "OUTPUT_ENV", "/dev/stdout", "`OUTPUT_ENV`"),
+    ("retag", "REPORT", "/proc/self/cwd/../r.json", "`REPORT`"),
+    ("login", "PULL_SECRET", "out/secret.yaml", OUTSIDE),
+    ("pull", "TO", "oci-archive:in/../out/a.tar", OUTSIDE),
+    ("pull", "TO", "oci:../layout", "`TO`"),
+    ("pull", "TO", "oci:out", OUTSIDE),
+    ("pull", "TO", "oci:out/layout", OUTSIDE),
+    ("pull", "TO", "oci-archive:out/a.tar", OUTSIDE),
+    ("pull", "TO", "docker-archive:out/a.tar:base:1", OUTSIDE),
+    ("pull", "TO", "oci-archive:device", "is a link to a folder or a device"),
+    ("pull", "TO", "docker-archive:in", "is a link to a folder or a device"),
+    ("login", "DOCKER_CONFIG", "out/.docker", OUTSIDE),
+];
+
 /// A link in the clone may be anybody's, committed long ago: whatever the variable, nothing is written where it leads out.
 #[test]
 fn no_link_of_the_clone_takes_an_output_out_of_it() {
@@ -202,54 +227,7 @@ fn no_link_of_the_clone_takes_an_output_out_of_it() {
             _ => pipe,
         }
     };
-    for (action, variable, value, words) in [
-        (
-            "retag",
-            "REPORT",
-            "out/r.json",
-            "is a link that leads outside the clone",
-        ),
-        (
-            "retag",
-            "REPORT",
-            "out/new/r.json",
-            "is a link that leads outside the clone",
-        ),
-        (
-            "retag",
-            "OUTPUT_ENV",
-            "out/r.env",
-            "is a link that leads outside the clone",
-        ),
-        (
-            "retag",
-            "OUTPUT_ENV",
-            "in/../out/r.env",
-            "is a link that leads outside the clone",
-        ),
-        ("pull", "TO", "oci:out", "is a link that leads outside the clone"),
-        ("pull", "TO", "oci:out/layout", "is a link that leads outside the clone"),
-        (
-            "pull",
-            "TO",
-            "oci-archive:out/a.tar",
-            "is a link that leads outside the clone",
-        ),
-        (
-            "pull",
-            "TO",
-            "docker-archive:out/a.tar:base:1",
-            "is a link that leads outside the clone",
-        ),
-        ("pull", "TO", "oci-archive:device", "is a link to a folder or a device"),
-        ("pull", "TO", "docker-archive:in", "is a link to a folder or a device"),
-        (
-            "login",
-            "DOCKER_CONFIG",
-            "out/.docker",
-            "is a link that leads outside the clone",
-        ),
-    ] {
+    for (action, variable, value, words) in LEADING_OUT {
         in_pipe(action)
             .var(variable, value)
             .run()

@@ -282,6 +282,10 @@ fn no_address_leads_into_the_network_of_the_step() {
         "198.18.0.1",
         "localhost",
         "a.localhost.",
+        "169.254.169.254.",
+        "0xa9fea9fe",
+        "[::ffff:a9fe:a9fe]",
+        "[::ffff:0:10.0.0.5]",
         "[64:ff9b::a00:5]",
     ] {
         for (path, status, header, value) in named {
@@ -301,6 +305,7 @@ fn no_address_leads_into_the_network_of_the_step() {
 
 /// What a registry, its token server or its storage sends back of the credential, in the form that it likes.
 #[test]
+#[allow(clippy::format_collect, reason = "short texts")]
 fn a_credential_that_is_sent_back_is_hidden_in_whatever_form() {
     let token = Setup::api_token();
     let pair = format!("{}:{token}", Setup::EMAIL);
@@ -316,6 +321,11 @@ fn a_credential_that_is_sent_back_is_hidden_in_whatever_form() {
         token[..24].to_owned(),
         token[30..60].to_owned(),
         token.to_ascii_lowercase(),
+        token.chars().map(|c| format!("{c}\u{200b}")).collect(),
+        token.chars().map(|c| format!("{c}\0")).collect(),
+        token.chars().map(|c| format!("\u{202e}{c}\u{1b}[0m")).collect(),
+        STANDARD.encode(STANDARD.encode(&pair)),
+        token.bytes().map(|byte| format!("{byte:02X}")).collect(),
         wrapped.join("\r\n"),
         STANDARD.encode(&basic),
         STANDARD.encode(format!("authorization: {basic}")),

@@ -61,6 +61,25 @@ fn storage_that_fails_is_named() {
             1,
             "nothing is known against your credential",
         ),
+        (
+            "STORAGE",
+            Some(Answer::new(301).body("<Error><Code>PermanentRedirect</Code></Error>")),
+            1,
+            "a redirect without a `Location`",
+        ),
+        (
+            "STORAGE",
+            Some(Answer::new(400).body("")),
+            1,
+            "refused reading the blob",
+        ),
+        ("STORAGE", Some(Answer::new(206).body("x")), 1, "keeps its blobs"),
+        (
+            "STORAGE",
+            Some(Answer::new(429)),
+            5,
+            "` limits how much may be asked of it",
+        ),
         ("STORAGE", Some(Answer::new(503)), 6, "the fault is that of `127.0.0.1:"),
         ("STORAGE", Some(page()), 1, "sent a web page in the place of an answer"),
         (
@@ -128,24 +147,78 @@ fn a_token_server_that_fails_is_named() {
         ),
         (
             "OWN",
-            Some(Answer::new(405)),
-            1,
-            "nothing is known against your credential",
-        ),
-        (
-            "OWN",
             Some(Answer::new(200).body("<html>")),
             1,
             "the token server of `REGISTRY` gave an unexpected answer",
         ),
         ("OWN", Some(Answer::new(200).body("{}")), 1, "holds no token"),
+        ("OWN", Some(Answer::new(200)), 1, "the answer is not a token"),
+        ("OWN", Some(Answer::new(204)), 1, "the answer is not a token"),
+        (
+            "OWN",
+            Some(Answer::new(302).header("Location", "/sign-in")),
+            1,
+            "nothing is known against your credential",
+        ),
+        (
+            "OWN",
+            Some(Answer::new(302)),
+            1,
+            "the token server of `REGISTRY` gave an unexpected answer",
+        ),
+        (
+            "OWN",
+            Some(Answer::new(410)),
+            1,
+            "nothing is known against your credential",
+        ),
+        (
+            "OWN",
+            Some(Answer::new(501)),
+            6,
+            "could not look at the credential while reading `shop/base:1`: 501",
+        ),
+        (
+            "OTHER",
+            Some(Answer::new(503)),
+            6,
+            ", the token server of `REGISTRY`, could not look at the credential while reading `shop/base:1`: 503",
+        ),
+        ("OTHER", Some(Answer::new(500)), 6, "the fault is that of `127.0.0.1:"),
+        (
+            "OTHER",
+            Some(Answer::new(429)),
+            5,
+            "` limits how much may be asked of it",
+        ),
+        (
+            "OTHER",
+            Some(Answer::new(502).header("Content-Type", "text/html").body("<html>")),
+            1,
+            "seems to answer in the place of `127.0.0.1:",
+        ),
+        (
+            "OTHER",
+            Some(Answer::new(404)),
+            1,
+            ", the token server of `REGISTRY`, refused reading",
+        ),
+        (
+            "OTHER",
+            Some(Answer::new(200)),
+            1,
+            ", the token server of `REGISTRY`, gave an unexpected answer",
+        ),
     ] {
         let emulator = filled(Setup::shop());
+        let other = Emulator::start(Setup::shop().named("127.0.0.1"));
         if realm != "OWN" {
-            emulator.settings(|settings| settings.realm = Some(realm.to_owned()));
+            let realm = realm.replace("OTHER", &format!("{}/token", other.origin()));
+            emulator.settings(|settings| settings.realm = Some(realm));
         }
         if let Some(answer) = answer {
-            emulator.script(on("GET", "/token"), 100, answer);
+            let server = if realm == "OTHER" { &other } else { &emulator };
+            server.script(on("GET", "/token"), 100, answer);
         }
         let outcome = pull(&emulator).var("NO_PROXY", "*").run().fails(status);
         let host = emulator.host();
@@ -161,6 +234,17 @@ fn a_token_is_found_in_either_field() {
         (r#"{"access_token":"TOKEN","expires_in":1.5}"#, true),
         (r#"{"token":"TOKEN","expires_in":null,"issued_at":7}"#, true),
         (r#"{"token":"TOKEN","access_token":""}"#, true),
+        (r#"{"access_token":"TOKEN","token_type":"bearer","scope":"x"}"#, true),
+        (r#" {"token":" TOKEN\n","refresh_token":"x"} "#, true),
+        (r#"{"token":{"a":1},"access_token":"TOKEN","expires_in":{"a":1}}"#, true),
+        (r#"{"token":7,"access_token":"TOKEN","expires_in":true}"#, true),
+        (r#"{"token":"TOKEN","expires_in":99999999999999999999999}"#, true),
+        (r#"{"token":"TOKEN","expires_in":1e400}"#, true),
+        (r#"{"token":"TO\u0000KEN"}"#, false),
+        (r#"{"Token":"TOKEN"}"#, false),
+        (r#"{"errors":[],"token":null}"#, false),
+        ("TOKEN", false),
+        ("null", false),
         (r#"{"token":"","access_token":""}"#, false),
         (r#"{"token":["TOKEN"]}"#, false),
         ("[]", false),

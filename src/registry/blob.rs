@@ -141,7 +141,8 @@ impl Remote {
             )
         };
         match self.exchange(ask).await {
-            Ok(_) => Ok(true),
+            // A filter answers this with its page, too; and a blob that calls itself one may come again.
+            Ok(answer) => Ok(!is_html(&answer.headers)),
             Err(error) if error.is_refused() || error.is_unproven() => Ok(false),
             Err(error) => Err(error),
         }
@@ -180,7 +181,7 @@ impl Remote {
             None
         };
         let (begins, size) = match response.status().as_u16() {
-            206 => range_of(&response),
+            206 => range_of(response.headers()),
             _ => (Some(0), response.content_length()),
         };
         match begins {
@@ -194,10 +195,11 @@ impl Remote {
                 first,
                 pace,
             }),
-            _ => Err(self.error(
-                during,
-                ErrorKind::Protocol("it sent another range than asked for".to_owned()),
-            )),
+            _ => {
+                let party = self.registry.party(response.url(), Role::Blob);
+                let other = ErrorKind::Protocol("it sent another range than asked for".to_owned());
+                Err(self.error(during, other.at(party)))
+            }
         }
     }
 
@@ -361,6 +363,7 @@ impl Remote {
     /// The session's address, its query kept as it is: registries keep their state there.
     fn session(&self, answer: &Answer, during: String) -> Result<Upload, Error> {
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let location = location.map(str::trim).filter(|location| !location.is_empty());
         match location.and_then(|location| answer.url.join(location).ok()) {
             Some(location) => Ok(Upload::of(location, 0)),
             None => Err(self.error(
@@ -422,14 +425,13 @@ pub(super) fn is_page(bytes: &[u8]) -> bool {
 }
 
 /// First byte and whole size of `Content-Range: bytes 5-9/10`, as far as they are there.
-fn range_of(response: &Response) -> (Option<u64>, Option<u64>) {
-    let text = response
-        .headers()
-        .get(CONTENT_RANGE)
-        .and_then(|value| value.to_str().ok());
-    let Some(range) = text.and_then(|text| text.strip_prefix("bytes ")) else {
-        return (None, None);
-    };
+fn range_of(headers: &HeaderMap) -> (Option<u64>, Option<u64>) {
+    let text = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    let range = text.and_then(|text| {
+        let (unit, range) = text.trim().split_once([' ', '='])?;
+        unit.eq_ignore_ascii_case("bytes").then_some(range)
+    });
+    let Some(range) = range else { return (None, None) };
     let first = range.split('-').next().and_then(|first| first.trim().parse().ok());
     let size = range.split_once('/').and_then(|(_, size)| size.trim().parse().ok());
     (first, size)
@@ -438,6 +440,30 @@ fn range_of(response: &Response) -> (Option<u64>, Option<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_is_read_however_it_is_written() {
+        for (range, read) in [
+            ("bytes 5-9/10", (Some(5), Some(10))),
+            ("Bytes 5-9/10", (Some(5), Some(10))),
+            (" bytes  5 - 9 / 10 ", (Some(5), Some(10))),
+            ("bytes=5-9/10", (Some(5), Some(10))),
+            ("bytes 0-9/*", (Some(0), None)),
+            ("bytes 0-9", (Some(0), None)),
+            ("bytes */10", (None, Some(10))),
+            ("bytes -9/10", (None, Some(10))),
+            ("items 0-9/10", (None, None)),
+            ("0-9/10", (None, None)),
+            ("bytes", (None, None)),
+            ("", (None, None)),
+            ("bytes 18446744073709551616-/1", (None, Some(1))),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_RANGE, range.parse().unwrap());
+            assert_eq!(range_of(&headers), read, "{range}");
+        }
+        assert_eq!(range_of(&HeaderMap::new()), (None, None));
+    }
 
     #[test]
     fn an_empty_session_has_no_byte() {

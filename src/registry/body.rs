@@ -2,7 +2,6 @@
 
 use crate::text::{PAGE, Quoted};
 use bytes::{Bytes, BytesMut};
-use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 
@@ -77,68 +76,67 @@ const MOST_ERRORS: usize = 5;
 /// Longest detail that is told, in characters.
 const LONGEST_DETAIL: usize = 200;
 
-#[derive(Deserialize)]
-struct Body {
-    #[serde(default)]
-    errors: Option<Vec<BodyEntry>>,
-    details: Option<serde_json::Value>,
-    message: Option<serde_json::Value>,
-    error: Option<serde_json::Value>,
-    error_description: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct BodyEntry {
-    #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
-    #[serde(default)]
-    detail: serde_json::Value,
-}
-
-/// Reads an error body: the OCI form `{"errors":[{code,message,detail}]}`, the forms that token servers use
-/// (`details`, `message`, `error` with `error_description`), else the text itself.
+/// Reads an error body: the OCI form `{"errors":[{code,message,detail}]}`, the forms that token servers, gateways and storage use
+/// (`details`, `message`, `error` with `error_description`, problem details), else the text itself. Keys count in any case.
 #[must_use]
 pub(crate) fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
     let text = String::from_utf8_lossy(bytes);
-    let Ok(body) = serde_json::from_slice::<Body>(bytes) else {
-        let page = text
-            .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
-            .starts_with('<');
+    let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    let Ok(body) = serde_json::from_str::<Value>(text) else {
         return (
             None,
-            if page {
-                xml(&text).unwrap_or_else(|| Quoted::new(PAGE))
+            if text.starts_with('<') {
+                xml(text).unwrap_or_else(|| Quoted::new(PAGE))
             } else {
-                Quoted::new(&text)
+                Quoted::new(text)
             },
         );
     };
-    if let Some(errors) = body.errors.as_ref().filter(|errors| !errors.is_empty()) {
+    if let Some(Value::Array(errors)) = field(&body, "errors")
+        && !errors.is_empty()
+    {
         return of_errors(errors);
     }
-    let said = [body.error_description, body.details, body.message, body.error]
-        .into_iter()
-        .flatten()
-        .find_map(|value| match value {
-            serde_json::Value::String(text) => Some(text),
-            serde_json::Value::Object(map) => map
-                .get("message")
-                .and_then(|message| message.as_str().map(str::to_owned)),
-            _ => None,
-        });
-    (None, Quoted::new(&said.unwrap_or_else(|| text.into_owned())))
+    let said = [
+        "error_description",
+        "details",
+        "message",
+        "error",
+        "detail",
+        "title",
+        "errors",
+    ];
+    let said = said.into_iter().find_map(|name| match field(&body, name)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.as_str()),
+        object @ Value::Object(_) => field(object, "message")?.as_str(),
+        _ => None,
+    });
+    (None, Quoted::new(said.or(body.as_str()).unwrap_or(text)))
+}
+
+/// The field of an object, whatever the case of its name.
+fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    let mut fields = object.as_object()?.iter();
+    fields
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 /// Code and words of a list of errors. The first code that is known counts: what stands beside it may be the vendor's own.
-fn of_errors(errors: &[BodyEntry]) -> (Option<Code>, Quoted) {
-    let codes = || errors.iter().filter_map(|error| error.code.as_deref().map(Code::of));
+fn of_errors(errors: &[Value]) -> (Option<Code>, Quoted) {
+    let codes = || {
+        errors
+            .iter()
+            .filter_map(|error| field(error, "code")?.as_str().map(Code::of))
+    };
     let known = codes().find(|code| !matches!(code, Code::Other(_)));
     let mut words: Vec<String> = Vec::new();
     for error in errors.iter().take(MOST_ERRORS) {
-        let mut said = error.message.clone().unwrap_or_default();
-        let detail = in_words(&error.detail);
+        let mut said = match (error, field(error, "message")) {
+            (Value::String(text), _) | (_, Some(Value::String(text))) => text.clone(),
+            (_, message) => message.map(in_words).unwrap_or_default(),
+        };
+        let detail = field(error, "detail").map(in_words).unwrap_or_default();
         if !detail.is_empty() && !said.contains(&detail) {
             said = if said.is_empty() {
                 detail
@@ -186,8 +184,7 @@ fn in_words(detail: &Value) -> String {
 /// What a storage says of an error in XML, as S3, Google and Azure write it: code and message.
 fn xml(text: &str) -> Option<Quoted> {
     let of = |name: &str| {
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        let (found, _) = rest.split_once(&format!("</{name}>"))?;
+        let found = element(text, name)?;
         let found = found
             .strip_prefix("<![CDATA[")
             .and_then(|data| data.strip_suffix("]]>"))
@@ -213,11 +210,31 @@ fn xml(text: &str) -> Option<Quoted> {
     Some(Quoted::new(&said))
 }
 
+/// What is in the first element of this name, whatever its prefix, its attributes and the case of its letters.
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = text;
+    loop {
+        let (_, after) = rest.split_once('<')?;
+        rest = after;
+        let end = rest.find(|c: char| c == '>' || c == '/' || c.is_ascii_whitespace())?;
+        let (tag, after) = rest.split_at(end);
+        if !tag.rsplit(':').next()?.eq_ignore_ascii_case(name) {
+            continue;
+        }
+        let (attributes, inside) = after.split_once('>')?;
+        if attributes.ends_with('/') {
+            continue;
+        }
+        return inside.split_once(&format!("</{tag}")).map(|(found, _)| found);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn every_form_of_error_body_is_read() {
         for (body, code, words) in [
             (
@@ -311,6 +328,68 @@ mod tests {
                 "a <b> &amp; c",
             ),
             ("<Error><Code>NoSuchKey</Code>", None, "NoSuchKey"),
+            (
+                "<s3:Error xmlns:s3=\"http://s3.example\"><s3:Code/><s3:Code>SlowDown</s3:Code><s3:Message lang=\"en\">Reduce</s3:Message></s3:Error>",
+                None,
+                "SlowDown: Reduce",
+            ),
+            (
+                "<error><code>7</code>\n<message >no &apos;x&apos;</message ></error>",
+                None,
+                "7: no 'x'",
+            ),
+            ("<Error><Message><![CDATA[a <b>]]></Message></Error>", None, "a <b>"),
+            ("<Error><Message></Message></Error>", None, PAGE),
+            ("<Error><Message>no end", None, PAGE),
+            ("<?xml version=\"1.0\"?><!-- <Code>x", None, PAGE),
+            ("<", None, PAGE),
+            ("  <!-- x --><HTML>", None, PAGE),
+        ] {
+            assert_eq!(read_body(body.as_bytes()), (code, Quoted::new(words)), "{body}");
+        }
+    }
+
+    #[test]
+    fn vendors_errors_are_read_too() {
+        for (body, code, words) in [
+            ("\u{feff}{\"message\":\"no\"}", None, "no"),
+            (
+                r#"{"Message":"User is not authorized"}"#,
+                None,
+                "User is not authorized",
+            ),
+            (r#"{"__type":"AccessDeniedException","message":"no"}"#, None, "no"),
+            (
+                r#"{"error":{"code":403,"message":"caller may not","status":"PERMISSION_DENIED"}}"#,
+                None,
+                "caller may not",
+            ),
+            (
+                r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"over quota"}"#,
+                None,
+                "over quota",
+            ),
+            (r#"{"title":"Forbidden","status":403}"#, None, "Forbidden"),
+            (r#"{"message":"","error":"Bad Gateway"}"#, None, "Bad Gateway"),
+            (r#"{"errors":{"message":"no"}}"#, None, "no"),
+            (r#"{"errors":["first","second"]}"#, None, "first; second"),
+            (r#"{"errors":[{"code":403,"message":"no"}]}"#, None, "no"),
+            (
+                r#"{"errors":[{"code":null,"message":null,"detail":{"reason":"x"}}]}"#,
+                None,
+                "reason: x",
+            ),
+            (
+                r#"{"Errors":[{"Code":"Denied","Message":["a","b"]}]}"#,
+                Some(Code::Denied),
+                "a, b",
+            ),
+            (r#"{"errors":[null,7,{}]}"#, None, ""),
+            (r#"{"errors":[]}"#, None, r#"{"errors":[]}"#),
+            (r#"{"errors":null,"message":"no"}"#, None, "no"),
+            (r#""no""#, None, "no"),
+            ("null", None, "null"),
+            ("{}", None, "{}"),
             ("", None, ""),
             ("[1]", None, "[1]"),
         ] {

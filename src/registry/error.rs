@@ -222,6 +222,7 @@ impl ErrorKind {
                         status: 429 | 500..,
                         ..
                     }
+                    | Self::SignIn { .. }
             ),
             _ => true,
         }

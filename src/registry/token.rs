@@ -207,7 +207,14 @@ async fn request(
         let kind = match status {
             400 | 401 | 403 | 429 | 500.. if incoming.same_origin => {
                 let signed = credential.is_some();
-                ErrorKind::SignIn { status, words, signed }
+                let refused = ErrorKind::SignIn { status, words, signed };
+                match party {
+                    // A fault of its own is another server's and not the registry's.
+                    Some(party) if matches!(status, 429 | 500..) && party.server().as_str() != realm.registry.api() => {
+                        ErrorKind::At(party, Box::new(refused))
+                    }
+                    _ => refused,
+                }
             }
             _ => {
                 let granted = Granted::Unknown;

@@ -3,6 +3,7 @@
 use super::Action::{Check, Copy, Login, Mirror, Pull, Push, Retag};
 use super::{Cell, Row, SOME, check};
 use crate::support::emulator::{Answer, Emulator, Fault, Setup, on};
+use crate::support::image::Image;
 use serde_json::json;
 
 /// Every answer, whatever was asked.
@@ -81,11 +82,12 @@ fn who_says_200_to_everything_is_not_believed() {
     ]);
 }
 
+fn as_status(emulator: &Emulator, method: &str, path: &str, status: u16) {
+    emulator.script(on(method, path).signed_in(), 1000, Fault::As(status));
+}
+
 #[test]
 fn each_write_counts_with_its_own_status() {
-    fn as_status(emulator: &Emulator, method: &str, path: &str, status: u16) {
-        emulator.script(on(method, path).signed_in(), 1000, Fault::As(status));
-    }
     check(&[
         // What is done, whatever the status: the registry shows it.
         Row {
@@ -128,7 +130,12 @@ fn each_write_counts_with_its_own_status() {
             variables: &[],
             cells: &[Cell(Copy, 0, 8, "")],
         },
-        // What is not.
+    ]);
+}
+
+#[test]
+fn what_is_not_done_is_no_success_whatever_its_status() {
+    check(&[
         Row {
             what: "manifests are taken with 200 and dropped",
             setup: Setup::shop,
@@ -175,11 +182,109 @@ fn each_write_counts_with_its_own_status() {
             cells: &[Cell(Push, 1, SOME, "an upload session without a `Location`")],
         },
         Row {
+            what: "an upload begins at an empty `Location`",
+            setup: Setup::shop,
+            prepare: |emulator| {
+                let answer = Answer::new(202).header("Location", " ");
+                emulator.script(on("POST", "/blobs/uploads/").signed_in(), 1000, answer);
+            },
+            variables: &[],
+            cells: &[Cell(Push, 1, SOME, "an upload session without a `Location`")],
+        },
+        Row {
+            what: "manifests are put with 207 and dropped",
+            setup: Setup::shop,
+            prepare: |emulator| emulator.script(on("PUT", "/manifests/").signed_in(), 1000, Answer::new(207)),
+            variables: &[],
+            cells: &[Cell(Retag, 1, 5, "answered writing `shop/base:2` with 207")],
+        },
+        Row {
+            what: "manifests are put with 201 and another digest",
+            setup: Setup::shop,
+            prepare: |emulator| {
+                let other = Image::small("another").digest();
+                let answer = Answer::new(201).header("docker-content-digest", &other);
+                emulator.script(on("PUT", "/manifests/").signed_in(), 1000, answer);
+            },
+            variables: &[],
+            cells: &[Cell(Retag, 1, 3, "sent other bytes than asked for")],
+        },
+        Row {
+            what: "a portal's page for what is written and for what is looked for",
+            setup: Setup::shop,
+            prepare: |emulator| {
+                let page = Answer::new(200).header("Content-Type", "text/html");
+                emulator.script(
+                    on("POST|PUT|PATCH|HEAD|DELETE", "").signed_in(),
+                    1000,
+                    page.body("<html>"),
+                );
+            },
+            variables: &[],
+            cells: &[
+                Cell(Retag, 1, SOME, "answered writing `shop/base:2` with 200"),
+                Cell(Push, 1, SOME, "with 200, which does not say that it was done"),
+                Cell(Mirror, 1, SOME, "with 200, which does not say that it was done"),
+            ],
+        },
+    ]);
+}
+
+#[test]
+fn what_is_read_counts_with_its_own_status() {
+    check(&[
+        Row {
             what: "manifests are read with 206",
             setup: Setup::shop,
             prepare: |emulator| as_status(emulator, "GET", "/manifests/", 206),
             variables: &[],
             cells: &[Cell(Pull, 1, 2, "answered reading `shop/base:1` with 206")],
+        },
+        Row {
+            what: "manifests are read with 203",
+            setup: Setup::shop,
+            prepare: |emulator| as_status(emulator, "GET", "/manifests/", 203),
+            variables: &[],
+            cells: &[Cell(Pull, 1, 2, "answered reading `shop/base:1` with 203")],
+        },
+        Row {
+            what: "blobs are read with 203",
+            setup: Setup::shop,
+            prepare: |emulator| as_status(emulator, "GET", "/blobs/", 203),
+            variables: &[],
+            cells: &[Cell(Pull, 1, SOME, "with 203, which does not say that it was done")],
+        },
+        Row {
+            what: "blobs are read with 226",
+            setup: Setup::shop,
+            prepare: |emulator| as_status(emulator, "GET", "/blobs/", 226),
+            variables: &[],
+            cells: &[Cell(Mirror, 0, 9, ""), Cell(Pull, 1, SOME, "with 226")],
+        },
+        Row {
+            what: "blobs are read with 206 and no range",
+            setup: Setup::shop,
+            prepare: |emulator| as_status(emulator, "GET", "/blobs/", 206),
+            variables: &[],
+            cells: &[Cell(Pull, 1, SOME, "it sent another range than asked for")],
+        },
+        // A filter's page for what is looked for: it is not there.
+        Row {
+            what: "every blob is there, as a web page",
+            setup: Setup::shop,
+            prepare: |emulator| {
+                let page = Answer::new(200).header("Content-Type", "text/html; charset=utf-8");
+                emulator.script(on("HEAD", "/blobs/").signed_in(), 1000, page);
+            },
+            variables: &[],
+            cells: &[Cell(Push, 0, 9, ""), Cell(Mirror, 0, 9, "")],
+        },
+        Row {
+            what: "blobs are looked for with 203",
+            setup: Setup::shop,
+            prepare: |emulator| emulator.script(on("HEAD", "/blobs/").signed_in(), 1000, Answer::new(203)),
+            variables: &[],
+            cells: &[Cell(Push, 0, 9, "")],
         },
     ]);
 }

@@ -1,10 +1,13 @@
 //! Lists are whole or an error: of tags, and of what refers to an image.
 
+mod rows;
+
 use crate::support::emulator::{Answer, Emulator, Fault, Settings, Setup, on};
-use crate::support::image::{Image, OCI_INDEX};
+use crate::support::image::Image;
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
 use crate::support::shop;
+use rows::index;
 use serde_json::{Value, json};
 
 fn copy<'a>(emulator: &'a Emulator, source: &str) -> Pipe<'a> {
@@ -67,7 +70,7 @@ const fn deaf(paging: Paging) -> Paging {
     }
 }
 
-const PAGINGS: [Paging; 13] = [
+const PAGINGS: [Paging; 18] = [
     paging("linked", 250, LINKED, 100, 3),
     paging("linked, the last page is full", 200, LINKED, 100, 2),
     paging(
@@ -88,7 +91,18 @@ const PAGINGS: [Paging; 13] = [
     paging("linked with a comma", 250, &["<{next}&x=a,b;c>; rel=next"], 100, 3),
     paging("not linked, `n` is heeded", 1502, &[], NO_LIMIT, 2),
     paging("not linked, the last page is full", 1000, &[], NO_LIMIT, 2),
+    paging("linked without a blank", 250, &["<{next}>;rel=next"], 100, 3),
+    paging(
+        "linked with a fragment",
+        250,
+        &["<{next}#page>; rel=\"next\"; type=\"application/json\""],
+        100,
+        3,
+    ),
     paging("not linked, fewer than asked for", 250, &[], 100, 4),
+    paging("not linked, twenty at a time", 250, &[], 20, 14),
+    paging("not linked, 25 at a time", 260, &[], 25, 12),
+    paging("not linked, thirty at a time", 250, &[], 30, 10),
     deaf(paging("not linked, `last` is not heeded", 1502, &[], NO_LIMIT, 3)),
     deaf(paging(
         "not linked, `last` is not heeded, and that was all",
@@ -97,7 +111,7 @@ const PAGINGS: [Paging; 13] = [
         NO_LIMIT,
         4,
     )),
-    deaf(paging("not linked, neither `n` nor `last` is heeded", 60, &[], 60, 1)),
+    deaf(paging("not linked, neither `n` nor `last` is heeded", 60, &[], 60, 2)),
     paging("few", 52, LINKED, 100, 1),
 ];
 
@@ -149,6 +163,26 @@ fn half_a_list_is_an_error() {
             "a link elsewhere",
             page(&["<https://elsewhere.example/tags>; rel=next"]),
             "the next page of a list must be on the registry itself",
+        ),
+        (
+            "a link by another scheme",
+            page(&["<https://localhost/v2/shop/base/tags/list?last=1>; rel=next"]),
+            "the next page of a list must be on the registry itself",
+        ),
+        (
+            "a link with a user name",
+            page(&["<//ada:x@localhost/v2/shop/base/tags/list?last=1>; rel=next"]),
+            "the next page of a list must be on the registry itself",
+        ),
+        (
+            "a link to what is no URL",
+            page(&["<http://[::1/tags>; rel=next"]),
+            "a link to what is not a URL",
+        ),
+        (
+            "pages that go round",
+            page(&["</v2/shop/base/tags/list?last=1>; rel=next"]),
+            "a page that names itself as the next one",
         ),
         (
             "a link to itself",
@@ -249,86 +283,14 @@ impl Signed {
     }
 }
 
-fn index(entries: &[Value]) -> Answer {
-    Answer::new(200)
-        .header("Content-Type", OCI_INDEX)
-        .body(json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries }).to_string())
-}
-
-fn html() -> Answer {
-    Answer::new(200)
-        .header("Content-Type", "text/html")
-        .body("<html>please sign in</html>")
-}
-
 /// What the API of referrers answers, and whether the tag that stands in for it is there.
 #[test]
 fn only_a_list_of_referrers_passes_for_one() {
     let elsewhere = Emulator::start(Setup::shop());
     let sign_in_page = format!("{}/v2/", elsewhere.origin());
-    let answers: Vec<(&str, Answer, Option<i32>)> = vec![
-        // None where the registry has no such API.
-        ("404", Answer::error(404, "NOT_FOUND", "page not found"), Some(0)),
-        ("404 and a web page", Answer::new(404).body("<html>"), Some(0)),
-        ("405", Answer::new(405), Some(0)),
-        ("501", Answer::new(501), Some(0)),
-        ("400", Answer::error(400, "UNSUPPORTED", "no"), Some(0)),
-        // What is no list says nothing of it.
-        ("200 and a web page", html(), None),
-        ("200 and nothing", Answer::new(200), None),
-        (
-            "200 and an object",
-            Answer::new(200).json(&json!({ "message": "sign in" })),
-            None,
-        ),
-        (
-            "an index of another type",
-            Answer::new(200).json(&json!({ "schemaVersion": 2, "manifests": [] })),
-            None,
-        ),
-        (
-            "an index by its header alone",
-            Answer::new(200).header("Content-Type", OCI_INDEX).body("{}"),
-            None,
-        ),
-        (
-            "an index without entries",
-            Answer::new(200)
-                .header("Content-Type", OCI_INDEX)
-                .body(r#"{"schemaVersion":2}"#),
-            None,
-        ),
-        (
-            "an image",
-            Answer::new(200)
-                .header("Content-Type", OCI_INDEX)
-                .body(r#"{"schemaVersion":2,"manifests":[],"config":{"digest":"x","size":1}}"#),
-            None,
-        ),
-        (
-            "an entry without a digest",
-            index(&[json!({ "mediaType": "x", "size": 1 })]),
-            None,
-        ),
-        (
-            "a digest of another kind",
-            index(&[json!({ "digest": "blake3:00", "size": 1 })]),
-            None,
-        ),
-        ("204", Answer::new(204), None),
-        (
-            "a redirect elsewhere",
-            Answer::new(307).header("Location", &sign_in_page),
-            None,
-        ),
-        (
-            "401 without a challenge",
-            Answer::error(401, "UNAUTHORIZED", "no"),
-            None,
-        ),
-        ("403", Answer::error(403, "DENIED", "no"), None),
-        ("406", Answer::new(406), None),
-    ];
+    let redirect = Answer::new(307).header("Location", &sign_in_page);
+    let mut answers = rows::of_referrers();
+    answers.push(("a redirect elsewhere", redirect, None));
     let mut wrong = Vec::new();
     for (what, answer, without_tag) in &answers {
         for has_tag in [true, false] {

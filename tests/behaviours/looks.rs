@@ -41,6 +41,11 @@ fn an_anonymous_no_is_not_the_answer_to_who_may_sign_in() {
         row("404 to who has not signed in", || hiding(404)),
         row("403 to who has not signed in", || hiding(403)),
         row("400 to who has not signed in", || hiding(400)),
+        row("405 to who has not signed in", || hiding(405)),
+        row("406 to who has not signed in", || hiding(406)),
+        row("407 to who has not signed in", || hiding(407)),
+        row("410 to who has not signed in", || hiding(410)),
+        row("451 to who has not signed in", || hiding(451)),
         // What is there must be seen before it is written over.
         Row {
             what: "404 to who has not signed in, and the tag is there",
@@ -127,6 +132,11 @@ fn a_head_that_finds_nothing_lets_no_write_through() {
         row("HEAD is 403, fail", || head_is(403), FAIL, REFUSED),
         row("HEAD is 200 without a digest, fail", || head_is(200), FAIL, REFUSED),
         row("HEAD is 204, fail", || head_is(204), FAIL, REFUSED),
+        row("HEAD is 400, fail", || head_is(400), FAIL, REFUSED),
+        row("HEAD is 406, fail", || head_is(406), FAIL, REFUSED),
+        row("HEAD is 410, fail", || head_is(410), FAIL, REFUSED),
+        row("HEAD is 415, skip", || head_is(415), SKIP, SKIPPED),
+        row("HEAD is 203, skip", || head_is(203), SKIP, SKIPPED),
         row("HEAD is 404, skip", || head_is(404), SKIP, SKIPPED),
         row("HEAD is 405, skip", || head_is(405), SKIP, SKIPPED),
         row("HEAD is 501, skip", || head_is(501), SKIP, SKIPPED),

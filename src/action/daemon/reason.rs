@@ -70,7 +70,12 @@ async fn reason(remote: &Remote, asked: &FailedTransfer<'_>) -> Option<Refusal> 
 /// The kind of a refusal; `missing` is what a mere 404 means.
 fn refusal(error: &registry::Error, missing: Refusal) -> Option<Refusal> {
     use registry::{Code, ErrorKind};
-    Some(match &error.kind {
+    let kind = match &error.kind {
+        // The token server may be another.
+        ErrorKind::At(_, kind) if matches!(**kind, ErrorKind::SignIn { .. }) => &**kind,
+        kind => kind,
+    };
+    Some(match kind {
         ErrorKind::NotGranted { .. } => Refusal::Denied,
         ErrorKind::SignIn { status: 429, .. } | ErrorKind::Refused { status: 429, .. } => Refusal::TooManyRequests,
         ErrorKind::SignIn {

@@ -14,15 +14,17 @@ pub(super) fn elsewhere(party: &Party, problem: &ErrorKind, fact: String, error:
         ErrorKind::Unreachable(reach) => (FailureKind::Unreachable, at(party, reach, host)),
         ErrorKind::WebPage => (FailureKind::Other, in_place(server.as_str())),
         ErrorKind::Encoded { .. } => (FailureKind::Other, encoded(server.as_str())),
-        ErrorKind::Refused { words, .. } if words.as_str() == PAGE => (FailureKind::Other, in_place(server.as_str())),
-        ErrorKind::Refused { status: 429, .. } => (
+        ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } if words.as_str() == PAGE => {
+            (FailureKind::Other, in_place(server.as_str()))
+        }
+        ErrorKind::Refused { status: 429, .. } | ErrorKind::SignIn { status: 429, .. } => (
             FailureKind::Refused,
             format!(
                 "`{server}` limits how much may be asked of it\n\
                  run the step again later, or with a lower `CONCURRENCY` and more `RETRIES`"
             ),
         ),
-        ErrorKind::Refused { status: 500.., .. } => (
+        ErrorKind::Refused { status: 500.., .. } | ErrorKind::SignIn { status: 500.., .. } => (
             FailureKind::Unreachable,
             format!("the fault is that of `{server}`; run the step again later"),
         ),

@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 const TAGS_ON_A_PAGE: usize = 1000;
 /// Largest page of tags that is read, in bytes.
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
-/// Tags on a page come in such numbers where a registry gives fewer at a time than it is asked for.
-const ROUND: usize = 50;
+/// Tags on a page come in multiples of these where a registry gives fewer at a time than it is asked for: a page of such a
+/// number is asked what comes after it.
+const ROUND: [usize; 2] = [10, 25];
 
 /// What a tag costs that is kept: an image of a run is made of it.
 const TAG: usize = 600;
@@ -150,7 +151,7 @@ impl Remote {
                 return Ok(tags);
             };
             // Some registries honour `n`, or give fewer, and link to no next page (nexus-public#117).
-            let may_be_cut = page.count >= size || (page.count >= ROUND && page.count % ROUND == 0);
+            let may_be_cut = page.count >= size || ROUND.iter().any(|round| page.count > 0 && page.count % round == 0);
             let is_again = before.as_ref().is_some_and(|before| before.last == page.last);
             if !may_be_cut {
                 return Ok(tags);

@@ -101,8 +101,8 @@ fn distrust_v4(address: Ipv4Addr) -> Option<&'static str> {
     match address.octets() {
         // The last one is between a provider and its customers (RFC 6598).
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [169, 254, ..] | [100, 64..=127, ..] => Some(INTERNAL),
-        // "This network", loopback, protocols, benchmarks, multicast and reserved.
-        [0 | 127 | 224..=255, ..] | [192, 0, 0, _] | [198, 18 | 19, ..] => Some(SPECIAL),
+        // "This network", loopback, protocols, relays to 6to4, benchmarks, multicast and reserved.
+        [0 | 127 | 224..=255, ..] | [192, 0, 0, _] | [192, 88, 99, _] | [198, 18 | 19, ..] => Some(SPECIAL),
         _ => None,
     }
 }

@@ -44,12 +44,23 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("https://198.20.0.1/token",                   "w w w w"),
     ("https://localhost.example.org/token",        "w w w w"),
     ("https://notlocalhost/token",                 "w w w w"),
+    ("https://[2620:4f:8000::1]/token",            "w w w w"),
+    ("https://@auth.example.org/token",            "w w w w"),
+    ("https://auth.example.org./token",            "w w w w"),
+    ("https://auth.example.org:65535/token",       "w w w w"),
+    ("https://auth.example.org/token#frag",        "w w w w"),
+    ("https://10.0.0.5.example.org/token",         "w w w w"),
+    ("https://auth.example.org\\@10.0.0.5/token",  "w w w w"),
     // By no TLS.
     ("http://auth.example.org/token",              "- - - -"),
     ("http://8.8.8.8/token",                       "- - - -"),
     ("ftp://auth.example.org/token",               "- - - -"),
     ("file:///etc/passwd",                         "- - - -"),
     ("unix:/var/run/docker.sock",                  "- - - -"),
+    ("wss://auth.example.org/token",               "- - - -"),
+    ("HTTP://CRG.APKG.IO/token",                   "- - - -"),
+    ("gopher://10.0.0.5:5000/token",               "- - - -"),
+    ("javascript:alert(1)",                        "- - - -"),
     ("data:text/plain,x",                          "- - - -"),
     // With a user name, at no port.
     ("https://user@auth.example.org/token",        "- - - -"),
@@ -57,6 +68,10 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("https://crg.apkg.io@127.0.0.1/token",        "- - - -"),
     ("https://crg.apkg.io:x@crg.apkg.io/token",    "- - - -"),
     ("https://auth.example.org:0/token",           "- - - -"),
+    ("https://user:@auth.example.org/token",       "- - - -"),
+    ("https://crg.apkg.io%2F@10.0.0.5/token",      "- - - -"),
+    ("https://crg.apkg.io:0/token",                "- - - -"),
+    ("https://10.0.0.5:0/token",                   "- - - -"),
     // This machine, however it is written.
     ("http://localhost/token",                     "- - w w"),
     ("http://LOCALHOST:2375/containers/create",    "- - w w"),
@@ -70,6 +85,13 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("https://0x7f000001/token",                   "- - w w"),
     ("https://%31%32%37.0.0.1/token",              "- - w w"),
     ("https://[::1]/token",                        "- - w w"),
+    ("https://127.0.0.1./token",                   "- - w w"),
+    ("https://0177.0.0.1/token",                   "- - w w"),
+    ("https://0x7f.1/token",                       "- - w w"),
+    ("https://①②⑦.⓪.⓪.①/token",                    "- - w w"),
+    ("https://[::ffff:7f00:1]/token",              "- - w w"),
+    ("https://[0:0:0:0:0:0:0:1]:8443/token",       "- - w w"),
+    ("https://localhost%2E/token",                 "- - w w"),
     ("https://[::ffff:127.0.0.1]/token",           "- - w w"),
     // Networks that are not the internet.
     ("https://10.1.2.3/token",                     "- - - -"),
@@ -77,6 +99,15 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("https://172.31.255.255/token",               "- - - -"),
     ("https://192.168.0.1/token",                  "- - - -"),
     ("https://169.254.169.254/latest/meta-data",   "- - - -"),
+    ("https://169.254.169.254./latest/meta-data",  "- - - -"),
+    ("https://2852039166/latest/meta-data",        "- - - -"),
+    ("https://0xa9fea9fe/latest/meta-data",        "- - - -"),
+    ("https://0251.0376.0251.0376/latest",         "- - - -"),
+    ("https://169.254.170.2/v2/credentials",       "- - - -"),
+    ("https://10.5/token",                         "- - - -"),
+    ("https://012.0.0.5/token",                    "- - - -"),
+    ("https://10。0。0。6/token",                   "- - - -"),
+    ("https://172.16.0.1:2376/token",              "- - - -"),
     ("https://100.64.0.1/token",                   "- - - -"),
     ("https://100.100.100.200/latest",             "- - - -"),
     ("https://100.127.255.255/token",              "- - - -"),
@@ -103,6 +134,16 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("https://[100::1]/token",                     "- - - -"),
     ("https://[ff02::1]/token",                    "- - - -"),
     ("https://[64:ff9b::10.0.0.5]/token",          "- - - -"),
+    ("https://[64:ff9b::169.254.169.254]/latest",  "- - - -"),
+    ("https://[64:ff9b::127.0.0.1]/token",         "- - - -"),
+    ("https://[::ffff:0:10.0.0.5]/token",          "- - - -"),
+    ("https://[::ffff:0:127.0.0.1]/token",         "- - - -"),
+    ("https://[::127.0.0.1]/token",                "- - - -"),
+    ("https://[2001:0:a00:5::1]/token",            "- - - -"),
+    ("https://[2001:20::1]/token",                 "- - - -"),
+    ("https://[5f00::1]/token",                    "- - - -"),
+    ("https://[4000::1]/token",                    "- - - -"),
+    ("https://192.88.99.1/token",                  "- - - -"),
     ("https://[64:ff9b:1::a00:5]/token",           "- - - -"),
     ("https://[2001::1]/token",                    "- - - -"),
     ("https://[2002:a00:5::1]/token",              "- - - -"),
@@ -138,6 +179,26 @@ fn one_rule_for_every_address() {
             assert_eq!(said(by(Purpose::NextPage)), own, "a `Link`: {row}");
             assert_eq!(redirect(&Method::PUT), own, "a redirected write: {row}");
         }
+    }
+}
+
+/// What is no URL is named by none of these.
+#[test]
+fn an_address_with_a_zone_or_of_no_host_is_none() {
+    for text in [
+        "https://[fe80::1%25eth0]/token",
+        "https://[fe80::1%eth0]/token",
+        "https://[::1/token",
+        "https://",
+        "https://a b/token",
+        "https://auth.example.org:65536/token",
+        "https://256.256.256.256/token",
+        "https://10.0.0.5.6/token",
+        "//auth.example.org/token",
+        "/token",
+        "",
+    ] {
+        assert!(Url::parse(text).is_err(), "{text}");
     }
 }
 

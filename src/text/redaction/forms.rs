@@ -17,6 +17,8 @@ pub(super) fn of(secret: &str, username: Option<&str>) -> BTreeSet<String> {
             forms.insert(encoded.trim_end_matches('=').to_owned());
         }
         // As it is put into a URL, a form, a JSON text.
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        forms.extend(within_base64(&wide));
         for given in [url_encoded(&text, false), url_encoded(&text, true), json(&text), text] {
             forms.extend(within_base64(given.as_bytes()));
         }

@@ -1,6 +1,6 @@
 //! The runs of secrets, and where a text holds one.
 
-use super::views::{self, Atom};
+use super::views::{self, Atom, is_unseen};
 use super::{RUN, forms};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -21,7 +21,7 @@ impl Runs {
     /// Adds a secret in all its forms.
     pub(super) fn add_secret(&mut self, secret: &str, username: Option<&str>) {
         let secret = secret.trim();
-        let is_short = secret.bytes().filter_map(fold).count() < RUN;
+        let is_short = seen(secret).bytes().filter_map(fold).count() < RUN;
         let forms = forms::of(secret, username);
         if !is_short {
             self.add_text(secret);
@@ -32,7 +32,7 @@ impl Runs {
         }
         // A few letters of Base64 may stand in any text.
         let forms = forms.iter().filter(|form| form.len() > SHORTEST + 1);
-        for form in forms.map(String::as_str).chain([secret]) {
+        for form in forms.map(String::as_str).chain([seen(secret).as_str()]) {
             if form.len() >= SHORTEST && !self.short.iter().any(|known| known == form.as_bytes()) {
                 self.short.push(form.as_bytes().to_owned());
             }
@@ -41,7 +41,7 @@ impl Runs {
 
     /// Adds the runs of a text as it is.
     pub(super) fn add_text(&mut self, text: &str) {
-        let folded: Vec<u8> = text.bytes().filter_map(fold).collect();
+        let folded: Vec<u8> = seen(text).bytes().filter_map(fold).collect();
         self.runs
             .extend(folded.windows(RUN).filter_map(|run| <[u8; RUN]>::try_from(run).ok()));
     }
@@ -68,6 +68,11 @@ impl Runs {
             }
         }
     }
+}
+
+/// A text as it is compared, without what is not seen.
+fn seen(text: &str) -> String {
+    text.chars().filter(|character| !is_unseen(*character)).collect()
 }
 
 /// A byte as it is compared: white space does not count, since Base64 is wrapped and terminals break lines; nor does the case

@@ -72,6 +72,17 @@ fn every_form_of_a_secret_is_hidden() {
         STANDARD.encode(percent(TOKEN)),
         TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect(),
         TOKEN.bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
+        TOKEN.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        STANDARD.encode(STANDARD.encode(TOKEN)),
+        // As UTF-16, and with what is not seen between its letters.
+        TOKEN.chars().map(|c| format!("{c}\0")).collect(),
+        TOKEN.chars().map(|c| format!("{c}\u{200b}")).collect(),
+        TOKEN.chars().map(|c| format!("\u{202e}{c}\u{ad}")).collect(),
+        TOKEN.chars().map(|c| format!("{c}\\u0000")).collect(),
+        TOKEN.chars().map(|c| format!("{c}&#x200b;")).collect(),
+        TOKEN.chars().map(|c| format!("\u{1b}{c}")).collect(),
+        TOKEN.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
+        STANDARD.encode(TOKEN.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
     ] {
         let shown = replaced(&format!("before {leak} after"), &[&hidden()]);
         assert!(

@@ -1,6 +1,8 @@
 //! The ways to read a text: as it is, and with the escapes of URLs, of JSON and shells, of HTML, and of mail undone, as often
 //! as they were applied. Each byte remembers where in the text it comes from.
 
+use crate::text::odd::is_odd;
+
 /// So often an escape is undone: `%25253D` is three times.
 const MOST_ROUNDS: usize = 4;
 
@@ -49,7 +51,13 @@ fn atoms(text: &str) -> Vec<Atom> {
             .iter()
             .map(move |&byte| Atom { byte, start, end })
     };
-    text.char_indices().flat_map(of_character).collect()
+    let seen = text.char_indices().filter(|(_, character)| !is_unseen(*character));
+    seen.flat_map(of_character).collect()
+}
+
+/// Whether a character is none that parts a word for who copies it out of a log: one that is not seen, or the zeros of UTF-16.
+pub(super) fn is_unseen(character: char) -> bool {
+    is_odd(character) && !character.is_whitespace()
 }
 
 /// The text with one round of escapes undone; `None` if there are none.
@@ -167,8 +175,12 @@ impl Bytes {
     }
 
     fn of(character: u32) -> Option<Self> {
+        let character = char::from_u32(character)?;
+        if is_unseen(character) {
+            return Some(Self::none());
+        }
         let mut bytes = [0; 4];
-        let count = char::from_u32(character)?.encode_utf8(&mut bytes).len();
+        let count = character.encode_utf8(&mut bytes).len();
         Some(Self(bytes, count))
     }
 }

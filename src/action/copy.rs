@@ -12,6 +12,7 @@ use crate::input::{Copy, MOST_IMAGES, OnExisting, Selection};
 use crate::names::{Digest, Reference, Repository, Tag};
 use crate::registry::{Access, Attachments, Manifest};
 use crate::session::Pair;
+use crate::text::order::sort;
 use crate::text::{self, count};
 use crate::transfer::progress::Unknown;
 use crate::transfer::{ContentSource, Destination, Graph, Mover, Referrers, attached};
@@ -175,7 +176,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<WantedCopy>, RunErrors> {
             Selection::Matching(repository, pattern) => {
                 let mut fitting = run.session.tags(repository, |tag| pattern.fits(tag)).await?;
                 // Not every registry lists them in order, and all steps of a group must count alike.
-                fitting.sort_unstable();
+                sort(&mut fitting);
                 fitting.dedup();
                 listed.set(listed.get() + fitting.len());
                 if listed.get() > MOST_LISTED {

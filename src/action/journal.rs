@@ -3,6 +3,7 @@
 use crate::credential::Source;
 use crate::names::{Digest, Repository, Tag};
 use crate::registry::{Attachments, Remote};
+use crate::text::order::sort_by_key;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -241,7 +242,7 @@ impl Journal {
         let others = expected.iter().flat_map(|expected| expected.records.iter().enumerate());
         let mut records: Vec<(TagPlace, &Record)> = others.filter(|(_, record)| !is_noted(record.image)).collect();
         records.extend(noted.iter().map(|((_, place), record)| (*place, record)));
-        records.sort_by_key(|(place, record)| (record.image, *place));
+        sort_by_key(&mut records, |(place, record)| (record.image, *place));
         let attached = self.attached.borrow();
         let records = records.into_iter().map(|(_, record)| Record {
             attached: attached.get(&record.image).copied().filter(|_| !record.goes_along),

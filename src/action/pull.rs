@@ -18,6 +18,7 @@ use crate::registry::manifest::{Content, Descriptor, config_platform};
 use crate::registry::{Access, Manifest, Remote};
 use crate::text::bytes;
 use crate::text::count;
+use crate::text::order::sort_by_key;
 use crate::transfer::progress::{ExpectedLayers, Unknown};
 use crate::transfer::{ContentSource, TransferError};
 use futures_util::stream::{self, StreamExt as _};
@@ -217,7 +218,7 @@ async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<FoundInRegistry>,
         found.extend(reads.into_iter().flatten());
     }
     let mut found: Vec<FoundInRegistry> = found.into_iter().flatten().collect();
-    found.sort_by_key(|found| found.number);
+    sort_by_key(&mut found, |found| found.number);
     Ok(found)
 }
 

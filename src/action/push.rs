@@ -18,6 +18,7 @@ use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest, Remote};
 use crate::text::Quoted;
+use crate::text::order::sort_by_key;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 use strsim::osa_distance;
@@ -115,7 +116,7 @@ async fn find(engine: &Engine, name: &str) -> Result<LocalImage, RunError> {
 
 fn not_there(wanted: &str, names: &[String]) -> RunError {
     let mut near: Vec<&String> = names.iter().collect();
-    near.sort_by_cached_key(|name| (osa_distance(name, wanted), *name));
+    sort_by_key(&mut near, |name| (osa_distance(name, wanted), *name));
     // An index is listed once for each of its platforms.
     near.dedup();
     let near: Vec<String> = near

@@ -7,6 +7,7 @@ use super::{ClonePlace, Discovered, FoundImage, Mention, PassedOver, compose, do
 use crate::names::platform::Platform;
 use crate::names::{BadReference, Host, Namespace, Reference, split_host};
 use crate::text::Quoted;
+use crate::text::order::{sort, sort_by_key};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -111,7 +112,7 @@ impl Discovery<'_> {
             }
             looked_at.push(path);
         }
-        looked_at.sort();
+        sort(&mut looked_at);
         self.discovered.looked_at = looked_at;
     }
 
@@ -123,7 +124,7 @@ impl Discovery<'_> {
     /// The registry's own among all that was found, in the order of files and lines.
     fn pick(&mut self) {
         let mut mentions = std::mem::take(&mut self.mentions);
-        mentions.sort_by_cached_key(|(file, mention)| {
+        sort_by_key(&mut mentions, |(file, mention)| {
             let (Mention::Image { line, .. } | Mention::Unclear { line, .. }) = mention;
             (file.clone(), *line)
         });
@@ -131,8 +132,7 @@ impl Discovery<'_> {
         for (file, mention) in mentions {
             self.mention(file, mention, &mut numbers);
         }
-        let passed_over = &mut self.discovered.passed_over;
-        passed_over.sort_by(|one, other| one.place.cmp(&other.place));
+        sort_by_key(&mut self.discovered.passed_over, |passed| passed.place.clone());
     }
 
     fn mention(

@@ -5,6 +5,7 @@ use super::budget::ReadBudget;
 use super::files::Unread;
 use super::gitignore::IgnoreRules;
 use crate::files::read_up_to;
+use crate::text::order::{sort, sort_by_key};
 use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
@@ -69,7 +70,7 @@ pub(crate) fn walk(clone: &Path, budget: &ReadBudget, wanted: impl Fn(&str) -> b
         if !budget.take_entries(entries.len()) {
             break;
         }
-        entries.sort_by_key(fs::DirEntry::file_name);
+        sort_by_key(&mut entries, fs::DirEntry::file_name);
         let level = level(clone, &folder);
         for entry in entries {
             let Ok(kind) = entry.file_type() else { continue };
@@ -103,7 +104,7 @@ pub(crate) fn walk(clone: &Path, budget: &ReadBudget, wanted: impl Fn(&str) -> b
             break;
         }
     }
-    found.files.sort();
+    sort(&mut found.files);
     for (path, is_link) in odd {
         // A link to a file that is read itself hides nothing.
         let target = fs::canonicalize(clone.join(&path)).ok();

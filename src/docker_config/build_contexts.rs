@@ -3,6 +3,7 @@
 
 use crate::clone::{budget::ReadBudget, dockerfile, ignore::Ignore, walk::walk};
 use crate::files::read_up_to;
+use crate::text::order::sort;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,7 @@ pub(crate) fn exposing(clone: &Path, file: &Path) -> Vec<Exposing> {
             })
         })
         .collect();
-    found.sort();
+    sort(&mut found);
     found
 }
 

@@ -4,6 +4,7 @@ use super::Check;
 use crate::credential::{Choice, Credential, Given, Source, WrittenPair};
 use crate::mistake::Mistake;
 use crate::names::Host;
+use crate::text::order::sort;
 
 impl Check<'_> {
     /// `CREDENTIAL`; `None` if it is not set.
@@ -81,7 +82,7 @@ impl Check<'_> {
             }
         };
         hosts.retain(|host| *host != self.namespace.registry);
-        hosts.sort_unstable();
+        sort(&mut hosts);
         hosts.dedup();
         match hosts.as_slice() {
             [host] => {

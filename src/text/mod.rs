@@ -1,10 +1,11 @@
 //! Texts fit to be shown: what others said, quoted; secrets, which are never shown; amounts. And what texts are compared
-//! with: patterns.
+//! with: patterns; and lists put in order.
 
 mod amount;
 mod excerpt;
 mod glob;
 mod odd;
+pub(crate) mod order;
 mod quoted;
 mod redaction;
 mod secret;

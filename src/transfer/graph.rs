@@ -5,6 +5,7 @@ use super::source::ContentSource;
 use crate::names::Digest;
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::{Charge, Manifest, Remote};
+use crate::text::order::sort_by_key;
 use futures_util::stream::{self, StreamExt as _};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -182,7 +183,7 @@ impl Blobs {
     }
 
     fn graph(mut self, root: Manifest, children: Vec<Manifest>, charge: Option<Charge>) -> Graph {
-        self.ours.sort_by_key(|blob| blob.size);
+        sort_by_key(&mut self.ours, |blob| blob.size);
         Graph {
             root,
             children,

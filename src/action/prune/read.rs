@@ -9,6 +9,7 @@ use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::{self, Content, Descriptor};
 use crate::registry::{Charge, Error, ErrorKind, Head, Manifest, Remote};
 use crate::text::count;
+use crate::text::order::sort;
 use futures_util::stream::{self, StreamExt as _};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -150,7 +151,7 @@ impl<'a> Reader<'a> {
                 )
             })
             .collect();
-        gaps.sort_unstable();
+        sort(&mut gaps);
         gaps.dedup();
         found.gaps = gaps;
         Ok(())

@@ -3,6 +3,7 @@
 
 use super::plan::{Plan, Row};
 use crate::credential::expiry::day_text;
+use crate::text::order::sort_by_key;
 use crate::text::{bytes, count};
 use std::fmt::Display;
 
@@ -103,7 +104,7 @@ fn staying(plan: &Plan) -> Vec<Line> {
         .iter()
         .filter_map(|row| Some((row, row.stays.as_ref()?.group())))
         .collect();
-    rows.sort_by_key(|(_, (group, _))| *group);
+    sort_by_key(&mut rows, |(_, (group, _))| *group);
     let all = rows.len();
     let mut lines = Vec::new();
     for same in rows.chunk_by(|(_, one), (_, other)| one == other) {

@@ -13,6 +13,7 @@ use super::tar::TarFile;
 use crate::names::Digest;
 use crate::registry::manifest::{Content, Descriptor, LARGEST};
 use crate::registry::{Manifest, any_case};
+use crate::text::order::sort_by_key;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use std::collections::HashSet;
@@ -256,7 +257,7 @@ impl DockerArchive {
         };
         let named = self.manifest_named(names);
         let mut found: Vec<&Descriptor> = self.index.iter().map(|image| &image.descriptor).collect();
-        found.sort_by_key(|descriptor| Some(&descriptor.digest) != named);
+        sort_by_key(&mut found, |descriptor| Some(&descriptor.digest) != named);
         let mut found: Vec<Descriptor> = found.into_iter().cloned().collect();
         let mut seen = HashSet::new();
         for _ in 0..=DEEPEST {

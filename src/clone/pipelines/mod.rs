@@ -14,6 +14,7 @@ use super::scripts::{ByHand, Script};
 use super::{ClonePlace, PassedOver, meant, walk};
 use crate::names::{BadReference, Host, Namespace, Reference, split_host, wrong_host};
 use crate::text::Quoted;
+use crate::text::order::sort_by_key;
 use std::path::{Path, PathBuf};
 
 /// The file that Pipelines reads, in the clone's top folder.
@@ -156,7 +157,7 @@ fn of_images(file: &Path, images: &[Image], registry: &Host) -> Vec<ImageFinding
             findings.push(finding);
         }
     }
-    findings.sort_by(|one, other| one.place.cmp(&other.place));
+    sort_by_key(&mut findings, |finding| finding.place.clone());
     findings
 }
 

@@ -2,6 +2,7 @@
 //! taken, and then refused: the error has the place, is caught one level up, and the reading goes on behind it.
 
 use super::{BadYaml, Documents, Entry, Node, Value};
+use crate::text::order::sort;
 use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess as _, Visitor};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -48,7 +49,7 @@ pub(super) fn documents(text: &str) -> Result<Documents, BadYaml> {
         }
     }
     let mut bad_merges = state.bad_merges.take();
-    bad_merges.sort_unstable();
+    sort(&mut bad_merges);
     bad_merges.dedup();
     Ok(Documents { documents, bad_merges })
 }

@@ -8,6 +8,7 @@ use crate::credential::{Credential, Source};
 use crate::names::{Repository, Tag};
 use crate::registry::{Granted, Standing};
 use crate::text::Quoted;
+use crate::text::order::sort_by_key;
 use strsim::osa_distance;
 
 /// Names that differ in more letters are others.
@@ -335,7 +336,7 @@ fn other_names(asked: &Asked<'_>) -> Vec<String> {
         .iter()
         .filter(|known| *known != repository)
         .collect();
-    near.sort_by_key(|known| distance(known));
+    sort_by_key(&mut near, |known| distance(known));
     near.dedup();
     near.retain(|known| distance(known) <= MOST_EDITS);
     if !near.is_empty() {

@@ -5,6 +5,7 @@ use crate::explain::failure::{Failure, FailureKind};
 use crate::names::{AtLeastOne, Selector, Tag};
 use crate::registry::{Code, Error, ErrorKind};
 use crate::session::SessionError;
+use crate::text::order::sort_by_key;
 use strsim::osa_distance;
 
 /// Most tags that a suggestion names.
@@ -129,7 +130,7 @@ pub(in crate::explain) fn nearest<'a>(wanted: &Tag, tags: &'a [Tag]) -> Vec<&'a 
     };
     let mut ranked: Vec<&Tag> = tags.iter().collect();
     // Beyond a few letters it no longer matters how many.
-    ranked.sort_by_cached_key(|tag| {
+    sort_by_key(&mut ranked, |tag| {
         let distance = osa_distance(tag.as_str(), wanted.as_str()).min(4);
         (distance, std::cmp::Reverse(shared(tag)))
     });

@@ -2,6 +2,7 @@
 
 use super::views::{self, Atom, is_unseen};
 use super::{RUN, forms};
+use crate::text::order::sort_by_key;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -94,7 +95,7 @@ pub(super) fn replaced(text: &str, secrets: &[&Runs]) -> String {
             runs.find(atoms, &mut found);
         }
     });
-    found.sort_unstable_by_key(|part| part.start);
+    sort_by_key(&mut found, |part| part.start);
     let mut shown = String::new();
     let mut at = 0;
     for part in found {

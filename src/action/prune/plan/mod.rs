@@ -12,6 +12,7 @@ pub(super) use reason::Reason;
 
 use crate::input::Pattern;
 use crate::names::{Digest, Tag};
+use crate::text::order::sort_by_key;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -233,7 +234,7 @@ impl<'a> Decision<'a> {
         let (mut images, referrers): (Vec<usize>, Vec<usize>) = (0..package.tags.len())
             .filter(|number| counts(*number, &package.tags[*number].0) && self.counts(*number))
             .partition(|number| self.subjects[*number].is_none());
-        images.sort_by_cached_key(|number| Reverse(self.age(*number)));
+        sort_by_key(&mut images, |number| Reverse(self.age(*number)));
         let mut of_image: HashMap<&Digest, usize> = HashMap::new();
         let mut places = HashMap::new();
         for number in &images {
@@ -257,8 +258,8 @@ impl<'a> Decision<'a> {
     fn into_plan(self) -> Plan {
         let going = |number: &usize| self.stays[*number].is_none();
         let (mut goes, mut stays): (Vec<usize>, Vec<usize>) = (0..self.stays.len()).partition(going);
-        goes.sort_by_cached_key(|number| self.age(*number));
-        stays.sort_by_cached_key(|number| Reverse(self.age(*number)));
+        sort_by_key(&mut goes, |number| self.age(*number));
+        sort_by_key(&mut stays, |number| Reverse(self.age(*number)));
         let rows = goes.iter().chain(&stays).map(|number| {
             let (tag, digest) = &self.package.tags[*number];
             Row {

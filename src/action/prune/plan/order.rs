@@ -2,6 +2,7 @@
 
 use super::{Decision, Going, Package};
 use crate::names::{Digest, Tag};
+use crate::text::order::sort_by_key;
 use std::collections::{BTreeMap, HashMap};
 use time::OffsetDateTime;
 
@@ -127,7 +128,7 @@ impl<'a> Decision<'a> {
         }
         let mut steps: Vec<Vec<Going>> = by_step.into_values().collect();
         for step in &mut steps {
-            step.sort_by_key(|going| places.get(&going.digest).copied());
+            sort_by_key(step, |going| places.get(&going.digest).copied());
         }
         steps
     }

@@ -40,7 +40,7 @@ mod tests {
             sort(&mut all);
             sort_by_key(&mut by_key, |(key, _)| *key);
             let (mut all_std, mut by_key_std) = (list.clone(), list);
-            all_std.sort();
+            all_std.sort_unstable();
             by_key_std.sort_by_key(|(key, _)| *key);
             prop_assert_eq!(all, all_std);
             prop_assert_eq!(by_key, by_key_std);

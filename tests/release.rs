@@ -275,14 +275,64 @@ fn images_of_steps_are_pinned_by_digest() {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), written(&rust, &docker));
         printed(&pin(&["--check", path]));
     }
-    // A registry that does not answer pins nothing.
-    std::fs::write(&file, written("", "")).unwrap();
-    assert!(!pin(&[path, "localhost:1/library"]).status.success());
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), written("", ""));
-    let output = pin(&["--check", path]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.contains("without a digest: docker:28-cli, rust:1.95-bookworm"),
-        "{said}"
-    );
+    // A registry that does not answer pins nothing, nor does one that has a part of them or answers with a page.
+    let half = Distribution::setup().start();
+    skopeo
+        .push(
+            &Image::small("docker"),
+            &format!("{}/library/docker:28-cli", half.host()),
+        )
+        .succeeds();
+    let portal = Emulator::start(Setup::shop());
+    let page = Answer::new(200).header("Content-Type", "text/html").body("<html>");
+    portal.script(on("GET|HEAD", ""), 100, page);
+    for from in [
+        "localhost:1/library",
+        &format!("{}/library", half.host()),
+        portal.host(),
+    ] {
+        std::fs::write(&file, written("", &old)).unwrap();
+        let output = pin(&[path, from]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let why = format!("{path} stays as it was: {from} does not tell the digest of ");
+        assert!(!output.status.success() && said.contains(&why), "{said}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), written("", &old));
+    }
+}
+
+#[test]
+fn no_release_without_the_digests_of_its_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pipelines.yml");
+    let digest = format!("@sha256:{}", "0".repeat(64));
+    for (text, loose) in [
+        (
+            "image: rust:1.95\nx:\n  - docker run docker:28-cli .ci/run\n".to_owned(),
+            "without a digest: docker:28-cli, rust:1.95;",
+        ),
+        (
+            format!("image: rust:1.95{digest}\nx:\n  - step:\n      image: python:3\n"),
+            "without a digest: python:3;",
+        ),
+        (
+            format!("image: rust:1.95{}\n", &digest[..60]),
+            "without a digest: rust:1.95",
+        ),
+        ("image: rust\n".to_owned(), "without a digest: rust;"),
+        ("# image: rust:1.95\nscript:\n".to_owned(), "it names no image"),
+        (format!("# rust:1.95\nimage: rust:1.95{digest}\n"), ""),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/pin"))
+            .args(["--check", file.to_str().unwrap()])
+            .output()
+            .expect("bash is there");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(loose), "{text}: {said}");
+        assert_eq!(output.status.success(), loose.is_empty(), "{text}: {said}");
+    }
+    // And the release does look.
+    let pipelines = Path::new(env!("CARGO_MANIFEST_DIR")).join("bitbucket-pipelines.yml");
+    let pipelines = std::fs::read_to_string(pipelines).unwrap();
+    assert!(pipelines.contains("- .ci/pin --check bitbucket-pipelines.yml"));
 }

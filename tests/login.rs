@@ -268,6 +268,39 @@ fn a_file_that_docker_would_not_read_is_never_replaced() {
     assert_eq!(linked.file("elsewhere.json").as_deref(), Some("{}"));
 }
 
+/// A slip in the name must not cost a manifest of the step's own; a Secret of before is renewed.
+#[test]
+fn only_a_pull_secret_is_replaced_by_one() {
+    let emulator = shop();
+    let pipe = || login(&emulator).api_token().var("PULL_SECRET", "k8s.yml");
+    for content in [
+        "apiVersion: apps/v1\nkind: Deployment\n",
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ntype: Opaque\n",
+        "\u{feff}",
+        "x",
+    ] {
+        let outcome = pipe()
+            .file("k8s.yml", content)
+            .run()
+            .fails(1)
+            .says("k8s.yml` was left alone: it exists, and is not a pull secret of this pipe")
+            .says("hint: name another file in `PULL_SECRET`")
+            .says("nothing was changed");
+        assert_eq!(outcome.file("k8s.yml").as_deref(), Some(content));
+    }
+    let first = pipe().run().succeeds().file("k8s.yml").unwrap();
+    for content in [first.as_str(), "", "\n"] {
+        let outcome = pipe()
+            .var("PULL_SECRET_NAME", "shop/other")
+            .file("k8s.yml", content)
+            .run()
+            .succeeds();
+        let (secret, _) = secret(&outcome, "k8s.yml");
+        assert_eq!(secret["metadata"]["name"].as_str(), Some("other"));
+        assert_eq!(mode(&outcome.clone_folder().join("k8s.yml")), 0o600);
+    }
+}
+
 #[test]
 fn a_build_context_that_holds_the_folder_is_told() {
     let emulator = shop();
@@ -413,11 +446,7 @@ fn a_pull_secret_is_told_where_it_would_get_out() {
             .file(".gitignore", "k8s/crg.yml\n"),
     )
     .never_says("WARNING");
-    let committed = run_beside_a_dockerfile(
-        pipe()
-            .file(".dockerignore", "k8s\n")
-            .file("k8s/crg.yml", "kind: Secret\n"),
-    );
+    let committed = run_beside_a_dockerfile(pipe().file(".dockerignore", "k8s\n").file("k8s/crg.yml", "\n"));
     committed.says("was there before and now holds the credential: if it is in the repository, do not commit it again");
     // Artifacts of the step, for `config.json` too.
     let pipelines = |pattern: &str| {

@@ -1,5 +1,6 @@
 //! The file on disk: found, read, and replaced as a whole.
 
+use super::pull_secret::is_manifest;
 use super::{ConfigError, ConfigNote, merge};
 use crate::clone::gitignore;
 use crate::credential::Credential;
@@ -73,20 +74,31 @@ pub(crate) fn write(
     })
 }
 
-/// Writes a file of its own that holds a credential, 0600 from the first moment on. `clone` is where what is not ignored gets
-/// into a commit.
+/// Writes a pull secret to a file of its own, 0600 from the first moment on. `clone` is where what is not ignored gets into a
+/// commit.
 ///
 /// # Errors
-/// [`OutputError`]; a file that is there is then as it was.
+/// [`ConfigError`]; a file that is there is then as it was.
 pub(crate) fn write_secret(
     output: &Output,
     text: &Secret,
     clone: Option<&Path>,
-) -> Result<Option<ConfigNote>, OutputError> {
+) -> Result<Option<ConfigNote>, ConfigError> {
+    output.check_inside().map_err(ConfigError::Output)?;
     let file = output.path().to_owned();
     let was_there = fs::symlink_metadata(&file).is_ok();
-    write_atomically(output, text.expose().as_bytes(), 0o600)?;
+    if fs::metadata(&file).is_ok_and(|found| found.is_file()) && !is_replaceable(&file) {
+        return Err(ConfigError::Foreign { file });
+    }
+    write_atomically(output, text.expose().as_bytes(), 0o600).map_err(ConfigError::Output)?;
     Ok((!is_ignored(clone, &file)).then_some(ConfigNote::NotIgnored { file, was_there }))
+}
+
+/// Whether a file may become a pull secret: it is empty, or one already. A slip in the name must not cost a manifest.
+fn is_replaceable(file: &Path) -> bool {
+    let text = read_up_to(file, LONGEST).ok();
+    text.and_then(|text| String::from_utf8(text).ok())
+        .is_some_and(|text| text.trim().is_empty() || is_manifest(&text))
 }
 
 /// Whether git would leave the file out of a commit; one outside of the clone is in none.

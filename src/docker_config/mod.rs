@@ -321,6 +321,8 @@ pub(crate) enum ConfigError {
         /// What the system says.
         reason: String,
     },
+    /// It holds something else than a pull secret, which is to be written to it.
+    Foreign { file: PathBuf },
     /// It cannot be written.
     Output(OutputError),
 }
@@ -347,6 +349,7 @@ impl ConfigError {
                 shell_word(file.parent().unwrap_or(file))
             ),
             Self::Link { .. } => "replace the link by a file, or set `DOCKER_CONFIG` to another folder".to_owned(),
+            Self::Foreign { .. } => "name another file in `PULL_SECRET`, or remove this one before the pipe".to_owned(),
             Self::Output(error) => error.hint(),
         }
     }
@@ -367,6 +370,11 @@ impl fmt::Display for ConfigError {
             Self::Link { file } => write!(f, "`{}` is a link out of its folder, or to nothing", shown(file)),
             Self::NoFile { file } => write!(f, "`{}` is not a file", shown(file)),
             Self::Reading { file, reason } => write!(f, "`{}` cannot be read: {reason}", shown(file)),
+            Self::Foreign { file } => write!(
+                f,
+                "`{}` was left alone: it exists, and is not a pull secret of this pipe",
+                shown(file)
+            ),
             Self::Output(error) => error.fmt(f),
         }
     }

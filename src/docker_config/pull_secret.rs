@@ -122,6 +122,25 @@ pub(crate) fn manifest(name: &SecretName, registry: &Host, credential: &Credenti
     )))
 }
 
+/// Whether a text is such a Secret and nothing else.
+pub(super) fn is_manifest(text: &str) -> bool {
+    const BEGINS: [&str; 8] = [
+        "apiVersion: v1",
+        "kind: Secret",
+        "metadata:",
+        "  name: ",
+        "  namespace: ",
+        "type: kubernetes.io/dockerconfigjson",
+        "data:",
+        "  .dockerconfigjson: ",
+    ];
+    let mut rest = BEGINS.iter();
+    // In this order, of which only the namespace may be missing.
+    let in_order = text.lines().all(|line| rest.any(|begin| line.starts_with(begin)));
+    let has = |begin: &str| text.lines().any(|line| line.starts_with(begin));
+    in_order && has(BEGINS[1]) && has(BEGINS[5]) && has(BEGINS[7])
+}
+
 fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
@@ -193,6 +212,7 @@ mod tests {
             for registry in ["crg.apkg.io", "localhost:5000", "docker.io"] {
                 let registry = Host::parse(registry).unwrap();
                 let text = manifest(&SecretName::parse(written).unwrap(), &registry, &credential).unwrap();
+                assert!(is_manifest(text.expose()));
                 let found: Value = serde_yaml::from_str(text.expose()).unwrap();
                 let keys = |value: &Value| -> Vec<String> {
                     let keys = value.as_mapping().expect("an object").keys();
@@ -216,5 +236,33 @@ mod tests {
                 assert_eq!(auth, &STANDARD.encode(pair));
             }
         }
+    }
+
+    /// What a step may have under the name by mistake.
+    #[test]
+    fn other_manifests_are_none() {
+        let credential = Credential {
+            source: Source::ApiToken,
+            username: "ada@example.com".to_owned(),
+            token: Secret::new("ATATT3x"),
+        };
+        let host = Host::parse("crg.apkg.io").unwrap();
+        let own = manifest(&SecretName::default(), &host, &credential).unwrap();
+        let own = own.expose();
+        for other in [
+            "apiVersion: apps/v1\nkind: Deployment\n".to_owned(),
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ntype: Opaque\ndata:\n  password: eA==\n".to_owned(),
+            "apiVersion: v1\nkind: Secret\n".to_owned(),
+            format!("{own}---\napiVersion: apps/v1\nkind: Deployment\n"),
+            format!("{own}{own}"),
+            format!("{own}immutable: true\n"),
+            format!("# ours\n{own}"),
+            own.replace("metadata:", "metadata:\n  labels: {app: shop}"),
+            "{}".to_owned(),
+        ] {
+            assert!(!is_manifest(&other), "{other}");
+        }
+        let without_namespace = own.replace("  name: \"crg\"", "  name: other");
+        assert!(is_manifest(&without_namespace) && is_manifest(own));
     }
 }

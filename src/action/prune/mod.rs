@@ -237,6 +237,7 @@ fn nothing_goes(all: usize, place: &str) -> String {
     match all {
         0 => format!("no tags in {place}"),
         1 => format!("the only tag of {place} stays"),
+        2 => format!("both tags of {place} stay"),
         all => format!("all {all} tags of {place} stay"),
     }
 }

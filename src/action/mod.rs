@@ -4,6 +4,7 @@ mod check;
 mod copy;
 mod daemon;
 mod discovery;
+mod find;
 mod journal;
 mod log;
 mod login;
@@ -29,7 +30,7 @@ use crate::credential::Chosen;
 use crate::engine::{Engine, Untagged};
 use crate::explain::failure::Failures;
 use crate::explain::{Context, RunError, RunErrors};
-use crate::input::{Action, Request, Step};
+use crate::input::{Action, PushSource, Request, Step};
 use crate::names::{Namespace, Repository, Tag};
 use crate::registry::retry::Policy;
 use crate::session::Session;
@@ -110,7 +111,10 @@ impl Run {
         let result = match action {
             Action::Pull(pull) => pull::run(self, pull).await,
             Action::Retag(retag) => retag::run(self, retag).await,
-            Action::Push(push) => push::run(self, push).await,
+            Action::Push(push) => match &push.source {
+                PushSource::Daemon(name, daemon) => push::run(self, push, name, daemon).await,
+                PushSource::Archive(location) => push_archive::run(self, push, location).await,
+            },
             Action::Copy(copy) => copy::run(self, copy).await,
             Action::Login(login) => login::run(self, login).await.map_err(RunErrors::from),
             Action::Prune(prune) => prune::run(self, prune).await,

@@ -1,9 +1,10 @@
 //! `pull` with `TO`: images into an archive or layout, without a daemon. Every blob has its place before the first one moves.
 
+use super::find::FoundInRegistry;
 use super::journal::Outcome;
 use super::log::{Goal, during};
 use super::select_platform::root;
-use super::{Run, all, pull};
+use super::{Run, all};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer, is_ref_name};
 use crate::explain::{RunError, RunErrors};
 use crate::input::Pull;
@@ -32,13 +33,13 @@ pub(super) async fn run(
     run: &Run,
     pull: &Pull,
     to: &Location,
-    found: Vec<pull::FoundInRegistry>,
+    found: Vec<FoundInRegistry>,
 ) -> Result<String, RunErrors> {
     let start = Instant::now();
     // An archive has one image under a name.
     let found = found.into_iter().filter(|found| found.wanted.is_tagged);
     let graphs = found.map(|found| async {
-        let pull::FoundInRegistry {
+        let FoundInRegistry {
             wanted,
             remote,
             manifest,

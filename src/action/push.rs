@@ -7,13 +7,12 @@ use super::daemon::{
 use super::journal::{Outcome, TagPlace};
 use super::log::{Goal, during};
 use super::plan::is_same_image;
-use super::push_archive;
 use super::tagging::{PlannedTag, TagContent, TagStep, Tagging, refuse, summary};
 use super::{Loan, Run, all, joined};
-use crate::engine::{self, Engine, LocalImage};
+use crate::engine::{self, Address, Engine, LocalImage};
 use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
-use crate::input::{Push, PushSource};
+use crate::input::Push;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest, Remote};
@@ -23,12 +22,8 @@ use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 use strsim::osa_distance;
 
-pub(super) async fn run(run: &Run, push: &Push) -> Result<String, RunErrors> {
+pub(super) async fn run(run: &Run, push: &Push, name: &str, daemon: &Address) -> Result<String, RunErrors> {
     let start = Instant::now();
-    let (name, daemon) = match &push.source {
-        PushSource::Daemon(name, daemon) => (name, daemon),
-        PushSource::Archive(location) => return push_archive::run(run, push, location).await,
-    };
     let engine = connect(run, daemon).await?;
     let mut local = find(&engine, name).await?;
     if push.platform.is_some() {

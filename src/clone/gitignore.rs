@@ -3,6 +3,7 @@
 //! nothing in an ignored folder is ever asked for.
 
 use super::walk;
+use crate::text::{GlobToken, fits};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -29,27 +30,9 @@ enum GitPattern {
     Text(Vec<u8>),
     /// `*` and a text without wildcards, for a name.
     End(Vec<u8>),
-    Tokens(Vec<RuleToken>),
+    Tokens(Vec<GlobToken<u8>>),
     /// One that git takes for broken fits nothing.
     Nothing,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum RuleToken {
-    Is(u8),
-    /// `?`: one byte, but no `/`.
-    One,
-    /// `*`: any text without `/`.
-    Star,
-    /// `**` at the end of a path: any text.
-    All,
-    /// `**/` at the beginning of a part of a path: nothing, or whole folders.
-    Folders,
-    /// `[a-z]`, `[!a-z]`: never a `/`.
-    Class {
-        others: bool,
-        ranges: Vec<(u8, u8)>,
-    },
 }
 
 impl IgnoreRules {
@@ -177,7 +160,7 @@ impl GitPattern {
     }
 }
 
-fn tokens(pattern: &[u8], is_name: bool) -> Option<Vec<RuleToken>> {
+fn tokens(pattern: &[u8], is_name: bool) -> Option<Vec<GlobToken<u8>>> {
     // git compares what comes before the first wildcard apart, and takes that for the beginning of a part.
     let plain = pattern
         .iter()
@@ -194,33 +177,33 @@ fn tokens(pattern: &[u8], is_name: bool) -> Option<Vec<RuleToken>> {
                 }
                 let is_part = plain == Some(start) || pattern[start - 1] == b'/';
                 match pattern.get(at) {
-                    _ if is_name || at - start < 2 || !is_part => RuleToken::Star,
-                    None => RuleToken::All,
+                    _ if is_name || at - start < 2 || !is_part => GlobToken::Star,
+                    None => GlobToken::All,
                     Some(b'/') => {
                         at += 1;
-                        RuleToken::Folders
+                        GlobToken::Folders
                     }
-                    Some(_) => RuleToken::Star,
+                    Some(_) => GlobToken::Star,
                 }
             }
-            b'?' => RuleToken::One,
+            b'?' => GlobToken::One,
             b'\\' => {
                 at += 1;
-                RuleToken::Is(*pattern.get(at - 1)?)
+                GlobToken::Is(*pattern.get(at - 1)?)
             }
             b'[' => {
                 let (class, after) = class(pattern, at)?;
                 at = after;
                 class
             }
-            other => RuleToken::Is(*other),
+            other => GlobToken::Is(*other),
         });
     }
     Some(tokens)
 }
 
 /// A class whose `[` is behind; `None` where it does not end. What git does not know as a class of characters fits nothing.
-fn class(pattern: &[u8], start: usize) -> Option<(RuleToken, usize)> {
+fn class(pattern: &[u8], start: usize) -> Option<(GlobToken<u8>, usize)> {
     let mut at = start;
     let others = matches!(pattern.get(at)?, b'!' | b'^');
     if others {
@@ -233,7 +216,11 @@ fn class(pattern: &[u8], start: usize) -> Option<(RuleToken, usize)> {
         let byte = *pattern.get(at)?;
         at += 1;
         match byte {
-            b']' if at - 1 > first => return Some((RuleToken::Class { others, ranges }, at)),
+            b']' if at - 1 > first => {
+                // No class takes a `/`.
+                ranges.extend(others.then_some((b'/', b'/')));
+                return Some((GlobToken::Class { others, ranges }, at));
+            }
             b'\\' => {
                 let escaped = *pattern.get(at)?;
                 at += 1;
@@ -285,41 +272,6 @@ fn character_class(name: &[u8]) -> Option<&'static [(u8, u8)]> {
         b"xdigit" => &[(b'0', b'9'), (b'A', b'F'), (b'a', b'f')],
         _ => return None,
     })
-}
-
-/// Whether the whole text fits. Steps through all readings of the pattern at once, so that many `*` cost no more.
-fn fits(tokens: &[RuleToken], text: &[u8]) -> bool {
-    let mut ends = vec![false; text.len() + 1];
-    ends[0] = true;
-    for token in tokens {
-        let mut next = vec![false; text.len() + 1];
-        let mut open = false;
-        for at in 0..=text.len() {
-            let before = at.checked_sub(1).map(|before| (ends[before], text[before]));
-            next[at] = match token {
-                RuleToken::Star => {
-                    open = ends[at] || (open && before.is_some_and(|(_, byte)| byte != b'/'));
-                    open
-                }
-                RuleToken::All => {
-                    open |= ends[at];
-                    open
-                }
-                RuleToken::Folders => {
-                    let fits = ends[at] || (open && before.is_some_and(|(_, byte)| byte == b'/'));
-                    open |= ends[at];
-                    fits
-                }
-                RuleToken::Is(wanted) => before.is_some_and(|(fits, byte)| fits && byte == *wanted),
-                RuleToken::One => before.is_some_and(|(fits, byte)| fits && byte != b'/'),
-                RuleToken::Class { others, ranges } => before.is_some_and(|(fits, byte)| {
-                    fits && byte != b'/' && *others != ranges.iter().any(|(low, high)| (*low..=*high).contains(&byte))
-                }),
-            };
-        }
-        ends = next;
-    }
-    ends[text.len()]
 }
 
 #[cfg(test)]

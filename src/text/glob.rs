@@ -3,23 +3,24 @@
 
 /// A pattern, read once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob(Vec<GlobToken>);
+pub(crate) struct Glob(Vec<GlobToken<char>>);
 
+/// A sign of a pattern, of characters or of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum GlobToken {
-    Is(char),
-    /// `?`: one character, but no `/`.
+pub(crate) enum GlobToken<C> {
+    Is(C),
+    /// `?`: one, but no `/`.
     One,
-    /// `*`: any characters, but no `/`.
+    /// `*`: any, but no `/`.
     Star,
-    /// `**` at the end: any characters.
+    /// `**` at the end: any.
     All,
     /// `**/`: nothing, or whole folders.
     Folders,
-    /// `[a-z]`, `[^a-z]`: one of these, or one of all others.
+    /// `[a-z]`: one of these; `[^a-z]`: one of all others.
     Class {
         others: bool,
-        ranges: Vec<(char, char)>,
+        ranges: Vec<(C, C)>,
     },
 }
 
@@ -47,7 +48,7 @@ impl Glob {
 }
 
 /// The signs of [`Glob::of_paths`].
-fn of_paths(pattern: &str) -> Vec<GlobToken> {
+fn of_paths(pattern: &str) -> Vec<GlobToken<char>> {
     let mut tokens = Vec::new();
     let mut rest = pattern.chars().peekable();
     while let Some(character) = rest.next() {
@@ -70,7 +71,7 @@ fn of_paths(pattern: &str) -> Vec<GlobToken> {
     tokens
 }
 
-fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> GlobToken {
+fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> GlobToken<char> {
     let others = rest.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
     let literal = |rest: &mut std::iter::Peekable<std::str::Chars<'_>>| match rest.next() {
@@ -90,45 +91,44 @@ fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> GlobToken {
     GlobToken::Class { others, ranges }
 }
 
-/// Steps through all readings of the pattern at once.
-fn fits(pattern: &[GlobToken], path: &[char]) -> bool {
-    let mut ends = vec![false; path.len() + 1];
+/// Whether the whole text fits. Steps through all readings of the pattern at once, so that many `*` cost no more.
+pub(crate) fn fits<C: Copy + PartialOrd + From<u8>>(pattern: &[GlobToken<C>], text: &[C]) -> bool {
+    let slash = C::from(b'/');
+    let mut ends = vec![false; text.len() + 1];
     ends[0] = true;
     for token in pattern {
-        let mut next = vec![false; path.len() + 1];
+        let mut next = vec![false; text.len() + 1];
         let mut open = false;
-        for at in 0..=path.len() {
-            match token {
-                GlobToken::Star | GlobToken::All => {
-                    let stops = *token == GlobToken::Star && at > 0 && path[at - 1] == '/';
-                    open = ends[at] || (open && !stops);
-                    next[at] = open;
+        for at in 0..=text.len() {
+            let before = at.checked_sub(1).map(|before| (ends[before], text[before]));
+            let to_take = before.and_then(|(fits, one)| fits.then_some(one));
+            let is_behind_slash = before.is_some_and(|(_, one)| one == slash);
+            next[at] = match token {
+                GlobToken::Star => {
+                    open = ends[at] || (open && !is_behind_slash);
+                    open
+                }
+                GlobToken::All => {
+                    open |= ends[at];
+                    open
                 }
                 GlobToken::Folders => {
-                    next[at] = ends[at] || (open && at > 0 && path[at - 1] == '/');
+                    let fits = ends[at] || (open && is_behind_slash);
                     open |= ends[at];
+                    fits
                 }
-                GlobToken::Is(_) | GlobToken::One | GlobToken::Class { .. } => {
-                    next[at] = at > 0 && ends[at - 1] && takes(token, path[at - 1]);
-                }
-            }
+                GlobToken::Is(wanted) => to_take == Some(*wanted),
+                GlobToken::One => to_take.is_some_and(|one| one != slash),
+                GlobToken::Class { others, ranges } => to_take.is_some_and(|one| {
+                    let is_one = ranges.iter().any(|(low, high)| (*low..=*high).contains(&one));
+                    // All others are all others: Go's regular expressions, which Docker makes of it, take a `/` too.
+                    *others != is_one && (*others || one != slash)
+                }),
+            };
         }
         ends = next;
     }
-    ends[path.len()]
-}
-
-fn takes(token: &GlobToken, character: char) -> bool {
-    match token {
-        GlobToken::Is(wanted) => *wanted == character,
-        GlobToken::One => character != '/',
-        GlobToken::Class { others, ranges } => {
-            let is_one = ranges.iter().any(|(low, high)| (*low..=*high).contains(&character));
-            // All others are all others: Go's regular expressions, which Docker makes of it, take a `/` too.
-            *others != is_one && (*others || character != '/')
-        }
-        GlobToken::Star | GlobToken::All | GlobToken::Folders => false,
-    }
+    ends[text.len()]
 }
 
 #[cfg(test)]

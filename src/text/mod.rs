@@ -12,7 +12,7 @@ mod secret;
 
 pub(crate) use amount::{bytes, count, time};
 pub(crate) use excerpt::excerpt;
-pub(crate) use glob::Glob;
+pub(crate) use glob::{Glob, GlobToken, fits};
 pub(crate) use odd::{is_odd, without_odd};
 pub(crate) use quoted::Quoted;
 #[cfg(any(test, fuzzing))]

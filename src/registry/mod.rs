@@ -44,7 +44,7 @@ pub(crate) use body::Code;
 pub(crate) use budget::Charge;
 pub(crate) use error::{Asker, Error, ErrorKind, Standing};
 pub(crate) use exchange::SignIn;
-pub(crate) use lists::{Referrer, fallback_tag};
+pub(crate) use lists::{ListedTags, Referrer, fallback_tag};
 pub use manifest::Manifest;
 pub(crate) use network::{Network, NetworkSettings};
 pub(crate) use party::Party;

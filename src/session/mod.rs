@@ -12,7 +12,9 @@ pub(crate) use error::SessionError;
 
 use crate::credential::{Credential, Source};
 use crate::names::{AtLeastOne, Digest, Host, Reference, Repository, Selector, Tag};
-use crate::registry::{self, Error, ErrorKind, Head, Manifest, Negative, Network, Registry, Remote, Scopes};
+use crate::registry::{
+    self, Error, ErrorKind, Head, ListedTags, Manifest, Negative, Network, Registry, Remote, Scopes,
+};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -297,11 +299,11 @@ impl Session {
         &self,
         repository: &Repository,
         access: registry::Access,
-    ) -> Result<(Remote, Vec<Tag>, Option<Error>), SessionError> {
+    ) -> Result<(Remote, ListedTags, Option<Error>), SessionError> {
         let scopes = Scopes::of(repository, access);
         let mut refusals = Vec::new();
         for remote in self.candidates(repository, &scopes) {
-            match remote.all_tags(|_| true).await {
+            match remote.everything().await {
                 Ok(tags) => {
                     let shortfall = remote.shortfall().await.filter(|_| access != registry::Access::Pull);
                     return Ok((remote, tags, shortfall));

@@ -124,6 +124,29 @@ fn tags_that_are_listed_and_not_there_keep_images_whole() {
     assert_eq!(deletions(&emulator).len(), 1);
 }
 
+/// Where they point cannot be asked, and each may be a name of an image that goes.
+#[test]
+fn texts_that_are_listed_and_are_not_tags_keep_images_whole() {
+    let odd = |deletes| {
+        let emulator = shop_of(deleting(deletes));
+        emulator.settings(|settings| settings.ghosts = vec!["v1+meta".to_owned(), "a/b".to_owned()]);
+        emulator
+    };
+    let emulator = odd(Deletes::Tags);
+    prune(&emulator, "api")
+        .run()
+        .succeeds()
+        .says("/shop/api` is not whole: it lists `a/b`, which is not a tag\n")
+        .says("/shop/api` is not whole: it lists `v1+meta`, which is not a tag\n");
+    assert_eq!(emulator.tags("shop/api"), ["build-4", "build-5", "latest"]);
+    let emulator = odd(Deletes::Digests(405));
+    prune(&emulator, "api")
+        .run()
+        .fails(1)
+        .says("lists tags of which it is not known which image they are");
+    assert_eq!((emulator.tags("shop/api").len(), deletions(&emulator).len()), (6, 1));
+}
+
 #[test]
 fn a_list_that_does_not_end_or_is_none_deletes_nothing() {
     let emulator = shop_of(Setup::shop().with(|settings| {

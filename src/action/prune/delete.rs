@@ -194,7 +194,7 @@ impl Deletion<'_, '_> {
 
     /// Reads the package again.
     async fn look(&self) -> Result<(), RunErrors> {
-        let listed = self.remote.all_tags(|_| true).await?;
+        let listed = self.remote.everything().await?;
         let (reader, known) = {
             let mut package = self.package.borrow_mut();
             let known = std::mem::take(&mut package.found.package.manifests);

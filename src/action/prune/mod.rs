@@ -112,11 +112,11 @@ async fn plan<'a>(
     } else {
         Access::PullDelete
     };
-    let (remote, tags, shortfall) = run.session.whole(&wanted.repository, access).await?;
+    let (remote, listed, shortfall) = run.session.whole(&wanted.repository, access).await?;
     run.log.served(&remote);
-    tracing::debug!("reading {} of `{}`", count(tags.len(), "tag"), wanted.repository);
+    tracing::debug!("reading {} of `{}`", count(listed.tags.len(), "tag"), wanted.repository);
     let reader = Reader::new(run, remote);
-    let mut found = reader.read(tags, HashMap::new()).await?;
+    let mut found = reader.read(listed, HashMap::new()).await?;
     named.note(&wanted.repository, &mut found.package);
     let rules = Rules {
         selected: wanted.selected.clone(),

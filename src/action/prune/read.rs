@@ -7,7 +7,7 @@ use crate::explain::failure::FailureKind;
 use crate::explain::{RunError, RunErrors};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::{self, Content, Descriptor};
-use crate::registry::{Charge, Error, ErrorKind, Head, Manifest, Remote};
+use crate::registry::{Charge, Error, ErrorKind, Head, ListedTags, Manifest, Remote};
 use crate::text::count;
 use crate::text::order::sort;
 use futures_util::stream::{self, StreamExt as _};
@@ -76,16 +76,23 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads what these tags point to, and all below it but what is known already.
-    pub(super) async fn read(&self, listed: Vec<Tag>, known: HashMap<Digest, Contents>) -> Result<Found, RunErrors> {
+    pub(super) async fn read(&self, listed: ListedTags, known: HashMap<Digest, Contents>) -> Result<Found, RunErrors> {
         *self.known.borrow_mut() = known;
         self.begun.set(Instant::now());
         let mut seen = HashSet::new();
-        let tags: Vec<Tag> = listed.into_iter().filter(|tag| seen.insert(tag.clone())).collect();
+        let tags: Vec<Tag> = listed.tags.into_iter().filter(|tag| seen.insert(tag.clone())).collect();
         if tags.len() > MOST_TAGS {
             return Err(self.too_much(&format!("{MOST_TAGS} tags")).into());
         }
         self.hold(tags.len() * TAG)?;
-        let mut found = Found::default();
+        let odd = listed
+            .odd
+            .iter()
+            .map(|text| format!("it lists `{text}`, which is not a tag"));
+        let mut found = Found {
+            gaps: odd.collect(),
+            ..Found::default()
+        };
         let (all, mut done) = (tags.len(), 0);
         let reads = tags.into_iter().map(|tag| async {
             let digest = self.tag(&tag).await;
@@ -153,7 +160,7 @@ impl<'a> Reader<'a> {
             .collect();
         sort(&mut gaps);
         gaps.dedup();
-        found.gaps = gaps;
+        found.gaps.extend(gaps);
         Ok(())
     }
 

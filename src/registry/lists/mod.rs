@@ -15,6 +15,7 @@ use super::exchange::{Answer, Ask, Target};
 use super::reading::plain;
 use super::trust::Purpose;
 use crate::names::Tag;
+use crate::text::Quoted;
 use std::time::{Duration, Instant};
 
 /// Tags that are asked for at a time.
@@ -24,6 +25,9 @@ const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 /// Tags on a page come in multiples of these where a registry gives fewer at a time than it is asked for: a page of such a
 /// number is asked what comes after it.
 const ROUND: [usize; 2] = [10, 25];
+
+/// Most texts that are not tags that are kept.
+const MOST_ODD: usize = 5;
 
 /// What a tag costs that is kept: an image of a run is made of it.
 const TAG: usize = 600;
@@ -96,6 +100,15 @@ impl Total {
     }
 }
 
+/// What a registry lists of a repository.
+#[derive(Debug)]
+pub(crate) struct ListedTags {
+    /// Some perhaps twice.
+    pub tags: Vec<Tag>,
+    /// The first of those texts that are not tags: they can neither be copied nor read.
+    pub odd: Vec<Quoted>,
+}
+
 /// What a page of tags held.
 struct PageOfTags {
     count: usize,
@@ -111,7 +124,9 @@ impl Remote {
     pub(crate) async fn tags(&self, most: usize) -> Result<Vec<Tag>, Error> {
         let mut tags = Vec::new();
         self.tag_page(self.tags_from(most, None), &mut Total::of(MOST_TAGS), |tag| {
-            if tags.len() < most {
+            if let Ok(tag) = tag
+                && tags.len() < most
+            {
                 tags.push(tag);
             }
         })
@@ -124,7 +139,20 @@ impl Remote {
     /// # Errors
     /// The refusal, a list that is not known to be whole, or more of it than any repository has.
     pub(crate) async fn all_tags(&self, fits: impl Fn(&Tag) -> bool) -> Result<Vec<Tag>, Error> {
+        self.list(&fits).await.map(|listed| listed.tags)
+    }
+
+    /// Everything that is listed of a repository.
+    ///
+    /// # Errors
+    /// As [`Self::all_tags`].
+    pub(crate) async fn everything(&self) -> Result<ListedTags, Error> {
+        self.list(&|_| true).await
+    }
+
+    async fn list(&self, fits: &dyn Fn(&Tag) -> bool) -> Result<ListedTags, Error> {
         let mut tags = Vec::new();
+        let mut odd: Vec<Quoted> = Vec::new();
         let mut total = Total::of(MOST_TAGS);
         let mut charge = self.charge();
         let mut size = TAGS_ON_A_PAGE;
@@ -134,10 +162,10 @@ impl Remote {
         // The page before, of those that no link led to.
         let mut before: Option<PageOfTags> = None;
         loop {
-            let keep = |tag| {
-                if fits(&tag) {
-                    tags.push(tag);
-                }
+            let keep = |tag: Result<Tag, &str>| match tag {
+                Ok(tag) if fits(&tag) => tags.push(tag),
+                Err(text) if odd.len() < MOST_ODD => odd.push(Quoted::new(text)),
+                _ => {}
             };
             let page = self.tag_page(target, &mut total, keep).await?;
             self.hold(&mut charge, (tags.len() - kept) * TAG)?;
@@ -148,13 +176,13 @@ impl Remote {
             }
             // Who has linked to a page links to each.
             let Some(last) = page.last.clone().filter(|_| !links) else {
-                return Ok(tags);
+                return Ok(ListedTags { tags, odd });
             };
             // Some registries honour `n`, or give fewer, and link to no next page (nexus-public#117).
             let may_be_cut = page.count >= size || ROUND.iter().any(|round| page.count > 0 && page.count % round == 0);
             let is_again = before.as_ref().is_some_and(|before| before.last == page.last);
             if !may_be_cut {
-                return Ok(tags);
+                return Ok(ListedTags { tags, odd });
             }
             if !is_again {
                 target = self.tags_from(size, Some(&last));
@@ -163,7 +191,7 @@ impl Remote {
             }
             // It does not heed `last` either. A larger page tells whether that was all.
             if page.count < size {
-                return Ok(tags);
+                return Ok(ListedTags { tags, odd });
             }
             size = size.saturating_mul(2);
             (target, before) = (self.tags_from(size, None), None);
@@ -175,12 +203,12 @@ impl Remote {
         Target::Path(format!("{}/tags/list?n={size}{last}", self.repository.path()))
     }
 
-    /// Reads one page of tags; `keep` gets each tag of it.
+    /// Reads one page of tags; `keep` gets each tag of it, and each text that is none.
     async fn tag_page(
         &self,
         target: Target,
         total: &mut Total,
-        mut keep: impl FnMut(Tag),
+        mut keep: impl FnMut(Result<Tag, &str>),
     ) -> Result<PageOfTags, Error> {
         let during = format!("listing the tags of `{}`", self.repository.path());
         let ask = Ask {
@@ -193,11 +221,11 @@ impl Remote {
         let (mut count, mut last) = (0, None);
         let read = page::strings(&answer.body, "tags", |tag| {
             count += 1;
-            if let Ok(tag) = Tag::parse(tag) {
+            let parsed = Tag::parse(tag).map_err(|_| tag);
+            if let Ok(tag) = &parsed {
                 last = Some(tag.as_str().to_owned());
-                keep(tag);
             }
-            // A tag that is no tag can neither be copied nor suggested.
+            keep(parsed);
         });
         read.map_err(|what| {
             fail(ErrorKind::Protocol(format!(

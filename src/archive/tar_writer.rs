@@ -102,10 +102,9 @@ fn documents(location: &Location, contents: &ArchiveContents<'_>) -> Result<Vec<
         let list = list.collect::<Result<Vec<Value>, _>>()?;
         documents.push(("manifest.json".to_owned(), Value::Array(list).to_string().into_bytes()));
     }
-    let folders: BTreeSet<String> = contents
-        .digests()
-        .filter_map(|digest| Some(format!("{}/", blob_name(digest).rsplit_once('/')?.0)))
-        .collect();
+    let folder = |digest| Some(format!("{}/", blob_name(digest).rsplit_once('/')?.0));
+    let mut folders = BTreeSet::new();
+    folders.extend(contents.digests().filter_map(folder));
     documents.push(("blobs/".to_owned(), Vec::new()));
     documents.extend(folders.into_iter().map(|folder| (folder, Vec::new())));
     for manifest in &contents.manifests {

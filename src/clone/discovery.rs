@@ -81,8 +81,8 @@ impl Discovery<'_> {
                 self.mentions.push((inline.file.to_path_buf(), mention));
             }
         }
-        let mut builds: BTreeMap<PathBuf, Vec<dockerfile::Build>> =
-            built.iter().map(|path| (path.clone(), Vec::new())).collect();
+        let mut builds: BTreeMap<PathBuf, Vec<dockerfile::Build>> = BTreeMap::new();
+        builds.extend(built.iter().map(|path| (path.clone(), Vec::new())));
         let named: HashSet<PathBuf> = built.into_iter().collect();
         builds.extend(found.builds);
         let mut looked_at = composed.to_vec();

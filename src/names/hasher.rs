@@ -8,10 +8,10 @@ use std::io::{self, Read};
 const READ: usize = 256 * 1024;
 
 #[derive(Clone)]
-pub(crate) struct Hasher(Running);
+pub(crate) struct Hasher(Sha);
 
 #[derive(Clone)]
-enum Running {
+enum Sha {
     Sha256(Sha256),
     Sha512(Sha512),
 }
@@ -21,8 +21,8 @@ impl Hasher {
     #[must_use]
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         Self(match algorithm {
-            Algorithm::Sha256 => Running::Sha256(Sha256::new()),
-            Algorithm::Sha512 => Running::Sha512(Sha512::new()),
+            Algorithm::Sha256 => Sha::Sha256(Sha256::new()),
+            Algorithm::Sha512 => Sha::Sha512(Sha512::new()),
         })
     }
 
@@ -41,8 +41,8 @@ impl Hasher {
     /// Takes the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match &mut self.0 {
-            Running::Sha256(state) => state.update(bytes),
-            Running::Sha512(state) => state.update(bytes),
+            Sha::Sha256(state) => state.update(bytes),
+            Sha::Sha512(state) => state.update(bytes),
         }
     }
 
@@ -50,8 +50,8 @@ impl Hasher {
     #[must_use]
     pub(crate) fn finish(self) -> Digest {
         match self.0 {
-            Running::Sha256(state) => Digest::from_sha256(&state.finalize()),
-            Running::Sha512(state) => Digest::from_sha512(&state.finalize()),
+            Sha::Sha256(state) => Digest::from_sha256(&state.finalize()),
+            Sha::Sha512(state) => Digest::from_sha512(&state.finalize()),
         }
     }
 }

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How a registry deletes a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum DeleteBy {
     /// By its name.
     Tag,
     /// By the digest, with all other tags of that digest.
@@ -67,7 +67,7 @@ struct Deletion<'a, 'r> {
     places: HashMap<Tag, usize>,
     /// The tags that the plan lets go.
     going: HashSet<Tag>,
-    way: Cell<Way>,
+    way: Cell<DeleteBy>,
     /// Whether that way was seen to work.
     is_proven: Cell<bool>,
     /// Why it is not deleted by tag.
@@ -87,7 +87,7 @@ pub(super) async fn run(run: &Run, package: &mut Planned<'_>) -> Tally {
         going: package.plan.going().map(|row| row.tag.clone()).collect(),
         package: RefCell::new(package),
         places,
-        way: Cell::new(Way::Tag),
+        way: Cell::new(DeleteBy::Tag),
         is_proven: Cell::new(false),
         by_tag: RefCell::default(),
         looked: Cell::default(),
@@ -151,7 +151,7 @@ impl Deletion<'_, '_> {
 
     /// Those of a batch that may still go, with what is known now: what was left keeps what it needs.
     async fn still_going(&self, batch: Vec<Going>) -> Result<Vec<Going>, RunErrors> {
-        if self.way.get() == Way::Digest && self.looked.get().is_none_or(|looked| looked.elapsed() > LOOK) {
+        if self.way.get() == DeleteBy::Digest && self.looked.get().is_none_or(|looked| looked.elapsed() > LOOK) {
             self.look().await?;
         } else if self.package.borrow().rules.left.is_empty() {
             return Ok(batch);
@@ -167,7 +167,7 @@ impl Deletion<'_, '_> {
             .collect();
         // By digest all its tags go: one that was moved to it meanwhile is to stay.
         let mut of_digest: HashMap<&Digest, Vec<&Tag>> = HashMap::new();
-        for row in plan.rows.iter().filter(|_| self.way.get() == Way::Digest) {
+        for row in plan.rows.iter().filter(|_| self.way.get() == DeleteBy::Digest) {
             of_digest.entry(&row.digest).or_default().push(&row.tag);
         }
         let mut still = Vec::new();
@@ -225,7 +225,7 @@ impl Deletion<'_, '_> {
 
     /// Deletes an image; for each tag what became of it.
     async fn image(&self, going: &Going) -> Vec<Fate> {
-        if self.way.get() == Way::Digest {
+        if self.way.get() == DeleteBy::Digest {
             return self.by_digest(going).await;
         }
         let mut fates = Vec::new();
@@ -387,7 +387,7 @@ impl Deletion<'_, '_> {
                 }
                 Fate::Left(reason) => self.leave(tag, &reason),
                 Fate::Failed(error) => self.fail(tag, error),
-                Fate::Unknown(error) if self.way.get() == Way::Tag => {
+                Fate::Unknown(error) if self.way.get() == DeleteBy::Tag => {
                     tracing::debug!("not by its tag: {error}");
                     *self.by_tag.borrow_mut() = Some(error);
                     again.push(tag.clone());
@@ -402,7 +402,7 @@ impl Deletion<'_, '_> {
         if again.is_empty() {
             return Ok(None);
         }
-        self.way.set(Way::Digest);
+        self.way.set(DeleteBy::Digest);
         tracing::info!(
             "`{}` does not delete a tag by its name: images are deleted by their digests, with all their tags",
             self.remote.repository().host()

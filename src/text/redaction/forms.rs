@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 /// The forms of a secret beside itself; of its pair with a user name only what is encoded: the name itself is no secret.
 pub(super) fn of(secret: &str, username: Option<&str>) -> BTreeSet<String> {
     let pair = username.map(|username| format!("{username}:{secret}"));
-    let mut forms = BTreeSet::from([hexadecimal(secret)]);
+    let mut forms = BTreeSet::new();
+    forms.insert(hexadecimal(secret));
     for text in [Some(secret.to_owned()), pair].into_iter().flatten() {
         // `Authorization: Basic …`, encoded as a whole.
         for encoded in [STANDARD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {

@@ -16,7 +16,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// How long a look at the whole package counts.
+/// How long a look at the whole package counts: so many times what it took, and at most so long.
+const LOOKS_WORTH: u32 = 4;
 const LOOK: Duration = Duration::from_secs(5);
 /// So many refusals and no deletion: the others are not asked for.
 const MOST_REFUSALS: usize = 5;
@@ -72,7 +73,8 @@ struct Deletion<'a, 'r> {
     is_proven: Cell<bool>,
     /// Why it is not deleted by tag.
     by_tag: RefCell<Option<Error>>,
-    looked: Cell<Option<Instant>>,
+    /// How long the last look at the whole package took, and when it ended.
+    looked: Cell<Option<(Duration, Instant)>>,
     tally: RefCell<Tally>,
 }
 
@@ -151,7 +153,8 @@ impl Deletion<'_, '_> {
 
     /// Those of a batch that may still go, with what is known now: what was left keeps what it needs.
     async fn still_going(&self, batch: Vec<Going>) -> Result<Vec<Going>, RunErrors> {
-        if self.way.get() == DeleteBy::Digest && self.looked.get().is_none_or(|looked| looked.elapsed() > LOOK) {
+        let is_stale = |(took, ended): (Duration, Instant)| ended.elapsed() > LOOK.min(took * LOOKS_WORTH);
+        if self.way.get() == DeleteBy::Digest && self.looked.get().is_none_or(is_stale) {
             self.look().await?;
         } else if self.package.borrow().rules.left.is_empty() {
             return Ok(batch);
@@ -194,6 +197,7 @@ impl Deletion<'_, '_> {
 
     /// Reads the package again.
     async fn look(&self) -> Result<(), RunErrors> {
+        let begun = Instant::now();
         let listed = self.remote.everything().await?;
         let (reader, known) = {
             let mut package = self.package.borrow_mut();
@@ -219,7 +223,7 @@ impl Deletion<'_, '_> {
                         run the registry";
             return Err(RunError::told(FailureKind::Other, message, hint).into());
         }
-        self.looked.set(Some(Instant::now()));
+        self.looked.set(Some((begun.elapsed(), Instant::now())));
         Ok(())
     }
 

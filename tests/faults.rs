@@ -11,6 +11,7 @@ mod names;
 mod oras;
 mod page;
 mod resume;
+mod row;
 mod run;
 mod waiting;
 mod wrong;

@@ -6,6 +6,7 @@ use crate::support::pipe::Pipe;
 use crate::support::shop::shop;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 /// A uid that owns nothing here.
 const UID: u32 = 165_536;
@@ -275,4 +276,67 @@ fn committed_parts_stop_no_report() {
     }
     let outcome = pipe.run().succeeds();
     assert!(outcome.file("r.json").is_some());
+}
+
+/// A pipe that was committed or made by the step has no end to wait for, and a name that a file shares with another is not
+/// written through.
+#[test]
+fn what_is_no_file_of_its_own_is_neither_waited_for_nor_written_through() {
+    let emulator = shop();
+    let with = |action: &str| {
+        let pipe = Pipe::new().workspace("shop").registry(&emulator).api_token();
+        let pipe = pipe.var("ACTION", action).patience(20);
+        match action {
+            "retag" => pipe.var("SOURCE", "base:1").var("TAGS", "2"),
+            "login" => pipe,
+            _ => pipe.var("IMAGES", "base:1"),
+        }
+    };
+    let mut wrong = Vec::new();
+    for (action, variable, value, path, status, words) in [
+        ("login", "DEBUG", "true", ".docker/config.json", 1, "config.json"),
+        ("login", "DEBUG", "true", ".dockerignore", 0, "now signs in to"),
+        ("login", "DEBUG", "true", ".gitignore", 0, "now signs in to"),
+        (
+            "login",
+            "DEBUG",
+            "true",
+            "bitbucket-pipelines.yml",
+            0,
+            "now signs in to",
+        ),
+        ("login", "PULL_SECRET", "secret.yaml", "secret.yaml", 1, "is not a file"),
+        ("pull", "TO", "docker-archive:a.tar", "a.tar", 1, "is not a file"),
+        ("pull", "TO", "oci-archive:a.tar", "a.tar", 1, "is not a file"),
+        ("pull", "TO", "oci:layout", "layout/index.json", 1, "index.json"),
+        ("pull", "TO", "oci:layout", "layout", 1, "is not a folder"),
+    ] {
+        let pipe = with(action).var(variable, value);
+        let fifo = pipe.clone_folder().join(path);
+        std::fs::create_dir_all(fifo.parent().unwrap()).unwrap();
+        let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+        assert!(made.success());
+        let outcome = pipe.run();
+        if outcome.status != status || !outcome.plain().contains(words) {
+            wrong.push(format!("{action} {path}: {}", outcome.output));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (action, variable, path) in [
+        ("login", "", ".docker/config.json"),
+        ("retag", "REPORT", "r.json"),
+        ("retag", "OUTPUT_ENV", "r.env"),
+        ("pull", "TO", "a.tar"),
+    ] {
+        let pipe = with(action).file("public", "{}").file(".docker/x", "");
+        let pipe = match variable {
+            "" => pipe,
+            "TO" => pipe.var("TO", &format!("oci-archive:{path}")),
+            variable => pipe.var(variable, path),
+        };
+        let folder = pipe.clone_folder();
+        std::fs::hard_link(folder.join("public"), folder.join(path)).unwrap();
+        let outcome = pipe.run().succeeds();
+        assert_eq!(outcome.file("public").as_deref(), Some("{}"), "{path}");
+    }
 }

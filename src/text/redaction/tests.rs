@@ -81,6 +81,7 @@ fn every_form_of_a_secret_is_hidden() {
         TOKEN.chars().map(|c| format!("{c}\\u0000")).collect(),
         TOKEN.chars().map(|c| format!("{c}&#x200b;")).collect(),
         TOKEN.chars().map(|c| format!("\u{1b}{c}")).collect(),
+        TOKEN.chars().map(|c| format!("{c}%00%E2%80%8B")).collect(),
         TOKEN.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
         STANDARD.encode(TOKEN.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
     ] {

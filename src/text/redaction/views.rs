@@ -38,7 +38,7 @@ pub(super) fn each(text: &str, mut look: impl FnMut(&[Atom])) {
         let mut atoms = undone(&plain, escapes);
         for _ in 0..MOST_ROUNDS {
             let Some(read) = atoms else { break };
-            look(&read);
+            look(&seen(&read));
             atoms = undone(&read, escapes);
         }
     }
@@ -53,6 +53,29 @@ fn atoms(text: &str) -> Vec<Atom> {
     };
     let seen = text.char_indices().filter(|(_, character)| !is_unseen(*character));
     seen.flat_map(of_character).collect()
+}
+
+/// The bytes without those of characters that are not seen.
+fn seen(atoms: &[Atom]) -> Vec<Atom> {
+    let mut seen = Vec::with_capacity(atoms.len());
+    let mut at = 0;
+    while let Some(first) = atoms.get(at) {
+        let width = match first.byte {
+            0xc0..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0.. => 4,
+            _ => 1,
+        };
+        let bytes: Vec<u8> = atoms[at..].iter().take(width).map(|atom| atom.byte).collect();
+        let character = std::str::from_utf8(&bytes).ok().and_then(|text| text.chars().next());
+        if character.is_some_and(is_unseen) {
+            at += width;
+        } else {
+            seen.push(*first);
+            at += 1;
+        }
+    }
+    seen
 }
 
 /// Whether a character is none that parts a word for who copies it out of a log: one that is not seen, or the zeros of UTF-16.
@@ -176,9 +199,6 @@ impl Bytes {
 
     fn of(character: u32) -> Option<Self> {
         let character = char::from_u32(character)?;
-        if is_unseen(character) {
-            return Some(Self::none());
-        }
         let mut bytes = [0; 4];
         let count = character.encode_utf8(&mut bytes).len();
         Some(Self(bytes, count))

@@ -20,7 +20,7 @@ const WORKING: Duration = Duration::from_secs(600);
 const PODMAN_ASKING: Duration = Duration::from_secs(180);
 /// Longest transfer, whatever the daemon says: more than any step may last.
 const LONGEST: Duration = if cfg!(test) {
-    Duration::from_millis(1800)
+    Duration::from_millis(1600)
 } else {
     Duration::from_secs(24 * 60 * 60)
 };

@@ -105,7 +105,8 @@ fn without_a_daemon_it_pulls_into_a_layout_and_pushes_from_it() {
         &[
             "no Docker daemon at `unix:///nonexistent/docker.sock`",
             "TO: oci:images",
-            "✔ pull: 3 images in `oci:/opt/atlassian/pipelines/agent/build/images`",
+            "INFO: [3/3] pulled `crg.apkg.io/shop/",
+            "✔ pull: 3 images in `oci:images`",
             "SOURCE: oci:images:0.9.0",
             "✔ push:",
             "✔ retag:",

@@ -133,7 +133,7 @@ fn a_line_for_each_image_and_none_for_nothing_to_do() {
     let plain = first.plain();
     assert_eq!(lines(&first), MANY + 2, "{plain}");
     assert!(
-        plain.starts_with("INFO: copying 30 images, with the API token\n"),
+        plain.starts_with("INFO: copying 30 images, 14 KiB, with the API token\n"),
         "{plain}"
     );
     for number in 1..=MANY {
@@ -169,4 +169,120 @@ fn a_wrong_package_is_not_called_a_wrong_tag() {
         .says(&format!(
             "files of this repository name `{host}/shop/base`: did you mean that?"
         ));
+}
+
+/// A copy's header has the size of all images, shared blobs once; the manifests below an index are asked for once all the same.
+#[test]
+fn the_header_of_a_copy_has_the_size_of_all_images() {
+    let emulator = Emulator::start(Setup::shop());
+    let several = Image::multi("several");
+    let child = &several.children()[0];
+    emulator.put_image("shop/base", "1", &Image::small("one"));
+    emulator.put_image("shop/base", "2", child);
+    emulator.put_image("shop/base", "3", &several);
+    let one = Image::small("one");
+    let mut blobs: Vec<(String, usize)> = one
+        .blobs()
+        .iter()
+        .chain(several.children().iter().flat_map(Image::blobs))
+        .map(|blob| (blob.digest(), blob.bytes.len()))
+        .collect();
+    blobs.sort_unstable();
+    blobs.dedup();
+    let size: usize = blobs.iter().map(|(_, size)| size).sum();
+    let copied = Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .api_token()
+        .var("ACTION", "copy")
+        .var("IMAGES", "base:1=web:1 base:2=web:2 base:3=web:3")
+        .run()
+        .succeeds();
+    let amount = match size {
+        0..1024 => format!("{size} B"),
+        _ => format!("{:.1} KiB", f64::from(u32::try_from(size).unwrap()) / 1024.0),
+    };
+    copied.says(&format!("INFO: copying 3 images, {amount}, with the API token\n"));
+    for child in &several.children()[1..] {
+        let asked = format!("GET /v2/shop/base/manifests/{} 200", child.digest());
+        let requests = emulator.requests();
+        assert_eq!(
+            requests.iter().filter(|line| **line == asked).count(),
+            1,
+            "{requests:?}"
+        );
+    }
+}
+
+#[test]
+fn a_child_that_is_missing_fails_its_image_alone_and_the_size_is_the_least() {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &Image::small("one"));
+    emulator.put_image("shop/base", "2", &Image::multi("several"));
+    let gone = Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
+    emulator.script(on("GET", "/v2/shop/base/manifests/sha256:").signed_in(), 9, gone);
+    Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .api_token()
+        .var("ACTION", "copy")
+        .var("IMAGES", "base:1=web:1 base:2=web:2")
+        .run()
+        .fails(4)
+        .says("INFO: copying 2 images, at least ")
+        .says("only `");
+    assert!(emulator.tag("shop/web", "1").is_some());
+    assert!(emulator.tag("shop/web", "2").is_none());
+}
+
+#[test]
+fn a_retag_says_what_it_is_about_to_do_and_nothing_where_nothing_is() {
+    let emulator = Emulator::start(Setup::shop());
+    emulator.put_image("shop/base", "1", &Image::small("one"));
+    let retag = |tags: &str| {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "retag")
+            .var("ON_EXISTING", "skip")
+            .var("SOURCE", "base:1")
+            .var("TAGS", tags)
+            .run()
+            .succeeds()
+    };
+    retag("2 3")
+        .says("INFO: retagging `")
+        .says(") as `2`, `3`, with the API token\n");
+    retag("a b c d e f g").says(") as 7 tags, with the API token\n");
+    let again = retag("2 3");
+    assert_eq!(lines(&again), 1, "{}", again.plain());
+}
+
+/// Each image is told when its last blob is there, be it one that it shares; and the archive as it was written.
+#[test]
+fn a_pull_into_a_layout_tells_each_image() {
+    let emulator = start();
+    let pull = || {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .var("ACTION", "pull")
+            .var("IMAGES", "lib00:1 lib01:1 lib02:1")
+            .var("TO", "oci:out/images")
+    };
+    let first = pull().run().succeeds();
+    let plain = first.plain();
+    assert!(
+        plain.starts_with("INFO: pulling 3 images into `oci:out/images`, "),
+        "{plain}"
+    );
+    for number in 1..=3 {
+        assert!(plain.contains(&format!("\nINFO: [{number}/3] pulled `")), "{plain}");
+    }
+    assert!(
+        first.last_line().starts_with("✔ pull: 3 images in `oci:out/images` ("),
+        "{plain}"
+    );
 }

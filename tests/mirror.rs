@@ -122,7 +122,10 @@ fn a_broken_image_is_named_and_does_not_keep_the_others() {
     assert!(last.contains(&names), "{last}");
     assert_eq!(emulator.tags("shop/web").len(), 11);
     // All else is there: what is begun names it.
-    let begun = format!("copying `{source}:t05` to `{}/shop/web`; 11 unchanged", emulator.host());
+    let begun = format!(
+        "copying `{source}:t05` to `{}/shop/web`, 899 B; 11 unchanged",
+        emulator.host()
+    );
     let last = pipe().says(&begun).last_line();
     assert!(
         last.starts_with("✖ copy: 1 of 12 failed, nothing was changed (exit"),

@@ -1,5 +1,6 @@
 //! `copy`: brings images from repository to repository, or from another registry, whole and byte for byte.
 
+use super::ahead::{Ahead, ReadAhead};
 use super::journal::Outcome;
 use super::log::{Goal, during};
 use super::required::{has, unmet};
@@ -96,11 +97,16 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
             .iter()
             .flat_map(|planned| planned.along.iter().chain([&planned.tagging])),
     )?;
-    announce(run, &planned);
+    let images = planned
+        .iter()
+        .map(|planned| planned.is_to_do().then_some((&planned.pair.from, &planned.root)));
+    let ahead = Ahead::of(images, run.concurrency).await;
+    announce(run, &planned, &ahead);
     // How large an image is follows from all its manifests.
     let unknown: Vec<Unknown<'_>> = planned.iter().map(|_| run.progress.unknown()).collect();
-    let copies = planned.iter().zip(unknown).map(|(planned, unknown)| async {
-        let copied = one(run, &mover, planned, unknown).await;
+    let known = unknown.into_iter().zip(ahead.graphs);
+    let copies = planned.iter().zip(known).map(|(planned, known)| async {
+        let copied = one(run, &mover, planned, known).await;
         if copied.is_err() {
             run.log.failed(&format!(
                 "`{}` → `{}`",
@@ -127,7 +133,7 @@ pub(super) async fn run(run: &Run, copy: &Copy) -> Result<String, RunErrors> {
 }
 
 /// Says what is to be copied, if that is anything.
-fn announce(run: &Run, planned: &[PlannedCopy]) {
+fn announce(run: &Run, planned: &[PlannedCopy], ahead: &Ahead) {
     let to_do: Vec<&PlannedCopy> = planned.iter().filter(|planned| planned.is_to_do()).collect();
     let what = match to_do.as_slice() {
         [] => return,
@@ -139,7 +145,10 @@ fn announce(run: &Run, planned: &[PlannedCopy]) {
     let rest = [(same.len(), "unchanged"), (skipped.len(), "left alone")];
     let rest = rest.iter().filter(|(images, _)| *images > 0);
     let rest = rest.map(|(images, are)| format!("; {images} {are}"));
-    let parts: Vec<String> = [format!("copying {what}")].into_iter().chain(rest).collect();
+    let parts: Vec<String> = [format!("copying {what}, {}", ahead.amount())]
+        .into_iter()
+        .chain(rest)
+        .collect();
     run.log.begin(to_do.len(), &parts.concat());
 }
 
@@ -360,7 +369,7 @@ async fn one(
     run: &Run,
     mover: &Mover<'_>,
     planned: &PlannedCopy,
-    unknown: Unknown<'_>,
+    known: (Unknown<'_>, ReadAhead),
 ) -> Result<Vec<(Tag, Outcome)>, RunErrors> {
     let start = Instant::now();
     let PlannedCopy {
@@ -373,7 +382,7 @@ async fn one(
             .then(|| pair.from.repository().clone()),
     };
     let brought = if planned.is_to_do() {
-        let brought = bring(run, mover, planned, (&content_source, &to), unknown).await;
+        let brought = bring(run, mover, planned, (&content_source, &to), known).await;
         Some(brought.inspect_err(|_| tagging.not_brought(run, start.elapsed(), 0))?)
     } else {
         None
@@ -407,9 +416,12 @@ async fn bring(
     mover: &Mover<'_>,
     planned: &PlannedCopy,
     (content_source, to): (&ContentSource, &Destination),
-    unknown: Unknown<'_>,
+    (unknown, read): (Unknown<'_>, ReadAhead),
 ) -> Result<(Graph, u64), RunErrors> {
-    let graph = Graph::of(content_source, planned.root.clone(), run.concurrency).await?;
+    let graph = match read {
+        Some(read) => read?,
+        None => Graph::of(content_source, planned.root.clone(), run.concurrency).await?,
+    };
     run.see(&graph.root, Some(graph.size()));
     let from = &planned.pair.from;
     if from.repository() == to.remote.repository() {

@@ -1,5 +1,6 @@
 //! The actions, one file each, and what they share: the run.
 
+mod ahead;
 mod check;
 mod copy;
 mod daemon;

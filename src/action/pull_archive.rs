@@ -18,6 +18,7 @@ use crate::transfer::download::Wanted;
 use crate::transfer::{ContentSource, Graph, Mover};
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt as _};
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io;
 use std::time::Instant;
@@ -148,26 +149,94 @@ async fn write(run: &Run, to: &Location, found: &[FoundGraph]) -> Result<Fetched
         fetched.extend(wanted.iter().map(|wanted| wanted.blob.digest.clone()));
         groups.push((&found.remote, wanted));
     }
-    let mover = Mover::new(run.policy, run.concurrency, &run.progress);
-    let seal = |digest: &Digest| writer.seal(digest);
-    let fetches = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
-    let all_fetched = try_join_all(fetches.map(|(remote, wanted)| mover.fetch(wanted, remote, &seal)));
-    let amount: u64 = groups
+    let amounts = groups
         .iter()
-        .flat_map(|(_, wanted)| wanted)
-        .map(|wanted| wanted.blob.size)
-        .sum();
+        .map(|(_, wanted)| wanted.iter().map(|wanted| wanted.blob.size).sum());
+    let amounts: Vec<u64> = amounts.collect();
+    let amount: u64 = amounts.iter().sum();
     if amount > 0 {
         let images = count(found.len(), "image");
         run.log
             .begin(found.len(), &format!("pulling {images} into `{to}`, {}", bytes(amount)));
     }
+    let pending = Pending::of(run, found, amounts, &fetched);
+    if amount > 0 {
+        pending.tell();
+    }
+    let mover = Mover::new(run.policy, run.concurrency, &run.progress);
+    let seal = |digest: &Digest| {
+        writer.seal(digest)?;
+        pending.has(digest);
+        Ok(())
+    };
+    let fetches = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
+    let all_fetched = try_join_all(fetches.map(|(remote, wanted)| mover.fetch(wanted, remote, &seal)));
     during(run, Goal::File, all_fetched).await?;
     writer.finish()?;
     Ok(Fetched {
         fetched,
         moved: run.progress.moved(),
     })
+}
+
+/// Images whose blobs are on their way; each is told when its last one is there.
+struct Pending<'a> {
+    run: &'a Run,
+    start: Instant,
+    left: RefCell<Vec<PendingImage<'a>>>,
+}
+
+struct PendingImage<'a> {
+    found: &'a FoundGraph,
+    /// Its blobs that are not there yet; those that it shares with others are among them.
+    missing: HashSet<&'a Digest>,
+    /// Of those that are fetched for it, shared ones with the first image that has them.
+    bytes: u64,
+}
+
+impl<'a> Pending<'a> {
+    fn of(run: &'a Run, found: &'a [FoundGraph], amounts: Vec<u64>, fetched: &HashSet<Digest>) -> Self {
+        let left = found.iter().zip(amounts).map(|(found, bytes)| {
+            let blobs = found.graph.blobs.iter().map(|blob| &blob.digest);
+            PendingImage {
+                found,
+                missing: blobs.filter(|digest| fetched.contains(*digest)).collect(),
+                bytes,
+            }
+        });
+        Self {
+            run,
+            start: Instant::now(),
+            left: RefCell::new(left.collect()),
+        }
+    }
+
+    /// A blob has arrived.
+    fn has(&self, digest: &Digest) {
+        for image in self.left.borrow_mut().iter_mut() {
+            image.missing.remove(digest);
+        }
+        self.tell();
+    }
+
+    /// Tells of the images that are complete.
+    fn tell(&self) {
+        self.left.borrow_mut().retain(|image| {
+            let FoundGraph {
+                image: name,
+                remote,
+                graph,
+            } = image.found;
+            let is_whole = image.missing.is_empty();
+            if is_whole {
+                let (amount, seconds) = (bytes(image.bytes), self.start.elapsed().as_secs_f64());
+                let digest = graph.root.digest.short();
+                let became = format!("pulled `{name}` ({amount}, {seconds:.1} s, {digest})");
+                self.run.log.image(&became, remote);
+            }
+            !is_whole
+        });
+    }
 }
 
 /// What is written is whole, but not every program reads it.

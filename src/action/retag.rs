@@ -2,11 +2,15 @@
 
 use super::Run;
 use super::journal::Outcome;
-use super::tagging::{TagContent, Tagging, looks, refuse, summary};
+use super::tagging::{TagContent, TagStep, Tagging, looks, refuse, summary};
 use crate::explain::{RunError, RunErrors};
 use crate::input::{OnExisting, Retag};
-use crate::names::Digest;
+use crate::names::{Digest, Tag};
 use crate::registry::{Access, Manifest, Remote};
+use crate::text::count;
+
+/// Most tags that the header names.
+const MOST_NAMED: usize = 6;
 
 pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, RunErrors> {
     let repository = &retag.source.repository;
@@ -31,12 +35,24 @@ pub(super) async fn run(run: &Run, retag: &Retag) -> Result<String, RunErrors> {
     run.see(&manifest, None);
     let tagging = plan(run, remote, &manifest, retag).await?;
     refuse([&tagging])?;
+    if tagging.any(TagStep::Set) {
+        run.log.begin(1, &format!("retagging {name} as {}", tags(&retag.tags)));
+    }
     let size = manifest.bytes.len() as u64;
     let bytes = |_, outcome| if outcome == Outcome::Tagged { size } else { 0 };
     let outcomes = tagging
         .set(run, Some(TagContent::Present(&manifest)), None, bytes)
         .await?;
     Ok(run.log.end(&format!("{name} {}", summary(&outcomes)), None))
+}
+
+/// A few by name.
+fn tags(tags: &[Tag]) -> String {
+    if tags.len() > MOST_NAMED {
+        return count(tags.len(), "tag");
+    }
+    let names: Vec<String> = tags.iter().map(|tag| format!("`{tag}`")).collect();
+    names.join(", ")
 }
 
 /// Where each tag points is asked only where the answer decides anything.

@@ -49,8 +49,10 @@ impl fmt::Display for Transport {
 pub struct Location {
     /// Its form, as the prefix says it.
     pub transport: Transport,
-    /// The file or folder, as written: relative to the working folder.
+    /// The file or folder: as written, until it is known what that is relative to.
     pub path: PathBuf,
+    /// The same as written, which is what the log shows.
+    pub written: PathBuf,
     /// What follows the path: `NAME[:TAG]`, a tag, or `@N` for the Nth image counted from 0.
     pub name: Option<String>,
 }
@@ -94,6 +96,7 @@ impl Location {
         Ok(Some(Self {
             transport,
             path: PathBuf::from(path),
+            written: PathBuf::from(path),
             name: name.map(str::to_owned),
         }))
     }
@@ -101,7 +104,7 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.transport, shown(&self.path))?;
+        write!(f, "{}:{}", self.transport, shown(&self.written))?;
         match &self.name {
             Some(name) => write!(f, ":{}", shown(Path::new(name))),
             None => Ok(()),

@@ -199,6 +199,7 @@ fn location(path: &Path, transport: Transport) -> Location {
     Location {
         transport,
         path: path.to_owned(),
+        written: path.to_owned(),
         name: None,
     }
 }

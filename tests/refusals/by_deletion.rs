@@ -52,7 +52,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "`…` has more than …, and what stays can only be told from all of it",
+        see: "`…` has more than …, and what stays depends on all of it",
         status: 1,
         runs: || {
             let emulator = shop(Setup::shop());

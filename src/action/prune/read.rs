@@ -294,7 +294,7 @@ impl<'a> Reader<'a> {
 
     fn too_much(&self, what: &str) -> RunError {
         let message = format!(
-            "`{}` has more than {what}, and what stays can only be told from all of it",
+            "`{}` has more than {what}, and what stays depends on all of it",
             self.remote.repository()
         );
         RunError::told(FailureKind::Other, message, NOTHING_DELETED)

@@ -106,8 +106,11 @@ impl Tag {
     /// Checks the grammar.
     ///
     /// # Errors
-    /// [`BadReference::Tag`], or [`BadReference::EmptyTag`].
+    /// [`BadReference::Tag`], [`BadReference::Unexpanded`] or [`BadReference::EmptyTag`].
     pub fn parse(text: &str) -> Result<Self, BadReference> {
+        if text.contains(['$', '{', '}']) {
+            return Err(BadReference::Unexpanded);
+        }
         if text.is_empty() {
             return Err(BadReference::EmptyTag);
         }

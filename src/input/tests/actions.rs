@@ -131,13 +131,13 @@ fn a_target_follows_from_the_source() {
         // An archive's name, where it is a whole one.
         (
             "docker-archive:a.tar:api:1",
-            "docker-archive:/clone/a.tar:api:1",
+            "docker-archive:a.tar:api:1",
             "crg.apkg.io/shop/api",
             vec!["1"],
         ),
         (
             "oci:out:ghcr.io/acme/api:1",
-            "oci:/clone/out:ghcr.io/acme/api:1",
+            "oci:out:ghcr.io/acme/api:1",
             "crg.apkg.io/shop/api",
             vec!["1"],
         ),
@@ -152,6 +152,9 @@ fn a_target_follows_from_the_source() {
     ] {
         let push = pushed(&[("SOURCE", source)]);
         assert_eq!(push.source.to_string(), name);
+        if let crate::input::PushSource::Archive(archive) = &push.source {
+            assert_eq!(archive.path, Path::new("/clone").join(&archive.written));
+        }
         assert_eq!(push.target.to_string(), target, "{source}");
         assert_eq!(texts(&push.tags), tags, "{source}");
     }

@@ -69,6 +69,14 @@ fn every_mistake_names_variable_value_and_cure() {
             "`TAGS` is `shop/a:2`: it is a whole reference; write the tags alone",
         ),
         (
+            retag(&[("TAGS", "1 v$VERSION")]),
+            "`TAGS` is `v$VERSION`: it holds a `$` or brace, so a variable was not filled in; check the spelling",
+        ),
+        (
+            retag(&[("TAGS", "${BITBUCKET_BRANCH//\\//-}")]),
+            "it holds a `$` or brace, so a variable was not filled in",
+        ),
+        (
             retag(&[("TAGS", "feature/x")]),
             "`TAGS` is `feature/x`: `feature/x` is not a tag; a tag has up to 128",
         ),

@@ -9,6 +9,7 @@
 
 use super::RUN;
 use super::runs::{Runs, replaced};
+use super::views::is_unseen;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use std::collections::HashSet;
@@ -28,7 +29,8 @@ pub fn redaction(bytes: &[u8]) {
     }
     let mut hidden = Runs::default();
     hidden.add_secret(secret, Some(username));
-    let secret = secret.trim();
+    // What is not seen at its ends is no part of it.
+    let secret = secret.trim_matches(|c: char| c.is_whitespace() || is_unseen(c));
     let mut written = secret.to_owned();
     // What looks like an escape itself may be undone with those around it, if those are of several kinds.
     let most = if secret.contains(['%', '\\', '&']) { 1 } else { 3 };

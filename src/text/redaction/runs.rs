@@ -80,7 +80,7 @@ fn seen(text: &str) -> String {
 /// of letters, which a host's name loses; nor which of its two alphabets Base64 has.
 const fn fold(byte: u8) -> Option<u8> {
     match byte {
-        b' ' | b'\t' | b'\r' | b'\n' => None,
+        byte if byte == b' ' || byte.is_ascii_control() => None,
         b'-' => Some(b'+'),
         b'_' => Some(b'/'),
         other => Some(other.to_ascii_lowercase()),

@@ -101,6 +101,23 @@ fn every_form_of_a_secret_is_hidden() {
     }
 }
 
+/// Found by fuzzing: a secret may hold what is not seen, and readers of an escape differ in which of these it is.
+#[test]
+fn what_is_not_seen_in_a_secret_parts_none_of_its_forms() {
+    let secret = "ATATT3xFfGF0abc\u{c}\0\0\0\0\0\0\0c/def+ghi_jkl-mno=j";
+    let mut hidden = Runs::default();
+    hidden.add_secret(secret, None);
+    for leak in [
+        secret.to_owned(),
+        serde_json::Value::from(secret).to_string(),
+        percent(secret),
+        percent(&percent(secret)),
+    ] {
+        let shown = replaced(&format!("before {leak} after"), &[&hidden]);
+        assert!(shown.len() < 20, "{leak} → {shown}");
+    }
+}
+
 #[test]
 fn what_is_no_secret_stays() {
     for text in [

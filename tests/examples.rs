@@ -106,7 +106,7 @@ fn examples() -> Vec<Example> {
 }
 
 /// The anchor that Bitbucket gives a heading in Markdown.
-fn anchor(heading: &str) -> String {
+pub(crate) fn anchor(heading: &str) -> String {
     let words = heading.to_lowercase();
     let plain: String = words
         .chars()

@@ -1,5 +1,5 @@
-//! Every refusal is in docs/refusals.md with its reason and its cure. Each row of its tables has a case here, in which the
-//! emulator or a real server refuses so, and the run says what the row quotes.
+//! Every refusal is in docs/refusals.md with its reason and its cure. Each of its headings has a case here, in which the
+//! emulator or a real server refuses so, and the run says what the page quotes there, and links to that heading.
 
 mod before;
 mod by_check;
@@ -9,6 +9,7 @@ mod by_registry;
 mod mistakes;
 mod on_the_way;
 
+use crate::examples::anchor;
 use crate::support::emulator::{Emulator, Setup, User};
 use crate::support::engine::Engine;
 use crate::support::outcome::Outcome;
@@ -18,7 +19,7 @@ use std::path::Path;
 
 on_each_engine!(what_the_daemon_relays_is_explained);
 
-/// What one row shows, the exit status, and the runs that meet it. A row quotes lines of the log, `<br>` between them and
+/// What one heading shows, the exit status, and the runs that meet it. It quotes lines of the log, `<br>` between them and
 /// `…` for what differs from run to run.
 struct Case<Runs = fn() -> Vec<Run>> {
     see: &'static str,
@@ -56,7 +57,7 @@ impl Case {
 type OnEngine = Case<fn(&Engine) -> Vec<Run>>;
 
 impl OnEngine {
-    /// Of a row's quotes, an engine may know one alone.
+    /// Of a heading's quotes, an engine may know one alone.
     fn check_on(&self, engine: &Engine) {
         self.check_each(&(self.runs)(engine));
     }
@@ -68,7 +69,22 @@ impl<Runs> Case<Runs> {
     }
 
     fn check_each(&self, runs: &[Run]) {
+        let entries = entries();
+        let own = entries
+            .iter()
+            .find(|(see, _)| see == self.see)
+            .map(|(_, anchor)| format!("#{anchor}"));
+        let own = own.expect("each case is on the page");
         for run in runs {
+            // What is wrong with a variable is told whole in its line, and a warning is no refusal.
+            let is_linked = !matches!(run.status, 0 | 2);
+            let links: Vec<&str> = run
+                .said
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("More: "))
+                .collect();
+            let has_own = links.iter().any(|link| link.ends_with(&own));
+            assert_eq!(has_own, is_linked, "not {own}; it said:\n{}", run.said);
             assert_eq!(run.status, self.status, "{}; it said:\n{}", self.see, run.said);
             let told = self.quotes().any(|quote| is_said(quote, &run.said));
             assert!(told, "`{}` is not in:\n{}", self.see, run.said);
@@ -87,24 +103,28 @@ fn is_said(quote: &str, log: &str) -> bool {
     })
 }
 
-/// The first cells of the tables of refusals.
-fn rows() -> Vec<String> {
+/// What the page shows of each refusal, as a case quotes it, with the anchor of its heading.
+fn entries() -> Vec<(String, String)> {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/refusals.md")).unwrap();
     let (refusals, _) = page.split_once("\n## Other trouble\n").expect("where the refusals end");
-    let rows = refusals
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| What you see"));
-    rows.map(|row| {
-        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        assert_eq!(cells.len(), 3, "{row}");
-        assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
-        cells[0].to_owned()
-    })
-    .collect()
+    let entries = refusals.split("\n### ").skip(1).map(|entry| {
+        let (heading, below) = entry.split_once('\n').expect("a heading ends");
+        let below = below.split("\n## ").next().unwrap_or_default();
+        let quotes: Vec<&str> = below
+            .lines()
+            .filter_map(|line| line.strip_prefix("> "))
+            .map(str::trim_end)
+            .collect();
+        assert!(!quotes.is_empty(), "nothing is quoted under {heading}");
+        let (why, cure) = below.split_once(" **What to do:** ").expect("each says what to do");
+        assert!(!why.trim().ends_with('`') && !cure.trim().is_empty(), "{heading}");
+        (quotes.join("<br>"), anchor(heading))
+    });
+    entries.collect()
 }
 
 #[test]
-fn every_row_of_the_page_has_a_case_and_every_case_a_row() {
+fn every_entry_of_the_page_has_a_case_and_every_case_an_entry() {
     let see = |cases: &[Case]| cases.iter().map(|case| case.see).collect::<Vec<_>>();
     let on_engines = by_daemon::ON_ENGINES.iter().map(|case| case.see).collect();
     let cases = [
@@ -117,7 +137,7 @@ fn every_row_of_the_page_has_a_case_and_every_case_a_row() {
         see(by_check::CASES),
     ]
     .concat();
-    let rows = rows();
+    let rows: Vec<String> = entries().into_iter().map(|(see, _)| see).collect();
     for row in &rows {
         assert!(cases.contains(&row.as_str()), "this row has no case: {row}");
     }

@@ -8,7 +8,7 @@ use super::select_platform::root;
 use super::tagging::{TagContent, TagStep, Tagging, looks, refuse, summary};
 use super::{Run, all};
 use crate::explain::failure::FailureKind;
-use crate::explain::{RunError, RunErrors};
+use crate::explain::{Page, RunError, RunErrors};
 use crate::input::{Copy, MOST_IMAGES, OnExisting, Selection};
 use crate::names::{Digest, Reference, Repository, Tag};
 use crate::registry::{Access, Attachments, Manifest};
@@ -197,7 +197,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<WantedCopy>, RunErrors> {
                     if run.wait.waited().is_some() {
                         hint.push_str("\n`WAIT` waits for an image that you name, not for a pattern");
                     }
-                    return Err(RunError::told(FailureKind::NotFound, message, hint));
+                    return Err(RunError::told(FailureKind::NotFound, message, hint).on(Page::NothingFits));
                 }
                 fitting
             }

@@ -11,7 +11,7 @@ use super::{Run, all};
 use crate::action::plan::{NoImage, NotPulled, Parts, Pulled, is_image, pulled};
 use crate::engine::{self, Engine, LocalImage};
 use crate::explain::failure::FailureKind;
-use crate::explain::{RunError, RunErrors};
+use crate::explain::{Page, RunError, RunErrors};
 use crate::input::{Pull, PullTo, WantedImage};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector, Tag};
@@ -380,7 +380,7 @@ fn no_image(image: &Reference, what: &NoImage) -> RunError {
         FailureKind::Other,
         format!("`{image}` cannot be pulled into the Docker daemon: {what}"),
         "check the name; charts, signatures and other artifacts are for tools of their own, and `ACTION: copy` moves them",
-    )
+    ).on(Page::NotAnImage)
 }
 
 fn unproven(image: &Reference, digest: &Digest) -> RunError {

@@ -11,7 +11,7 @@ use super::tagging::{PlannedTag, TagContent, TagStep, Tagging, refuse, summary};
 use super::{Loan, Run, all, joined};
 use crate::engine::{self, Address, Engine, LocalImage};
 use crate::explain::failure::FailureKind;
-use crate::explain::{RunError, RunErrors};
+use crate::explain::{Page, RunError, RunErrors};
 use crate::input::Push;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
@@ -131,6 +131,7 @@ fn not_there(wanted: &str, names: &[String]) -> RunError {
             "{has}\nbuild it in this step, before the pipe, with `docker build -t {wanted} .`; images of other steps are not there"
         ),
     )
+    .on(Page::NotInDaemon)
 }
 
 /// Plans all tags before anything is pushed, by what each is now. Gives the manifest of the registry that is this image

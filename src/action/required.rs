@@ -1,7 +1,7 @@
 //! `REQUIRE`: what an image must have attached to it, so that the run goes on.
 
-use crate::explain::RunError;
 use crate::explain::failure::FailureKind;
+use crate::explain::{Page, RunError};
 use crate::names::Reference;
 use crate::registry::Attachments;
 use crate::transfer::Attached;
@@ -25,7 +25,7 @@ pub(super) fn unmet(image: &Reference, required: Attachments, attached: Attached
         message,
         "attach it where the image is built: `cosign sign` makes a signature, `docker buildx build` with `--sbom=true` and \
          `--provenance=true` the others",
-    ))
+    ).on(Page::NotAttached))
 }
 
 /// What an image has, behind other facts of it; nothing where nothing was found.

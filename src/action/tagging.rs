@@ -6,7 +6,7 @@
 use super::journal::{JournalPage, Outcome, TagPlace};
 use super::{Run, all};
 use crate::explain::failure::FailureKind;
-use crate::explain::{RunError, RunErrors};
+use crate::explain::{Page, RunError, RunErrors};
 use crate::input::OnExisting;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{self, ErrorKind, Manifest, Negative, Remote};
@@ -274,6 +274,7 @@ fn exists(target: &Remote, planned: &PlannedTag) -> RunError {
         ),
         "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would continue",
     )
+    .on(Page::Exists)
 }
 
 /// What became of the tags: tagged 1.4.2, latest; unchanged: 1; left alone: 2.

@@ -37,7 +37,7 @@ pub use build_manifest::{StoredLayer, manifest_for};
 pub use compression::Compression;
 pub(crate) use docker_archive::Layer;
 pub use docker_archive::{DockerArchive, DockerImage};
-pub(crate) use error::ArchiveError;
+pub(crate) use error::{ArchiveError, ArchiveErrorKind};
 pub use gzip::Gzip;
 pub use layout::Layout;
 pub(crate) use layout_index::is_ref_name;

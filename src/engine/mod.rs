@@ -17,7 +17,7 @@ mod transfer;
 pub use address::Address;
 pub use auth::RegistryAuth;
 pub use error::Error;
-pub(crate) use error::Refusal;
+pub(crate) use error::{Cause, Refusal};
 pub(crate) use local_image::LocalImage;
 #[cfg(test)]
 pub(crate) use local_image::LocalManifest;

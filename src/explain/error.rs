@@ -1,8 +1,9 @@
 //! What a run may fail of, typed until all of it is explained in one place.
 
 use super::bitbucket::{self, Diagnosis};
-use super::failure::{Failure, FailureKind, Failures, Page};
+use super::failure::{Failure, FailureKind, Failures};
 use super::group;
+use super::page::Page;
 use super::refusal::{Context, deletion, explain, explain_session, not_overwritten, relayed};
 use super::transfer::explain_transfer;
 use crate::archive::ArchiveError;
@@ -88,6 +89,15 @@ impl RunError {
         Self::Told(Failure::new(kind, message, hint))
     }
 
+    /// The same with the manual's page about it.
+    #[must_use]
+    pub(crate) fn on(self, page: Page) -> Self {
+        match self {
+            Self::Told(failure) => Self::Told(failure.on(page)),
+            error => error,
+        }
+    }
+
     /// The same of an image of the run, unless it is known of which.
     #[must_use]
     pub(crate) fn about(self, reference: &impl ToString) -> Self {
@@ -157,7 +167,7 @@ impl RunError {
                 by_tag,
                 by_digest,
                 tags,
-            } => deletion::impossible(by_tag.as_deref(), by_digest, tags).on(Page::ByRegistry),
+            } => deletion::impossible(by_tag.as_deref(), by_digest, tags).on(Page::NoDeletion),
             Self::NotKnown { image, missing, error } => {
                 let failure = explain_transfer(error, context);
                 let missing = missing.in_words();
@@ -167,9 +177,9 @@ impl RunError {
                     hint: Some(format!(
                         "{hint}\nwhat the registry does not answer cannot be required: leave it out of `REQUIRE`"
                     )),
+                    page: Some(Page::AttachedUnknown),
                     ..failure
                 }
-                .of_registry()
             }
             Self::NotOverwritten { error, tag, existing } => {
                 not_overwritten(error, tag, existing, context).on(Page::ByRegistry)
@@ -258,6 +268,7 @@ fn no_platform(name: &str, wanted: &Platform, available: &[String], is_asked: bo
         format!("`{name}` is not there for {wanted}"),
         hint,
     )
+    .on(Page::NoPlatform)
 }
 
 async fn diagnosis(session: &Session, needs_push: bool) -> Option<Diagnosis> {

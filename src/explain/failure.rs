@@ -1,5 +1,6 @@
 //! How a run fails, for the user: what happened, what to do, and the exit status that scripts can rely on.
 
+use super::page::Page;
 use crate::archive::ArchiveError;
 use crate::credential::UnusableCredential;
 use crate::docker_config::ConfigError;
@@ -80,53 +81,10 @@ pub(crate) struct Failure {
     pub bitbucket_may_know: bool,
 }
 
-/// A part of `docs/refusals.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Page {
-    /// Credentials that cannot work.
-    BeforeAnythingIsSent,
-    /// What the registry refuses.
-    ByRegistry,
-    /// What the Docker daemon says.
-    ByDaemon,
-    /// What does not get through, or comes as it should not.
-    OnTheWay,
-}
-
-impl Page {
-    #[cfg(test)]
-    const ALL: [Self; 4] = [
-        Self::BeforeAnythingIsSent,
-        Self::ByRegistry,
-        Self::ByDaemon,
-        Self::OnTheWay,
-    ];
-
-    const fn anchor(self) -> &'static str {
-        match self {
-            Self::BeforeAnythingIsSent => "before-anything-is-sent",
-            Self::ByRegistry => "by-the-registry",
-            Self::ByDaemon => "by-way-of-the-docker-daemon",
-            Self::OnTheWay => "on-the-way",
-        }
-    }
-
-    /// Its address, of this version's manual.
-    #[must_use]
-    pub(crate) fn address(self) -> String {
-        let manual = concat!(
-            "https://bitbucket.org/crgpipe/crg-pipe/src/",
-            env!("CARGO_PKG_VERSION"),
-            "/docs/refusals.md"
-        );
-        format!("{manual}#markdown-header-{}", self.anchor())
-    }
-}
-
 impl Failure {
-    /// The same with its page of the manual.
+    /// The same with its page of the manual, unless it has a nearer one.
     #[must_use]
-    pub(super) fn on(self, page: Page) -> Self {
+    pub(crate) fn on(self, page: Page) -> Self {
         Self {
             page: self.page.or(Some(page)),
             ..self
@@ -264,7 +222,7 @@ impl From<Mistakes> for Failures {
 
 impl From<&UnusableCredential> for Failure {
     fn from(why: &UnusableCredential) -> Self {
-        Self::new(FailureKind::Credential, why.message(), why.hint()).on(Page::BeforeAnythingIsSent)
+        Self::new(FailureKind::Credential, why.message(), why.hint()).on(Page::of_credential(&why.reason))
     }
 }
 
@@ -303,7 +261,7 @@ impl From<&engine::Error> for Failure {
             message: error.message(),
             hint: error.hint(),
             reference: None,
-            page: Some(Page::ByDaemon),
+            page: Some(Page::of_daemon(error)),
             bitbucket_may_know: false,
         }
     }
@@ -320,6 +278,7 @@ impl From<&ArchiveError> for Failure {
         };
         Self {
             hint: error.hint(),
+            page: Some(Page::of_archive(&error.kind)),
             ..Self::new(kind, error.to_string(), "")
         }
     }
@@ -333,26 +292,13 @@ impl From<ConfigError> for Failure {
 
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
-        Self::new(FailureKind::Other, error.to_string(), error.hint())
+        Self::new(FailureKind::Other, error.to_string(), error.hint()).on(Page::NotWritable)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_page_has_its_heading() {
-        let headings: Vec<String> = include_str!("../../docs/refusals.md")
-            .lines()
-            .filter_map(|line| line.strip_prefix("## "))
-            .map(|heading| heading.to_lowercase().replace(' ', "-"))
-            .collect();
-        for page in Page::ALL {
-            assert!(headings.iter().any(|heading| heading == page.anchor()), "{headings:?}");
-            assert!(page.address().ends_with(page.anchor()));
-        }
-    }
 
     fn failure(kind: FailureKind) -> Failure {
         Failure {

@@ -4,8 +4,10 @@ pub(crate) mod bitbucket;
 mod error;
 pub(crate) mod failure;
 mod group;
+mod page;
 pub(crate) mod refusal;
 mod transfer;
 
 pub(crate) use error::{RunError, RunErrors};
+pub(crate) use page::Page;
 pub(crate) use refusal::Context;

@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 
 /// Columns after which a line is broken, as the log view of Pipelines does.
 const WIDTH: usize = 108;
-const MOST_LINES: usize = 40;
+const MOST_LINES: usize = 42;
 const MOST_BYTES: usize = 60_000;
 
 #[test]

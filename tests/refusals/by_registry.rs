@@ -28,15 +28,7 @@ pub(super) const CASES: &[Case] = &[
         status: 3,
         runs: || {
             let expired = shop_of(ada().expired());
-            let other_name = shop();
-            vec![
-                retag(&expired).api_token().run().into(),
-                retag(&other_name)
-                    .api_token()
-                    .var("ATLASSIAN_ACCOUNT_EMAIL", "ada")
-                    .run()
-                    .into(),
-            ]
+            vec![retag(&expired).api_token().run().into()]
         },
     },
     Case {
@@ -139,11 +131,7 @@ pub(super) const CASES: &[Case] = &[
             let body = serde_json::json!({ "type": "error", "error": { "message": words } });
             emulator.script(on("GET", "/2.0/user"), 1, Answer::new(401).json(&body));
             let pipe = retag(&emulator).api_token();
-            vec![
-                pipe.var("ATLASSIAN_API_TOKEN", "an-oauth-token-of-no-form")
-                    .run()
-                    .into(),
-            ]
+            vec![pipe.var("ATLASSIAN_API_TOKEN", "some-password-of-no-form").run().into()]
         },
     },
     Case {
@@ -258,18 +246,11 @@ pub(super) const CASES: &[Case] = &[
         status: 4,
         runs: || {
             let emulator = shop();
-            let pipe = retag(&emulator).api_token().var("ACTION", "copy").var("TARGET", "new");
-            vec![pipe.run().into(), pull(&emulator, "new:1").api_token().run().into()]
-        },
-    },
-    Case {
-        see: "refused reading `…`: 404 MANIFEST_UNKNOWN, “…”<br>tags that are there: `…`",
-        status: 4,
-        runs: || {
-            let emulator = shop();
             let registry = Distribution::setup().htpasswd(Setup::EMAIL).start();
+            let pipe = retag(&emulator).api_token().var("ACTION", "copy").var("TARGET", "new");
             vec![
-                pull(&emulator, "api:11").built_in().run().into(),
+                pipe.run().into(),
+                pull(&emulator, "new:1").api_token().run().into(),
                 Pipe::new()
                     .workspace("shop")
                     .distribution(&registry)
@@ -280,6 +261,14 @@ pub(super) const CASES: &[Case] = &[
                     .run()
                     .into(),
             ]
+        },
+    },
+    Case {
+        see: "refused reading `…`: 404 MANIFEST_UNKNOWN, “…”<br>tags that are there: `…`",
+        status: 4,
+        runs: || {
+            let emulator = shop();
+            vec![pull(&emulator, "api:11").built_in().run().into()]
         },
     },
     Case {

@@ -6,6 +6,7 @@ use super::row::{CheckRow, Mark};
 use crate::clone::pipelines::{FILE, ImageFinding, ImageProblem, LookedOver};
 use crate::clone::scripts::{ByHand, Instead};
 use crate::clone::{ClonePlace, Discovered, PassedOver};
+use crate::explain::Page;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::text::Quoted;
 
@@ -118,7 +119,11 @@ fn finding(finding: &ImageFinding) -> CheckRow {
     let message = format!("{place}: {message}");
     match kind {
         Some(kind) => {
-            let failure = Failure::new(kind, message, finding.hint());
+            let page = match finding.problem {
+                ImageProblem::AccessToken(_) => Page::ImageAccessToken,
+                _ => Page::ImageHost,
+            };
+            let failure = Failure::new(kind, message, finding.hint()).on(page);
             CheckRow::failed("pipelines", place, detail, failure)
         }
         None => CheckRow::new("pipelines", place, Mark::Warning, detail)

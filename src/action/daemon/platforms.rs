@@ -2,8 +2,8 @@
 //! an index as a whole or not at all.
 
 use crate::engine::{Engine, LocalImage};
-use crate::explain::RunError;
 use crate::explain::failure::FailureKind;
+use crate::explain::{Page, RunError};
 use crate::input::Push;
 use crate::names::platform::Platform;
 
@@ -31,7 +31,7 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
             FailureKind::NotFound,
             format!("`{source}` in the Docker daemon is for {has}, not {wanted}"),
             "build it for that platform, or change `PLATFORM`",
-        )),
+        ).on(Page::OtherPlatform)),
         // An index with attestations alone beside the one image is that image.
         (Some(wanted), _) if !engine.pushes_one_platform() && local.has_others(wanted) => Err(RunError::told(
             FailureKind::Other,
@@ -46,12 +46,13 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
                  `SOURCE: oci-archive:image.tar`. An image that was pulled: pull it with the same `PLATFORM`, or use \
                  `ACTION: copy`"
             ),
-        )),
+        )
+        .on(Page::OnePlatform)),
         (None, None) if local.is_partial() => Err(RunError::told(
             FailureKind::NotFound,
             format!("`{source}` is an image for more platforms than the Docker daemon has of it ({has})"),
             "write one of those in `PLATFORM`; or use `ACTION: copy`, which needs no daemon and takes all platforms",
-        )),
+        ).on(Page::DaemonHasPart)),
         (None, Some(published)) => {
             tracing::warn!(
                 "`{source}` is an image for several platforms, of which the Docker daemon has {has}: it publishes {} alone; \

@@ -3,8 +3,8 @@
 
 use crate::action::Run;
 use crate::engine::{self, layer_name};
-use crate::explain::RunError;
 use crate::explain::failure::{Failure, FailureKind};
+use crate::explain::{Page, RunError};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::Content;
 use crate::registry::{Manifest, Negative, Remote, retry};
@@ -93,6 +93,7 @@ fn not_proven(place: &str, named: Option<&Digest>, shown: Option<&Digest>) -> Fa
         format!("the Docker daemon says that it pushed {named}, and the registry {shows}"),
         "another step may have set the tag meanwhile; else run with `DEBUG: 'true'` to see each request",
     )
+    .on(Page::NotPushed)
 }
 
 /// Whether a push that failed so, at its first try, may have reached the registry all the same.

@@ -8,7 +8,7 @@ use super::super::journal::Outcome;
 use super::Planned;
 use super::plan::{Going, Plan, Reason};
 use crate::explain::failure::FailureKind;
-use crate::explain::{RunError, RunErrors};
+use crate::explain::{Page, RunError, RunErrors};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Code, Error, ErrorKind, Negative, Remote, retry};
 use futures_util::stream::{self, StreamExt as _};
@@ -221,7 +221,9 @@ impl Deletion<'_, '_> {
             );
             let hint = "nothing is deleted that one of these may need; run the step again, and if it stays so, ask those who \
                         run the registry";
-            return Err(RunError::told(FailureKind::Other, message, hint).into());
+            return Err(RunError::told(FailureKind::Other, message, hint)
+                .on(Page::UnknownTags)
+                .into());
         }
         self.looked.set(Some((begun.elapsed(), Instant::now())));
         Ok(())
@@ -355,7 +357,7 @@ impl Deletion<'_, '_> {
                     }
                 ),
                 "it may take the registry a while; look again later, and if it stays there, ask those who run the registry",
-            )),
+            ).on(Page::StillThere)),
             Err(error) => Fate::Failed(error.into()),
         }
     }

@@ -4,7 +4,7 @@
 use super::super::Run;
 use super::plan::{Blob, Child, Contents, Package};
 use crate::explain::failure::FailureKind;
-use crate::explain::{RunError, RunErrors};
+use crate::explain::{Page, RunError, RunErrors};
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::manifest::{self, Content, Descriptor};
 use crate::registry::{Charge, Error, ErrorKind, Head, ListedTags, Manifest, Remote};
@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
             "`{}` has more than {what}, and what stays depends on all of it",
             self.remote.repository()
         );
-        RunError::told(FailureKind::Other, message, NOTHING_DELETED)
+        RunError::told(FailureKind::Other, message, NOTHING_DELETED).on(Page::TooMuchToDecide)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a registry does not delete, for the user.
 
 use super::{Asked, Context, denied, explain};
+use crate::explain::Page;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::names::Repository;
 use crate::registry::{Error, ErrorKind};
@@ -21,7 +22,10 @@ pub(in crate::explain) fn not_deleted(error: &Error, context: Context<'_>) -> Fa
         } => {
             let asker = &error.asker;
             let rule = RULE.to_owned();
-            denied(&error.to_string(), granted, &Asked { asker, context }, Some(rule))
+            Failure {
+                page: Some(Page::DeletionDenied),
+                ..denied(&error.to_string(), granted, &Asked { asker, context }, Some(rule))
+            }
         }
         _ => explain(error, context),
     }

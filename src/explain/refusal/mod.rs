@@ -6,6 +6,7 @@
 pub(super) mod deletion;
 mod finding;
 mod hint;
+mod link;
 mod reach;
 mod session;
 
@@ -14,6 +15,7 @@ pub(super) use session::{explain_session, nearest};
 
 use crate::credential::{Credential, Source};
 use crate::engine;
+use crate::explain::Page;
 use crate::explain::bitbucket::Diagnosis;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::input::Step;
@@ -22,6 +24,7 @@ use crate::registry::{Asker, Code, Error, ErrorKind, Granted, Standing};
 use crate::text::{PAGE, Quoted};
 use finding::Attempt;
 use hint::Advice;
+use link::{page_of, page_of_credential};
 use std::time::Duration;
 
 /// What an explanation depends on besides the error.
@@ -99,7 +102,7 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         asker: &error.asker,
         context,
     };
-    match &error.kind {
+    let failure = match &error.kind {
         ErrorKind::Refused {
             status,
             code,
@@ -117,6 +120,14 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         ErrorKind::WebPage => Failure::new(FailureKind::Other, fact, reach::in_place(error.host.as_str())),
         ErrorKind::NotGranted { granted, .. } => {
             let failure = denied(&fact, granted, asked, None);
+            let failure = Failure {
+                page: match failure.page {
+                    Some(_) if asked.deletes() => Some(Page::MayNotDelete),
+                    Some(Page::MayNotWrite) => Some(Page::NoPush),
+                    page => page,
+                },
+                ..failure
+            };
             if !asked.deletes() {
                 return failure;
             }
@@ -162,6 +173,10 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
             fact,
             "the data was discarded; a proxy on the way or the registry's storage is at fault",
         ),
+    };
+    match page_of(error, asked) {
+        Some(page) => failure.on(page),
+        None => failure.of_registry(),
     }
 }
 
@@ -188,6 +203,7 @@ pub(crate) fn explain_part(error: &Error, context: Context<'_>) -> Failure {
             ..
         } if *code != Some(Code::NameUnknown) && words.as_str() != PAGE => Failure {
             hint: Some(hint::DAMAGED.to_owned()),
+            page: Some(Page::ImageDamaged),
             ..failure
         },
         _ => failure,
@@ -228,7 +244,12 @@ pub(crate) fn relayed(
         Error::Registry { refusal, .. } => match refusal {
             Refusal::Unauthorized if asked.lacks_right() => denied(&message, granted, asked, None),
             Refusal::Unauthorized => not_accepted(&message, asked),
-            Refusal::Denied => return denied(&message, granted, asked, rule),
+            Refusal::Denied => {
+                return Failure {
+                    page: Some(Page::of_daemon(error)),
+                    ..denied(&message, granted, asked, rule)
+                };
+            }
             Refusal::NameUnknown => Failure::new(FailureKind::NotFound, message, hint::no_package(asked)),
             Refusal::PartUnknown => Failure::new(FailureKind::NotFound, message, hint::DAMAGED),
             Refusal::TooManyRequests => match hint::higher_limit(asked) {
@@ -239,12 +260,16 @@ pub(crate) fn relayed(
         },
         _ => Failure::from(error),
     };
+    let failure = Failure {
+        page: Some(Page::of_daemon(error)),
+        ..failure
+    };
     let Some(rule) = rule else { return failure };
     let hint = match failure.hint {
         Some(hint) => format!("{rule}\n{}{hint}", hint::WITHOUT_RULE),
         None => rule,
     };
-    Failure::new(FailureKind::Refused, failure.message, hint)
+    Failure::new(FailureKind::Refused, failure.message, hint).on(Page::NotPushable)
 }
 
 /// What a rule on tags has to do with a push that failed, if it may be that. Which status and code an immutable tag has is
@@ -341,10 +366,15 @@ pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, conte
             let asker = &error.asker;
             Failure {
                 message,
+                page: Some(Page::MayBeImmutable),
                 ..denied("", granted, &Asked { asker, context }, Some(rule))
             }
         }
-        _ => Failure::new(FailureKind::Refused, message, rule),
+        _ => Failure::new(FailureKind::Refused, message, rule).on(if says_so {
+            Page::Immutable
+        } else {
+            Page::MayBeImmutable
+        }),
     }
 }
 
@@ -411,6 +441,7 @@ fn advised(kind: FailureKind, message: String, refused: Attempt, advice: Advice,
             },
         )
     });
+    let page = page_of_credential(refused, finding.as_ref(), asked);
     Failure {
         bitbucket_may_know: api_token.is_some(),
         ..Failure::new(
@@ -418,6 +449,7 @@ fn advised(kind: FailureKind, message: String, refused: Attempt, advice: Advice,
             message,
             advice.text(finding.as_ref()),
         )
+        .on(page)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What to do where no answer came, or one of another party than the registry: advice for the party that failed. Pure.
 
 use super::{Asked, hint};
+use crate::explain::Page;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::names::Host;
 use crate::registry::{Certificate, Error, ErrorKind, Handshake, Party, Reach};
@@ -51,7 +52,30 @@ pub(super) fn elsewhere(party: &Party, problem: &ErrorKind, fact: String, error:
             format!("the data was discarded; `{server}` or a proxy on the way to it is at fault"),
         ),
     };
-    Failure::new(kind, fact, hint)
+    Failure::new(kind, fact, hint).on(page_of(party, problem))
+}
+
+fn page_of(party: &Party, problem: &ErrorKind) -> Page {
+    match (problem, party) {
+        (ErrorKind::WebPage, _) => Page::Portal,
+        (ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. }, _) if words.as_str() == PAGE => {
+            Page::Portal
+        }
+        (ErrorKind::Encoded { .. }, _) => Page::Encoded,
+        (ErrorKind::Unreachable(_), Party::Proxy(_)) => Page::Proxy,
+        (ErrorKind::Unreachable(reach), _) if reach.is_insecure() => Page::of_reach(reach),
+        (ErrorKind::Unreachable(_), Party::Storage(_)) => Page::StorageOutOfReach,
+        (ErrorKind::Unreachable(_), Party::TokenServer(_)) => Page::TokenServerOutOfReach,
+        (ErrorKind::Unreachable(reach), Party::Other(_)) => Page::of_reach(reach),
+        (ErrorKind::Refused { status: 429, .. } | ErrorKind::SignIn { status: 429, .. }, _) => Page::TooManyRequests,
+        (ErrorKind::Refused { status: 500.., .. } | ErrorKind::SignIn { status: 500.., .. }, _) => Page::ServerFault,
+        (ErrorKind::Refused { status: 404 | 410, .. }, Party::Storage(_)) => Page::ImageDamaged,
+        (ErrorKind::Refused { .. }, Party::Storage(_)) => Page::StorageRefused,
+        (ErrorKind::Refused { .. } | ErrorKind::Protocol(_), Party::TokenServer(_)) => Page::TokenServerOdd,
+        (ErrorKind::WrongDigest { .. }, _) => Page::WrongBytes,
+        (ErrorKind::TooLarge { .. }, _) => Page::TooLarge,
+        _ => Page::UnexpectedAnswer,
+    }
 }
 
 /// A web page in the place of an answer.

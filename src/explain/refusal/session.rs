@@ -1,6 +1,7 @@
 //! What it means that no credential opened a repository, or that it lacks what was looked for.
 
 use super::{Asked, Context, credential_name, explain, hint, signed, with};
+use crate::explain::Page;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::names::{AtLeastOne, Selector, Tag};
 use crate::registry::{Code, Error, ErrorKind};
@@ -23,6 +24,7 @@ pub(in crate::explain) fn explain_session(error: &SessionError, context: Context
                 failure.message,
                 waited.as_secs()
             ),
+            page: Some(Page::NotInTime),
             ..failure
         },
         None => failure,
@@ -47,6 +49,7 @@ fn explain_unwaited(error: &SessionError, context: Context<'_>) -> Failure {
                 signed(&error.to_string(), asked),
                 hint::no_package(asked),
             )
+            .on(Page::NoPackage)
         }
         SessionError::TurnedAway(refusals) => all_turned_away(refusals, context),
         SessionError::NoCredential(place) => Failure::new(
@@ -66,7 +69,8 @@ fn explain_unwaited(error: &SessionError, context: Context<'_>) -> Failure {
             FailureKind::Other,
             error.to_string(),
             format!("is `{registry}` a container registry? Check `REGISTRY`"),
-        ),
+        )
+        .on(Page::NotARegistry),
     }
 }
 
@@ -85,9 +89,14 @@ fn all_turned_away(refusals: &AtLeastOne<Error>, context: Context<'_>) -> Failur
         }
     }
     let told: Vec<String> = told.iter().map(|(fact, credentials)| with(fact, credentials)).collect();
+    let last = explain(refusals.last(), context);
     Failure {
         message: told.join("; then "),
-        ..explain(refusals.last(), context)
+        page: match last.page {
+            Some(Page::MayNotRead) if refusals.len() > 1 => Some(Page::NeitherReaches),
+            page => page,
+        },
+        ..last
     }
 }
 
@@ -99,6 +108,7 @@ fn without_digest(failure: Failure, error: &Error) -> Failure {
             ..
         } => Failure {
             hint: Some(hint::NO_DIGEST.to_owned()),
+            page: Some(Page::NoDigest),
             ..failure
         },
         _ => failure,

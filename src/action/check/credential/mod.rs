@@ -5,6 +5,7 @@ use super::row::{CheckRow, Mark};
 use crate::credential::advice::steps_to_api_token;
 use crate::credential::kind::TokenKind;
 use crate::credential::{Choice, Chosen, Credential, Source, UnusableCredential, expiry};
+use crate::explain::Page;
 use crate::explain::bitbucket::diagnosis::{READ_PACKAGE, WRITE_PACKAGE};
 use crate::explain::bitbucket::{Diagnosis, UserAnswer, diagnose};
 use crate::explain::failure::{Failure, FailureKind};
@@ -249,7 +250,7 @@ fn days(expires_on: Option<Date>, today: Date, needs_push: bool) -> CheckRow {
         "expiry",
         "API token",
         detail,
-        Failure::new(FailureKind::Credential, text, hint),
+        Failure::new(FailureKind::Credential, text, hint).on(Page::Expires),
     )
 }
 

@@ -2,6 +2,7 @@
 
 use super::hint::STATUS_PAGE;
 use crate::credential::advice::steps_to_api_token;
+use crate::explain::Page;
 use crate::explain::bitbucket::Diagnosis;
 use crate::explain::bitbucket::diagnosis::READ_PACKAGE;
 use crate::explain::failure::{Failure, FailureKind};
@@ -14,6 +15,7 @@ const MOST_SCOPES: usize = 6;
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) kind: Option<FailureKind>,
+    pub(super) page: Page,
     /// The cause, first of the hint.
     pub(super) lines: Vec<String>,
     /// Whether the guesses at causes no longer hold.
@@ -67,13 +69,14 @@ pub(crate) fn missing_scopes(message: String, diagnosis: &Diagnosis, username: &
     };
     let finding = of(diagnosis, &doubt).map(|finding| finding.lines).unwrap_or_default();
     let hint = [finding, steps_to_api_token(needs_push)].concat();
-    Failure::new(FailureKind::Credential, message, hint.join("\n"))
+    Failure::new(FailureKind::Credential, message, hint.join("\n")).on(Page::CheckScope)
 }
 
 /// What a diagnosis says of a refusal; `None` where it is no news.
 pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
     let username = &doubt.username;
-    let cause = |line: String| Finding {
+    let cause = |page, line: String| Finding {
+        page,
         kind: Some(FailureKind::Credential),
         lines: vec![line],
         is_cause: true,
@@ -84,9 +87,13 @@ pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
         Diagnosis::NotKnown | Diagnosis::Known if doubt.was_accepted() => None,
         Diagnosis::NotKnown => Some(Finding {
             is_cause: false,
-            ..cause(format!("Bitbucket does not know this token with `{username}` either"))
+            ..cause(
+                Page::NotKnown,
+                format!("Bitbucket does not know this token with `{username}` either"),
+            )
         }),
         Diagnosis::ExpiredOAuth => Some(cause(
+            Page::OAuthToken,
             "Bitbucket says: this token is an OAuth client's, and has expired; OAuth has no scope for packages"
                 .to_owned(),
         )),
@@ -94,9 +101,10 @@ pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
             let scopes = scopes
                 .as_deref()
                 .map_or_else(String::new, |scopes| format!(" with {}", listed_scopes(scopes)));
-            Some(cause(format!(
-                "Bitbucket says: this is {kind}{scopes}; access tokens have no scope for packages"
-            )))
+            Some(cause(
+                Page::AccessTokenTried,
+                format!("Bitbucket says: this is {kind}{scopes}; access tokens have no scope for packages"),
+            ))
         }
         // A token that may read was refused a read: that it may not write besides is not the cause. The action may write
         // with the built-in credential.
@@ -118,7 +126,7 @@ pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
                     ),
                     "scopes cannot be added later, so make a new token".to_owned(),
                 ],
-                ..cause(String::new())
+                ..cause(Page::NoScope, String::new())
             })
         }
         // Token and role may be in order, and the rule be the cause.
@@ -139,11 +147,14 @@ pub(super) fn of(diagnosis: &Diagnosis, doubt: &Doubt) -> Option<Finding> {
                 format!("run the step again later, and see {STATUS_PAGE}"),
             ],
             needs_no_token: true,
-            ..cause(String::new())
+            ..cause(Page::RegistryDisagrees, String::new())
         }),
-        Diagnosis::Known => Some(cause(format!(
-            "Bitbucket accepts this token for `{username}`: it has not expired, so see whether it has the scopes for packages"
-        ))),
+        Diagnosis::Known => Some(cause(
+            Page::ScopesUnknown,
+            format!(
+                "Bitbucket accepts this token for `{username}`: it has not expired, so see whether it has the scopes for packages"
+            ),
+        )),
     }
 }
 
@@ -156,6 +167,11 @@ fn role(has: &str, doubt: &Doubt) -> Finding {
     };
     let Doubt { username, package, .. } = doubt;
     Finding {
+        page: if doubt.refused == Attempt::Write {
+            Page::NoRoleToWrite
+        } else {
+            Page::NoRoleToRead
+        },
         kind: (doubt.refused == Attempt::Write).then_some(FailureKind::Refused),
         lines: vec![
             format!("Bitbucket says: this token has {has}, so it is the role"),

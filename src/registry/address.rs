@@ -15,6 +15,8 @@ const PLAIN_PARAMETERS: [&str; 8] = [
     "scope",
     "service",
 ];
+/// Parameters whose values may be secrets, and whose names tell what was asked. A name that nobody knows may be one itself.
+const NAMED_PARAMETERS: [&str; 5] = ["_state", "account", "client_id", "page", "page_size"];
 /// Longest part of a path that is shown, in bytes: a digest by SHA-512.
 const LONGEST_PART: usize = 135;
 /// What stands for what may be a secret.
@@ -66,7 +68,7 @@ pub(super) fn without_secrets(url: &Url, registry: &Host) -> Quoted {
         shown.push(if number == 0 { '?' } else { '&' });
         match parameter.split_once('=') {
             Some((name, _)) if PLAIN_PARAMETERS.contains(&name) => shown.push_str(parameter),
-            Some((name, _)) if name.len() <= 16 => {
+            Some((name, _)) if NAMED_PARAMETERS.contains(&name) => {
                 shown.push_str(name);
                 shown.push('=');
                 shown.push_str(LEFT_OUT);
@@ -104,10 +106,14 @@ mod tests {
                 "https://crg.apkg.io/v2/a/blobs/uploads/...?_state=...&digest=sha256:1",
             ),
             (
-                "https://crg.apkg.io/token?service=x&scope=repository:a/b:pull&code=4",
-                "https://crg.apkg.io/token?service=x&scope=repository:a/b:pull&code=...",
+                "https://crg.apkg.io/token?service=x&scope=repository:a/b:pull&account=ada",
+                "https://crg.apkg.io/token?service=x&scope=repository:a/b:pull&account=...",
             ),
             ("https://crg.apkg.io/a?SECRET", "https://crg.apkg.io/a?..."),
+            // Also what passes for a name.
+            ("https://crg.apkg.io/a?SECRET=1&n=2", "https://crg.apkg.io/a?...&n=2"),
+            ("https://crg.apkg.io/a?_sta@e=1", "https://crg.apkg.io/a?..."),
+            ("https://crg.apkg.io/a?_state@=1", "https://crg.apkg.io/a?..."),
             (
                 "https://crg.apkg.io/a?SECRETSECRETSECRETSECRET=1",
                 "https://crg.apkg.io/a?...",

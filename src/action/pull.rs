@@ -1,6 +1,6 @@
 //! `pull`: brings images into the step's Docker daemon. All are found in the registry before the first one moves.
 
-use super::daemon::{FailedTransfer, Told, auth, connect, retried, with_reason};
+use super::daemon::{FailedTransfer, SideBySide, Told, auth, connect, retried, with_reason};
 use super::discovery;
 use super::find::{FoundInRegistry, find};
 use super::journal::Outcome;
@@ -96,13 +96,30 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
     });
     let unknown: Vec<(Option<Unknown<'_>>, ExpectedLayers<'_>)> = unknown.collect();
     announce(run, &planned);
-    let moved = stream::iter(planned.into_iter().zip(unknown))
-        .map(|(planned, unknown)| bring(run, &engine, planned, unknown))
+    let side_by_side = side_by_side(&engine, &planned).await;
+    let moved = stream::iter(planned.iter().zip(unknown))
+        .map(async |(planned, unknown)| {
+            let pulling = match &side_by_side {
+                Some(all) => Some(all.pull(&planned.layers).await),
+                None => None,
+            };
+            let brought = bring(run, &engine, planned, unknown).await;
+            if let (Some(pulling), true) = (pulling, brought.is_ok()) {
+                pulling.done();
+            }
+            brought
+        })
         .buffered(run.concurrency)
         .collect::<Vec<_>>();
     let brought = all(during(run, Goal::Daemon, moved).await)?;
     keep_tags(&engine, &brought).await?;
     Ok(summary(run, &brought))
+}
+
+/// Where images that share layers are to wait for each other.
+async fn side_by_side(engine: &Engine, planned: &[PlannedPull]) -> Option<SideBySide> {
+    let missing = planned.iter().map(|planned| planned.layers.as_slice());
+    (SideBySide::matters(missing) && engine.has_containerd_store().await).then(SideBySide::default)
 }
 
 /// Says what the daemon is to bring, if that is anything.
@@ -283,7 +300,7 @@ async fn choose(
 async fn bring(
     run: &Run,
     engine: &Engine,
-    planned: PlannedPull,
+    planned: &PlannedPull,
     (unknown, expected): (Option<Unknown<'_>>, ExpectedLayers<'_>),
 ) -> Result<Brought, RunError> {
     let start = Instant::now();
@@ -311,7 +328,7 @@ async fn bring(
                     pushed: None,
                 });
             }
-            let pulled = engine.inspect(&by_digest(&planned)).await?;
+            let pulled = engine.inspect(&by_digest(planned)).await?;
             let pulled = pulled.filter(|local| planned.is(local));
             (pulled.ok_or_else(|| unproven(image, digest))?, Outcome::Pulled)
         };

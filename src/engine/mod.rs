@@ -219,6 +219,23 @@ impl Engine {
         self.make == Make::Podman || major.is_none_or(|major| major >= 23)
     }
 
+    /// Whether its images are in containerd's store. A daemon that does not say so has a store of its own.
+    pub async fn has_containerd_store(&self) -> bool {
+        let asked = DaemonRequest {
+            what: "looking where the daemon has its images",
+            name: "",
+            of: Of::Daemon,
+        };
+        let info: Result<Option<serde_json::Value>, Error> = self.connection.get_json(self.path("/info"), &asked).await;
+        let info = info.ok().flatten().unwrap_or_default();
+        let pairs = info.get("DriverStatus").and_then(serde_json::Value::as_array);
+        let is_it = |pair: &serde_json::Value| {
+            let driver = pair[1].as_str().unwrap_or_default();
+            pair[0] == "driver-type" && driver.starts_with("io.containerd.snapshotter")
+        };
+        pairs.is_some_and(|pairs| pairs.iter().any(is_it))
+    }
+
     /// The image of a name, a name with digest, or an image ID; `None` if the daemon has none.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Bodies of answers: read no further than a limit, and what those of refusals say of the reason.
 
-use crate::text::{PAGE, Quoted};
+use crate::text::Quoted;
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use std::fmt;
@@ -86,7 +86,7 @@ pub(crate) fn read_body(bytes: &[u8]) -> (Option<Code>, Quoted) {
         return (
             None,
             if text.starts_with('<') {
-                xml(text).unwrap_or_else(|| Quoted::new(PAGE))
+                xml(text).unwrap_or_else(Quoted::web_page)
             } else {
                 Quoted::new(text)
             },
@@ -233,6 +233,8 @@ fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
+    const PAGE: &str = "a web page instead of an answer";
+
     #[test]
     #[allow(clippy::too_many_lines, reason = "a table")]
     fn every_form_of_error_body_is_read() {
@@ -345,7 +347,12 @@ mod tests {
             ("<", None, PAGE),
             ("  <!-- x --><HTML>", None, PAGE),
         ] {
-            assert_eq!(read_body(body.as_bytes()), (code, Quoted::new(words)), "{body}");
+            let words = if words == PAGE {
+                Quoted::web_page()
+            } else {
+                Quoted::new(words)
+            };
+            assert_eq!(read_body(body.as_bytes()), (code, words), "{body}");
         }
     }
 

@@ -2,7 +2,6 @@
 
 use crate::names::{AtLeastOne, Host, Repository, Selector, Tag};
 use crate::registry::{self, ErrorKind};
-use crate::text::PAGE;
 
 /// Why a repository was not opened, or not what was looked for in it found.
 #[derive(Debug)]
@@ -41,7 +40,7 @@ impl SessionError {
             Self::Registry(_) | Self::NoCredential(_) | Self::NotAsked(_) | Self::NoRegistry { .. } => return None,
         };
         // Who answers whatever is asked with the same page does not look for images.
-        let is_page = matches!(&error.kind, ErrorKind::Refused { words, .. } if words.as_str() == PAGE);
+        let is_page = matches!(&error.kind, ErrorKind::Refused { words, .. } if words.is_web_page());
         let is_of_it = of.is_none() || error.asker.repository.as_ref() == of;
         (is_of_it && !is_page).then_some(error)
     }
@@ -64,13 +63,17 @@ mod tests {
     }
 
     fn refused(status: u16, code: Option<Code>, words: &str) -> Error {
+        refused_with(status, code, Quoted::new(words))
+    }
+
+    fn refused_with(status: u16, code: Option<Code>, words: Quoted) -> Error {
         Error {
             host: Host::bitbucket(),
             during: "reading `shop/base:1`".to_owned(),
             kind: ErrorKind::Refused {
                 status,
                 code,
-                words: Quoted::new(words),
+                words,
                 granted: Granted::Unknown,
             },
             tries: 1,
@@ -104,7 +107,7 @@ mod tests {
         for (error, is_absence) in [
             (missing(no_tag()), true),
             (missing(refused(404, None, "")), true),
-            (missing(refused(404, None, PAGE)), false),
+            (missing(refused_with(404, None, Quoted::web_page())), false),
             (SessionError::NoRepository(refused(404, None, "")), true),
             (turned_away(vec![no_name()]), true),
             (turned_away(vec![no_name(), no_name()]), true),

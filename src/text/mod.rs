@@ -20,8 +20,5 @@ pub(crate) use redaction::properties;
 pub(crate) use redaction::{hide, hide_bearer, hide_pair, redact};
 pub(crate) use secret::Secret;
 
-/// What stands for a web page, which has no words for a log.
-pub(crate) const PAGE: &str = "a web page instead of an answer";
-
 /// How the pipe names itself to every server that it asks.
 pub(crate) const USER_AGENT: &str = concat!("crg-pipe/", env!("CARGO_PKG_VERSION"));

@@ -9,7 +9,10 @@ const LONGEST: usize = 400;
 
 /// Another program's own text: bounded, on one line, without control characters, so that it can forge no line of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Quoted(String);
+pub struct Quoted {
+    text: Box<str>,
+    is_web_page: bool,
+}
 
 impl Quoted {
     /// Takes a text as it came. Its lines are joined by `; `.
@@ -32,24 +35,42 @@ impl Quoted {
         if characters.next().is_some() {
             words.push('…');
         }
-        Self(words)
+        Self {
+            text: words.into(),
+            is_web_page: false,
+        }
+    }
+
+    /// What stands for a web page, which has no words for a log.
+    #[must_use]
+    pub fn web_page() -> Self {
+        Self {
+            text: "a web page instead of an answer".into(),
+            is_web_page: true,
+        }
+    }
+
+    /// Whether it stands for a web page.
+    #[must_use]
+    pub fn is_web_page(&self) -> bool {
+        self.is_web_page
     }
 
     /// Whether nothing was said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.text.is_empty()
     }
 
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl fmt::Display for Quoted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

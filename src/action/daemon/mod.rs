@@ -3,9 +3,11 @@
 pub(super) mod platforms;
 mod proof;
 mod reason;
+mod side_by_side;
 
 pub(super) use proof::{Unproven, arrived, may_have_arrived, proven, sizes};
 pub(super) use reason::{FailedTransfer, with_reason};
+pub(super) use side_by_side::SideBySide;
 
 use super::Run;
 use crate::engine::{self, Address, Engine, RegistryAuth, Settings};

@@ -153,3 +153,35 @@ async fn an_index_is_read_out_of_an_export() {
         }
     }
 }
+
+/// Whether images that share layers wait for each other follows from where the daemon has its images.
+#[tokio::test]
+async fn the_store_of_containerd_is_known_by_its_driver() {
+    for (status, info, is_containerds) in [
+        (
+            200,
+            r#"{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]]}"#,
+            true,
+        ),
+        (
+            200,
+            r#"{"Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"],["Native Overlay Diff","true"]]}"#,
+            false,
+        ),
+        (200, r#"{"DriverStatus":[["driver-type"],[],"x",null]}"#, false),
+        (200, r#"{"DriverStatus":null}"#, false),
+        (200, "{}", false),
+        (200, "[]", false),
+        (200, "no JSON", false),
+        (404, r#"{"message":"page not found"}"#, false),
+        (
+            403,
+            r#"{"message":"authorization denied by plugin pipelines: no"}"#,
+            false,
+        ),
+    ] {
+        let daemon = Daemon::start(vec![("GET /v1.44/info ", Answer::Json(status, info.to_owned()))]).await;
+        let engine = daemon.connect().await.unwrap();
+        assert_eq!(engine.has_containerd_store().await, is_containerds, "{info}");
+    }
+}

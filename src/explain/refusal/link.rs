@@ -6,13 +6,12 @@ use crate::credential::Source;
 use crate::credential::kind::{Integrity, TokenKind};
 use crate::explain::Page;
 use crate::registry::{Code, Error, ErrorKind, Standing};
-use crate::text::PAGE;
 
 /// Where the manual tells of it, of what was not advised for a credential.
 pub(super) fn page_of(error: &Error, asked: &Asked<'_>) -> Option<Page> {
     Some(match &error.kind {
         ErrorKind::WebPage => Page::Portal,
-        ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } if words.as_str() == PAGE => Page::Portal,
+        ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } if words.is_web_page() => Page::Portal,
         ErrorKind::SignIn { status: 500.., .. } => Page::ServerFault,
         ErrorKind::SignIn { status: 429, .. } => Page::TooManyRequests,
         ErrorKind::SignIn { signed: false, .. } if asked.asker.standing != Standing::NotAsked => Page::SourceAsks,

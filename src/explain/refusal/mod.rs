@@ -21,7 +21,7 @@ use crate::explain::failure::{Failure, FailureKind};
 use crate::input::Step;
 use crate::names::{Digest, Host, Repository, Tag};
 use crate::registry::{Asker, Code, Error, ErrorKind, Granted, Standing};
-use crate::text::{PAGE, Quoted};
+use crate::text::Quoted;
 use finding::Attempt;
 use hint::Advice;
 use link::{page_of, page_of_credential};
@@ -110,7 +110,7 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
             words,
         } => {
             let failure = refused(fact, (*status, code.as_ref()), granted, words, asked);
-            if words.as_str() == PAGE {
+            if words.is_web_page() {
                 with_line(failure, &reach::in_place(error.host.as_str()))
             } else {
                 failure
@@ -201,7 +201,7 @@ pub(crate) fn explain_part(error: &Error, context: Context<'_>) -> Failure {
             code,
             words,
             ..
-        } if *code != Some(Code::NameUnknown) && words.as_str() != PAGE => Failure {
+        } if *code != Some(Code::NameUnknown) && !words.is_web_page() => Failure {
             hint: Some(hint::DAMAGED.to_owned()),
             page: Some(Page::ImageDamaged),
             ..failure

@@ -5,7 +5,6 @@ use crate::explain::Page;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::names::Host;
 use crate::registry::{Certificate, Error, ErrorKind, Handshake, Party, Reach};
-use crate::text::PAGE;
 
 /// The failure that a problem of another party than the registry is. Nothing that it answers is a verdict on the credential,
 /// and a name that it lacks is none that the user wrote.
@@ -15,7 +14,7 @@ pub(super) fn elsewhere(party: &Party, problem: &ErrorKind, fact: String, error:
         ErrorKind::Unreachable(reach) => (FailureKind::Unreachable, at(party, reach, host)),
         ErrorKind::WebPage => (FailureKind::Other, in_place(server.as_str())),
         ErrorKind::Encoded { .. } => (FailureKind::Other, encoded(server.as_str())),
-        ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } if words.as_str() == PAGE => {
+        ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } if words.is_web_page() => {
             (FailureKind::Other, in_place(server.as_str()))
         }
         ErrorKind::Refused { status: 429, .. } | ErrorKind::SignIn { status: 429, .. } => (
@@ -58,9 +57,7 @@ pub(super) fn elsewhere(party: &Party, problem: &ErrorKind, fact: String, error:
 fn page_of(party: &Party, problem: &ErrorKind) -> Page {
     match (problem, party) {
         (ErrorKind::WebPage, _) => Page::Portal,
-        (ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. }, _) if words.as_str() == PAGE => {
-            Page::Portal
-        }
+        (ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. }, _) if words.is_web_page() => Page::Portal,
         (ErrorKind::Encoded { .. }, _) => Page::Encoded,
         (ErrorKind::Unreachable(_), Party::Proxy(_)) => Page::Proxy,
         (ErrorKind::Unreachable(reach), _) if reach.is_insecure() => Page::of_reach(reach),

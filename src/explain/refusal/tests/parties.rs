@@ -1,13 +1,12 @@
 //! Who failed in the registry's place → kind, and advice for that one alone.
 
 use super::*;
-use crate::text::PAGE;
 
 fn page(status: u16) -> ErrorKind {
     ErrorKind::Refused {
         status,
         code: None,
-        words: Quoted::new(PAGE),
+        words: Quoted::web_page(),
         granted: Granted::Unknown,
     }
 }

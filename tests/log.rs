@@ -286,3 +286,36 @@ fn a_pull_into_a_layout_tells_each_image() {
         "{plain}"
     );
 }
+
+#[test]
+fn the_header_of_a_push_has_the_size_of_what_is_whole() {
+    let emulator = Emulator::start(Setup::shop());
+    let image = Image::small("one");
+    let size: usize = image.blobs().iter().map(|blob| blob.bytes.len()).sum();
+    let push = |source: &str, file: &str, bytes: Vec<u8>| {
+        Pipe::new()
+            .workspace("shop")
+            .registry(&emulator)
+            .api_token()
+            .file(file, bytes)
+            .var("ACTION", "push")
+            .var("SOURCE", source)
+            .var("TARGET", "web:1")
+            .run()
+            .succeeds()
+    };
+    let target = format!("`{}/shop/web`", emulator.host());
+    push("oci-archive:one.tar", "one.tar", image.oci_archive("one:1")).says(&format!(
+        "INFO: pushing `oci-archive:one.tar` to {target}, {size} B, with the API token\n"
+    ));
+    // Its layers are compressed on the way.
+    let other = Image::small("other");
+    push(
+        "docker-archive:other.tar",
+        "other.tar",
+        other.docker_archive(&["other:1"]),
+    )
+    .says(&format!(
+        "INFO: pushing `docker-archive:other.tar` to {target}, with the API token\n"
+    ));
+}

@@ -15,6 +15,7 @@ use crate::explain::{RunError, RunErrors};
 use crate::input::Push;
 use crate::registry::manifest::config_platform;
 use crate::registry::{Manifest, Remote};
+use crate::text::bytes;
 use crate::transfer::{ArchivedImage, ContentSource, Destination, Graph, Mover};
 use std::io;
 use std::sync::Arc;
@@ -40,10 +41,8 @@ pub(super) async fn run(run: &Run, push: &Push, from: &Location) -> Result<Strin
     let sent = match (tagging.any(TagStep::Set), there) {
         (true, Some(manifest)) => Ok(Some((Graph::bare(manifest), ContentSource::nothing(from)))),
         (true, None) => {
-            run.log.begin(1, &format!("pushing `{from}` to `{}`", push.target));
-            during(run, Goal::Registry, send(run, &mover, image, &to))
-                .await
-                .map(Some)
+            let what = format!("pushing `{from}` to `{}`", push.target);
+            send(run, &what, &mover, image, &to).await.map(Some)
         }
         (false, _) => Ok(None),
     };
@@ -104,21 +103,42 @@ impl ArchiveImage {
     }
 }
 
+/// Says that it begins, with the size as far as that is known beforehand, and brings all but the tags.
 async fn send(
     run: &Run,
+    what: &str,
     mover: &Mover<'_>,
     image: ArchiveImage,
     to: &Destination,
 ) -> Result<(Graph, ContentSource), RunError> {
-    // Layers that are compressed on the way have no size beforehand.
-    let unknown = run.progress.unknown();
-    let (root, content_source) = match image {
-        ArchiveImage::Whole(root, content_source) => (*root, content_source),
-        ArchiveImage::Archived(image) => image.bring(mover, to).await?,
-    };
-    let graph = Graph::of(&content_source, root, run.concurrency).await?;
+    match image {
+        ArchiveImage::Whole(root, content_source) => {
+            let graph = Graph::of(&content_source, *root, run.concurrency).await?;
+            run.log.begin(1, &format!("{what}, {}", bytes(graph.size())));
+            during(run, Goal::Registry, bring(run, mover, (graph, content_source), to)).await
+        }
+        ArchiveImage::Archived(image) => {
+            run.log.begin(1, what);
+            let all = async {
+                // Layers that are compressed on the way have no size beforehand.
+                let unknown = run.progress.unknown();
+                let (root, content_source) = image.bring(mover, to).await?;
+                let graph = Graph::of(&content_source, root, run.concurrency).await?;
+                drop(unknown);
+                bring(run, mover, (graph, content_source), to).await
+            };
+            during(run, Goal::Registry, all).await
+        }
+    }
+}
+
+async fn bring(
+    run: &Run,
+    mover: &Mover<'_>,
+    (graph, content_source): (Graph, ContentSource),
+    to: &Destination,
+) -> Result<(Graph, ContentSource), RunError> {
     run.see(&graph.root, Some(graph.size()));
-    drop(unknown);
     mover.bring(&graph, &content_source, to).await?;
     Ok((graph, content_source))
 }

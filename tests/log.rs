@@ -33,6 +33,14 @@ fn pull<'a>(emulator: &'a Emulator, tag: &str) -> Pipe<'a> {
         .var("REPORT", "report.json")
 }
 
+fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
+    Pipe::new()
+        .workspace("shop")
+        .registry(emulator)
+        .api_token()
+        .var("ACTION", action)
+}
+
 fn lines(outcome: &Outcome<'_>) -> usize {
     outcome.plain().lines().count()
 }
@@ -120,11 +128,7 @@ fn a_line_for_each_image_and_none_for_nothing_to_do() {
         .map(|image| format!("{image}=web:{}", &image[image.len() - 4..image.len() - 2]))
         .collect();
     let copy = || {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "copy")
+        pipe(&emulator, "copy")
             .var("IMAGES", &images.join(" "))
             .run()
             .succeeds()
@@ -190,11 +194,7 @@ fn the_header_of_a_copy_has_the_size_of_all_images() {
     blobs.sort_unstable();
     blobs.dedup();
     let size: usize = blobs.iter().map(|(_, size)| size).sum();
-    let copied = Pipe::new()
-        .workspace("shop")
-        .registry(&emulator)
-        .api_token()
-        .var("ACTION", "copy")
+    let copied = pipe(&emulator, "copy")
         .var("IMAGES", "base:1=web:1 base:2=web:2 base:3=web:3")
         .run()
         .succeeds();
@@ -221,11 +221,7 @@ fn a_child_that_is_missing_fails_its_image_alone_and_the_size_is_the_least() {
     emulator.put_image("shop/base", "2", &Image::multi("several"));
     let gone = Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
     emulator.script(on("GET", "/v2/shop/base/manifests/sha256:").signed_in(), 9, gone);
-    Pipe::new()
-        .workspace("shop")
-        .registry(&emulator)
-        .api_token()
-        .var("ACTION", "copy")
+    pipe(&emulator, "copy")
         .var("IMAGES", "base:1=web:1 base:2=web:2")
         .run()
         .fails(4)
@@ -240,11 +236,7 @@ fn a_retag_says_what_it_is_about_to_do_and_nothing_where_nothing_is() {
     let emulator = Emulator::start(Setup::shop());
     emulator.put_image("shop/base", "1", &Image::small("one"));
     let retag = |tags: &str| {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "retag")
+        pipe(&emulator, "retag")
             .var("ON_EXISTING", "skip")
             .var("SOURCE", "base:1")
             .var("TAGS", tags)
@@ -263,16 +255,11 @@ fn a_retag_says_what_it_is_about_to_do_and_nothing_where_nothing_is() {
 #[test]
 fn a_pull_into_a_layout_tells_each_image() {
     let emulator = start();
-    let pull = || {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
-            .var("ACTION", "pull")
-            .var("IMAGES", "lib00:1 lib01:1 lib02:1")
-            .var("TO", "oci:out/images")
-    };
-    let first = pull().run().succeeds();
+    let first = pipe(&emulator, "pull")
+        .var("IMAGES", "lib00:1 lib01:1 lib02:1")
+        .var("TO", "oci:out/images")
+        .run()
+        .succeeds();
     let plain = first.plain();
     assert!(
         plain.starts_with("INFO: pulling 3 images into `oci:out/images`, "),
@@ -293,12 +280,8 @@ fn the_header_of_a_push_has_the_size_of_what_is_whole() {
     let image = Image::small("one");
     let size: usize = image.blobs().iter().map(|blob| blob.bytes.len()).sum();
     let push = |source: &str, file: &str, bytes: Vec<u8>| {
-        Pipe::new()
-            .workspace("shop")
-            .registry(&emulator)
-            .api_token()
+        pipe(&emulator, "push")
             .file(file, bytes)
-            .var("ACTION", "push")
             .var("SOURCE", source)
             .var("TARGET", "web:1")
             .run()

@@ -72,10 +72,20 @@ fn writes(emulator: &Emulator) -> (usize, usize) {
     (of(false), of(true))
 }
 
+/// A size below 10 KiB as the log has it.
+fn shown(size: &str) -> String {
+    let bytes: u32 = size.parse().unwrap();
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        _ => format!("{:.1} KiB", f64::from(bytes) / 1024.0),
+    }
+}
+
 fn target_and_tag_follow_from_the_name_in_the_daemon(engine: &Engine) {
     let emulator = Emulator::start(Setup::shop());
     let image = build(engine, "api:push-defaults", "push defaults");
     let before = names(engine, "api:push-defaults");
+    let size = engine.inspect("api:push-defaults", "{{.Size}}").unwrap();
     let outcome = push(engine, &emulator, "api:push-defaults")
         .built_in()
         .api_token()
@@ -84,7 +94,7 @@ fn target_and_tag_follow_from_the_name_in_the_daemon(engine: &Engine) {
         .run()
         .succeeds()
         .says("pushing `api:push-defaults` as `")
-        .says("with the built-in credential");
+        .says(&format!(", {} in the daemon, with the built-in credential", shown(&size)));
     let digest = emulator.tag("shop/api", "push-defaults").unwrap();
     let host = emulator.host();
     assert_eq!(config(&emulator, "shop/api", "push-defaults"), image.config_digest());

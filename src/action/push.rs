@@ -16,7 +16,7 @@ use crate::input::Push;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest, Remote};
-use crate::text::Quoted;
+use crate::text::{Quoted, bytes};
 use crate::text::order::sort_by_key;
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
@@ -241,7 +241,11 @@ async fn send(
     } else {
         format!(" as `{name}`")
     };
-    run.log.begin(1, &format!("pushing `{}`{renamed}", push.source));
+    let size = match image.size {
+        0 => String::new(),
+        size => format!(", {} in the daemon", bytes(size)),
+    };
+    run.log.begin(1, &format!("pushing `{}`{renamed}{size}", push.source));
     let mut told = Told::of(run, &name);
     // The daemon tells sizes as it begins layers, and those before compression.
     let unknown = run.progress.unknown();

@@ -118,7 +118,7 @@ async fn send(
             during(run, Goal::Registry, bring(run, mover, (graph, content_source), to)).await
         }
         ArchiveImage::Archived(image) => {
-            run.log.begin(1, what);
+            run.log.begin(1, &format!("{what}, {}", image.size()));
             let all = async {
                 // Layers that are compressed on the way have no size beforehand.
                 let unknown = run.progress.unknown();

@@ -12,6 +12,7 @@ use crate::names::{Digest, Hasher};
 use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::Tries;
 use crate::registry::{Manifest, Payload, Remote, Resumed, Upload};
+use crate::text::bytes;
 use crate::transfer::ContentSource;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
@@ -77,6 +78,20 @@ impl ArchivedImage {
             }
         }
         Ok(true)
+    }
+
+    /// The size of what is published, in words, as far as it is known before plain layers are compressed.
+    #[must_use]
+    pub(crate) fn size(&self) -> String {
+        let layers = &self.image.layers;
+        let distinct: HashMap<_, _> = layers.iter().map(|layer| (&layer.diff_id, &layer.content)).collect();
+        let sizes = distinct.values().map(|content| content.size());
+        let size = bytes(sizes.fold(self.image.config.len() as u64, u64::saturating_add));
+        if layers.iter().any(|layer| layer.compression == Compression::None) {
+            format!("{size} before compression")
+        } else {
+            size
+        }
     }
 
     /// What a layer is as it is published; it is read to its end for it, once.

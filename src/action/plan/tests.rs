@@ -177,6 +177,7 @@ fn local(id: &str, digests: &[String]) -> LocalImage {
         platform: amd64(),
         manifests: Vec::new(),
         is_unnamed: false,
+        size: 0,
     }
 }
 
@@ -234,6 +235,7 @@ fn of_an_index_what_would_be_published_is_the_same() {
         let local = LocalImage {
             manifests: vec![part(&one, amd64(), true), part(&other, arm64(), other_is_there)],
             is_unnamed: false,
+            size: 0,
             ..local(whole.digest.as_str(), &[format!("{target}@{}", whole.digest)])
         };
         let found = is_same_image(tag, &target, &local, wanted.as_ref(), &amd64());

@@ -16,6 +16,8 @@ pub struct LocalImage {
     pub repo_tags: Vec<String>,
     /// Its names by manifest digest (`name@sha256:…`), for each repository that it was pulled from or pushed to.
     pub repo_digests: Vec<String>,
+    /// Bytes that it takes in the daemon, as `docker image ls` shows them; 0 where the daemon does not tell.
+    pub size: u64,
     /// What it runs on: of several platforms one that the daemon has.
     pub platform: Platform,
     /// The manifests of an index; none of what is no index, and where the daemon does not tell (before Docker 28, but for
@@ -154,6 +156,8 @@ pub(super) struct Inspected {
     #[serde(default)]
     repo_digests: Option<Vec<String>>,
     #[serde(default)]
+    size: Option<i64>,
+    #[serde(default)]
     os: String,
     #[serde(default)]
     architecture: String,
@@ -235,6 +239,7 @@ impl From<Inspected> for LocalImage {
             id: inspected.id,
             repo_tags,
             repo_digests: inspected.repo_digests.unwrap_or_default(),
+            size: inspected.size.and_then(|size| size.try_into().ok()).unwrap_or(0),
             platform: Platform::new(&inspected.os, &inspected.architecture, inspected.variant.as_deref()),
             manifests: manifests.into_iter().filter_map(Summary::image).collect(),
             is_unnamed: false,

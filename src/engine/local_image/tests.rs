@@ -43,6 +43,20 @@ fn index(parts: &[(&str, bool)]) -> LocalImage {
 }
 
 #[test]
+fn a_size_that_is_none_is_not_told() {
+    for (told, size) in [
+        ("", 0),
+        (r#""Size":null,"#, 0),
+        (r#""Size":-1,"#, 0),
+        (r#""Size":0,"#, 0),
+        (r#""Size":123456789012,"#, 123_456_789_012),
+    ] {
+        let image = parsed(&format!(r#"{{"Id":"x",{told}"Os":"linux","Architecture":"amd64"}}"#));
+        assert_eq!(image.size, size, "{told}");
+    }
+}
+
+#[test]
 fn an_image_is_known_by_the_daemons_own_name_for_it() {
     let digest = digest("manifest");
     let hub = |path| Repository::new(Host::parse("docker.io").unwrap(), path).unwrap();

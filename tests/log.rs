@@ -294,7 +294,8 @@ fn the_header_of_a_push_has_its_size() {
     // Its layers are compressed on the way; what they come to is known at the end.
     let other = Image::small("other");
     let plain: usize = other.layer_tars().iter().map(Vec::len).sum();
-    let kib = (plain + other.blobs()[0].bytes.len()) as f64 / 1024.0;
+    let bytes = u32::try_from(plain + other.blobs()[0].bytes.len()).unwrap();
+    let kib = f64::from(bytes) / 1024.0;
     assert!(kib < 9.95, "{kib}");
     push(
         "docker-archive:other.tar",

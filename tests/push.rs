@@ -94,7 +94,10 @@ fn target_and_tag_follow_from_the_name_in_the_daemon(engine: &Engine) {
         .run()
         .succeeds()
         .says("pushing `api:push-defaults` as `")
-        .says(&format!(", {} in the daemon, with the built-in credential", shown(&size)));
+        .says(&format!(
+            ", {} in the daemon, with the built-in credential",
+            shown(&size)
+        ));
     let digest = emulator.tag("shop/api", "push-defaults").unwrap();
     let host = emulator.host();
     assert_eq!(config(&emulator, "shop/api", "push-defaults"), image.config_digest());

@@ -16,8 +16,8 @@ use crate::input::Push;
 use crate::names::platform::Platform;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{Access, Manifest, Remote};
-use crate::text::{Quoted, bytes};
 use crate::text::order::sort_by_key;
+use crate::text::{Quoted, bytes};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
 use strsim::osa_distance;
@@ -236,16 +236,7 @@ async fn send(
         page.note(at, Outcome::Failed, None, 0, start.elapsed());
         return Err(Unsent::Image(failure));
     }
-    let renamed = if push.source.to_string() == name {
-        String::new()
-    } else {
-        format!(" as `{name}`")
-    };
-    let size = match image.size {
-        0 => String::new(),
-        size => format!(", {} in the daemon", bytes(size)),
-    };
-    run.log.begin(1, &format!("pushing `{}`{renamed}{size}", push.source));
+    run.log.begin(1, &header(&push.source.to_string(), &name, image.size));
     let mut told = Told::of(run, &name);
     // The daemon tells sizes as it begins layers, and those before compression.
     let unknown = run.progress.unknown();
@@ -326,6 +317,20 @@ async fn send(
     } else {
         Unsent::Image(relayed)
     })
+}
+
+/// The first line. Of the size nothing more is known before the daemon has compressed the layers.
+fn header(source: &str, name: &str, size: u64) -> String {
+    let renamed = if source == name {
+        String::new()
+    } else {
+        format!(" as `{name}`")
+    };
+    let size = match size {
+        0 => String::new(),
+        size => format!(", {} in the daemon", bytes(size)),
+    };
+    format!("pushing `{source}`{renamed}{size}")
 }
 
 /// Gives the image the name that it is pushed by, which the end of the run takes back.

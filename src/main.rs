@@ -29,10 +29,7 @@ fn start(colour: bool) -> anyhow::Result<u8> {
         match &*argument {
             "--help" | "-h" => console::plain(&help::text()),
             "--version" => console::plain(concat!("crg-pipe ", env!("CARGO_PKG_VERSION"))),
-            other => {
-                console::failure(&pipe::no_arguments(other).to_string(), colour);
-                return Ok(2);
-            }
+            other => return Ok(pipe::refuse_argument(other, colour)),
         }
         return Ok(0);
     }

@@ -5,7 +5,7 @@ use crate::clone::{self, Discovered};
 use crate::explain::failure::{Failure, Failures};
 use crate::input::variables::Variables;
 use crate::input::{Action, Check, Request, Search};
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind, Mistakes};
 use crate::names::Host;
 use crate::registry::Network;
 use crate::report::{Ending, console, warnings};
@@ -116,13 +116,19 @@ fn session(request: &Request) -> Session {
     Session::new(network, &request.registry, own).with_foreign(request.action.source_credential())
 }
 
-/// A mistake of the command line, which the pipe has none of.
+/// Refuses a command line, which the pipe has none of, and gives the exit status.
 #[must_use]
-pub fn no_arguments(argument: &str) -> Mistake {
-    Mistake::new(
+pub fn refuse_argument(argument: &str, colour: bool) -> u8 {
+    let mistake = Mistake::new(
+        MistakeKind::Value,
         "arguments",
         argument,
         "the pipe takes none",
         "set its variables in the environment; `--help` lists them",
-    )
+    );
+    let failures = Failures::from(Mistakes::from(mistake));
+    let failure = failures.first();
+    console::failure(&failure.message, colour);
+    console::detail(&format!("More: {}", failure.page.address()));
+    failures.status()
 }

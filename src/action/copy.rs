@@ -197,7 +197,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<WantedCopy>, RunErrors> {
                     if run.wait.waited().is_some() {
                         hint.push_str("\n`WAIT` waits for an image that you name, not for a pattern");
                     }
-                    return Err(RunError::told(FailureKind::NotFound, message, hint).on(Page::NothingFits));
+                    return Err(RunError::told(FailureKind::NotFound, Page::NothingFits, message, hint));
                 }
                 fitting
             }
@@ -241,6 +241,7 @@ async fn wanted(run: &Run, copy: &Copy) -> Result<Vec<WantedCopy>, RunErrors> {
 fn too_many(what: &str, count: usize, most: usize) -> RunError {
     RunError::told(
         FailureKind::Variables,
+        Page::TooManyImages,
         format!("{count} images {what}, more than {most}"),
         "write narrower patterns, or share the images out among parallel steps: `SHARD: 'true'`",
     )
@@ -265,6 +266,7 @@ fn distinct(found: impl Iterator<Item = CopyStep>) -> Result<Vec<CopyStep>, RunE
                 if !same && told.insert((other.repository.clone(), source.repository.clone(), target.clone())) {
                     failures.push(RunError::told(
                         FailureKind::Variables,
+                        Page::Together,
                         format!("both `{other}` and `{source}` go to `{target}:{tag}`"),
                         "give each its own target, as `source=target:tag` in `IMAGES`",
                     ));

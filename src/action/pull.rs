@@ -264,6 +264,7 @@ async fn choose(
     let content = manifest.content().map_err(|what| {
         RunError::told(
             FailureKind::Other,
+            Page::NotAnImage,
             format!("`{image}` cannot be pulled: {what}"),
             "it is not a container image; check the name",
         )
@@ -395,14 +396,16 @@ async fn layers(image: &Reference, remote: &Remote, parts: &Parts) -> Result<Vec
 fn no_image(image: &Reference, what: &NoImage) -> RunError {
     RunError::told(
         FailureKind::Other,
+        Page::NotAnImage,
         format!("`{image}` cannot be pulled into the Docker daemon: {what}"),
         "check the name; charts, signatures and other artifacts are for tools of their own, and `ACTION: copy` moves them",
-    ).on(Page::NotAnImage)
+    )
 }
 
 fn unproven(image: &Reference, digest: &Digest) -> RunError {
     RunError::told(
         FailureKind::Other,
+        Page::NotPulled,
         format!("the Docker daemon says that it pulled `{image}`, but does not have it as {digest}"),
         "the tag was not set; another process may have removed the image, so run the step again",
     )

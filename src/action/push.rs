@@ -126,12 +126,12 @@ fn not_there(wanted: &str, names: &[String]) -> RunError {
     };
     RunError::told(
         FailureKind::NotFound,
+        Page::NotInDaemon,
         format!("the step's Docker daemon has no image `{wanted}`"),
         format!(
             "{has}\nbuild it in this step, before the pipe, with `docker build -t {wanted} .`; images of other steps are not there"
         ),
     )
-    .on(Page::NotInDaemon)
 }
 
 /// Plans all tags before anything is pushed, by what each is now. Gives the manifest of the registry that is this image

@@ -22,10 +22,11 @@ pub(super) fn unmet(image: &Reference, required: Attachments, attached: Attached
     let message = format!("`{image}` has {}, which `REQUIRE` asks for", missing.denied());
     Some(RunError::told(
         FailureKind::Refused,
+        Page::NotAttached,
         message,
         "attach it where the image is built: `cosign sign` makes a signature, `docker buildx build` with `--sbom=true` and \
          `--provenance=true` the others",
-    ).on(Page::NotAttached))
+    ))
 }
 
 /// What an image has, behind other facts of it; nothing where nothing was found.

@@ -1,7 +1,7 @@
 //! `PLATFORM` where images move without a daemon: one manifest in place of the whole image.
 
-use crate::explain::RunError;
 use crate::explain::failure::FailureKind;
+use crate::explain::{Page, RunError};
 use crate::names::platform::Platform;
 use crate::registry::Manifest;
 use crate::registry::manifest::{Content, Descriptor, config_platform, entry_for, platforms};
@@ -24,6 +24,7 @@ pub(super) async fn root(
         let hint = "have the image built and pushed again";
         RunError::told(
             FailureKind::Other,
+            Page::ImageDamaged,
             format!("the manifest of `{name}` cannot be read: {what}"),
             hint,
         )

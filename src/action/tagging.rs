@@ -267,6 +267,7 @@ fn exists(target: &Remote, planned: &PlannedTag) -> RunError {
         .map_or_else(String::new, |digest| format!(" ({})", digest.short()));
     RunError::told(
         FailureKind::Refused,
+        Page::Exists,
         format!(
             "the tag `{}:{}` is there already, as another image{now}",
             target.repository(),
@@ -274,7 +275,6 @@ fn exists(target: &Remote, planned: &PlannedTag) -> RunError {
         ),
         "nothing was written; `ON_EXISTING: fail` asks for this, and `skip` or `overwrite` would continue",
     )
-    .on(Page::Exists)
 }
 
 /// What became of the tags: tagged 1.4.2, latest; unchanged: 1; left alone: 2.

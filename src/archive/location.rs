@@ -1,6 +1,7 @@
 //! Where an archive or layout is, in skopeo's spelling (`containers-transports(5)`).
 
 use crate::files::shown;
+use crate::mistake::MistakeKind;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -141,6 +142,19 @@ impl BadLocation {
                     .to_owned()
             }
             _ => format!("write `{}`", self.transport.form()),
+        }
+    }
+
+    /// What kind of mistake it is in a variable.
+    #[must_use]
+    pub(crate) const fn mistake_kind(&self) -> MistakeKind {
+        match &self.kind {
+            BadLocationKind::Unexpanded => MistakeKind::NotFilledIn,
+            BadLocationKind::EmptyName => MistakeKind::Empty,
+            BadLocationKind::NoPath
+            | BadLocationKind::Url
+            | BadLocationKind::OddCharacter { .. }
+            | BadLocationKind::Name { .. } => MistakeKind::Location,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `TOKEN_EXPIRES_ON`: Atlassian tells nobody when an API token expires but the user who makes it, so the user tells the
 //! pipe, and the pipe warns in time.
 
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use time::{Date, Month};
 
 const VARIABLE: &str = "TOKEN_EXPIRES_ON";
@@ -17,6 +17,7 @@ pub(crate) const URGENT_FROM: i64 = 7;
 pub(crate) fn parse(text: &str) -> Result<Date, Mistake> {
     let bad = |problem: &str| {
         Mistake::new(
+            MistakeKind::ExpiryDate,
             VARIABLE,
             text,
             problem,

@@ -1,7 +1,7 @@
 //! Where the Docker daemon listens: `DOCKER_HOST`, read as Docker's own client reads it, for the two ways that a
 //! pipe's container has (plain TCP and a Unix socket).
 
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use reqwest::Url;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,7 @@ impl Address {
         if rest.split_once('@').is_some_and(|(user, _)| user.contains(':')) && scheme != "unix" {
             // A password, which no message may show.
             return Err(Mistake::unshown(
+                MistakeKind::DaemonAddress,
                 VARIABLE,
                 "it holds a user name or password, which a Docker daemon does not take",
                 "write `tcp://host:2375`",
@@ -49,18 +50,21 @@ impl Address {
             "unix" => unix(text, rest),
             "tcp" | "http" => tcp(text, rest),
             "https" => Err(Mistake::new(
+                MistakeKind::DaemonAddress,
                 VARIABLE,
                 text,
                 "the pipe speaks to a Docker daemon without TLS",
                 "start the daemon with `--tls=false`, as the docker service of Pipelines does, and write `tcp://host:2375`",
             )),
             "ssh" => Err(Mistake::new(
+                MistakeKind::DaemonAddress,
                 VARIABLE,
                 text,
                 "the pipe does not speak to a Docker daemon through SSH",
                 "add `services: [docker]` to the step, or write `tcp://host:2375`",
             )),
             "npipe" => Err(Mistake::new(
+                MistakeKind::DaemonAddress,
                 VARIABLE,
                 text,
                 "named pipes are for Windows, where this pipe does not run",
@@ -105,6 +109,7 @@ fn unix(text: &str, path: &str) -> Result<Address, Mistake> {
     // A socket's address holds 108 bytes with its end (unix(7)).
     if !path.starts_with('/') || path.len() > 107 || path.chars().any(char::is_control) {
         return Err(Mistake::new(
+            MistakeKind::DaemonAddress,
             VARIABLE,
             text,
             "a socket is named by its absolute path of at most 107 bytes",
@@ -118,6 +123,7 @@ fn tcp(text: &str, rest: &str) -> Result<Address, Mistake> {
     let url = Url::parse(&format!("http://{rest}")).map_err(|_| not_an_address(text))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Mistake::unshown(
+            MistakeKind::DaemonAddress,
             VARIABLE,
             "it holds a user name or password, which a Docker daemon does not take",
             "write `tcp://host:2375`",
@@ -144,6 +150,7 @@ fn tcp(text: &str, rest: &str) -> Result<Address, Mistake> {
 
 fn not_an_address(text: &str) -> Mistake {
     Mistake::new(
+        MistakeKind::DaemonAddress,
         VARIABLE,
         text,
         "this is not the address of a Docker daemon",

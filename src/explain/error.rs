@@ -85,17 +85,8 @@ pub(crate) struct RunErrors(AtLeastOne<RunError>);
 
 impl RunError {
     /// An error that is explained where it is met.
-    pub(crate) fn told(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Told(Failure::new(kind, message, hint))
-    }
-
-    /// The same with the manual's page about it.
-    #[must_use]
-    pub(crate) fn on(self, page: Page) -> Self {
-        match self {
-            Self::Told(failure) => Self::Told(failure.on(page)),
-            error => error,
-        }
+    pub(crate) fn told(kind: FailureKind, page: Page, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Told(Failure::new(kind, page, message, hint))
     }
 
     /// The same of an image of the run, unless it is known of which.
@@ -147,27 +138,27 @@ impl RunError {
                 reference: Some(reference.clone()),
                 ..error.explain(context)
             },
-            Self::Registry(error) => explain(error, context).of_registry(),
-            Self::Session(error) => explain_session(error, context).of_registry(),
+            Self::Registry(error) => explain(error, context),
+            Self::Session(error) => explain_session(error, context),
             Self::Transfer(error) => explain_transfer(error, context),
             Self::Relayed {
                 error,
                 granted,
                 asker,
                 pushed,
-            } => relayed(error, granted, asker, pushed.as_ref(), context).on(Page::ByDaemon),
+            } => relayed(error, granted, asker, pushed.as_ref(), context),
             Self::NoPlatform {
                 name,
                 wanted,
                 available,
                 is_asked,
             } => no_platform(name, wanted, available, *is_asked, context),
-            Self::NotDeleted(error) => deletion::not_deleted(error, context).on(Page::ByRegistry),
+            Self::NotDeleted(error) => deletion::not_deleted(error, context),
             Self::NoDeletion {
                 by_tag,
                 by_digest,
                 tags,
-            } => deletion::impossible(by_tag.as_deref(), by_digest, tags).on(Page::NoDeletion),
+            } => deletion::impossible(by_tag.as_deref(), by_digest, tags),
             Self::NotKnown { image, missing, error } => {
                 let failure = explain_transfer(error, context);
                 let missing = missing.in_words();
@@ -177,13 +168,11 @@ impl RunError {
                     hint: Some(format!(
                         "{hint}\nwhat the registry does not answer cannot be required: leave it out of `REQUIRE`"
                     )),
-                    page: Some(Page::AttachedUnknown),
+                    page: Page::AttachedUnknown,
                     ..failure
                 }
             }
-            Self::NotOverwritten { error, tag, existing } => {
-                not_overwritten(error, tag, existing, context).on(Page::ByRegistry)
-            }
+            Self::NotOverwritten { error, tag, existing } => not_overwritten(error, tag, existing, context),
         }
     }
 }
@@ -265,10 +254,10 @@ fn no_platform(name: &str, wanted: &Platform, available: &[String], is_asked: bo
     }
     Failure::new(
         FailureKind::NotFound,
+        Page::NoPlatform,
         format!("`{name}` is not there for {wanted}"),
         hint,
     )
-    .on(Page::NoPlatform)
 }
 
 async fn diagnosis(session: &Session, needs_push: bool) -> Option<Diagnosis> {

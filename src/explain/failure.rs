@@ -76,41 +76,20 @@ pub(crate) struct Failure {
     /// The image that it is about, if it is about one of the run's.
     pub reference: Option<String>,
     /// Where the manual has more about it.
-    pub page: Option<Page>,
+    pub page: Page,
     /// Whether the API token was refused, so that Bitbucket may know why.
     pub bitbucket_may_know: bool,
 }
 
 impl Failure {
-    /// The same with its page of the manual, unless it has a nearer one.
-    #[must_use]
-    pub(crate) fn on(self, page: Page) -> Self {
-        Self {
-            page: self.page.or(Some(page)),
-            ..self
-        }
-    }
-
-    /// The same of what a registry answered, or did not.
-    #[must_use]
-    pub(super) fn of_registry(self) -> Self {
-        let page = match self.kind {
-            FailureKind::Unreachable | FailureKind::Other => Page::OnTheWay,
-            FailureKind::Variables | FailureKind::Credential | FailureKind::NotFound | FailureKind::Refused => {
-                Page::ByRegistry
-            }
-        };
-        self.on(page)
-    }
-
     /// A failure with advice.
-    pub(crate) fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: FailureKind, page: Page, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
             hint: Some(hint.into()),
             reference: None,
-            page: None,
+            page,
             bitbucket_may_know: false,
         }
     }
@@ -213,7 +192,7 @@ impl From<Mistakes> for Failures {
             message: mistake.to_string(),
             hint: None,
             reference: None,
-            page: None,
+            page: Page::of_mistake(mistake.kind),
             bitbucket_may_know: false,
         });
         Self { each, told: None }
@@ -222,7 +201,8 @@ impl From<Mistakes> for Failures {
 
 impl From<&UnusableCredential> for Failure {
     fn from(why: &UnusableCredential) -> Self {
-        Self::new(FailureKind::Credential, why.message(), why.hint()).on(Page::of_credential(&why.reason))
+        let page = Page::of_credential(&why.reason);
+        Self::new(FailureKind::Credential, page, why.message(), why.hint())
     }
 }
 
@@ -261,7 +241,7 @@ impl From<&engine::Error> for Failure {
             message: error.message(),
             hint: error.hint(),
             reference: None,
-            page: Some(Page::of_daemon(error)),
+            page: Page::of_daemon(error),
             bitbucket_may_know: false,
         }
     }
@@ -278,21 +258,21 @@ impl From<&ArchiveError> for Failure {
         };
         Self {
             hint: error.hint(),
-            page: Some(Page::of_archive(&error.kind)),
-            ..Self::new(kind, error.to_string(), "")
+            ..Self::new(kind, Page::of_archive(&error.kind), error.to_string(), "")
         }
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(FailureKind::Other, error.to_string(), error.hint())
+        let page = Page::of_config(&error);
+        Self::new(FailureKind::Other, page, error.to_string(), error.hint())
     }
 }
 
 impl From<OutputError> for Failure {
     fn from(error: OutputError) -> Self {
-        Self::new(FailureKind::Other, error.to_string(), error.hint()).on(Page::NotWritable)
+        Self::new(FailureKind::Other, Page::NotWritable, error.to_string(), error.hint())
     }
 }
 
@@ -306,7 +286,7 @@ mod tests {
             message: kind.word().to_owned(),
             hint: None,
             reference: None,
-            page: None,
+            page: Page::NoReason,
             bitbucket_may_know: false,
         }
     }

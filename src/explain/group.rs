@@ -155,7 +155,6 @@ fn explain_alike(cases: &AtLeastOne<Case<'_>>, context: Context<'_>) -> Failure 
             explain_session(&SessionError::TurnedAway(refusals.each(of_many)), several)
         }
     };
-    let failure = failure.of_registry();
     let mut hint = suggestions(cases);
     hint.extend(failure.hint);
     Failure {

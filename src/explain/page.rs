@@ -4,7 +4,9 @@ use crate::archive::ArchiveErrorKind;
 use crate::credential::Choice;
 use crate::credential::advice::UnusableReason;
 use crate::credential::kind::TokenKind;
+use crate::docker_config::ConfigError;
 use crate::engine::{self, Cause, Refusal};
+use crate::mistake::MistakeKind;
 use crate::registry::Reach;
 
 /// Makes the type and, of each of its values, the anchor of its heading.
@@ -30,10 +32,8 @@ macro_rules! pages {
 }
 
 pages! {
-    // The sections, for what has no heading of its own.
+    // The section, for what has no heading of its own.
     ByRegistry = "by-the-registry",
-    ByDaemon = "by-way-of-the-docker-daemon",
-    OnTheWay = "on-the-way",
     // One for each refusal, in the page's order.
     AccessToken = "an-access-token-does-not-work",
     AppPassword = "an-app-password-does-not-work",
@@ -46,7 +46,31 @@ pages! {
     NoCredential = "there-is-no-credential",
     NoBuiltIn = "the-built-in-credential-did-not-reach-the-pipe",
     NoApiToken = "no-api-token-is-set",
+    HalfCredential = "half-of-a-credential-is-set",
+    Empty = "a-variable-is-empty",
+    NoAction = "action-is-not-set",
+    NotFilledIn = "a-variable-was-not-filled-in",
+    TokenDamaged = "the-token-was-damaged-when-it-was-stored",
+    WrongVariable = "user-name-and-token-are-in-the-wrong-variables",
     PullSecret = "a-pull-secret-needs-an-api-token",
+    HalfOfSource = "half-of-a-credential-for-another-registry-is-set",
+    ChoiceOfCredential = "credential-holds-something-else",
+    StrangeHost = "registry-is-a-strange-host",
+    WrongHost = "the-host-is-not-the-container-registry",
+    NoWorkspace = "a-name-has-no-workspace",
+    ExpiryDate = "the-expiry-date-is-not-a-date",
+    Keep = "prune-does-not-know-what-to-keep",
+    Value = "a-variable-does-not-take-the-value",
+    Reference = "a-name-is-not-the-name-of-an-image",
+    Missing = "a-variable-is-missing",
+    Together = "variables-do-not-fit-together",
+    NotForAction = "the-action-does-not-take-the-image",
+    ArchiveName = "an-archive-is-not-named-as-one",
+    Output = "the-step-would-not-see-the-file",
+    TooManyImages = "too-many-images-for-one-run",
+    DaemonAddress = "the-address-of-the-docker-daemon-is-not-valid",
+    ProxyAddress = "the-address-of-the-proxy-is-not-valid",
+    Certificates = "there-is-no-certificate-to-trust",
     NotAccepted = "the-api-token-was-not-accepted",
     NotKnown = "bitbucket-does-not-know-the-token",
     NotAnEmail = "the-user-name-is-not-an-email-address",
@@ -80,10 +104,12 @@ pages! {
     MayBeImmutable = "the-tag-may-be-immutable",
     NotAttached = "something-that-require-asks-for-is-missing",
     AttachedUnknown = "it-is-not-known-whether-require-is-met",
+    Attachment = "a-signature-or-sbom-cannot-be-copied",
     Exists = "the-tag-is-there-already",
     TooManyRequests = "too-many-requests",
     ServerFault = "the-registry-has-a-problem",
     ImageTooLarge = "the-image-is-too-large-for-the-registry",
+    OpenRegistry = "the-registry-asks-nobody-to-sign-in",
     NoReason = "the-registry-gives-no-reason",
     NoDeletion = "the-registry-does-not-delete",
     MayNotDelete = "the-credential-may-not-delete",
@@ -111,6 +137,7 @@ pages! {
     NotPushed = "what-was-pushed-is-not-in-the-registry",
     NotInDaemon = "the-image-is-not-in-the-docker-daemon",
     OtherPlatform = "the-image-is-for-another-platform",
+    NotPulled = "what-was-pulled-is-not-in-the-docker-daemon",
     DaemonGone = "the-image-was-deleted-in-the-meantime",
     DaemonDenied = "the-docker-daemon-was-refused-access",
     DaemonNotAccepted = "the-credential-of-the-docker-daemon-was-not-accepted",
@@ -140,6 +167,10 @@ pages! {
     NotARegistry = "the-host-is-not-a-registry",
     ImageAccessToken = "a-step-image-signs-in-with-an-access-token",
     ImageHost = "a-step-image-is-on-the-wrong-host",
+    NoImages = "no-images-were-found",
+    SeveralRegistries = "images-are-on-several-registries",
+    NoOtherRegistry = "no-image-is-on-another-registry",
+    SameTarget = "source-and-target-are-the-same",
     NoPlatform = "the-image-is-not-there-for-the-platform",
     ArchiveNotThere = "the-archive-is-not-there",
     SeveralImages = "the-archive-has-several-images",
@@ -151,6 +182,7 @@ pages! {
     LinksOut = "the-layout-has-links",
     CannotHold = "a-docker-archive-cannot-hold-the-image",
     NotWritable = "the-file-may-not-be-written",
+    LoginFile = "the-file-of-login-was-left-alone",
 }
 
 impl Page {
@@ -163,6 +195,54 @@ impl Page {
             "/docs/refusals.md"
         );
         format!("{manual}#markdown-header-{}", self.anchor())
+    }
+
+    /// Of a variable.
+    pub(super) const fn of_mistake(kind: MistakeKind) -> Self {
+        match kind {
+            MistakeKind::Empty => Self::Empty,
+            MistakeKind::NotFilledIn => Self::NotFilledIn,
+            MistakeKind::NoAction => Self::NoAction,
+            MistakeKind::Value => Self::Value,
+            MistakeKind::Reference => Self::Reference,
+            MistakeKind::WrongHost => Self::WrongHost,
+            MistakeKind::NoWorkspace => Self::NoWorkspace,
+            MistakeKind::Location => Self::ArchiveName,
+            MistakeKind::Output => Self::Output,
+            MistakeKind::Missing => Self::Missing,
+            MistakeKind::NotForAction => Self::NotForAction,
+            MistakeKind::Together => Self::Together,
+            MistakeKind::TooMany => Self::TooManyImages,
+            MistakeKind::NoImages => Self::NoImages,
+            MistakeKind::SameTarget => Self::SameTarget,
+            MistakeKind::ExpiryDate => Self::ExpiryDate,
+            MistakeKind::Keep => Self::Keep,
+            MistakeKind::HalfCredential => Self::HalfCredential,
+            MistakeKind::HalfOfSource => Self::HalfOfSource,
+            MistakeKind::SeveralRegistries => Self::SeveralRegistries,
+            MistakeKind::NoOtherRegistry => Self::NoOtherRegistry,
+            MistakeKind::Choice => Self::ChoiceOfCredential,
+            MistakeKind::StrangeHost => Self::StrangeHost,
+            MistakeKind::PullSecret => Self::PullSecret,
+            MistakeKind::TokenDamaged => Self::TokenDamaged,
+            MistakeKind::WrongVariable => Self::WrongVariable,
+            MistakeKind::DaemonAddress => Self::DaemonAddress,
+            MistakeKind::ProxyAddress => Self::ProxyAddress,
+            MistakeKind::Certificates => Self::Certificates,
+        }
+    }
+
+    /// Of the file that `login` writes.
+    pub(super) const fn of_config(error: &ConfigError) -> Self {
+        match error {
+            ConfigError::Output(_) | ConfigError::Unreadable { .. } => Self::NotWritable,
+            ConfigError::Content { .. }
+            | ConfigError::TooLong { .. }
+            | ConfigError::Link { .. }
+            | ConfigError::NoFile { .. }
+            | ConfigError::Reading { .. }
+            | ConfigError::Foreign { .. } => Self::LoginFile,
+        }
     }
 
     /// Of a credential that cannot work.
@@ -274,7 +354,11 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::failure::Failures;
+    use crate::input::Check;
+    use crate::input::variables::Variables;
     use std::collections::HashSet;
+    use std::path::Path;
 
     /// The anchor that Bitbucket gives a heading.
     fn anchor(heading: &str) -> String {
@@ -305,6 +389,105 @@ mod tests {
                 page.anchor()
             );
             assert!(page.address().ends_with(&format!("#markdown-header-{}", page.anchor())));
+        }
+        // A heading that quotes what is printed, and that nothing links to, is forgotten, or not of an error.
+        let (mut unlinked, mut heading) = (Vec::new(), "");
+        for line in page.lines() {
+            if let Some(next) = line.strip_prefix("### ") {
+                heading = next;
+            } else if line.starts_with("> ") && !linked.contains(&*anchor(heading)) && !unlinked.contains(&heading) {
+                unlinked.push(heading);
+            }
+        }
+        assert_eq!(unlinked, NOT_LINKED);
+    }
+
+    /// Headings of what the pipe does not print as an error: of warnings, of Docker's words, and of what is known by another
+    /// name while it happens.
+    const NOT_LINKED: &[&str] = &[
+        "A step image cannot be pulled",
+        "The step has no Docker service",
+        "The Docker service is out of memory",
+        "Docker says denied after login",
+        "docker build asks for a login",
+    ];
+
+    /// The pages of all that is wrong with these variables.
+    fn pages_of(variables: &[(&str, &str)]) -> Vec<Page> {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let variables = Variables::read(variables);
+        let check = Check::begin(&variables, Path::new("/nowhere"));
+        match check.finish(None).request {
+            Ok(_) => Vec::new(),
+            Err(mistakes) => Failures::from(mistakes).iter().map(|failure| failure.page).collect(),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_mistake_leads_to_its_heading() {
+        let copy = [
+            ("ACTION", "copy"),
+            ("BITBUCKET_WORKSPACE", "shop"),
+            ("CREDENTIAL", "auto"),
+        ];
+        let sources = [("SOURCE_USERNAME", "ada"), ("SOURCE_PASSWORD", "secret")];
+        for (variables, page) in [
+            (&[("SOURCE", "api:1"), ("TARGET", "api")][..], Page::SameTarget),
+            (&[("SOURCE", "docker.io/node"), ("TAGS", "")], Page::Empty),
+            (&[("SOURCE", "docker.io/node:$TAG")], Page::NotFilledIn),
+            (&[("SOURCE", "packages.atlassian.net/shop/api")], Page::WrongHost),
+            (&[("SOURCE", "crg.apkg.io/api")], Page::NoWorkspace),
+            (&[("SOURCE", "docker.io/node"), ("WAIT", "-1")], Page::Value),
+            (&[("SOURCE", "docker.io/Node")], Page::Reference),
+            (&[("SOURCE", "oci:image")], Page::NotForAction),
+            (&[("SOURCE", "docker.io/node"), ("IMAGES", "api")], Page::Together),
+            (&[], Page::Missing),
+            (
+                &[("SOURCE", "docker.io/node"), ("HTTPS_PROXY", "a b")],
+                Page::ProxyAddress,
+            ),
+            (
+                &[("SOURCE", "docker.io/node"), ("CA_CERTIFICATE", "x")],
+                Page::Certificates,
+            ),
+            (
+                &[("SOURCE", "docker.io/node"), ("TOKEN_EXPIRES_ON", "x")],
+                Page::ExpiryDate,
+            ),
+            (
+                &[("SOURCE", "docker.io/node"), ("CREDENTIAL", "x")],
+                Page::ChoiceOfCredential,
+            ),
+            (&[("SOURCE", "docker.io/node"), sources[0]], Page::HalfOfSource),
+            (
+                &[("SOURCE", "api"), ("TARGET", "web"), sources[0], sources[1]],
+                Page::NoOtherRegistry,
+            ),
+            (
+                &[("IMAGES", "docker.io/a quay.io/b"), sources[0], sources[1]],
+                Page::SeveralRegistries,
+            ),
+            (
+                &[("SOURCE", "docker.io/node"), ("BITBUCKET_PACKAGES_TOKEN", "jwt")],
+                Page::HalfCredential,
+            ),
+            (
+                &[("ACTION", "pull"), ("IMAGES", "a:1"), ("TO", "out.tar")],
+                Page::ArchiveName,
+            ),
+            (
+                &[("ACTION", "pull"), ("IMAGES", "a:1"), ("DOCKER_HOST", "x")],
+                Page::DaemonAddress,
+            ),
+            (&[("ACTION", "pull")], Page::NoImages),
+            (&[("ACTION", "prune"), ("IMAGES", "a")], Page::Keep),
+            (
+                &[("ACTION", "login"), ("PULL_SECRET", "x"), ("CREDENTIAL", "built-in")],
+                Page::PullSecret,
+            ),
+        ] {
+            let all = [&copy[..], variables].concat();
+            assert_eq!(pages_of(&all), [page], "{variables:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a failed transfer means: its kind, and what to do.
 
 use super::failure::{Failure, FailureKind};
+use super::page::Page;
 use super::refusal::{Context, explain, explain_part, explain_referrer};
 use crate::files::FREE_SPACE;
 use crate::transfer::TransferError;
@@ -13,12 +14,13 @@ const SOME_PLATFORMS: &str = "the image is there for some of its platforms only:
 /// The failure that an error of a transfer is.
 #[must_use]
 pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> Failure {
-    let (kind, hint) = match error {
+    let (kind, page, hint) = match error {
         TransferError::Registry(error) => return explain(error, context),
         TransferError::Part(error) => return explain_part(error, context),
         TransferError::Referrer(error) => return explain_referrer(error, context),
         TransferError::OtherSubject { .. } => (
             FailureKind::Other,
+            Page::Attachment,
             "nothing of it was kept; the list is wrong, or means harm: leave `REFERRERS` out, or have the list mended",
         ),
         TransferError::Archive(error) => return Failure::from(error),
@@ -26,30 +28,50 @@ pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> F
             let hint = Some(SOME_PLATFORMS.to_owned());
             return Failure {
                 hint,
+                page: Page::ArchivePartial,
                 ..Failure::from(error)
             };
         }
-        TransferError::Lacks { .. } => (FailureKind::NotFound, "have the image built and saved again"),
+        TransferError::Lacks { .. } => (
+            FailureKind::NotFound,
+            Page::ArchivePartial,
+            "have the image built and saved again",
+        ),
         TransferError::WrongBytes { .. } => (
             FailureKind::Other,
+            Page::WrongBytes,
             "nothing of it was kept; the image must be pushed there again by whoever made it",
         ),
         TransferError::WrongFile { .. } | TransferError::Unread { .. } => (
             FailureKind::Other,
+            Page::ArchiveDamaged,
             "make it again, and check that the disk was not full then",
         ),
-        TransferError::Document { .. } => (FailureKind::Other, "have the image saved again"),
+        TransferError::Document { .. } => (FailureKind::Other, Page::ArchiveDamaged, "have the image saved again"),
         TransferError::Unwritten { error, .. } => match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (FailureKind::Other, FREE_SPACE),
-            _ => (FailureKind::Other, "check the disk that the output is written to"),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (FailureKind::Other, Page::NotWritable, FREE_SPACE),
+            _ => (
+                FailureKind::Other,
+                Page::NotWritable,
+                "check the disk that the output is written to",
+            ),
         },
-        TransferError::Damaged { .. } => (FailureKind::Other, "have the image built and pushed again"),
-        TransferError::Misnamed { .. } => (FailureKind::Other, "report this line"),
+        TransferError::Damaged { .. } => (
+            FailureKind::Other,
+            Page::ImageDamaged,
+            "have the image built and pushed again",
+        ),
+        TransferError::Misnamed { .. } => (FailureKind::Other, Page::WrongBytes, "report this line"),
         TransferError::TooMuch { .. } => (
             FailureKind::Other,
+            Page::TooLarge,
             "no image needs that; it is damaged, or meant to do harm",
         ),
-        TransferError::TooManyReferrers { .. } => (FailureKind::Other, "leave `REFERRERS` out for this image"),
+        TransferError::TooManyReferrers { .. } => (
+            FailureKind::Other,
+            Page::Attachment,
+            "leave `REFERRERS` out for this image",
+        ),
     };
-    Failure::new(kind, error.to_string(), hint)
+    Failure::new(kind, page, error.to_string(), hint)
 }

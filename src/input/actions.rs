@@ -7,7 +7,7 @@ use crate::clone::Discovered;
 use crate::credential::{Choice, Credential};
 use crate::docker_config::pull_secret::SecretName;
 use crate::files::Output;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::platform::Platform;
 use crate::names::{AtLeastOne, Host, Reference, Tag};
 use crate::text::Secret;
@@ -321,6 +321,7 @@ impl Check<'_> {
                 let forgotten = self.variables.without_action();
                 if !forgotten.is_empty() {
                     return Err(self.mistake(Mistake::unshown(
+                        MistakeKind::NoAction,
                         "ACTION",
                         format!(
                             "it is not set, and `pull`, the default, does not use `{}`",
@@ -340,6 +341,7 @@ impl Check<'_> {
                 let written = self.variables.scalars.action.as_deref().unwrap_or_default();
                 let names = ActionName::ALL.map(|name| format!("`{name}`")).join(", ");
                 return Err(self.mistake(Mistake::new(
+                    MistakeKind::Value,
                     "ACTION",
                     written,
                     "there is no such action",
@@ -383,6 +385,7 @@ impl Check<'_> {
         let tags = self.tags().and_then(|tags| {
             let none = || {
                 self.mistake(Mistake::unshown(
+                    MistakeKind::Missing,
                     "TAGS",
                     "`retag` needs the tags to set",
                     "write `TAGS: '1.4.2 latest'` or a list",
@@ -392,6 +395,7 @@ impl Check<'_> {
         });
         if let Some(target) = self.variables.scalars.target.as_deref() {
             self.mistake(Mistake::new(
+                MistakeKind::NotForAction,
                 "TARGET",
                 target,
                 "`retag` stays in the repository of `SOURCE`",
@@ -405,6 +409,7 @@ impl Check<'_> {
         )?;
         if let Some(transport) = transport(source).filter(|transport| *transport != DOCKER) {
             return Err(self.mistake(Mistake::new(
+                MistakeKind::NotForAction,
                 "SOURCE",
                 source,
                 format!("`retag` works inside the registry, not on `{transport}`"),
@@ -421,12 +426,13 @@ impl Check<'_> {
                 });
             }
             Ok(other) => Mistake::new(
+                MistakeKind::NotForAction,
                 "SOURCE",
                 source,
                 format!("it is on `{}`, but `REGISTRY` is `{registry}`", other.repository.host()),
                 "`retag` stays in one repository of `REGISTRY`",
             ),
-            Err(bad) => Mistake::new("SOURCE", source, bad.to_string(), bad.hint()),
+            Err(bad) => Mistake::of_reference("SOURCE", source, &bad),
         };
         Err(self.mistake(mistake))
     }
@@ -440,11 +446,20 @@ impl Check<'_> {
         );
         let name = name.map(|text| {
             let parsed = SecretName::parse(text.trim());
-            parsed.map_err(|bad| self.mistake(Mistake::new("PULL_SECRET_NAME", text, bad.to_string(), bad.hint())))
+            parsed.map_err(|bad| {
+                self.mistake(Mistake::new(
+                    MistakeKind::Value,
+                    "PULL_SECRET_NAME",
+                    text,
+                    bad.to_string(),
+                    bad.hint(),
+                ))
+            })
         });
         let Some(secret) = secret else {
             if name.is_some() {
                 self.mistake(Mistake::unshown(
+                    MistakeKind::Missing,
                     "PULL_SECRET_NAME",
                     "it names the Secret that `PULL_SECRET` writes, which is not set",
                     "write `PULL_SECRET: crg.yml` too",
@@ -457,10 +472,17 @@ impl Check<'_> {
         };
         if let Some(folder) = folder {
             let problem = "`PULL_SECRET` is set too, which writes a Secret in the place of `config.json`";
-            self.mistake(Mistake::new("DOCKER_CONFIG", folder, problem, "leave one of them out"));
+            self.mistake(Mistake::new(
+                MistakeKind::Together,
+                "DOCKER_CONFIG",
+                folder,
+                problem,
+                "leave one of them out",
+            ));
         }
         if self.choice() == Some(Choice::BuiltIn) {
             self.mistake(Mistake::unshown(
+                MistakeKind::PullSecret,
                 "CREDENTIAL",
                 "a pull secret needs an API token: the built-in credential ends with the step",
                 "write `CREDENTIAL: api-token`, or leave it out",

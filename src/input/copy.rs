@@ -4,7 +4,7 @@ use super::images::{DOCKER, of_no_registry, same_name, transport};
 use super::selection::{Selection, Shard, pattern};
 use super::{Check, OnExisting, Read};
 use crate::credential::Credential;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::platform::Platform;
 use crate::names::{AtLeastOne, Host, Reference, Repository, Tag, split, split_host};
 use crate::registry::Attachments;
@@ -71,17 +71,31 @@ impl Check<'_> {
         match (source, images) {
             (Some(source), Some(_)) => {
                 let cure = "write one image in `SOURCE`, or several in `IMAGES` as `source` or `source=target`";
-                Err(self.mistake(Mistake::new("SOURCE", source, "`IMAGES` is set too", cure))).into()
+                Err(self.mistake(Mistake::new(
+                    MistakeKind::Together,
+                    "SOURCE",
+                    source,
+                    "`IMAGES` is set too",
+                    cure,
+                )))
+                .into()
             }
             (None, None) => {
                 let cure = "write `SOURCE: docker.io/library/node:20` or `IMAGES: 'docker.io/node:20 docker.io/redis:7=cache:7'`";
-                Err(self.mistake(Mistake::unshown("SOURCE", "`copy` needs what to copy", cure))).into()
+                Err(self.mistake(Mistake::unshown(
+                    MistakeKind::Missing,
+                    "SOURCE",
+                    "`copy` needs what to copy",
+                    cure,
+                )))
+                .into()
             }
             (Some(source), None) => self.single(source.trim()).into(),
             (None, Some(images)) => {
                 for name in ["TARGET", "TAGS"] {
                     if self.variables.set.contains(&name) {
                         self.mistake(Mistake::unshown(
+                            MistakeKind::Together,
                             name,
                             "it goes with `SOURCE`, not with `IMAGES`",
                             "write `source=target:tag` in `IMAGES`",
@@ -100,7 +114,7 @@ impl Check<'_> {
         if let Some(transport) = transport(source).filter(|transport| *transport != DOCKER) {
             let problem = format!("`copy` reads registries, not `{transport}`");
             let cure = "for archives, layouts and the daemon use `ACTION: push`";
-            return Err(self.mistake(Mistake::new("SOURCE", source, problem, cure)));
+            return Err(self.mistake(Mistake::new(MistakeKind::NotForAction, "SOURCE", source, problem, cure)));
         }
         let selection = self.selection("SOURCE", source)?;
         let (target, target_tag) = match target? {
@@ -111,6 +125,7 @@ impl Check<'_> {
             let written = self.variables.scalars.target.as_deref().unwrap_or_default();
             let problem = "it has a tag, and `TAGS` is set too";
             return Err(self.mistake(Mistake::new(
+                MistakeKind::Together,
                 "TARGET",
                 written,
                 problem,
@@ -135,7 +150,7 @@ impl Check<'_> {
         };
         if let Some(lacking) = lacking {
             let cure = "write `source=target` without spaces, and check that the variables in it are set in this step";
-            return Err(self.mistake(Mistake::new("IMAGES", text, lacking, cure)));
+            return Err(self.mistake(Mistake::new(MistakeKind::Empty, "IMAGES", text, lacking, cure)));
         }
         if let Some(mistake) = of_no_registry(text, source, &self.namespace) {
             return Err(self.mistake(mistake));
@@ -147,8 +162,9 @@ impl Check<'_> {
         };
         let registry = &self.namespace.registry;
         let mistake = match Reference::parse(target, &self.namespace) {
-            Err(bad) => Mistake::new("IMAGES", text, bad.to_string(), bad.hint()),
+            Err(bad) => Mistake::of_reference("IMAGES", text, &bad),
             Ok(target) if target.digest.is_some() => Mistake::new(
+                MistakeKind::NotForAction,
                 "IMAGES",
                 text,
                 "its target has a digest, which the image itself decides",
@@ -159,7 +175,13 @@ impl Check<'_> {
                     "its target is on `{}`, but what is written goes to `{registry}`",
                     target.repository.host()
                 );
-                Mistake::new("IMAGES", text, problem, "write the target without a host")
+                Mistake::new(
+                    MistakeKind::NotForAction,
+                    "IMAGES",
+                    text,
+                    problem,
+                    "write the target without a host",
+                )
             }
             Ok(target) => {
                 let tags = target.tag.into_iter().collect();
@@ -180,6 +202,7 @@ impl Check<'_> {
         let tags = match &source {
             Selection::Matching(..) if !tags.is_empty() => {
                 return Err(self.mistake(Mistake::new(
+                    MistakeKind::Together,
                     variable,
                     text,
                     "a pattern keeps the tags that it finds",
@@ -209,12 +232,13 @@ impl Check<'_> {
             Ok(_) => Reference::parse(text, namespace).map(|image| Selection::One(image.or_latest())),
             Err(bad) => Err(bad),
         };
-        parsed.map_err(|bad| self.mistake(Mistake::new(variable, text, bad.to_string(), bad.hint())))
+        parsed.map_err(|bad| self.mistake(Mistake::of_reference(variable, text, &bad)))
     }
 
     fn derived(&mut self, variable: &str, text: &str, source: &Selection) -> Read<Repository> {
         same_name(&source.repository().to_string(), &self.namespace).map_err(|bad| {
             self.mistake(Mistake::new(
+                MistakeKind::Missing,
                 variable,
                 text,
                 format!("no target follows from it: {bad}"),
@@ -245,6 +269,7 @@ impl Check<'_> {
                     said(&scalars.bitbucket_parallel_step_count)
                 );
                 self.mistake(Mistake::unshown(
+                    MistakeKind::Together,
                     "SHARD",
                     problem,
                     "use it in a group of parallel steps, where Pipelines sets both",
@@ -260,6 +285,7 @@ fn same(variable: &str, text: &str, cure: &str) -> Mistake {
     let source = text.split('=').next().unwrap_or(text);
     if split_host(source).0.is_some() {
         return Mistake::new(
+            MistakeKind::SameTarget,
             variable,
             text,
             "source and target are the same",
@@ -267,6 +293,7 @@ fn same(variable: &str, text: &str, cure: &str) -> Mistake {
         );
     }
     Mistake::new(
+        MistakeKind::SameTarget,
         variable,
         text,
         "source and target are the same, since a name without host is one of this registry",

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::credential::{Choice, Credential, Given, Source, WrittenPair};
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::Host;
 use crate::text::order::sort;
 
@@ -17,6 +17,7 @@ impl Check<'_> {
             _ => {
                 // The value is not shown: who misunderstands the name may have put a token here.
                 self.mistake(Mistake::unshown(
+                    MistakeKind::Choice,
                     "CREDENTIAL",
                     "it names which credential to use, and there is no such choice",
                     "write `auto`, `built-in` or `api-token`",
@@ -66,6 +67,7 @@ impl Check<'_> {
             (Some(username), Some(password)) => (username, password),
             (None, Some(_)) => {
                 self.mistake(Mistake::unshown(
+                    MistakeKind::HalfOfSource,
                     "SOURCE_USERNAME",
                     "`SOURCE_PASSWORD` is set, but no user name",
                     "write both, or none for a public image",
@@ -74,6 +76,7 @@ impl Check<'_> {
             }
             (Some(_), None) => {
                 self.mistake(Mistake::unshown(
+                    MistakeKind::HalfOfSource,
                     "SOURCE_PASSWORD",
                     "`SOURCE_USERNAME` is set, but no password",
                     "write both, or none for a public image",
@@ -97,6 +100,7 @@ impl Check<'_> {
             [] if !all => None,
             [] => {
                 self.mistake(Mistake::unshown(
+                    MistakeKind::NoOtherRegistry,
                     "SOURCE_USERNAME",
                     format!("no {what} is on another registry"),
                     "leave it and `SOURCE_PASSWORD` out",
@@ -110,6 +114,7 @@ impl Check<'_> {
                     several.join(" and ")
                 );
                 self.mistake(Mistake::unshown(
+                    MistakeKind::SeveralRegistries,
                     "SOURCE_USERNAME",
                     problem,
                     "use one pipe for each registry, so that no password goes to the wrong one",

@@ -3,7 +3,7 @@
 use super::Check;
 use crate::clone::Discovered;
 use crate::files::shown;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::Host;
 use std::path::Path;
 
@@ -25,7 +25,7 @@ impl Check<'_> {
             "write `IMAGES: 'base:1 tools:2'` or a list, or name images with their host where they are used, as in \
              `FROM {registry}/{workspace}/base:1`"
         );
-        self.mistake(Mistake::unshown("IMAGES", problem, cure))
+        self.mistake(Mistake::unshown(MistakeKind::NoImages, "IMAGES", problem, cure))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names of images, repositories and tags in variables that several actions read.
 
 use super::{Check, Read};
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::{AtLeastOne, BadReference, Host, Namespace, Reference, Repository, Tag, split_host};
 
 /// How skopeo begins the name of an image in a registry. Here it needs no such word.
@@ -19,8 +19,9 @@ impl<'a> Check<'a> {
         for text in &self.variables.images {
             let parsed = match of_no_registry(text, text, &self.namespace) {
                 Some(mistake) => Err(mistake),
-                None => Reference::parse(text, &self.namespace)
-                    .map_err(|bad| Mistake::new("IMAGES", text, bad.to_string(), bad.hint())),
+                None => {
+                    Reference::parse(text, &self.namespace).map_err(|bad| Mistake::of_reference("IMAGES", text, &bad))
+                }
             };
             match parsed.map(Reference::or_latest) {
                 Ok(image) if images.contains(&image) => {}
@@ -41,6 +42,7 @@ impl<'a> Check<'a> {
             return Ok(());
         }
         Err(self.mistake(Mistake::unshown(
+            MistakeKind::TooMany,
             "IMAGES",
             format!("it names {count} images, and one run takes at most {MOST_IMAGES}"),
             "name fewer of them, and the others in another step",
@@ -51,7 +53,7 @@ impl<'a> Check<'a> {
         let written = self.variables.scalars.source.as_deref().map(str::trim);
         written
             .filter(|source| !source.is_empty())
-            .ok_or_else(|| self.mistake(Mistake::unshown("SOURCE", problem, cure)))
+            .ok_or_else(|| self.mistake(Mistake::unshown(MistakeKind::Missing, "SOURCE", problem, cure)))
     }
 
     /// `TARGET`: a repository with an optional tag; `None` if it is not set.
@@ -65,14 +67,16 @@ impl<'a> Check<'a> {
     pub(super) fn one_target(&mut self, written: &str) -> Read<(Repository, Option<Tag>)> {
         let registry = &self.namespace.registry;
         let mistake = match Reference::parse(written, &self.namespace) {
-            Err(bad) => Mistake::new("TARGET", written, bad.to_string(), bad.hint()),
+            Err(bad) => Mistake::of_reference("TARGET", written, &bad),
             Ok(Reference { digest: Some(_), .. }) => Mistake::new(
+                MistakeKind::NotForAction,
                 "TARGET",
                 written,
                 "it has a digest, which the image itself decides",
                 "write `package` or `package:tag`",
             ),
             Ok(target) if target.repository.host() != registry => Mistake::new(
+                MistakeKind::NotForAction,
                 "TARGET",
                 written,
                 format!(
@@ -98,12 +102,13 @@ impl<'a> Check<'a> {
                     continue;
                 }
                 Err(_) if text.contains(':') && !text.starts_with('/') => Mistake::new(
+                    MistakeKind::Reference,
                     "TAGS",
                     text,
                     "it is a whole reference",
                     "write the tags alone, as in `1.4.2 latest`",
                 ),
-                Err(bad) => Mistake::new("TAGS", text, bad.to_string(), bad.hint()),
+                Err(bad) => Mistake::of_reference("TAGS", text, &bad),
             };
             let mistake = self.mistake(mistake);
             mistaken.get_or_insert(mistake);
@@ -136,7 +141,7 @@ pub(super) fn of_no_registry(text: &str, source: &str, namespace: &Namespace) ->
     }
     let problem = format!("it names images of registries, not `{transport}`");
     let cure = "for archives, layouts and the daemon use `ACTION: push`";
-    Some(Mistake::new("IMAGES", text, problem, cure))
+    Some(Mistake::new(MistakeKind::NotForAction, "IMAGES", text, problem, cure))
 }
 
 /// The repository that a daemon's image goes to if nothing else is said: of the same name, in this workspace;

@@ -29,7 +29,7 @@ pub(crate) use selection::{Pattern, Selection};
 use crate::clone::Discovered;
 use crate::credential::{Chosen, choose};
 use crate::input::variables::Variables;
-use crate::mistake::{Mistake, Mistakes};
+use crate::mistake::{Mistake, MistakeKind, Mistakes};
 use crate::names::platform::Platform;
 use crate::names::{Host, Namespace};
 use crate::registry;
@@ -234,7 +234,12 @@ impl<'a> Check<'a> {
             && [&outputs.report, &outputs.env].contains(&&Some(file.clone()))
         {
             let problem = "another file of results has this name too";
-            self.mistake(Mistake::unshown("PULL_SECRET", problem, "write another name"));
+            self.mistake(Mistake::unshown(
+                MistakeKind::Together,
+                "PULL_SECRET",
+                problem,
+                "write another name",
+            ));
         }
         let network = registry::NetworkSettings {
             extra_roots: self.roots(),

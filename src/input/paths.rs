@@ -4,7 +4,7 @@ use super::{Check, Read};
 use crate::archive::{Location, Transport, is_ref_name};
 use crate::engine::Address;
 use crate::files::{Output, shown};
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::{BadReference, Host, Repository, Tag, split, split_host};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -39,21 +39,28 @@ impl Check<'_> {
                 location.path = self.archive_path(written, &location)?;
                 let name = location.name.as_deref();
                 match name.map(|name| output_name(name, location.transport)) {
-                    Some(Err((problem, cure))) => Mistake::new("TO", written, problem, cure),
+                    Some(Err((problem, cure))) => Mistake::new(MistakeKind::Location, "TO", written, problem, cure),
                     Some(Ok(())) if several => {
                         let cure = "leave the name out: each image keeps its tag";
-                        Mistake::new("TO", written, "it names one image, and there are several to pull", cure)
+                        Mistake::new(
+                            MistakeKind::Together,
+                            "TO",
+                            written,
+                            "it names one image, and there are several to pull",
+                            cure,
+                        )
                     }
                     _ => return Ok(PullTo::Archive(location)),
                 }
             }
             Ok(None) => Mistake::new(
+                MistakeKind::Location,
                 "TO",
                 written,
                 "it names no form of output",
                 "write `oci:FOLDER`, `oci-archive:FILE` or `docker-archive:FILE`; leave it out for the step's Docker daemon",
             ),
-            Err(bad) => Mistake::new("TO", written, bad.to_string(), bad.hint()),
+            Err(bad) => Mistake::new(bad.mistake_kind(), "TO", written, bad.to_string(), bad.hint()),
         };
         Err(self.mistake(mistake))
     }
@@ -68,6 +75,7 @@ impl Check<'_> {
             && env_path.as_ref() == Some(report)
         {
             self.mistake(Mistake::new(
+                MistakeKind::Together,
                 "OUTPUT_ENV",
                 same,
                 "it is the file of `REPORT` too",
@@ -98,7 +106,7 @@ impl Check<'_> {
         };
         if let Some(problem) = problem {
             let cure = "name a file or folder of the clone, or remove the link before";
-            return Err(self.mistake(Mistake::new("TO", written, problem, cure)));
+            return Err(self.mistake(Mistake::new(MistakeKind::Output, "TO", written, problem, cure)));
         }
         Ok(path.to_owned())
     }
@@ -125,6 +133,7 @@ impl Check<'_> {
             return Ok(output);
         };
         Err(self.mistake(Mistake::new(
+            MistakeKind::Output,
             name,
             text,
             problem,

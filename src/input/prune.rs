@@ -2,7 +2,7 @@
 
 use super::selection::Pattern;
 use super::{Check, Read};
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::{AtLeastOne, BadReference, Reference, Repository, split};
 use std::num::NonZeroUsize;
 use time::Duration;
@@ -48,6 +48,7 @@ impl Check<'_> {
             .any(|name| self.variables.set.contains(name))
         {
             self.mistake(Mistake::unshown(
+                MistakeKind::Keep,
                 "KEEP",
                 "`prune` needs to know what stays, and neither `KEEP` nor `OLDER_THAN` is set",
                 "write `KEEP: '20'` for the newest images, `OLDER_THAN: 30d` for the young ones, or both",
@@ -80,6 +81,7 @@ impl Check<'_> {
                         }
                         (Some(known), None) if known.selected.is_empty() => continue,
                         (Some(known), _) => Mistake::new(
+                            MistakeKind::Together,
                             "IMAGES",
                             text,
                             format!(
@@ -107,6 +109,7 @@ impl Check<'_> {
         }
         AtLeastOne::of(packages).ok_or_else(|| {
             self.mistake(Mistake::unshown(
+                MistakeKind::Missing,
                 "IMAGES",
                 "`prune` needs the packages to look through",
                 "write `IMAGES: api`, or `IMAGES: 'api:build-*'` for some of its tags",
@@ -117,10 +120,11 @@ impl Check<'_> {
     /// One item of `IMAGES`. A pattern that any tag fits is none.
     fn package(&self, text: &str) -> Result<(Repository, Option<Pattern>), Mistake> {
         let namespace = &self.namespace;
-        let bad = |bad: BadReference| Mistake::new("IMAGES", text, bad.to_string(), bad.hint());
+        let bad = |bad: BadReference| Mistake::of_reference("IMAGES", text, &bad);
         let (name, tag) = match split(text).map_err(bad)? {
             (_, _, Some(_)) => {
                 return Err(Mistake::new(
+                    MistakeKind::NotForAction,
                     "IMAGES",
                     text,
                     "it names one image by its digest, and `prune` deletes tags",
@@ -129,6 +133,7 @@ impl Check<'_> {
             }
             (name, _, None) if name.contains(['*', '?']) => {
                 return Err(Mistake::new(
+                    MistakeKind::NotForAction,
                     "IMAGES",
                     text,
                     "a pattern is for tags, and this one is in the package's name",
@@ -140,6 +145,7 @@ impl Check<'_> {
         let repository = Reference::parse(name, namespace).map_err(bad)?.repository;
         if *repository.host() != namespace.registry {
             return Err(Mistake::new(
+                MistakeKind::NotForAction,
                 "IMAGES",
                 text,
                 format!(
@@ -169,7 +175,7 @@ impl Check<'_> {
                 format!("write a whole number from 1 to {MOST_KEPT}"),
             ),
         };
-        self.mistake(Mistake::new("KEEP", written, problem, cure));
+        self.mistake(Mistake::new(MistakeKind::Keep, "KEEP", written, problem, cure));
         None
     }
 
@@ -177,10 +183,13 @@ impl Check<'_> {
         let mut patterns: Vec<Pattern> = Vec::new();
         let mut mistaken = None;
         for text in &self.variables.keep_tags {
-            let (problem, cure) = match Pattern::parse(text) {
-                Some(pattern) if pattern.fits_everything() => (
-                    "every tag fits it, so nothing could ever go".to_owned(),
-                    "write patterns of the tags that stay, as in `v* latest`".to_owned(),
+            let mistake = match Pattern::parse(text) {
+                Some(pattern) if pattern.fits_everything() => Mistake::new(
+                    MistakeKind::Keep,
+                    "KEEP_TAGS",
+                    text,
+                    "every tag fits it, so nothing could ever go",
+                    "write patterns of the tags that stay, as in `v* latest`",
                 ),
                 Some(pattern) => {
                     if !patterns.contains(&pattern) {
@@ -188,16 +197,16 @@ impl Check<'_> {
                     }
                     continue;
                 }
-                None if text.contains([':', '/', '@']) => (
-                    "it is a reference".to_owned(),
-                    "write the tags alone, as in `v* latest`".to_owned(),
+                None if text.contains([':', '/', '@']) => Mistake::new(
+                    MistakeKind::Reference,
+                    "KEEP_TAGS",
+                    text,
+                    "it is a reference",
+                    "write the tags alone, as in `v* latest`",
                 ),
-                None => {
-                    let bad = BadReference::Tag { tag: text.clone() };
-                    (bad.to_string(), bad.hint())
-                }
+                None => Mistake::of_reference("KEEP_TAGS", text, &BadReference::Tag { tag: text.clone() }),
             };
-            let mistake = self.mistake(Mistake::new("KEEP_TAGS", text, problem, cure));
+            let mistake = self.mistake(mistake);
             mistaken.get_or_insert(mistake);
         }
         mistaken.map_or(Ok(patterns), Err)
@@ -218,6 +227,7 @@ impl Check<'_> {
         match hours {
             Some(hours) if (1..=LONGEST_AGE * 24).contains(&hours) => Ok(Duration::hours(hours)),
             Some(0) => Err(self.mistake(Mistake::new(
+                MistakeKind::Keep,
                 "OLDER_THAN",
                 written,
                 "every image is older than that",
@@ -225,6 +235,7 @@ impl Check<'_> {
                  `KEEP`",
             ))),
             _ => Err(self.mistake(Mistake::new(
+                MistakeKind::Keep,
                 "OLDER_THAN",
                 written,
                 "it is not an age",

@@ -5,7 +5,7 @@ use super::{Check, OnExisting, Read};
 use crate::archive::{Location, Transport};
 use crate::engine::Address;
 use crate::files::shown;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::platform::Platform;
 use crate::names::{AtLeastOne, BadReference, Repository, Tag, split};
 use std::fmt;
@@ -66,7 +66,10 @@ impl Check<'_> {
             (Err(_), PushSource::Archive(_)) => (None, None),
             (Err(bad), PushSource::Daemon(..)) => {
                 let cure = "write the name that `docker image ls` shows, with its tag";
-                return Err(self.mistake(Mistake::new("SOURCE", written, bad.to_string(), cure)));
+                return Err(self.mistake(Mistake {
+                    cure: cure.to_owned(),
+                    ..Mistake::of_reference("SOURCE", written, &bad)
+                }));
             }
         };
         let (target, target_tag) = match target? {
@@ -77,6 +80,7 @@ impl Check<'_> {
             (Some(tag), _) if !self.variables.tags.is_empty() => {
                 let written = self.variables.scalars.target.as_deref().unwrap_or_default();
                 return Err(self.mistake(Mistake::new(
+                    MistakeKind::Together,
                     "TARGET",
                     written,
                     format!("it has the tag `{tag}`, and `TAGS` is set too"),
@@ -105,8 +109,9 @@ impl Check<'_> {
                 let name = archive_name(&location);
                 return Ok((PushSource::Archive(location), name));
             }
-            Err(bad) => Mistake::new("SOURCE", written, bad.to_string(), bad.hint()),
+            Err(bad) => Mistake::new(bad.mistake_kind(), "SOURCE", written, bad.to_string(), bad.hint()),
             Ok(None) if is_path(written) => Mistake::new(
+                MistakeKind::Location,
                 "SOURCE",
                 written,
                 "it is a path, and a path needs its form before it",
@@ -120,12 +125,14 @@ impl Check<'_> {
                 match transport(&name) {
                     None => return Ok((PushSource::Daemon(name.clone(), self.daemon()?), Some(name))),
                     Some(DOCKER) => Mistake::new(
+                        MistakeKind::NotForAction,
                         "SOURCE",
                         written,
                         format!("`push` does not read `{DOCKER}`"),
                         "for an image of a registry use `ACTION: copy`",
                     ),
                     Some(transport) => Mistake::new(
+                        MistakeKind::NotForAction,
                         "SOURCE",
                         written,
                         format!("`push` does not read `{transport}`"),
@@ -142,6 +149,7 @@ impl Check<'_> {
         let mistake = match name.map(|name| same_name(name, &self.namespace)) {
             Some(Ok(repository)) => return Ok(repository),
             Some(Err(bad)) => Mistake::new(
+                MistakeKind::Missing,
                 "SOURCE",
                 source,
                 format!("no target follows from it: {bad}"),
@@ -154,7 +162,13 @@ impl Check<'_> {
                 } else {
                     "it is an image ID, which names no target"
                 };
-                Mistake::new("SOURCE", source, problem, "write `TARGET: package`")
+                Mistake::new(
+                    MistakeKind::Missing,
+                    "SOURCE",
+                    source,
+                    problem,
+                    "write `TARGET: package`",
+                )
             }
         };
         Err(self.mistake(mistake))

@@ -3,7 +3,7 @@
 use super::{Check, OnExisting, Read};
 use crate::engine::Address;
 use crate::files::read_up_to;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::names::Host;
 use crate::names::platform::Platform;
 use crate::registry::{Attachment, Attachments, BadProxy, Proxy, tls_settings};
@@ -26,6 +26,7 @@ impl Check<'_> {
             "fail" => OnExisting::Fail,
             _ => {
                 self.mistake(Mistake::new(
+                    MistakeKind::Value,
                     "ON_EXISTING",
                     written,
                     "there is no such choice",
@@ -45,7 +46,13 @@ impl Check<'_> {
                 required = required.and(Attachments::of(one));
             } else {
                 let cure = "write `signature`, `sbom`, `provenance`, or several of them";
-                self.mistake(Mistake::new("REQUIRE", written, "there is no such choice", cure));
+                self.mistake(Mistake::new(
+                    MistakeKind::Value,
+                    "REQUIRE",
+                    written,
+                    "there is no such choice",
+                    cure,
+                ));
             }
         }
         required
@@ -57,6 +64,7 @@ impl Check<'_> {
             Ok(platform) => Some(platform),
             Err(bad) => {
                 self.mistake(Mistake::new(
+                    MistakeKind::Value,
                     "PLATFORM",
                     written,
                     bad.to_string(),
@@ -83,13 +91,14 @@ impl Check<'_> {
             Ok(host) => match crate::names::wrong_host(&host) {
                 None => return Some(host),
                 Some(what) => Mistake::new(
+                    MistakeKind::WrongHost,
                     "REGISTRY",
                     written,
                     format!("it is not Bitbucket's container registry: {what}"),
                     format!("write `{}`, or leave the variable out", Host::BITBUCKET),
                 ),
             },
-            Err(bad) => Mistake::new("REGISTRY", written, bad.to_string(), bad.hint()),
+            Err(bad) => Mistake::of_reference("REGISTRY", written, &bad),
         };
         self.mistake(mistake);
         None
@@ -114,6 +123,7 @@ impl Check<'_> {
             "false" => false,
             _ => {
                 self.mistake(Mistake::new(
+                    MistakeKind::Value,
                     name,
                     value,
                     "it is a switch",
@@ -149,7 +159,7 @@ impl Check<'_> {
             range.start(),
             range.end()
         );
-        self.mistake(Mistake::new(name, value, problem, cure));
+        self.mistake(Mistake::new(MistakeKind::Value, name, value, problem, cure));
         default
     }
 
@@ -166,6 +176,7 @@ impl Check<'_> {
                     BadProxy::Kind => "it names a proxy of a kind that is not supported",
                 };
                 self.mistake(Mistake::unshown(
+                    MistakeKind::ProxyAddress,
                     *name,
                     problem,
                     "write `http://host:port`; a user name and a password go before the host, as in \
@@ -193,6 +204,7 @@ impl Check<'_> {
                         _ => error.to_string(),
                     };
                     let mistake = Mistake::new(
+                        MistakeKind::Certificates,
                         "CA_CERTIFICATE",
                         written,
                         format!("the file cannot be read ({why})"),
@@ -212,8 +224,8 @@ impl Check<'_> {
         }
         let problem = "it holds no certificate in PEM form";
         let mistake = match shown {
-            Some(path) => Mistake::new("CA_CERTIFICATE", path, problem, cure),
-            None => Mistake::unshown("CA_CERTIFICATE", problem, cure),
+            Some(path) => Mistake::new(MistakeKind::Certificates, "CA_CERTIFICATE", path, problem, cure),
+            None => Mistake::unshown(MistakeKind::Certificates, "CA_CERTIFICATE", problem, cure),
         };
         self.mistake(mistake);
         Vec::new()

@@ -126,17 +126,7 @@ impl Ending {
     #[must_use]
     pub(crate) fn fail(&self, done: &Done, failures: &Failures) -> u8 {
         let status = failures.status();
-        let mut pages = Vec::new();
-        for (failure, hint) in failures.told() {
-            tracing::error!("{failure}");
-            if let Some(hint) = hint {
-                console::detail(&format!("hint: {hint}"));
-            }
-            if let Some(page) = failure.page.filter(|page| !pages.contains(page)) {
-                console::detail(&format!("More: {}", page.address()));
-                pages.push(page);
-            }
-        }
+        print_failures(failures);
         self.write_report(|| super::json(self.head(status), done, Some(failures)));
         let kind = failures.first().kind.word();
         self.last_line(&format!("{done} (exit status {status}: {kind})"));
@@ -169,6 +159,21 @@ impl Ending {
 
     fn last_line(&self, text: &str) {
         console::failure(&format!("{}: {text}", self.action), self.colour);
+    }
+}
+
+/// Prints each failure with its advice and the address of its page of the manual; one address for those of one page that
+/// follow each other, below the last of them.
+fn print_failures(failures: &Failures) {
+    let mut told = failures.told().peekable();
+    while let Some((failure, hint)) = told.next() {
+        tracing::error!("{failure}");
+        if let Some(hint) = hint {
+            console::detail(&format!("hint: {hint}"));
+        }
+        if told.peek().is_none_or(|(next, _)| next.page != failure.page) {
+            console::detail(&format!("More: {}", failure.page.address()));
+        }
     }
 }
 

@@ -181,6 +181,7 @@ pub(crate) fn env(records: &[Record]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::credential::Source;
+    use crate::explain::Page;
     use crate::explain::failure::{Failure, FailureKind};
     use crate::names::{Host, Repository};
     use crate::registry::Attachments;
@@ -238,9 +239,9 @@ mod tests {
         let failures = Failures::of(vec![
             Failure {
                 reference: Some("crg.apkg.io/shop/api:1".to_owned()),
-                ..Failure::new(FailureKind::NotFound, "no tag", "look again")
+                ..Failure::new(FailureKind::NotFound, Page::NoReason, "no tag", "look again")
             },
-            Failure::new(FailureKind::Credential, "no right", "make a token"),
+            Failure::new(FailureKind::Credential, Page::NoReason, "no right", "make a token"),
         ]);
         let done = Done {
             records: vec![record(0, "1", Outcome::Failed)],

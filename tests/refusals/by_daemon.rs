@@ -232,6 +232,11 @@ pub(super) const CASES: &[Case] = &[
             ]
         },
     },
+    Case {
+        see: "the Docker daemon says that it pulled `…`, but does not have it as …",
+        status: 1,
+        runs: || vec![pulled_from(|| Say::Lines(Vec::new()))],
+    },
 ];
 
 pub(super) const ON_ENGINES: &[OnEngine] = &[

@@ -350,6 +350,20 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "a referrer is missing: …",
+        status: 4,
+        runs: || {
+            let emulator = shop();
+            let gone = serde_json::json!({ "mediaType": "x", "digest": Image::small("gone").digest(), "size": 7 });
+            let index = "application/vnd.oci.image.index.v1+json";
+            let list = serde_json::json!({ "schemaVersion": 2, "mediaType": index, "manifests": [gone] });
+            let list = Answer::new(200).header("Content-Type", index).body(list.to_string());
+            emulator.script(on("GET", "/referrers/").signed_in(), 9, list);
+            let pipe = copy(&emulator, "api:1").var("TARGET", "base");
+            vec![pipe.var("REFERRERS", "true").run().into()]
+        },
+    },
+    Case {
         see: "the tag `…` is there already, as another image (…)",
         status: 5,
         runs: || {
@@ -377,6 +391,15 @@ pub(super) const CASES: &[Case] = &[
         see: "refused writing `…`: 413…",
         status: 5,
         runs: || vec![answered("PUT", Answer::new(413))],
+    },
+    Case {
+        see: "`…` asks nobody to sign in, so whether it accepts the credential is not known",
+        status: 1,
+        runs: || {
+            let emulator = Emulator::start(Setup::shop().with(|settings| settings.open_base = true));
+            emulator.script(on("GET", "_catalog"), 9, Answer::new(404));
+            vec![retag(&emulator).api_token().var("ACTION", "login").run().into()]
+        },
     },
     Case {
         see: "the registry's own words above are all that is known of the reason<br>\

@@ -172,14 +172,17 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "`…` sent other bytes than asked for while …: expected …, got …",
+        see: "`…` sent other bytes than asked for while …: expected …, got …<br>\
+              `…` has wrong bytes under the digest …: …",
         status: 1,
         runs: || {
             let emulator = shop();
             let wanted = format!("api@sha256:{}", "0".repeat(64));
             let other = emulator.manifest("shop/api", "1").unwrap();
             emulator.script(on("GET", "/manifests/").signed_in(), 1, Answer::new(200).body(other));
-            vec![pull(&emulator, &wanted).built_in().run().into()]
+            let image = pull(&emulator, &wanted).built_in().run().into();
+            let answer = Answer::new(200).body("not the blob");
+            vec![image, blob(&shop(), answer)]
         },
     },
     Case {

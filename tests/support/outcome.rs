@@ -52,6 +52,7 @@ impl<'a> Outcome<'a> {
             .unwrap_or(-1);
         secrets.assert_absent("the output", &output);
         assert_tidy(&output);
+        assert_linked(&output);
         for (path, bytes) in files_below(folder.path()) {
             let is_login = path.file_name().is_some_and(|name| name == LOGIN_FILE);
             if !is_login && before.get(&path) != Some(&bytes) {
@@ -251,6 +252,19 @@ fn assert_tidy(output: &str) {
         let odd = text.chars().find(|character| character.is_control());
         assert_eq!(odd, None, "in the line {line:?} of:\n{output}");
     }
+}
+
+/// Each error ends with the address of its page, or those of one page that follow each other do.
+fn assert_linked(output: &str) {
+    let mut open = None;
+    for line in without_colours(output).lines() {
+        if line.starts_with("ERROR: ") {
+            open = Some(line.to_owned());
+        } else if line.starts_with("  More: https://") {
+            open = None;
+        }
+    }
+    assert_eq!(open, None, "this error has no link:\n{output}");
 }
 
 fn files_below(folder: &Path) -> Files {

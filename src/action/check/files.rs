@@ -102,9 +102,10 @@ fn line_of_script(place: &ClonePlace, by_hand: &ByHand) -> CheckRow {
 /// What cannot work fails the run. A credential may also come from elsewhere than the file tells, so the rest is to be
 /// looked at.
 fn finding(finding: &ImageFinding) -> CheckRow {
-    let kind = match finding.problem {
-        ImageProblem::AccessToken(_) => Some(FailureKind::Credential),
-        ImageProblem::WrongHost(_) | ImageProblem::Name(..) => Some(FailureKind::NotFound),
+    let fails = match finding.problem {
+        ImageProblem::AccessToken(_) => Some((FailureKind::Credential, Page::ImageAccessToken)),
+        ImageProblem::WrongHost(_) => Some((FailureKind::NotFound, Page::ImageHost)),
+        ImageProblem::Name(..) => Some((FailureKind::NotFound, Page::Reference)),
         ImageProblem::BuiltIn(_) | ImageProblem::GitUsername | ImageProblem::NoCredential => None,
     };
     let detail = match finding.problem {
@@ -117,13 +118,9 @@ fn finding(finding: &ImageFinding) -> CheckRow {
     };
     let (place, message) = (finding.place.to_string(), finding.message());
     let message = format!("{place}: {message}");
-    match kind {
-        Some(kind) => {
-            let page = match finding.problem {
-                ImageProblem::AccessToken(_) => Page::ImageAccessToken,
-                _ => Page::ImageHost,
-            };
-            let failure = Failure::new(kind, message, finding.hint()).on(page);
+    match fails {
+        Some((kind, page)) => {
+            let failure = Failure::new(kind, page, message, finding.hint());
             CheckRow::failed("pipelines", place, detail, failure)
         }
         None => CheckRow::new("pipelines", place, Mark::Warning, detail)

@@ -4,8 +4,8 @@
 use super::super::required::{has, unmet};
 use super::row::{CheckRow, Mark, by};
 use crate::credential::Source;
-use crate::explain::RunError;
 use crate::explain::failure::{Failure, FailureKind};
+use crate::explain::{Page, RunError};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, Selector};
 use crate::registry::manifest::{self, Content, Descriptor};
@@ -144,6 +144,7 @@ fn content(image: &Reference, manifest: &Manifest) -> Result<Content, RunError> 
     manifest.content().map_err(|what| {
         RunError::told(
             FailureKind::Other,
+            Page::ImageDamaged,
             format!(
                 "the manifest {} of `{image}` is not valid: {what}",
                 manifest.digest.short()
@@ -311,7 +312,7 @@ mod tests {
             (FailureKind::Unreachable, "could not be asked for"),
             (FailureKind::Other, "cannot be used"),
         ] {
-            let row = row(&image(), None, &Err(Failure::new(kind, "m", "h")));
+            let row = row(&image(), None, &Err(Failure::new(kind, Page::NoReason, "m", "h")));
             assert_eq!((row.detail.as_str(), row.mark), (text, Mark::Failed));
             assert_eq!(row.failure.map(|failure| failure.message), Some("m".to_owned()));
         }

@@ -162,6 +162,7 @@ pub(super) fn summary(rows: &[CheckRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::Page;
     use crate::explain::failure::FailureKind;
 
     fn row(name: &'static str, subject: &str, mark: Mark, detail: &str) -> CheckRow {
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_report_has_the_whole_message() {
-        let failure = Failure::new(FailureKind::NotFound, "`x` is not there", "look again");
+        let failure = Failure::new(FailureKind::NotFound, Page::NoReason, "`x` is not there", "look again");
         let named =
             CheckRow::failed("image", "x", "not there", failure.clone()).with_places(Some("Dockerfile:1".to_owned()));
         assert_eq!(named.detail, "not there; named in Dockerfile:1");

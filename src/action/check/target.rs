@@ -123,6 +123,7 @@ pub(super) fn row(repository: &Repository, tag: Option<&Tag>, found: &Result<Tar
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::Page;
     use crate::names::Host;
 
     fn repository() -> Repository {
@@ -184,7 +185,11 @@ mod tests {
             let row = row(&repository(), tag, &Ok(found));
             assert_eq!((row.detail, row.mark), (text, mark));
         }
-        let missing = row(&repository(), None, &Err(Failure::new(FailureKind::NotFound, "m", "h")));
+        let missing = row(
+            &repository(),
+            None,
+            &Err(Failure::new(FailureKind::NotFound, Page::NoReason, "m", "h")),
+        );
         assert_eq!(
             (missing.detail.as_str(), missing.mark),
             ("there is no such package", Mark::Failed)

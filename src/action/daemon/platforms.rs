@@ -19,6 +19,7 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
     match (wanted, local.published(wanted, engine.platform())) {
         (Some(_), _) if local.is_unnamed => Err(RunError::told(
             FailureKind::Other,
+            Page::OnePlatform,
             format!(
                 "`{source}` is an image for several platforms (its index does not name them), and {engine} cannot push one of \
                  them alone: before Docker 28 it does not tell which is which"
@@ -29,12 +30,14 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
         )),
         (Some(wanted), _) if !local.serves(wanted) => Err(RunError::told(
             FailureKind::NotFound,
+            Page::OtherPlatform,
             format!("`{source}` in the Docker daemon is for {has}, not {wanted}"),
             "build it for that platform, or change `PLATFORM`",
-        ).on(Page::OtherPlatform)),
+        )),
         // An index with attestations alone beside the one image is that image.
         (Some(wanted), _) if !engine.pushes_one_platform() && local.has_others(wanted) => Err(RunError::told(
             FailureKind::Other,
+            Page::OnePlatform,
             format!(
                 "`{source}` is an image for several platforms ({has}), and {engine} cannot push one of them alone: before \
                  Docker 27 the image store of containerd pushes all or none"
@@ -46,13 +49,13 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
                  `SOURCE: oci-archive:image.tar`. An image that was pulled: pull it with the same `PLATFORM`, or use \
                  `ACTION: copy`"
             ),
-        )
-        .on(Page::OnePlatform)),
+        )),
         (None, None) if local.is_partial() => Err(RunError::told(
             FailureKind::NotFound,
+            Page::DaemonHasPart,
             format!("`{source}` is an image for more platforms than the Docker daemon has of it ({has})"),
             "write one of those in `PLATFORM`; or use `ACTION: copy`, which needs no daemon and takes all platforms",
-        ).on(Page::DaemonHasPart)),
+        )),
         (None, Some(published)) => {
             tracing::warn!(
                 "`{source}` is an image for several platforms, of which the Docker daemon has {has}: it publishes {} alone; \

@@ -90,10 +90,10 @@ fn not_proven(place: &str, named: Option<&Digest>, shown: Option<&Digest>) -> Fa
     );
     Failure::new(
         FailureKind::Other,
+        Page::NotPushed,
         format!("the Docker daemon says that it pushed {named}, and the registry {shows}"),
         "another step may have set the tag meanwhile; else run with `DEBUG: 'true'` to see each request",
     )
-    .on(Page::NotPushed)
 }
 
 /// Whether a push that failed so, at its first try, may have reached the registry all the same.

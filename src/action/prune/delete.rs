@@ -221,9 +221,7 @@ impl Deletion<'_, '_> {
             );
             let hint = "nothing is deleted that one of these may need; run the step again, and if it stays so, ask those who \
                         run the registry";
-            return Err(RunError::told(FailureKind::Other, message, hint)
-                .on(Page::UnknownTags)
-                .into());
+            return Err(RunError::told(FailureKind::Other, Page::UnknownTags, message, hint).into());
         }
         self.looked.set(Some((begun.elapsed(), Instant::now())));
         Ok(())
@@ -348,6 +346,7 @@ impl Deletion<'_, '_> {
             Ok(true) => Fate::Deleted,
             Ok(false) => Fate::Failed(RunError::told(
                 FailureKind::Other,
+                Page::StillThere,
                 format!(
                     "`{}` answered that it deleted `{}`, and still has it",
                     self.remote.repository().host(),
@@ -357,7 +356,7 @@ impl Deletion<'_, '_> {
                     }
                 ),
                 "it may take the registry a while; look again later, and if it stays there, ask those who run the registry",
-            ).on(Page::StillThere)),
+            )),
             Err(error) => Fate::Failed(error.into()),
         }
     }

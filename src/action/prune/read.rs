@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
                 manifest.digest.short(),
                 self.remote.repository()
             );
-            RunError::told(FailureKind::Other, message, NOTHING_DELETED)
+            RunError::told(FailureKind::Other, Page::ImageDamaged, message, NOTHING_DELETED)
         };
         let own = Blob::new(&manifest.digest, manifest.bytes.len() as u64);
         let blobs = |descriptors: &[Descriptor]| -> Vec<Blob> {
@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
             "`{}` has more than {what}, and what stays depends on all of it",
             self.remote.repository()
         );
-        RunError::told(FailureKind::Other, message, NOTHING_DELETED).on(Page::TooMuchToDecide)
+        RunError::told(FailureKind::Other, Page::TooMuchToDecide, message, NOTHING_DELETED)
     }
 }
 

@@ -5,7 +5,7 @@ use super::kind::{Integrity, Prospect, TokenKind};
 use super::value::{self, Meant};
 use super::warning::Warning;
 use super::{Choice, Credential, Source};
-use crate::mistake::{Mistake, Mistakes};
+use crate::mistake::{Mistake, MistakeKind, Mistakes};
 use crate::names::Host;
 use crate::text::Secret;
 
@@ -390,11 +390,17 @@ fn missing(variable: &str, source: Source) -> Mistake {
     } else {
         source.username_variable()
     };
-    Mistake::unshown(variable, format!("it is not set, but `{other}` is"), cure)
+    Mistake::unshown(
+        MistakeKind::HalfCredential,
+        variable,
+        format!("it is not set, but `{other}` is"),
+        cure,
+    )
 }
 
 fn strange_host(registry: &Host) -> Mistake {
     Mistake::unshown(
+        MistakeKind::StrangeHost,
         "CREDENTIAL",
         format!(
             "`REGISTRY` is `{registry}`, which is neither a host under `apkg.io` nor this machine, and no token goes to \

@@ -2,7 +2,7 @@
 //! URL-encoded, or a variable that nobody filled in. A token is never repeated in what is said of it.
 
 use super::kind::TokenKind;
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 
 /// What a variable is meant to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,28 +21,40 @@ const SHORTEST_TOKEN: usize = 20;
 /// Everything that is wrong with the form of `value`; empty if nothing is.
 #[must_use]
 pub(crate) fn mistakes(variable: &str, value: &str, meant: Meant) -> Vec<Mistake> {
-    let mut problems: Vec<(&str, &str)> = Vec::new();
+    use MistakeKind::{NotFilledIn, TokenDamaged, WrongVariable};
+    let mut problems: Vec<(MistakeKind, &str, &str)> = Vec::new();
     if is_quoted(value, meant) {
         problems.push((
+            TokenDamaged,
             "it holds quotation marks",
             "write the value without them; the form for variables in Bitbucket needs none",
         ));
     }
     if value.contains(['\n', '\r']) {
-        problems.push(("it holds a line break", "paste it again as one line"));
+        problems.push((TokenDamaged, "it holds a line break", "paste it again as one line"));
     } else if has_white_space(value, meant) {
-        problems.push(("it holds white space", "paste it again without blanks around or inside"));
+        problems.push((
+            TokenDamaged,
+            "it holds white space",
+            "paste it again without blanks around or inside",
+        ));
     } else if value.chars().any(char::is_control) {
-        problems.push(("it holds a control character", "paste it again as plain text"));
+        problems.push((
+            TokenDamaged,
+            "it holds a control character",
+            "paste it again as plain text",
+        ));
     }
     if meant == Meant::ApiToken && value.to_ascii_lowercase().contains("%3d") {
         problems.push((
+            TokenDamaged,
             "it is URL-encoded: `%3D` is in place of the token's `=`",
             "paste the token as Atlassian showed it",
         ));
     }
     if is_unexpanded(value, meant) {
         problems.push((
+            NotFilledIn,
             "it is the name of a variable that was not filled in",
             "check the spelling after the `$`, and that the step has that variable",
         ));
@@ -50,11 +62,13 @@ pub(crate) fn mistakes(variable: &str, value: &str, meant: Meant) -> Vec<Mistake
     if meant == Meant::Username {
         if looks_like_token(value) {
             problems.push((
+                WrongVariable,
                 "it holds a token, not a user name",
                 "write the Atlassian account email here, and the token into the variable for it",
             ));
         } else if value.contains(':') {
             problems.push((
+                WrongVariable,
                 "a user name cannot hold `:`",
                 "write the user name alone; the token goes into a variable of its own",
             ));
@@ -63,11 +77,11 @@ pub(crate) fn mistakes(variable: &str, value: &str, meant: Meant) -> Vec<Mistake
     let shown = meant == Meant::Username && may_be_shown(value);
     problems
         .into_iter()
-        .map(|(problem, cure)| {
+        .map(|(kind, problem, cure)| {
             if shown {
-                Mistake::new(variable, value, problem, cure)
+                Mistake::new(kind, variable, value, problem, cure)
             } else {
-                Mistake::unshown(variable, problem, cure)
+                Mistake::unshown(kind, variable, problem, cure)
             }
         })
         .collect()

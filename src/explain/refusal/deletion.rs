@@ -23,7 +23,7 @@ pub(in crate::explain) fn not_deleted(error: &Error, context: Context<'_>) -> Fa
             let asker = &error.asker;
             let rule = RULE.to_owned();
             Failure {
-                page: Some(Page::DeletionDenied),
+                page: Page::DeletionDenied,
                 ..denied(&error.to_string(), granted, &Asked { asker, context }, Some(rule))
             }
         }
@@ -50,7 +50,7 @@ pub(in crate::explain) fn impossible(by_tag: Option<&Error>, by_digest: &Error, 
         named.join(", ")
     );
     let hint = format!("{what}\n{}", by_hand(by_digest.asker.repository.as_ref()));
-    Failure::new(FailureKind::Refused, message, hint)
+    Failure::new(FailureKind::Refused, Page::NoDeletion, message, hint)
 }
 
 /// Where to delete what the registry does not delete on request.

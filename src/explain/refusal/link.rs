@@ -7,9 +7,9 @@ use crate::credential::kind::{Integrity, TokenKind};
 use crate::explain::Page;
 use crate::registry::{Code, Error, ErrorKind, Standing};
 
-/// Where the manual tells of it, of what was not advised for a credential.
-pub(super) fn page_of(error: &Error, asked: &Asked<'_>) -> Option<Page> {
-    Some(match &error.kind {
+/// Where the manual tells of it. What a credential was refused is advised with [`page_of_credential`].
+pub(super) fn page_of(error: &Error, asked: &Asked<'_>) -> Page {
+    match &error.kind {
         ErrorKind::WebPage => Page::Portal,
         ErrorKind::Refused { words, .. } | ErrorKind::SignIn { words, .. } if words.is_web_page() => Page::Portal,
         ErrorKind::SignIn { status: 500.., .. } => Page::ServerFault,
@@ -24,18 +24,30 @@ pub(super) fn page_of(error: &Error, asked: &Asked<'_>) -> Option<Page> {
         ErrorKind::Schema1 { .. } => Page::NotAnImage,
         ErrorKind::Protocol(_) | ErrorKind::Unproven { .. } => Page::UnexpectedAnswer,
         ErrorKind::WrongDigest { .. } => Page::WrongBytes,
-        ErrorKind::Refused { status, code, .. } => match (status, code) {
-            (_, Some(Code::NameUnknown)) => Page::NoPackage,
-            (_, Some(Code::Denied | Code::Unauthorized)) | (401 | 403, _) => return None,
-            (429, _) | (_, Some(Code::TooManyRequests)) => Page::TooManyRequests,
-            (404, Some(Code::ManifestUnknown)) => Page::NoTag,
-            (404, _) => Page::NoTagOrPackage,
-            (500.., _) => Page::ServerFault,
-            (413, _) => Page::ImageTooLarge,
-            _ => Page::NoReason,
+        ErrorKind::Refused { status, code, .. } => match code {
+            Some(Code::NameUnknown) => Page::NoPackage,
+            Some(Code::Denied | Code::Unauthorized) => Page::ByRegistry,
+            Some(Code::TooManyRequests) => Page::TooManyRequests,
+            Some(Code::ManifestUnknown) if *status == 404 => Page::NoTag,
+            Some(
+                Code::NameInvalid | Code::ManifestUnknown | Code::ManifestInvalid | Code::BlobUnknown | Code::Other(_),
+            )
+            | None => page_of_status(*status),
         },
-        ErrorKind::SignIn { .. } | ErrorKind::NotGranted { .. } | ErrorKind::At(..) => return None,
-    })
+        ErrorKind::SignIn { .. } | ErrorKind::NotGranted { .. } | ErrorKind::At(..) => Page::ByRegistry,
+    }
+}
+
+/// Of a refusal whose code says no more than its status.
+const fn page_of_status(status: u16) -> Page {
+    match status {
+        401 | 403 => Page::ByRegistry,
+        404 => Page::NoTagOrPackage,
+        413 => Page::ImageTooLarge,
+        429 => Page::TooManyRequests,
+        500.. => Page::ServerFault,
+        _ => Page::NoReason,
+    }
 }
 
 /// Where the manual tells of a credential that was refused: what Bitbucket says comes first, then what the token shows.

@@ -102,14 +102,15 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         asker: &error.asker,
         context,
     };
-    let failure = match &error.kind {
+    let page = page_of(error, asked);
+    match &error.kind {
         ErrorKind::Refused {
             status,
             code,
             granted,
             words,
         } => {
-            let failure = refused(fact, (*status, code.as_ref()), granted, words, asked);
+            let failure = refused(fact, page, (*status, code.as_ref()), granted, words, asked);
             if words.is_web_page() {
                 with_line(failure, &reach::in_place(error.host.as_str()))
             } else {
@@ -117,13 +118,13 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
             }
         }
         ErrorKind::At(party, problem) => reach::elsewhere(party, problem, fact, error),
-        ErrorKind::WebPage => Failure::new(FailureKind::Other, fact, reach::in_place(error.host.as_str())),
+        ErrorKind::WebPage => Failure::new(FailureKind::Other, page, fact, reach::in_place(error.host.as_str())),
         ErrorKind::NotGranted { granted, .. } => {
             let failure = denied(&fact, granted, asked, None);
             let failure = Failure {
                 page: match failure.page {
-                    Some(_) if asked.deletes() => Some(Page::MayNotDelete),
-                    Some(Page::MayNotWrite) => Some(Page::NoPush),
+                    _ if asked.deletes() => Page::MayNotDelete,
+                    Page::MayNotWrite => Page::NoPush,
                     page => page,
                 },
                 ..failure
@@ -135,33 +136,39 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
             with_line(failure, &format!("if no credential is granted that: {by_hand}"))
         }
         ErrorKind::SignIn { status: 500.., .. } => {
-            Failure::new(FailureKind::Unreachable, fact, hint::server_fault(asked))
+            Failure::new(FailureKind::Unreachable, page, fact, hint::server_fault(asked))
         }
-        ErrorKind::SignIn { status: 429, .. } => Failure::new(FailureKind::Refused, fact, hint::limited(asked)),
+        ErrorKind::SignIn { status: 429, .. } => Failure::new(FailureKind::Refused, page, fact, hint::limited(asked)),
         ErrorKind::SignIn { signed: false, .. } => {
-            Failure::new(FailureKind::Credential, fact, hint::no_credential(asked))
+            Failure::new(FailureKind::Credential, page, fact, hint::no_credential(asked))
         }
         ErrorKind::SignIn { .. } => not_accepted(&signed(&fact, asked), asked),
-        ErrorKind::Unreachable(reach) => {
-            Failure::new(FailureKind::Unreachable, fact, reach::of_registry(reach, error, asked))
-        }
+        ErrorKind::Unreachable(reach) => Failure::new(
+            FailureKind::Unreachable,
+            page,
+            fact,
+            reach::of_registry(reach, error, asked),
+        ),
         ErrorKind::UntrustedRealm { .. } => Failure::new(
             FailureKind::Other,
+            page,
             fact,
             "your credential was not sent: a sign-in address must be `https` on a host with a name, so this is a fault \
              of the registry or an attack",
         ),
         ErrorKind::Redirect { .. } | ErrorKind::Moved { .. } => Failure::new(
             FailureKind::Other,
+            page,
             fact,
             "nothing was sent there; ask those who run the registry",
         ),
-        ErrorKind::Encoded { .. } => Failure::new(FailureKind::Other, fact, reach::encoded(error.host.as_str())),
-        ErrorKind::OverBudget { .. } => Failure::new(FailureKind::Other, fact, hint::OVER_BUDGET),
-        ErrorKind::TooMany { .. } => Failure::new(FailureKind::Other, fact, hint::TOO_MANY),
-        ErrorKind::Schema1 { .. } => Failure::new(FailureKind::Other, fact, hint::SCHEMA_1),
+        ErrorKind::Encoded { .. } => Failure::new(FailureKind::Other, page, fact, reach::encoded(error.host.as_str())),
+        ErrorKind::OverBudget { .. } => Failure::new(FailureKind::Other, page, fact, hint::OVER_BUDGET),
+        ErrorKind::TooMany { .. } => Failure::new(FailureKind::Other, page, fact, hint::TOO_MANY),
+        ErrorKind::Schema1 { .. } => Failure::new(FailureKind::Other, page, fact, hint::SCHEMA_1),
         ErrorKind::Protocol(_) | ErrorKind::Unproven { .. } => Failure::new(
             FailureKind::Other,
+            page,
             fact,
             format!(
                 "is `{}` a container registry? Run with `DEBUG: 'true'` to see each request",
@@ -170,13 +177,10 @@ pub(crate) fn explain(error: &Error, context: Context<'_>) -> Failure {
         ),
         ErrorKind::WrongDigest { .. } | ErrorKind::TooLarge { .. } => Failure::new(
             FailureKind::Other,
+            page,
             fact,
             "the data was discarded; a proxy on the way or the registry's storage is at fault",
         ),
-    };
-    match page_of(error, asked) {
-        Some(page) => failure.on(page),
-        None => failure.of_registry(),
     }
 }
 
@@ -203,7 +207,7 @@ pub(crate) fn explain_part(error: &Error, context: Context<'_>) -> Failure {
             ..
         } if *code != Some(Code::NameUnknown) && !words.is_web_page() => Failure {
             hint: Some(hint::DAMAGED.to_owned()),
-            page: Some(Page::ImageDamaged),
+            page: Page::ImageDamaged,
             ..failure
         },
         _ => failure,
@@ -218,6 +222,7 @@ pub(crate) fn explain_referrer(error: &Error, context: Context<'_>) -> Failure {
         ErrorKind::Refused { status: 404, code, .. } if *code != Some(Code::NameUnknown) => Failure {
             message: format!("a referrer is missing: {}", failure.message),
             hint: Some(hint::MISSING_REFERRER.to_owned()),
+            page: Page::Attachment,
             ..failure
         },
         _ => failure,
@@ -246,12 +251,14 @@ pub(crate) fn relayed(
             Refusal::Unauthorized => not_accepted(&message, asked),
             Refusal::Denied => {
                 return Failure {
-                    page: Some(Page::of_daemon(error)),
+                    page: Page::of_daemon(error),
                     ..denied(&message, granted, asked, rule)
                 };
             }
-            Refusal::NameUnknown => Failure::new(FailureKind::NotFound, message, hint::no_package(asked)),
-            Refusal::PartUnknown => Failure::new(FailureKind::NotFound, message, hint::DAMAGED),
+            Refusal::NameUnknown => {
+                Failure::new(FailureKind::NotFound, Page::NoPackage, message, hint::no_package(asked))
+            }
+            Refusal::PartUnknown => Failure::new(FailureKind::NotFound, Page::ImageDamaged, message, hint::DAMAGED),
             Refusal::TooManyRequests => match hint::higher_limit(asked) {
                 Some(line) => with_line(Failure::from(error), &line),
                 None => Failure::from(error),
@@ -261,7 +268,7 @@ pub(crate) fn relayed(
         _ => Failure::from(error),
     };
     let failure = Failure {
-        page: Some(Page::of_daemon(error)),
+        page: Page::of_daemon(error),
         ..failure
     };
     let Some(rule) = rule else { return failure };
@@ -269,7 +276,7 @@ pub(crate) fn relayed(
         Some(hint) => format!("{rule}\n{}{hint}", hint::WITHOUT_RULE),
         None => rule,
     };
-    Failure::new(FailureKind::Refused, failure.message, hint).on(Page::NotPushable)
+    Failure::new(FailureKind::Refused, Page::NotPushable, failure.message, hint)
 }
 
 /// What a rule on tags has to do with a push that failed, if it may be that. Which status and code an immutable tag has is
@@ -290,15 +297,19 @@ fn rule_of(error: &engine::Error, (tag, existing): &TagAndTarget) -> Option<Stri
 /// A refusal by the registry itself: its code goes before its status, where it names one.
 fn refused(
     fact: String,
+    page: Page,
     (status, code): (u16, Option<&Code>),
     granted: &Granted,
     words: &Quoted,
     asked: &Asked<'_>,
 ) -> Failure {
     match (status, code) {
-        (_, Some(Code::NameUnknown)) => {
-            Failure::new(FailureKind::NotFound, signed(&fact, asked), hint::no_package(asked))
-        }
+        (_, Some(Code::NameUnknown)) => Failure::new(
+            FailureKind::NotFound,
+            page,
+            signed(&fact, asked),
+            hint::no_package(asked),
+        ),
         (_, Some(Code::Denied)) | (403, _) => denied(&fact, granted, asked, None),
         // Docker's own registry answers 401 where the token lacks the action: a sign-in that granted something, be it
         // nothing on this repository, was accepted.
@@ -306,9 +317,12 @@ fn refused(
         // What may read and is refused a write lacks a right; Basic and opaque tokens do not say so.
         (_, Some(Code::Unauthorized)) | (401, _) if asked.lacks_right() => denied(&fact, granted, asked, None),
         (_, Some(Code::Unauthorized)) | (401, _) => not_accepted(&signed(&fact, asked), asked),
-        (429, _) | (_, Some(Code::TooManyRequests)) => Failure::new(FailureKind::Refused, fact, hint::limited(asked)),
+        (429, _) | (_, Some(Code::TooManyRequests)) => {
+            Failure::new(FailureKind::Refused, page, fact, hint::limited(asked))
+        }
         (404, Some(Code::ManifestUnknown)) => Failure::new(
             FailureKind::NotFound,
+            page,
             fact,
             if asked.context.is_of_several {
                 "check the tags, and that the steps that push them have run"
@@ -316,16 +330,23 @@ fn refused(
                 "check the tag's spelling, and that the step that pushes it has run"
             },
         ),
-        (404, _) => Failure::new(FailureKind::NotFound, fact, hint::no_tag_or_package(asked)),
-        (500.., _) => Failure::new(FailureKind::Unreachable, fact, hint::server_fault(asked)),
-        (413, _) => Failure::new(FailureKind::Refused, fact, "the registry rejected this as too large"),
+        (404, _) => Failure::new(FailureKind::NotFound, page, fact, hint::no_tag_or_package(asked)),
+        (500.., _) => Failure::new(FailureKind::Unreachable, page, fact, hint::server_fault(asked)),
+        (413, _) => Failure::new(
+            FailureKind::Refused,
+            page,
+            fact,
+            "the registry rejected this as too large",
+        ),
         _ if words.is_empty() => Failure::new(
             FailureKind::Refused,
+            page,
             fact,
             "the registry gives no reason; run with `DEBUG: 'true'` to see each request",
         ),
         _ => Failure::new(
             FailureKind::Refused,
+            page,
             fact,
             "the registry's own words above are all that is known of the reason",
         ),
@@ -366,15 +387,14 @@ pub(crate) fn not_overwritten(error: &Error, tag: &Tag, existing: &Digest, conte
             let asker = &error.asker;
             Failure {
                 message,
-                page: Some(Page::MayBeImmutable),
+                page: Page::MayBeImmutable,
                 ..denied("", granted, &Asked { asker, context }, Some(rule))
             }
         }
-        _ => Failure::new(FailureKind::Refused, message, rule).on(if says_so {
-            Page::Immutable
-        } else {
-            Page::MayBeImmutable
-        }),
+        _ => {
+            let page = if says_so { Page::Immutable } else { Page::MayBeImmutable };
+            Failure::new(FailureKind::Refused, page, message, rule)
+        }
     }
 }
 
@@ -446,10 +466,10 @@ fn advised(kind: FailureKind, message: String, refused: Attempt, advice: Advice,
         bitbucket_may_know: api_token.is_some(),
         ..Failure::new(
             finding.as_ref().and_then(|finding| finding.kind).unwrap_or(kind),
+            page,
             message,
             advice.text(finding.as_ref()),
         )
-        .on(page)
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn elsewhere(party: &Party, problem: &ErrorKind, fact: String, error:
             format!("the data was discarded; `{server}` or a proxy on the way to it is at fault"),
         ),
     };
-    Failure::new(kind, fact, hint).on(page_of(party, problem))
+    Failure::new(kind, page_of(party, problem), fact, hint)
 }
 
 fn page_of(party: &Party, problem: &ErrorKind) -> Page {
@@ -70,8 +70,16 @@ fn page_of(party: &Party, problem: &ErrorKind) -> Page {
         (ErrorKind::Refused { .. }, Party::Storage(_)) => Page::StorageRefused,
         (ErrorKind::Refused { .. } | ErrorKind::Protocol(_), Party::TokenServer(_)) => Page::TokenServerOdd,
         (ErrorKind::WrongDigest { .. }, _) => Page::WrongBytes,
-        (ErrorKind::TooLarge { .. }, _) => Page::TooLarge,
-        _ => Page::UnexpectedAnswer,
+        (ErrorKind::TooLarge { .. } | ErrorKind::TooMany { .. }, _) => Page::TooLarge,
+        (ErrorKind::OverBudget { .. }, _) => Page::OverBudget,
+        (ErrorKind::UntrustedRealm { .. }, _) => Page::Realm,
+        (ErrorKind::Redirect { .. } | ErrorKind::Moved { .. }, _) => Page::Redirect,
+        (ErrorKind::Schema1 { .. }, _) => Page::NotAnImage,
+        (ErrorKind::Refused { .. } | ErrorKind::Protocol(_), Party::Storage(_) | Party::Proxy(_) | Party::Other(_))
+        | (
+            ErrorKind::SignIn { .. } | ErrorKind::NotGranted { .. } | ErrorKind::Unproven { .. } | ErrorKind::At(..),
+            _,
+        ) => Page::UnexpectedAnswer,
     }
 }
 

@@ -24,7 +24,7 @@ pub(in crate::explain) fn explain_session(error: &SessionError, context: Context
                 failure.message,
                 waited.as_secs()
             ),
-            page: Some(Page::NotInTime),
+            page: Page::NotInTime,
             ..failure
         },
         None => failure,
@@ -46,14 +46,15 @@ fn explain_unwaited(error: &SessionError, context: Context<'_>) -> Failure {
             let asked = &Asked { asker, context };
             Failure::new(
                 FailureKind::NotFound,
+                Page::NoPackage,
                 signed(&error.to_string(), asked),
                 hint::no_package(asked),
             )
-            .on(Page::NoPackage)
         }
         SessionError::TurnedAway(refusals) => all_turned_away(refusals, context),
         SessionError::NoCredential(place) => Failure::new(
             FailureKind::Credential,
+            Page::NoCredential,
             format!("there is no credential for `{place}`"),
             format!(
                 "check `CREDENTIAL` and the variables that it uses; the registry is `{}`",
@@ -62,15 +63,16 @@ fn explain_unwaited(error: &SessionError, context: Context<'_>) -> Failure {
         ),
         SessionError::NotAsked(registry) => Failure::new(
             FailureKind::Other,
+            Page::OpenRegistry,
             format!("`{registry}` asks nobody to sign in, so whether it accepts the credential is not known"),
             "nothing was written; a registry that is open to all needs no `login`, and if this one is not, is `REGISTRY` right?",
         ),
         SessionError::NoRegistry { error, registry } => Failure::new(
             FailureKind::Other,
+            Page::NotARegistry,
             error.to_string(),
             format!("is `{registry}` a container registry? Check `REGISTRY`"),
-        )
-        .on(Page::NotARegistry),
+        ),
     }
 }
 
@@ -93,7 +95,7 @@ fn all_turned_away(refusals: &AtLeastOne<Error>, context: Context<'_>) -> Failur
     Failure {
         message: told.join("; then "),
         page: match last.page {
-            Some(Page::MayNotRead) if refusals.len() > 1 => Some(Page::NeitherReaches),
+            Page::MayNotRead if refusals.len() > 1 => Page::NeitherReaches,
             page => page,
         },
         ..last
@@ -108,7 +110,7 @@ fn without_digest(failure: Failure, error: &Error) -> Failure {
             ..
         } => Failure {
             hint: Some(hint::NO_DIGEST.to_owned()),
-            page: Some(Page::NoDigest),
+            page: Page::NoDigest,
             ..failure
         },
         _ => failure,

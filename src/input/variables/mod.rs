@@ -5,7 +5,7 @@
 
 use super::actions::Scalars;
 use super::{ActionName, NAMES, pasted};
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, MistakeKind};
 use crate::text::{self, Secret};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -126,6 +126,7 @@ impl Variables {
                 }
                 Err(_) if is_ours(name) || PROXIES.contains(&name) => {
                     mistakes.push(Mistake::unshown(
+                        MistakeKind::Value,
                         name,
                         "it holds bytes that are not UTF-8",
                         "write plain text",
@@ -138,6 +139,7 @@ impl Variables {
         for name in scalar_names() {
             if texts.contains_key(&format!("{name}_COUNT")) {
                 mistakes.push(Mistake::unshown(
+                    MistakeKind::Value,
                     name,
                     "it is a list, but takes one value",
                     format!("write `{name}: '…'`"),
@@ -151,6 +153,7 @@ impl Variables {
             Err(error) => {
                 // Every field is an optional text, so envy has nothing to refuse; if it ever did, it must not pass in silence.
                 mistakes.push(Mistake::unshown(
+                    MistakeKind::Value,
                     "environment",
                     error.to_string(),
                     "report this as a fault of crg-pipe",
@@ -259,6 +262,7 @@ fn is_ours(name: &str) -> bool {
 /// The mistake of a value that arrived empty: the shell of the step fills in nothing for a variable that it does not have.
 fn is_empty(name: &str, otherwise: &str) -> Mistake {
     Mistake::unshown(
+        MistakeKind::Empty,
         name,
         "it is empty: the variable in its value is not set in this step",
         format!("set that variable, or {otherwise}"),
@@ -276,6 +280,7 @@ fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake
     };
     if let Some(text) = texts.get(name) {
         mistakes.push(Mistake::new(
+            MistakeKind::Together,
             name,
             text,
             format!("there is a list of that name too (`{counted}`)"),
@@ -299,6 +304,7 @@ fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake
             .collect(),
         _ => {
             mistakes.push(Mistake::new(
+                MistakeKind::Value,
                 counted,
                 count,
                 format!("it is not a number up to {LONGEST_LIST}"),
@@ -314,6 +320,7 @@ fn items(name: &str, text: Option<&String>, place: &str, mistakes: &mut Vec<Mist
     let pieces: Vec<&str> = text.map_or_else(Vec::new, |text| text.split(',').collect());
     if pieces.is_empty() || pieces.iter().any(|piece| piece.trim().is_empty()) {
         mistakes.push(Mistake::unshown(
+            MistakeKind::Empty,
             name,
             format!("{place} is empty: the variable in it is not set in this step"),
             "set that variable, or leave the item out",

@@ -250,7 +250,7 @@ fn days(expires_on: Option<Date>, today: Date, needs_push: bool) -> CheckRow {
         "expiry",
         "API token",
         detail,
-        Failure::new(FailureKind::Credential, text, hint).on(Page::Expires),
+        Failure::new(FailureKind::Credential, Page::Expires, text, hint),
     )
 }
 

@@ -52,7 +52,7 @@ fn answer(status: u16, kind: Option<&str>, scopes: Option<&[&str]>) -> UserAnswe
 fn each_source_has_its_row() {
     use Mark::{Failed, Good, Information};
     use SignedIn::{Accepted, NotAsked, NotTried};
-    let refused = SignedIn::Refused(Failure::new(FailureKind::Credential, "m", "h"));
+    let refused = SignedIn::Refused(Failure::new(FailureKind::Credential, Page::NoReason, "m", "h"));
     let both = chosen(None, Some("opaque"), Some(&api_token()));
     for (signed_in, marks, says) in [
         ([Accepted, Accepted], [Good, Good], ["accepted", "accepted"]),

@@ -69,7 +69,7 @@ pub(crate) fn missing_scopes(message: String, diagnosis: &Diagnosis, username: &
     };
     let finding = of(diagnosis, &doubt).map(|finding| finding.lines).unwrap_or_default();
     let hint = [finding, steps_to_api_token(needs_push)].concat();
-    Failure::new(FailureKind::Credential, message, hint.join("\n")).on(Page::CheckScope)
+    Failure::new(FailureKind::Credential, Page::CheckScope, message, hint.join("\n"))
 }
 
 /// What a diagnosis says of a refusal; `None` where it is no news.

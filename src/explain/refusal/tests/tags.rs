@@ -94,7 +94,11 @@ fn the_nearest_tags_come_first() {
         ("1.4", "`1.4.1`"),
     ] {
         let wanted = Tag::parse(wanted).unwrap();
-        let failure = with_suggestions(Failure::new(FailureKind::NotFound, "m", "known"), &wanted, &there);
+        let failure = with_suggestions(
+            Failure::new(FailureKind::NotFound, Page::NoReason, "m", "known"),
+            &wanted,
+            &there,
+        );
         let hint = failure.hint.unwrap();
         assert!(
             hint.starts_with(&format!("tags that are there: {first}")),
@@ -107,7 +111,7 @@ fn the_nearest_tags_come_first() {
             "{hint}"
         );
     }
-    let known = Failure::new(FailureKind::NotFound, "m", "known");
+    let known = Failure::new(FailureKind::NotFound, Page::NoReason, "m", "known");
     assert_eq!(with_suggestions(known.clone(), &Tag::latest(), &[]), known);
     let unadvised = Failure { hint: None, ..known };
     let hint = with_suggestions(unadvised, &Tag::latest(), &tags(&["1"])).hint;

@@ -3,6 +3,7 @@ use crate::action::{Outcome, SeenImage};
 use crate::clone::ClonePlace;
 use crate::clone::pipelines::ImageProblem;
 use crate::credential::Source;
+use crate::explain::Page;
 use crate::explain::failure::{Failure, FailureKind};
 use crate::names::{Digest, Host, Repository, Tag};
 use crate::text::Secret;
@@ -130,13 +131,18 @@ fn there_are_never_more_than_ten_entries() {
 fn what_went_wrong_is_told_with_its_advice_and_within_bounds() {
     let hint = "make a token";
     let report = failed(vec![
-        Failure::new(FailureKind::Credential, "no right", hint),
-        Failure::new(FailureKind::NotFound, "no tag", hint),
+        Failure::new(FailureKind::Credential, Page::NoReason, "no right", hint),
+        Failure::new(FailureKind::NotFound, Page::NoReason, "no tag", hint),
     ]);
     assert_eq!(report["result"], "FAILED");
     assert_eq!(report["details"], "no right\nmake a token\nno tag");
     assert_eq!(report["link"], "https://bitbucket.org/shop/api");
-    let long = failed(vec![Failure::new(FailureKind::Other, "ü".repeat(5000), "x")]);
+    let long = failed(vec![Failure::new(
+        FailureKind::Other,
+        Page::NoReason,
+        "ü".repeat(5000),
+        "x",
+    )]);
     let details = long["details"].as_str().unwrap();
     assert_eq!(details.chars().count(), LONGEST_DETAILS);
     assert!(details.ends_with("ü…"), "{details}");
@@ -147,7 +153,7 @@ fn no_secret_is_reported_not_even_where_it_is_cut() {
     let secret = "insights-secret-that-nobody-may-read";
     hide(&Secret::new(secret));
     let message = format!("{}{secret}", "x".repeat(LONGEST_DETAILS - 10));
-    let report = failed(vec![Failure::new(FailureKind::Other, message, secret)]).to_string();
+    let report = failed(vec![Failure::new(FailureKind::Other, Page::NoReason, message, secret)]).to_string();
     assert!(!report.contains("insights-s"), "{report}");
 }
 

@@ -33,8 +33,8 @@ pub use report::{console, help, panic};
 #[doc(hidden)]
 pub mod parts {
     pub use crate::archive::{
-        BlobSource, Compression, DockerArchive, DockerImage, Gzip, Layout, Location, OutputImage, Slot, StoredLayer,
-        Writer, manifest_for,
+        BlobSource, Compression, Compressors, DockerArchive, DockerImage, Gzip, Layout, Location, OutputImage, Slot,
+        StoredLayer, Writer, manifest_for,
     };
     pub use crate::engine::{Address, Engine, Error as EngineError, RegistryAuth, Settings as EngineSettings};
     pub use crate::input::{ActionName, NAMES};

@@ -10,8 +10,8 @@ use crate::support::image::{Blob, Image, ImageBuilder};
 use crate::support::skopeo::{Skopeo, write_layout};
 use bytes::Bytes;
 use crg_pipe::parts::{
-    BlobSource, Compression, Content, Descriptor, Digest, DockerArchive, DockerImage, Gzip, Layout, Location, Manifest,
-    OutputImage, Slot, StoredLayer, Writer, manifest_for,
+    BlobSource, Compression, Compressors, Content, Descriptor, Digest, DockerArchive, DockerImage, Gzip, Layout,
+    Location, Manifest, OutputImage, Slot, StoredLayer, Writer, manifest_for,
 };
 use flate2::write::GzEncoder;
 use std::io::{Read as _, Write as _};
@@ -172,10 +172,11 @@ fn docker_archives_of_skopeo_are_read() {
 /// Compresses its layers on the way, as they go to a registry; each is checked against the configuration.
 fn repacked(image: &DockerImage) -> (Manifest, Vec<Bytes>) {
     let mut blobs = vec![image.config.clone()];
+    let compressors = Compressors::default();
     let layers = image.layers.iter().map(|layer| {
         assert_eq!(layer.compression, Compression::None);
         let mut bytes = Vec::new();
-        Gzip::new(layer.content.reader(), layer.diff_id.clone())
+        Gzip::new(layer.content.reader(), layer.diff_id.clone(), &compressors)
             .read_to_end(&mut bytes)
             .unwrap();
         let layer = StoredLayer {

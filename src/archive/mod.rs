@@ -38,7 +38,7 @@ pub use compression::Compression;
 pub(crate) use docker_archive::Layer;
 pub use docker_archive::{DockerArchive, DockerImage};
 pub(crate) use error::{ArchiveError, ArchiveErrorKind};
-pub use gzip::Gzip;
+pub use gzip::{Compressors, Gzip};
 pub use layout::Layout;
 pub(crate) use layout_index::is_ref_name;
 pub use location::Location;

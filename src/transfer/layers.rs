@@ -6,7 +6,7 @@ use super::upload::{BrokenUpload, Outlet, PIECE, WAITING, from_registry, is_spoi
 use super::verify::DigestVerifier;
 use super::{Destination, LARGE, Mover, TransferError};
 use crate::archive::{
-    ArchiveError, BlobSource, Compression, DockerImage, Layer, Location, Proof, StoredLayer, manifest_for,
+    ArchiveError, BlobSource, Compression, Compressors, DockerImage, Layer, Location, Proof, StoredLayer, manifest_for,
 };
 use crate::names::{Digest, Hasher};
 use crate::registry::manifest::{Content, Descriptor};
@@ -33,6 +33,7 @@ pub(crate) struct ArchivedImage {
     archive: Location,
     /// What proven layers are as they are published.
     proven: HashMap<usize, StoredLayer>,
+    compressors: Compressors,
 }
 
 impl ArchivedImage {
@@ -43,6 +44,7 @@ impl ArchivedImage {
             image,
             archive,
             proven: HashMap::new(),
+            compressors: Compressors::default(),
         }
     }
 
@@ -99,7 +101,7 @@ impl ArchivedImage {
         if let Some(stored) = self.proven.get(&place) {
             return Ok(stored.clone());
         }
-        let stored = prove(&self.image.layers[place], &self.archive).await?;
+        let stored = prove(&self.image.layers[place], &self.archive, &self.compressors).await?;
         self.proven.insert(place, stored.clone());
         Ok(stored)
     }
@@ -127,9 +129,10 @@ impl ArchivedImage {
         let mut stored: HashMap<usize, StoredLayer> = HashMap::new();
         let brought = stream::iter((0..layers.len()).filter(|place| places[*place] == *place)).map(|place| {
             let (layer, proven) = (&layers[place], self.proven.get(&place));
-            let (archive, heavy) = (&self.archive, &heavy);
+            let from = (&self.archive, &self.compressors);
+            let heavy = &heavy;
             async move {
-                let stored = mover.layer(layer, proven, archive, heavy, to).await;
+                let stored = mover.layer(layer, proven, from, heavy, to).await;
                 stored.map(|stored| (place, stored))
             }
         });
@@ -162,8 +165,8 @@ impl ArchivedImage {
 }
 
 /// Reads a layer to its end, as it is published.
-async fn prove(layer: &Layer, archive: &Location) -> Result<StoredLayer, TransferError> {
-    let mut reader = layer.published();
+async fn prove(layer: &Layer, archive: &Location, compressors: &Compressors) -> Result<StoredLayer, TransferError> {
+    let mut reader = layer.published(compressors);
     let read = tokio::task::spawn_blocking(move || sum(&mut reader, |_| true)).await;
     let (digest, size) = read
         .map_err(io::Error::other)
@@ -182,7 +185,7 @@ impl Mover<'_> {
         &self,
         layer: &Layer,
         proven: Option<&StoredLayer>,
-        archive: &Location,
+        (archive, compressors): (&Location, &Compressors),
         heavy: &Semaphore,
         to: &Destination,
     ) -> Result<StoredLayer, TransferError> {
@@ -193,7 +196,7 @@ impl Mover<'_> {
             Some(_) => false,
         };
         let proven = match proven {
-            None if may_be_there => Some(prove(layer, archive).await?),
+            None if may_be_there => Some(prove(layer, archive, compressors).await?),
             proven => proven.cloned(),
         };
         let stored = match proven {
@@ -209,7 +212,7 @@ impl Mover<'_> {
                 self.blobs(&[blob], &source, to, false).await?;
                 return Ok(stored);
             }
-            _ => self.unknown(layer, archive, heavy, to).await?,
+            _ => self.unknown(layer, (archive, compressors), heavy, to).await?,
         };
         let key = (to.remote.repository().clone(), stored.digest.clone());
         self.moved.borrow_mut().insert(key, Arc::new(Mutex::new(true)));
@@ -221,7 +224,7 @@ impl Mover<'_> {
     async fn unknown(
         &self,
         layer: &Layer,
-        archive: &Location,
+        from: (&Location, &Compressors),
         heavy: &Semaphore,
         to: &Destination,
     ) -> Result<StoredLayer, TransferError> {
@@ -248,7 +251,7 @@ impl Mover<'_> {
                 remote.begin_upload().await?
             };
             let error = match self
-                .unknown_once(layer, archive, remote, &upload, (&mut made, &counter))
+                .unknown_once(layer, from, remote, &upload, (&mut made, &counter))
                 .await
             {
                 Ok((digest, size)) => {
@@ -278,7 +281,7 @@ impl Mover<'_> {
     async fn unknown_once(
         &self,
         layer: &Layer,
-        archive: &Location,
+        (archive, compressors): (&Location, &Compressors),
         to: &Remote,
         upload: &Upload,
         (made, counter): (&mut u64, &Counter),
@@ -296,7 +299,7 @@ impl Mover<'_> {
             skip: upload.stored,
             opened: None,
         };
-        let mut reader = layer.published();
+        let mut reader = layer.published(compressors);
         let read = tokio::task::spawn_blocking(move || {
             let result = sum(&mut reader, |piece| outlet.send(piece));
             if result.is_err() {

@@ -4,7 +4,7 @@
 
 use super::compression::Compression;
 use super::error::{ArchiveError, ArchiveErrorKind};
-use super::gzip::Gzip;
+use super::gzip::{Compressors, Gzip};
 use super::layout::{self, LayoutImage, blob_digest, check_digest};
 use super::location::{Location, Transport};
 use super::proof::Proof;
@@ -67,10 +67,10 @@ impl Layer {
     /// The bytes as they are published: a plain layer is compressed on the way, all else stays as it is stored. They end only
     /// if the layer is the one that the configuration names.
     #[must_use]
-    pub fn published(&self) -> Box<dyn Read + Send> {
+    pub fn published(&self, compressors: &Compressors) -> Box<dyn Read + Send> {
         let stored = self.content.reader();
         match self.compression {
-            Compression::None => Box::new(Gzip::new(stored, self.diff_id.clone())),
+            Compression::None => Box::new(Gzip::new(stored, self.diff_id.clone(), compressors)),
             Compression::Gzip | Compression::Zstd => Box::new(Proof::new(stored, self.diff_id.clone())),
         }
     }

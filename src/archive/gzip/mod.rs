@@ -20,14 +20,21 @@ const MOST_THREADS: usize = 8;
 /// libdeflate's level: smaller than what gzip makes at its own default level 6, in less time than its fastest.
 const LEVEL: i32 = 2;
 
+/// The threads that compress, one for each core, for all layers under way: more would only take turns, and each holds some
+/// 0.7 MiB. They start with the first layer and end when this and all layers are dropped.
+#[derive(Clone)]
+pub struct Compressors {
+    threads: usize,
+    jobs: Arc<Mutex<Option<SyncSender<Job>>>>,
+}
+
 /// Reads as the gzip of what it reads. It ends only if that has the expected digest: whoever reads to the end has a layer
 /// that fits its image.
 ///
-/// Threads start with the first read and end when this is dropped. One takes all cores, so a second one at the same
-/// time makes nothing faster.
+/// What it reads is read ahead by a thread, which starts with the first read and ends when this is dropped.
 pub struct Gzip {
     state: State,
-    threads: usize,
+    compressors: Compressors,
     piece: Vec<u8>,
     at: usize,
 }
@@ -53,18 +60,61 @@ struct Job {
     spare: Sender<Vec<u8>>,
 }
 
+impl Default for Compressors {
+    fn default() -> Self {
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self::on_threads(cores.min(MOST_THREADS))
+    }
+}
+
+impl Compressors {
+    fn on_threads(threads: usize) -> Self {
+        Self {
+            threads,
+            jobs: Arc::default(),
+        }
+    }
+
+    /// Where blocks go to be compressed.
+    fn jobs(&self) -> io::Result<SyncSender<Job>> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(jobs) = &*jobs {
+            return Ok(jobs.clone());
+        }
+        let (sender, waiting) = sync_channel(1);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for number in 0..self.threads {
+            let waiting = Arc::clone(&waiting);
+            let started = thread::Builder::new()
+                .name("gzip".to_owned())
+                .spawn(move || work(&waiting));
+            // Where a container allows no more threads, fewer do it.
+            match started {
+                Ok(_) => {}
+                Err(error) if number == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        *jobs = Some(sender.clone());
+        Ok(sender)
+    }
+}
+
+impl fmt::Debug for Compressors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressors")
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Gzip {
     /// Of what `source` gives, a layer's tar, which has the digest `diff_id` as the image's configuration states it.
     #[must_use]
-    pub fn new(source: impl Read + Send + 'static, diff_id: Digest) -> Self {
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self::on_threads(source, diff_id, cores.min(MOST_THREADS))
-    }
-
-    fn on_threads(source: impl Read + Send + 'static, diff_id: Digest, threads: usize) -> Self {
+    pub fn new(source: impl Read + Send + 'static, diff_id: Digest, compressors: &Compressors) -> Self {
         Self {
             state: State::Waiting(Box::new(source), diff_id),
-            threads,
+            compressors: compressors.clone(),
             piece: Vec::new(),
             at: 0,
         }
@@ -76,7 +126,7 @@ impl Gzip {
         self.piece.clear();
         // Who reads on after an error must not take it for the end.
         let queue = match std::mem::replace(&mut self.state, State::Failed) {
-            State::Waiting(source, diff_id) => start(source, diff_id, self.threads)?,
+            State::Waiting(source, diff_id) => start(source, diff_id, &self.compressors)?,
             State::Running(queue) => queue,
             State::Failed => return Err(broken()),
             State::Ended => {
@@ -115,9 +165,7 @@ impl Read for Gzip {
 
 impl fmt::Debug for Gzip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gzip")
-            .field("threads", &self.threads)
-            .finish_non_exhaustive()
+        f.debug_struct("Gzip").finish_non_exhaustive()
     }
 }
 
@@ -147,23 +195,10 @@ fn broken() -> io::Error {
     io::Error::other("the layer could not be compressed to its end")
 }
 
-/// Starts the thread that reads and those that compress. All end when the receiver is dropped.
-fn start(source: Box<dyn Read + Send>, diff_id: Digest, threads: usize) -> io::Result<Receiver<Ordered>> {
-    let (jobs, waiting) = sync_channel(1);
-    let waiting = Arc::new(Mutex::new(waiting));
-    for number in 0..threads {
-        let waiting = Arc::clone(&waiting);
-        let started = thread::Builder::new()
-            .name("gzip".to_owned())
-            .spawn(move || work(&waiting));
-        // Where a container allows no more threads, fewer do it.
-        match started {
-            Ok(_) => {}
-            Err(error) if number == 0 => return Err(error),
-            Err(_) => break,
-        }
-    }
-    let (queue, items) = sync_channel(threads);
+/// Starts the thread that reads. It ends when the receiver is dropped.
+fn start(source: Box<dyn Read + Send>, diff_id: Digest, compressors: &Compressors) -> io::Result<Receiver<Ordered>> {
+    let jobs = compressors.jobs()?;
+    let (queue, items) = sync_channel(compressors.threads);
     thread::Builder::new().name("gzip-read".to_owned()).spawn(move || {
         let result = feed(source, &diff_id, &jobs, &queue);
         // Who reads no more wants no end.

@@ -22,7 +22,7 @@ fn sample(length: usize) -> Vec<u8> {
 fn gzip(bytes: &[u8], threads: usize) -> Vec<u8> {
     let source = io::Cursor::new(bytes.to_vec());
     let mut compressed = Vec::new();
-    Gzip::on_threads(source, Digest::of(bytes), threads)
+    Gzip::new(source, Digest::of(bytes), &Compressors::on_threads(threads))
         .read_to_end(&mut compressed)
         .unwrap();
     compressed
@@ -42,6 +42,39 @@ fn every_length_comes_back_and_no_number_of_threads_changes_a_byte() {
             assert!(gzip(&bytes, threads) == compressed, "{length} on {threads}");
         }
     }
+}
+
+#[test]
+fn layers_side_by_side_have_the_bytes_of_each_alone() {
+    let layers: Vec<Vec<u8>> = (0..4).map(|number| sample((2 + 3 * number) * BLOCK + number)).collect();
+    let compressors = Compressors::on_threads(2);
+    let mut readers: Vec<(Gzip, Vec<u8>)> = layers
+        .iter()
+        .map(|layer| {
+            let source = io::Cursor::new(layer.clone());
+            (Gzip::new(source, Digest::of(layer), &compressors), Vec::new())
+        })
+        .collect();
+    // All begin before one ends, and who waits for its turn to be read holds up no other.
+    while readers.iter_mut().rev().any(|(gzip, compressed)| {
+        let taken = gzip.take(1000).read_to_end(compressed).unwrap();
+        taken > 0
+    }) {}
+    for (layer, (_, compressed)) in layers.iter().zip(readers) {
+        assert!(gzip(layer, 1) == compressed, "{} B", layer.len());
+    }
+}
+
+#[test]
+fn a_layer_that_nobody_reads_holds_up_no_other() {
+    let compressors = Compressors::on_threads(1);
+    let bytes = sample(20 * BLOCK);
+    let of_bytes = || Gzip::new(io::Cursor::new(bytes.clone()), Digest::of(&bytes), &compressors);
+    let mut left = of_bytes();
+    left.read_exact(&mut [0; 10]).unwrap();
+    let mut compressed = Vec::new();
+    of_bytes().read_to_end(&mut compressed).unwrap();
+    assert!(gzip(&bytes, 1) == compressed);
 }
 
 /// Bytes of many kinds, the same on every run.
@@ -158,7 +191,7 @@ fn bytes_that_do_not_compress_grow_little() {
 fn a_layer_of_another_digest_has_no_end() {
     for length in [0, 10, 2 * BLOCK] {
         let source = io::Cursor::new(sample(length));
-        let mut gzip = Gzip::new(source, Digest::of(b"another"));
+        let mut gzip = Gzip::new(source, Digest::of(b"another"), &Compressors::default());
         let error = io::copy(&mut gzip, &mut io::sink()).expect_err("wrong digest");
         gzip.read(&mut [0]).expect_err("not to be taken for an end");
         let inner = error.get_ref().unwrap().downcast_ref::<WrongDiffId>().unwrap();
@@ -176,7 +209,7 @@ fn a_failure_to_read_is_passed_on() {
             Ok(buffer.len())
         }
     }
-    let mut gzip = Gzip::new(Failing(100), Digest::of(b""));
+    let mut gzip = Gzip::new(Failing(100), Digest::of(b""), &Compressors::default());
     let error = io::copy(&mut gzip, &mut io::sink()).expect_err("failing");
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
@@ -199,6 +232,7 @@ fn who_stops_reading_stops_the_threads() {
             _held: Arc::clone(&held),
         },
         Digest::of(b""),
+        &Compressors::default(),
     );
     gzip.read_exact(&mut [0; 2000]).unwrap();
     assert_eq!(Arc::strong_count(&held), 2);

@@ -75,3 +75,98 @@ pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> F
     };
     Failure::new(kind, page, error.to_string(), hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Step;
+    use crate::names::{Digest, Host};
+    use std::io;
+    use std::path::PathBuf;
+
+    #[test]
+    fn what_did_not_move_leads_to_the_heading_of_the_place_that_is_at_fault() {
+        let step = Step {
+            workspace: None,
+            repository: None,
+            clone_folder: None,
+            in_pipe: true,
+            working_folder: PathBuf::from("/"),
+        };
+        let context = Context {
+            writes: true,
+            is_of_several: false,
+            has_api_token: false,
+            registry: &Host::bitbucket(),
+            known: &[],
+            step: &step,
+            waited: None,
+            diagnosis: None,
+        };
+        let digest = Digest::of(b"image");
+        let (place, what) = ("`shop/base`".to_owned(), "something".to_owned());
+        let unwritten = |kind: ErrorKind| TransferError::Unwritten {
+            digest: digest.clone(),
+            error: io::Error::from(kind),
+        };
+        for (error, page) in [
+            (
+                TransferError::OtherSubject {
+                    digest: digest.clone(),
+                    subject: digest.clone(),
+                    place: place.clone(),
+                },
+                Page::Attachment,
+            ),
+            (
+                TransferError::TooManyReferrers {
+                    digest: digest.clone(),
+                    most: 1,
+                },
+                Page::Attachment,
+            ),
+            (
+                TransferError::Lacks {
+                    digest: digest.clone(),
+                    place: place.clone(),
+                },
+                Page::ArchivePartial,
+            ),
+            (
+                TransferError::Unread {
+                    digest: digest.clone(),
+                    place: place.clone(),
+                    error: io::Error::from(ErrorKind::UnexpectedEof),
+                },
+                Page::ArchiveDamaged,
+            ),
+            (
+                TransferError::Document {
+                    digest: digest.clone(),
+                    place,
+                    why: what.clone(),
+                },
+                Page::ArchiveDamaged,
+            ),
+            (unwritten(ErrorKind::StorageFull), Page::NotWritable),
+            (unwritten(ErrorKind::Other), Page::NotWritable),
+            (
+                TransferError::Damaged {
+                    digest: digest.clone(),
+                    what: what.clone(),
+                },
+                Page::ImageDamaged,
+            ),
+            (TransferError::Misnamed { digest: digest.clone() }, Page::WrongBytes),
+            (
+                TransferError::TooMuch {
+                    digest: digest.clone(),
+                    what,
+                },
+                Page::TooLarge,
+            ),
+        ] {
+            assert_eq!(explain_transfer(&error, context).page, page, "{error}");
+        }
+    }
+}

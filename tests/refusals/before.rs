@@ -2,6 +2,7 @@
 
 use super::{Case, Run, retag, shop};
 use crate::support::emulator::{Setup, access_token};
+use crate::support::pipe::Pipe;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::os::unix::fs::symlink;
@@ -291,7 +292,8 @@ pub(super) const CASES: &[Case] = &[
               `…` is `…`: it is out of range<br>\
               `PLATFORM` is `…`: `…` is not a platform<br>\
               `PULL_SECRET_NAME` is `…`: it is not the name of a Secret<br>\
-              `…`: it is a list, but takes one value",
+              `…`: it is a list, but takes one value<br>\
+              `arguments` is `…`: the pipe takes none",
         status: 2,
         runs: || {
             vec![
@@ -309,6 +311,7 @@ pub(super) const CASES: &[Case] = &[
                     ("CREDENTIAL", "api-token"),
                 ]),
                 offline(&[("SOURCE_COUNT", "1"), ("SOURCE_0", "api:1")]),
+                Pipe::called_with(&["pull"]).run().into(),
             ]
         },
     },

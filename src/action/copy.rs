@@ -5,7 +5,7 @@ use super::journal::Outcome;
 use super::log::{Goal, during};
 use super::required::{has, unmet};
 use super::select_platform::root;
-use super::tagging::{TagContent, TagStep, Tagging, looks, refuse, summary};
+use super::tagging::{TagContent, TagStep, Tagging, looks, negative, refuse, summary};
 use super::{Run, all};
 use crate::explain::failure::FailureKind;
 use crate::explain::{Page, RunError, RunErrors};
@@ -284,7 +284,9 @@ fn distinct(found: impl Iterator<Item = CopyStep>) -> Result<Vec<CopyStep>, RunE
 async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: WantedCopy) -> Result<PlannedCopy, RunErrors> {
     // A request gives every image a tag.
     let first = wanted.tags.first().cloned().unwrap_or_else(Tag::latest);
-    let pair = match run.session.pair(&wanted.source, &wanted.target, &first).await {
+    let target = (&wanted.target, &first);
+    let paired = run.session.pair(&wanted.source, target, negative(copy.on_existing));
+    let pair = match paired.await {
         Ok(pair) => pair,
         Err(error) => {
             let error = RunError::from(error);

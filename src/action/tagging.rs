@@ -86,13 +86,17 @@ pub(super) async fn looks(
     tags: &[Tag],
     on_existing: OnExisting,
 ) -> Result<Vec<Option<Digest>>, RunErrors> {
-    // What it may forbid is decided by this: only a GET says that there is none.
-    let negative = match on_existing {
-        OnExisting::Overwrite => Negative::Believed,
-        OnExisting::Skip | OnExisting::Fail => Negative::Confirmed,
-    };
+    let negative = negative(on_existing);
     let looks = tags.iter().map(|tag| run.session.existing(target, tag, negative));
     all(stream::iter(looks).buffered(run.concurrency).collect().await)
+}
+
+/// Whether a HEAD may say that a tag is not there: where that lets it be written, only a GET does.
+pub(super) const fn negative(on_existing: OnExisting) -> Negative {
+    match on_existing {
+        OnExisting::Overwrite => Negative::Believed,
+        OnExisting::Skip | OnExisting::Fail => Negative::Confirmed,
+    }
 }
 
 /// Ends a run before it writes where a tag may not be moved; tells each of them.

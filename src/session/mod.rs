@@ -189,13 +189,19 @@ impl Session {
     }
 
     /// Reads the source of a copy and opens its target. In one registry one credential and one token serve both, so that
-    /// blobs can be mounted; where that is refused, or the source is elsewhere, each side has its own.
+    /// blobs can be mounted; where that is refused, or the source is elsewhere, each side has its own. `negative`: whether a
+    /// HEAD may say that the target does not have the tag.
     ///
     /// # Errors
     /// Why one of the sides let none in, or why there is no such manifest.
-    pub(crate) async fn pair(&self, source: &Reference, target: &Repository, tag: &Tag) -> Result<Pair, SessionError> {
+    pub(crate) async fn pair(
+        &self,
+        source: &Reference,
+        (target, tag): (&Repository, &Tag),
+        negative: Negative,
+    ) -> Result<Pair, SessionError> {
         if *source.repository.host() == *target.host()
-            && let Some(pair) = self.joined(source, target).await?
+            && let Some(pair) = self.joined(source, (target, tag), negative).await?
         {
             return Ok(pair);
         }
@@ -241,7 +247,12 @@ impl Session {
     }
 
     /// Both sides with one credential and one token; `None` if no credential may do both.
-    async fn joined(&self, source: &Reference, target: &Repository) -> Result<Option<Pair>, SessionError> {
+    async fn joined(
+        &self,
+        source: &Reference,
+        (target, tag): (&Repository, &Tag),
+        negative: Negative,
+    ) -> Result<Option<Pair>, SessionError> {
         let scopes =
             Scopes::of(&source.repository, registry::Access::Pull).and(&Scopes::of(target, registry::Access::PullPush));
         for registry in self.registries(target.host()) {
@@ -249,14 +260,19 @@ impl Session {
                 registry.remote(&source.repository, &scopes),
                 registry.remote(target, &scopes),
             );
-            match from.manifest(&source.selector()).await {
+            // One waits for the other's sign-in, and neither for its answer.
+            let look = self.existing(&to, tag, negative);
+            let selector = source.selector();
+            let (manifest, existing) = tokio::join!(from.manifest(&selector), look);
+            match manifest {
                 Ok(manifest) if to.shortfall().await.is_none() => {
                     return Ok(Some(Pair {
                         from,
                         manifest,
                         to,
                         joined: true,
-                        existing: None,
+                        // Who asks again is told why there is no answer.
+                        existing: existing.ok(),
                     }));
                 }
                 // It may be that a token for one side grants more; if not, that side says so.

@@ -39,7 +39,7 @@ fn an_encoding_that_comes_all_the_same_is_named() {
                 Cell(Pull, 1, 2, AS_GZIP),
                 Cell(Retag, 1, 2, AS_GZIP),
                 Cell(Push, 1, 2, AS_GZIP),
-                Cell(Copy, 1, 2, AS_GZIP),
+                Cell(Copy, 1, 3, AS_GZIP),
                 Cell(Check, 1, SOME, AS_GZIP),
             ],
         },

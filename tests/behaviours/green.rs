@@ -31,7 +31,7 @@ fn who_says_200_to_everything_is_not_believed() {
                 Cell(Retag, 1, 1, NOT_A_MANIFEST),
                 Cell(Push, 1, 1, NOT_A_MANIFEST),
                 Cell(Mirror, 1, 1, NOT_A_MANIFEST),
-                Cell(Copy, 1, 1, NOT_A_MANIFEST),
+                Cell(Copy, 1, 3, NOT_A_MANIFEST),
                 Cell(Check, 1, 3, NOT_A_MANIFEST),
                 Cell(Login, 1, 2, NOT_TRIED),
             ],

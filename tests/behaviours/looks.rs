@@ -25,7 +25,7 @@ fn an_anonymous_no_is_not_the_answer_to_who_may_sign_in() {
         Cell(Retag, 0, 4, ""),
         Cell(Push, 0, 10, ""),
         Cell(Mirror, 0, 10, ""),
-        Cell(Copy, 0, 7, ""),
+        Cell(Copy, 0, 8, ""),
         // Three of them for what is attached to the image.
         Cell(Check, 0, 9, "may be pulled with the API token"),
         Cell(Login, 0, 2, ""),
@@ -55,7 +55,7 @@ fn an_anonymous_no_is_not_the_answer_to_who_may_sign_in() {
                 Cell(Retag, 5, 4, "is there already, as another image"),
                 Cell(Push, 5, 3, "is there already, as another image"),
                 Cell(Mirror, 5, 3, "is there already, as another image"),
-                Cell(Copy, 5, 4, "is there already, as another image"),
+                Cell(Copy, 5, 5, "is there already, as another image"),
             ],
             ..row("", || hiding(404))
         },

@@ -231,7 +231,7 @@ impl Mover<'_> {
         let remote = &to.remote;
         // None of the semaphores is ever closed.
         let _large = match layer.content.size() {
-            LARGE.. => Some(self.large.acquire().await),
+            LARGE.. => Some(self.large(remote).acquire().await),
             _ => None,
         };
         let _transfer = self.transfers.acquire().await;

@@ -33,7 +33,7 @@ use crate::registry::{self, Charge, Code, ErrorKind, Manifest, Mount, PutManifes
 use futures_util::stream::{self, StreamExt as _};
 use hashing::Hashing;
 use presence::Presence;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
@@ -46,6 +46,13 @@ const LIGHT: usize = 2;
 /// time as of others.
 const LARGE: u64 = 1024 * 1024;
 
+/// So many large blobs go at a time. A registry of this machine hashes and writes on the cores that send to it: with one
+/// connection less it is done sooner.
+const fn large_at_a_time(concurrency: usize, is_of_this_machine: bool) -> usize {
+    let half = concurrency.div_ceil(2);
+    if is_of_this_machine && half > 1 { half - 1 } else { half }
+}
+
 /// Moves content into repositories of one registry, and knows what it has moved there.
 #[derive(Debug)]
 pub(crate) struct Mover<'a> {
@@ -53,7 +60,8 @@ pub(crate) struct Mover<'a> {
     concurrency: usize,
     light: Semaphore,
     transfers: Semaphore,
-    large: Semaphore,
+    /// Made with the first of them.
+    large: OnceCell<Semaphore>,
     /// Whether the registry has made a mount in this run: then one that it does not make says that the blob is not there.
     has_mounted: Cell<bool>,
     presence: Presence,
@@ -89,7 +97,7 @@ impl<'a> Mover<'a> {
             concurrency,
             light: Semaphore::new(concurrency * LIGHT),
             transfers: Semaphore::new(concurrency),
-            large: Semaphore::new(concurrency.div_ceil(2)),
+            large: OnceCell::new(),
             has_mounted: Cell::new(false),
             presence: Presence::default(),
             moved: RefCell::default(),
@@ -129,6 +137,12 @@ impl<'a> Mover<'a> {
             put(index).await?;
         }
         Ok(moved)
+    }
+
+    /// What large blobs need on their way to the registry.
+    fn large(&self, to: &Remote) -> &Semaphore {
+        self.large
+            .get_or_init(|| Semaphore::new(large_at_a_time(self.concurrency, to.repository().host().is_loopback())))
     }
 
     /// Writes the root of a graph under its digest.
@@ -320,7 +334,7 @@ impl<'a> Mover<'a> {
         let _large = match turn {
             Some(turn) => {
                 turn.comes().await;
-                Some(self.large.acquire().await)
+                Some(self.large(remote).acquire().await)
             }
             None => None,
         };

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::oneshot;
 
 /// Read from a file so many bytes at a time.
-pub(super) const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 128 * 1024;
 /// Pieces that wait between producer and request.
 pub(super) const WAITING: usize = 1;
 

@@ -68,12 +68,22 @@ fn a_blob_costs_two_requests_and_one_that_is_there_a_single_one() {
     let (from, to) = (source(), Emulator::start(Setup::shop()));
     copy(&from, &to, "1").run().succeeds();
     assert_eq!(to.tag("shop/web", "1"), from.tag("shop/base", "1"));
-    // The first one finds out: a look before it and a mount after it.
-    assert_eq!(told(&to), BTreeMap::from([("look", 1), ("mount", 10), ("upload", 9)]));
+    assert_first(&told(&to));
 
     copy(&from, &to, "2").run().succeeds();
     assert_little_is_asked(&told(&to));
     assert_eq!(to.open_uploads(), 0);
+}
+
+/// The first one finds out: a look before it and a mount after it. Where that takes more than a moment, on a busy machine too,
+/// others look as well.
+fn assert_first(counts: &BTreeMap<&str, usize>) {
+    assert_eq!(
+        (counts["mount"], counts["upload"], counts.len()),
+        (10, 9, 3),
+        "{counts:?}"
+    );
+    assert!((1..=9).contains(&counts["look"]), "{counts:?}");
 }
 
 /// Where only the configuration is new: a layer that is there may have told before it.
@@ -122,6 +132,29 @@ fn a_registry_without_mounts_is_known_by_what_it_has() {
     let again = told(&to);
     assert_eq!((again.get("upload"), again["look"]), (None, 9), "{again:?}");
     assert_eq!(to.open_uploads(), 0);
+}
+
+#[test]
+fn nobody_waits_long_for_the_one_that_finds_out() {
+    let (from, to) = (source(), Emulator::start(Setup::shop()));
+    let about_the_first = on("HEAD", &image("base").config_digest()).signed_in();
+    to.script(about_the_first, 1, Answer::new(503));
+    copy(&from, &to, "1").var("RETRIES", "1").run().succeeds();
+    let requests = to.requests();
+    let first = image("base").config_digest().replace("sha256:", "");
+    let at = |method: &str, is_first: bool| -> Vec<usize> {
+        let lines = requests.iter().enumerate();
+        let about =
+            |line: &str| line.starts_with(method) && line.contains("/blobs/") && line.contains(&first) == is_first;
+        lines.filter(|(_, line)| about(line)).map(|(place, _)| place).collect()
+    };
+    assert_eq!(
+        (at("HEAD", false).len(), at("HEAD", true).len()),
+        (8, 2),
+        "{requests:#?}"
+    );
+    // All layers have come before the first blob was asked for again.
+    assert!(at("PUT", false).last() < at("HEAD", true).last(), "{requests:#?}");
 }
 
 /// Images that share a configuration or a layer, one transfer at a time or many: nobody waits for ever, nothing moves twice.
@@ -183,7 +216,7 @@ fn docker_registry_has_it_so() {
         pipe.var("TARGET", &format!("web:{name}")).run().succeeds();
         blob_requests(&registry.recorder().requests())
     };
-    assert_eq!(push("one"), BTreeMap::from([("look", 1), ("mount", 10), ("upload", 9)]));
+    assert_first(&push("one"));
     assert_little_is_asked(&push("two"));
 }
 

@@ -89,6 +89,18 @@ impl Fixture {
         }
     }
 
+    /// Its manifests, the root last: digest and size in bytes.
+    pub(crate) fn manifests(&self) -> Vec<(String, u64)> {
+        let root = std::fs::read(self.blob(&self.digest)).unwrap();
+        let parsed: Value = serde_json::from_slice(&root).unwrap();
+        let children = parsed["manifests"].as_array().into_iter().flatten();
+        let children = children.map(|child| {
+            let digest = child["digest"].as_str().unwrap().to_owned();
+            (digest, child["size"].as_u64().unwrap())
+        });
+        children.chain([(self.digest.clone(), root.len() as u64)]).collect()
+    }
+
     /// The archive that is pushed.
     pub(crate) fn archive(&self, operation: Operation) -> &Path {
         let archives = self.archives.as_ref().expect("an image with archives");

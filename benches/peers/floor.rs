@@ -1,17 +1,27 @@
-//! The least that it takes: the same blobs, the largest first, by the same requests, with no digest computed, no retries, and
-//! from a file to the socket within the kernel. What is slower than this has something to gain; what should be faster than
-//! this cannot.
+//! The least that it takes: the same requests for the same image, the largest blob first, with no retries, and from a file to
+//! the socket within the kernel. What is slower than this has something to gain; what should be faster than this cannot.
+//!
+//! It computes no digest, or where it is asked to that of every blob: the least that it takes to check all of them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 
-/// First argument of a bench that is the floor; then come operation, list of blobs, and two repositories as `HOST/PATH`.
+/// First argument of a bench that is the floor; then come whether it checks, operation, list of blobs, list of manifests, the
+/// image as `HOST/PATH:TAG` and its target.
 pub(crate) const FLOOR: &str = "--floor";
+/// It computes the digests of blobs.
+pub(crate) const CHECKING: &str = "checking";
+/// It computes none.
+pub(crate) const TRUSTING: &str = "trusting";
 /// From a registry into files.
 pub(crate) const PULL: &str = "pull";
 /// From files into a registry.
@@ -20,30 +30,38 @@ pub(crate) const PUSH: &str = "push";
 pub(crate) const ACROSS: &str = "across";
 /// From one repository into another of the same registry.
 pub(crate) const COPY: &str = "copy";
-/// The variable with the value of `Authorization`.
-pub(crate) const TOKEN: &str = "FLOOR_TOKEN";
+/// The variable with `USER:PASSWORD`.
+pub(crate) const CREDENTIAL: &str = "FLOOR_CREDENTIAL";
 
-/// Blobs at a time: of a few large ones, of many small ones, of those that do not move.
-const AT_A_TIME: [usize; 3] = [4, 8, 16];
+/// At a time: blobs where the first is large, blobs where none is, and what has no body of weight.
+const AT_A_TIME: [usize; 3] = [3, 8, 16];
+const LARGE: u64 = 1024 * 1024;
 const BUFFER: usize = 256 * 1024;
 
-/// A blob of the list: digest, bytes, and where a layout has it.
-struct Blob {
+/// A line of a list: digest, bytes, and where a layout has it.
+struct Content {
     digest: String,
     size: u64,
     file: PathBuf,
 }
 
-/// A repository and a connection to its registry.
-struct Peer<'a> {
-    host: &'a str,
-    path: &'a str,
+/// An image in a registry, and what lets one in there.
+struct Place {
+    host: String,
+    path: String,
+    tag: String,
+    authorization: String,
+}
+
+/// A connection to the registry of a place.
+struct Connection<'a> {
+    place: &'a Place,
     stream: TcpStream,
 }
 
 struct Answer {
     status: u16,
-    location: Option<String>,
+    head: String,
     /// Of the body, what came with the head.
     begun: Vec<u8>,
     length: u64,
@@ -51,122 +69,288 @@ struct Answer {
 
 /// Does it; a failure ends the process with 1.
 pub(crate) fn run(arguments: &[String]) {
-    let [operation, list, from, to] = arguments else {
-        panic!("operation, list and two repositories, not {arguments:?}");
+    let [checking, operation, blobs, manifests, from, to] = arguments else {
+        panic!("not {arguments:?}");
     };
-    let list = std::fs::read_to_string(list).unwrap();
-    let blobs: VecDeque<Blob> = list.lines().filter_map(parsed).collect();
-    let at_a_time = match (operation.as_str(), blobs.len()) {
-        (COPY, count) => AT_A_TIME[2].min(count),
-        (_, ..16) => AT_A_TIME[0],
+    let (checks, operation) = (checking == CHECKING, operation.as_str());
+    let (blobs, manifests) = (read(blobs), read(manifests));
+    let (mut from, mut to) = (Place::of(from), Place::of(to));
+    match operation {
+        PULL => from.authorization = from.sign_in(&[(&from, "pull")]),
+        PUSH => to.authorization = to.sign_in(&[(&to, "pull,push")]),
+        COPY => {
+            to.authorization = to.sign_in(&[(&from, "pull"), (&to, "pull,push")]);
+            from.authorization.clone_from(&to.authorization);
+        }
+        _ => thread::scope(|scope| {
+            scope.spawn(|| from.authorization = from.sign_in(&[(&from, "pull")]));
+            to.authorization = to.sign_in(&[(&to, "pull,push")]);
+        }),
+    }
+    let documents: Vec<Vec<u8>> = if operation == PUSH {
+        manifests.iter().map(|one| std::fs::read(&one.file).unwrap()).collect()
+    } else {
+        let documents = Mutex::new(vec![Vec::new(); manifests.len()]);
+        side_by_side(
+            AT_A_TIME[2],
+            manifests.iter().enumerate().collect(),
+            (&from, &from),
+            |(at, one), (from, _)| {
+                let document = from.manifest(&one.digest)?;
+                if operation == PULL {
+                    std::fs::write(one.digest.replace(':', "-"), &document)?;
+                }
+                documents.lock().unwrap()[at] = document;
+                Ok(())
+            },
+        );
+        documents.into_inner().unwrap()
+    };
+    let at_a_time = match (operation, blobs.first().map_or(0, |blob| blob.size)) {
+        (COPY, _) => AT_A_TIME[2],
+        (_, LARGE..) => AT_A_TIME[0],
         _ => AT_A_TIME[1],
     };
-    let left = Mutex::new(blobs);
-    let token = std::env::var(TOKEN).unwrap();
+    side_by_side(
+        at_a_time,
+        blobs.iter().collect(),
+        (&from, &to),
+        |blob, (from, to)| match operation {
+            PULL => pull(blob, from, checks),
+            PUSH => push(blob, to, checks),
+            COPY => mount(blob, from.place, to),
+            _ => across(blob, (from, to), checks),
+        },
+    );
+    if operation == PULL {
+        return;
+    }
+    let (root, children) = documents.split_last().expect("a manifest");
+    side_by_side(
+        AT_A_TIME[2],
+        children.iter().zip(&manifests).collect(),
+        (&to, &to),
+        |(document, one), (_, to)| to.put_manifest(&one.digest, document),
+    );
+    to.connect().put_manifest(&to.tag, root).expect("the tag");
+}
+
+/// Does all of them, so many at a time, each with connections of its own, in order.
+fn side_by_side<T: Send>(
+    at_a_time: usize,
+    all: VecDeque<T>,
+    (from, to): (&Place, &Place),
+    one: impl Fn(T, (&mut Connection<'_>, &mut Connection<'_>)) -> io::Result<()> + Sync,
+) {
+    let count = at_a_time.min(all.len());
+    let left = Mutex::new(all);
     thread::scope(|scope| {
-        for _ in 0..at_a_time {
+        for _ in 0..count {
             scope.spawn(|| {
-                let (mut from, mut to) = (Peer::connect(from), Peer::connect(to));
+                let (mut from, mut to) = (from.connect(), to.connect());
                 loop {
                     let next = left.lock().unwrap().pop_front();
-                    let Some(blob) = next else { break };
-                    match operation.as_str() {
-                        PULL => pull(&blob, &mut from, &token),
-                        PUSH => push(&blob, &mut to, &token),
-                        COPY => mount(&blob, from.path, &mut to, &token),
-                        _ => across(&blob, (&mut from, &mut to), &token),
-                    }
-                    .unwrap_or_else(|error| panic!("{}: {error}", blob.digest));
+                    let Some(next) = next else { break };
+                    one(next, (&mut from, &mut to)).unwrap();
                 }
             });
         }
     });
 }
 
-fn parsed(line: &str) -> Option<Blob> {
-    let mut words = line.split(' ');
-    Some(Blob {
-        digest: words.next()?.to_owned(),
-        size: words.next()?.parse().ok()?,
-        file: words.next()?.into(),
-    })
+fn read(list: &str) -> Vec<Content> {
+    let list = std::fs::read_to_string(list).unwrap();
+    let parsed = |line: &str| {
+        let mut words = line.split(' ');
+        Some(Content {
+            digest: words.next()?.to_owned(),
+            size: words.next()?.parse().ok()?,
+            file: words.next()?.into(),
+        })
+    };
+    list.lines().filter_map(parsed).collect()
 }
 
-fn pull(blob: &Blob, from: &mut Peer, token: &str) -> io::Result<()> {
-    let answer = from.read(blob, token)?;
+fn pull(blob: &Content, from: &mut Connection<'_>, checks: bool) -> io::Result<()> {
+    let answer = from.read(blob)?;
     let mut file = File::create(blob.digest.replace(':', "-"))?;
-    file.write_all(&answer.begun)?;
-    pass(&mut from.stream, &mut file, answer.length - answer.begun.len() as u64)
+    pass(&answer.begun, &mut from.stream, &mut file, blob, checks)
 }
 
-fn push(blob: &Blob, to: &mut Peer, token: &str) -> io::Result<()> {
-    to.begin(blob, token)?;
-    // From file to socket, which std has the kernel do.
-    io::copy(&mut File::open(&blob.file)?, &mut to.stream)?;
+fn push(blob: &Content, to: &mut Connection<'_>, checks: bool) -> io::Result<()> {
+    to.begin(blob)?;
+    let mut file = File::open(&blob.file)?;
+    if checks {
+        pass(&[], &mut file, &mut to.stream, blob, checks)?;
+    } else {
+        // From file to socket, which std has the kernel do.
+        io::copy(&mut file, &mut to.stream)?;
+    }
     to.answer(201).map(|_| ())
 }
 
-fn mount(blob: &Blob, from: &str, to: &mut Peer, token: &str) -> io::Result<()> {
-    let path = to.path;
-    let line = format!("POST /v2/{path}/blobs/uploads/?mount={}&from={from}", blob.digest);
-    to.send(&line, 0, token)?;
+fn mount(blob: &Content, from: &Place, to: &mut Connection<'_>) -> io::Result<()> {
+    let line = format!(
+        "POST /v2/{}/blobs/uploads/?mount={}&from={}",
+        to.place.path, blob.digest, from.path
+    );
+    to.send(&line, &[], None)?;
     to.answer(201).map(|_| ())
 }
 
-fn across(blob: &Blob, (from, to): (&mut Peer, &mut Peer), token: &str) -> io::Result<()> {
-    let answer = from.read(blob, token)?;
-    to.begin(blob, token)?;
-    to.stream.write_all(&answer.begun)?;
-    let left = answer.length - answer.begun.len() as u64;
-    pass(&mut from.stream, &mut to.stream, left)?;
+fn across(blob: &Content, (from, to): (&mut Connection<'_>, &mut Connection<'_>), checks: bool) -> io::Result<()> {
+    let answer = from.read(blob)?;
+    to.begin(blob)?;
+    pass(&answer.begun, &mut from.stream, &mut to.stream, blob, checks)?;
     to.answer(201).map(|_| ())
 }
 
-fn pass(from: &mut impl Read, to: &mut impl Write, mut left: u64) -> io::Result<()> {
+/// All of a blob, of which a part is there already.
+fn pass(begun: &[u8], from: &mut impl Read, to: &mut impl io::Write, blob: &Content, checks: bool) -> io::Result<()> {
+    let mut hasher = checks.then(Sha256::new);
+    let mut left = blob.size;
+    let mut give = |piece: &[u8]| {
+        left -= piece.len() as u64;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(piece);
+        }
+        to.write_all(piece).map(|()| left)
+    };
+    let mut left = give(begun)?;
     let mut buffer = vec![0; BUFFER];
     while left > 0 {
         let count = from.read(&mut buffer)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        to.write_all(&buffer[..count])?;
-        left -= count as u64;
+        left = give(&buffer[..count])?;
     }
-    Ok(())
+    let found = hasher.map(|hasher| {
+        let mut hex = String::from("sha256:");
+        for byte in hasher.finalize() {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        hex
+    });
+    match found {
+        Some(found) if blob.digest != found => Err(io::ErrorKind::InvalidData.into()),
+        _ => Ok(()),
+    }
 }
 
-impl<'a> Peer<'a> {
-    fn connect(repository: &'a str) -> Self {
-        let (host, path) = repository.split_once('/').expect("HOST/PATH");
-        let stream = TcpStream::connect(host).expect("the registry");
-        stream.set_nodelay(true).expect("a socket's option");
-        Self { host, path, stream }
+impl Place {
+    /// `HOST/PATH:TAG`.
+    fn of(image: &str) -> Self {
+        let (host, rest) = image.split_once('/').expect("HOST/PATH:TAG");
+        let (path, tag) = rest.rsplit_once(':').expect("HOST/PATH:TAG");
+        Self {
+            host: host.to_owned(),
+            path: path.to_owned(),
+            tag: tag.to_owned(),
+            authorization: String::new(),
+        }
     }
 
-    fn send(&mut self, line: &str, length: u64, token: &str) -> io::Result<()> {
-        let host = self.host;
-        let kind = "application/octet-stream";
+    fn connect(&self) -> Connection<'_> {
+        let stream = TcpStream::connect(&self.host).expect("the registry");
+        stream.set_nodelay(true).expect("a socket's option");
+        Connection { place: self, stream }
+    }
+
+    /// Asks for the tag, and as that is refused, for a token with these rights; gives the value of `Authorization`.
+    fn sign_in(&self, rights: &[(&Self, &str)]) -> String {
+        let mut connection = self.connect();
+        let line = format!("HEAD /v2/{}/manifests/{}", self.path, self.tag);
+        let asked = connection.send(&line, &[], None).and_then(|()| connection.answer(401));
+        let challenge = asked.expect("a challenge");
+        let parameter = |name: &str| {
+            let (_, value) = challenge.head.split_once(&format!("{name}=\""))?;
+            value.split_once('"').map(|(value, _)| value.to_owned())
+        };
+        let realm = parameter("realm").expect("a realm");
+        let (host, path) = realm
+            .strip_prefix("http://")
+            .and_then(|rest| rest.split_once('/'))
+            .expect("a realm");
+        let mut scopes = String::new();
+        for (place, rights) in rights {
+            let _ = write!(scopes, "&scope=repository:{}:{rights}", place.path);
+        }
+        let service = parameter("service").unwrap_or_default().replace(' ', "%20");
+        let credential = std::env::var(CREDENTIAL).expect("a credential");
+        let realm = Self {
+            host: host.to_owned(),
+            path: String::new(),
+            tag: String::new(),
+            authorization: format!("Basic {}", STANDARD.encode(credential)),
+        };
+        let mut connection = realm.connect();
+        let line = format!("GET /{path}?service={service}{scopes}");
+        let answer = connection.send(&line, &[], None).and_then(|()| connection.answer(200));
+        let body = answer.and_then(|answer| connection.body(&answer)).expect("a token");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("a token");
+        format!("Bearer {}", body["token"].as_str().expect("a token"))
+    }
+}
+
+impl Connection<'_> {
+    fn send(&mut self, line: &str, body: &[u8], kind: Option<&str>) -> io::Result<()> {
+        self.send_head(line, body.len() as u64, kind)?;
+        self.stream.write_all(body)
+    }
+
+    fn send_head(&mut self, line: &str, length: u64, kind: Option<&str>) -> io::Result<()> {
+        let Place {
+            host, authorization, ..
+        } = self.place;
+        let authorization = match authorization.as_str() {
+            "" => String::new(),
+            authorization => format!("Authorization: {authorization}\r\n"),
+        };
+        let kind = kind.unwrap_or("application/octet-stream");
+        let accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
         let head = format!(
-            "{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+            "{line} HTTP/1.1\r\nHost: {host}\r\n{authorization}Accept: {accept}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
         );
         self.stream.write_all(head.as_bytes())
     }
 
-    fn read(&mut self, blob: &Blob, token: &str) -> io::Result<Answer> {
-        self.send(&format!("GET /v2/{}/blobs/{}", self.path, blob.digest), 0, token)?;
+    fn read(&mut self, blob: &Content) -> io::Result<Answer> {
+        self.send(&format!("GET /v2/{}/blobs/{}", self.place.path, blob.digest), &[], None)?;
         self.answer(200)
     }
 
+    fn manifest(&mut self, digest: &str) -> io::Result<Vec<u8>> {
+        self.send(&format!("GET /v2/{}/manifests/{digest}", self.place.path), &[], None)?;
+        let answer = self.answer(200)?;
+        self.body(&answer)
+    }
+
+    fn put_manifest(&mut self, reference: &str, document: &[u8]) -> io::Result<()> {
+        let parsed: serde_json::Value = serde_json::from_slice(document)?;
+        let line = format!("PUT /v2/{}/manifests/{reference}", self.place.path);
+        self.send(&line, document, parsed["mediaType"].as_str())?;
+        self.answer(201).map(|_| ())
+    }
+
     /// Opens a session and sends the head of the request that fills it.
-    fn begin(&mut self, blob: &Blob, token: &str) -> io::Result<()> {
-        self.send(&format!("POST /v2/{}/blobs/uploads/", self.path), 0, token)?;
-        let location = self.answer(202)?.location.unwrap_or_default();
+    fn begin(&mut self, blob: &Content) -> io::Result<()> {
+        self.send(&format!("POST /v2/{}/blobs/uploads/", self.place.path), &[], None)?;
+        let location = self.answer(202)?.field("Location").unwrap_or_default();
         let at = location.find("/v2/").ok_or(io::ErrorKind::InvalidData)?;
-        self.send(
+        self.send_head(
             &format!("PUT {}&digest={}", &location[at..], blob.digest),
             blob.size,
-            token,
+            None,
         )
+    }
+
+    /// The whole body of an answer.
+    fn body(&mut self, answer: &Answer) -> io::Result<Vec<u8>> {
+        let mut body = answer.begun.clone();
+        let left = answer.length - body.len() as u64;
+        (&mut self.stream).take(left).read_to_end(&mut body)?;
+        Ok(body)
     }
 
     fn answer(&mut self, expected: u16) -> io::Result<Answer> {
@@ -183,25 +367,27 @@ impl<'a> Peer<'a> {
             }
         };
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let field = |name: &str| {
-            let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-            lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned()))
-        };
-        let answer = Answer {
-            status: head
-                .split(' ')
-                .nth(1)
-                .and_then(|status| status.parse().ok())
-                .unwrap_or(0),
-            location: field("Location"),
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let mut answer = Answer {
+            status: status.unwrap_or(0),
+            head,
             begun: bytes[end..filled].to_vec(),
-            length: field("Content-Length")
-                .and_then(|length| length.parse().ok())
-                .unwrap_or(0),
+            length: 0,
         };
+        answer.length = answer
+            .field("Content-Length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         if answer.status != expected {
             return Err(io::Error::other(format!("status {}", answer.status)));
         }
         Ok(answer)
+    }
+}
+
+impl Answer {
+    fn field(&self, name: &str) -> Option<String> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned()))
     }
 }

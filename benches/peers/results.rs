@@ -132,11 +132,14 @@ pub(crate) fn targets(table: &Table, binary: &Path) -> String {
         for (row, series) in rows {
             let own = own(series).and_then(Series::wall);
             let measured = own.zip(fastest_peer(series)).map(|(own, (peer, name))| {
-                let limit = find(series, |tool| tool.kind == Kind::Floor).and_then(Series::wall);
-                let limit = limit.map_or_else(String::new, |limit| {
-                    format!("; the floor, which checks nothing: {:.2}", peer / limit)
-                });
-                (format!("{:.2} ({name}{limit})", peer / own), peer / own >= least)
+                let limit = |kind, what: &str| {
+                    let wall = find(series, |tool| tool.kind == kind).and_then(Series::wall);
+                    wall.map_or_else(String::new, |wall| format!("; {what}: {:.2}", peer / wall))
+                };
+                let trusting = limit(Kind::Floor, "the floor, which checks nothing");
+                let checking = limit(Kind::CheckingFloor, "with digests");
+                let text = format!("{:.2} ({name}{trusting}{checking})", peer / own);
+                (text, peer / own >= least)
             });
             line(
                 format!("{}: {least} times as fast as the fastest peer", row.title()),
@@ -211,7 +214,7 @@ fn own(series: &[Series]) -> Option<&Series> {
 fn fastest_peer(series: &[Series]) -> Option<(f64, &str)> {
     let peers = series
         .iter()
-        .filter(|one| !matches!(one.tool.kind, Kind::CrgPipe | Kind::Floor));
+        .filter(|one| !matches!(one.tool.kind, Kind::CrgPipe | Kind::Floor | Kind::CheckingFloor));
     let times = peers.filter_map(|one| Some((one.wall()?, one.tool.name.as_str())));
     times.min_by(|one, other| one.0.total_cmp(&other.0))
 }

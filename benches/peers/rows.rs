@@ -118,11 +118,7 @@ impl Row {
 
     /// Runs it: once each to warm up and to see that the result is right, then in turns; `is_late`: only once.
     pub(crate) fn run(&self, stage: &Stage, peers: &[Tool], counter: &Cell<u32>, is_late: bool) -> Vec<Series> {
-        let has_floor = matches!(
-            self.operation,
-            Operation::PullLayout | Operation::PushLayout | Operation::Across | Operation::Copy
-        );
-        let limit = has_floor.then(Tool::floor);
+        let limits = Tool::floors(self.operation);
         match self.operation {
             Operation::Mirror | Operation::Tags | Operation::Check => stage.fleet(MIRRORED),
             Operation::Daemon => stage.shared(),
@@ -139,7 +135,7 @@ impl Row {
         let peers = if self.engine.is_some() { &peers[..1] } else { peers };
         let mut series: Vec<Series> = peers
             .iter()
-            .chain(&limit)
+            .chain(&limits)
             .chain(&docker)
             .map(|tool| Series {
                 tool: tool.clone(),
@@ -193,14 +189,9 @@ impl Row {
         let fresh = format!("t{}", counter.get());
         let folder = stage.folder.path().join(&fresh);
         std::fs::create_dir(&folder).unwrap();
-        let repository = format!("{WORKSPACE}/{fresh}");
         let target = match self.operation {
             Operation::Across | Operation::Mirror => &stage.far,
             _ => &stage.near,
-        };
-        let token = match tool.kind {
-            Kind::Floor => stage.token(&repository),
-            _ => String::new(),
         };
         let job = Job {
             image: stage.image(if stage.has(self.image) { self.image } else { "big" }),
@@ -208,7 +199,6 @@ impl Row {
             to: target.host(self.network),
             fresh,
             folder: &folder,
-            token,
             engine: self.engine.map(|which| stage.engine(which)),
         };
         if let Some(engine) = job.engine.filter(|_| self.operation == Operation::Daemon) {
@@ -226,8 +216,10 @@ impl Row {
         let before = stage.requests();
         let measured = measure(&invocation, &folder);
         let requests = stage.requests().since(before);
+        let is_floor = matches!(tool.kind, Kind::Floor | Kind::CheckingFloor);
+        let writes_blobs_alone = is_floor && self.operation == Operation::PullLayout;
         let result = match measured.status {
-            0 if !check || tool.kind == Kind::Floor || self.arrived(stage, &job) => Ok((
+            0 if !check || writes_blobs_alone || self.arrived(stage, &job) => Ok((
                 measured,
                 requests,
                 (check && self.operation == Operation::PushPlain)

@@ -76,6 +76,8 @@ pub(crate) enum Kind {
     Oras,
     /// The same requests and nothing else: the limit of pull and push.
     Floor,
+    /// The same requests, and the digest of every blob.
+    CheckingFloor,
     /// `docker pull` of one image after the other.
     Docker,
 }
@@ -101,8 +103,6 @@ pub(crate) struct Job<'a> {
     pub(crate) fresh: String,
     /// The run's own folder, empty.
     pub(crate) folder: &'a Path,
-    /// For the floor, a token of the repository that it reads or writes.
-    pub(crate) token: String,
     /// The daemon and its client.
     pub(crate) engine: Option<&'a Engine>,
 }
@@ -154,12 +154,20 @@ impl Tool {
         (tools, missing)
     }
 
-    pub(crate) fn floor() -> Self {
+    /// The limits of an operation that has them. A copy within a registry has no bytes to check.
+    pub(crate) fn floors(operation: Operation) -> Vec<Self> {
         let bench = std::env::current_exe().expect("the bench's own path");
-        Self {
-            kind: Kind::Floor,
-            command: words(&[&bench.display().to_string(), floor::FLOOR]),
-            name: "floor".to_owned(),
+        let floor = |kind, checks, name: &str| Self {
+            kind,
+            command: words(&[&bench.display().to_string(), floor::FLOOR, checks]),
+            name: name.to_owned(),
+        };
+        let trusting = floor(Kind::Floor, floor::TRUSTING, "floor");
+        let checking = floor(Kind::CheckingFloor, floor::CHECKING, "floor with digests");
+        match operation {
+            Operation::Copy => vec![trusting],
+            Operation::PullLayout | Operation::PushLayout | Operation::Across => vec![trusting, checking],
+            _ => Vec::new(),
         }
     }
 
@@ -298,8 +306,8 @@ impl Tool {
             }
             Kind::Regctl => self.called(&borrowed(&regctl(operation, job)?)),
             Kind::Oras => self.called(&borrowed(&oras(operation, job)?)),
-            Kind::Floor => {
-                environment.insert(floor::TOKEN.to_owned(), format!("Bearer {}", job.token));
+            Kind::Floor | Kind::CheckingFloor => {
+                environment.insert(floor::CREDENTIAL.to_owned(), format!("{USER}:{}", password()));
                 self.called(&borrowed(&floor(operation, job)?))
             }
         };
@@ -552,7 +560,7 @@ fn oras(operation: Operation, job: &Job) -> Option<Vec<String>> {
     Some(arguments)
 }
 
-/// The floor: a line for each blob.
+/// The floor: a line for each blob and each manifest, the root last.
 fn floor(operation: Operation, job: &Job) -> Option<Vec<String>> {
     let operation = match operation {
         Operation::PullLayout => floor::PULL,
@@ -562,13 +570,16 @@ fn floor(operation: Operation, job: &Job) -> Option<Vec<String>> {
         _ => return None,
     };
     let line = |(digest, size): &(String, u64)| format!("{digest} {size} {}\n", job.image.blob(digest).display());
-    let list = job.folder.join("list");
-    std::fs::write(&list, job.image.blobs.iter().map(line).collect::<String>()).unwrap();
-    let (from, to) = (
-        format!("{}/{SOURCE}", job.from),
-        format!("{}/{WORKSPACE}/{}", job.to, job.fresh),
+    let list = |name: &str, content: &[(String, u64)]| {
+        let path = job.folder.join(name);
+        std::fs::write(&path, content.iter().map(line).collect::<String>()).unwrap();
+        path.display().to_string()
+    };
+    let (blobs, manifests) = (
+        list("blobs", &job.image.blobs),
+        list("manifests", &job.image.manifests()),
     );
-    Some(words(&[operation, &list.display().to_string(), &from, &to]))
+    Some(words(&[operation, &blobs, &manifests, &job.source(), &job.target()]))
 }
 
 /// A `config.json` for both registries in the run's folder; gives its path.

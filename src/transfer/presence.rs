@@ -3,18 +3,23 @@
 //!
 //! A registry that knows no mounts answers 202 to all of them, though, and what is there must not be sent again. So 202 counts
 //! only once the registry has made such a mount. The first small blob finds that out: it is asked for by HEAD as well, and when
-//! it is there, mounted once more. Until then other blobs have their sessions opened and wait. Registries seen to honour it:
-//! docker-registry 2.8, distribution 3; seen to answer 202 to all: gcr, go-containerregistry's.
+//! it is there, mounted once more. Until then other blobs have their sessions opened and wait, for a moment: where finding out takes
+//! longer, they are asked for by HEAD too. Registries seen to honour it: docker-registry 2.8, distribution 3; seen to answer 202 to
+//! all: gcr, go-containerregistry's.
 
 use super::{Mover, TransferError, give_up};
 use crate::names::Digest;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{Mount, Remote, Upload};
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 /// Finding out takes two requests more, and saves one for each blob.
 const WORTH_IT: usize = 4;
+/// How long others wait. Finding out takes four answers one after the other, a HEAD one: on a slow way a HEAD is sooner.
+const MOMENT: Duration = Duration::from_millis(40);
 /// Others wait for the blob that finds out, so it has at most so many bytes.
 const SMALL: u64 = 64 * 1024;
 
@@ -121,7 +126,7 @@ impl Mover<'_> {
         }
         drop(light.take());
         // An error is what is waited for: it is closed.
-        let _ = presence.known.acquire().await;
+        let _ = timeout(MOMENT, presence.known.acquire()).await;
         if presence.honours.get() == Honours::Yes {
             return Ok(false);
         }

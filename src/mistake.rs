@@ -135,7 +135,7 @@ impl From<&BadReference> for MistakeKind {
     fn from(bad: &BadReference) -> Self {
         match bad {
             BadReference::Unexpanded => Self::NotFilledIn,
-            BadReference::EmptyTag => Self::Empty,
+            BadReference::EmptyPart | BadReference::EmptyTag | BadReference::EmptyDigest => Self::Empty,
             BadReference::WrongHost { .. } => Self::WrongHost,
             BadReference::NoWorkspace { .. } => Self::NoWorkspace,
             BadReference::Empty

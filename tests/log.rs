@@ -89,6 +89,26 @@ fn tags_that_are_not_there_are_told_together_each_with_those_that_are() {
         .says("check the tags");
 }
 
+/// Thirty images of three packages: what is there is listed once for each.
+#[test]
+fn tags_that_are_there_are_listed_once_for_each_package() {
+    let emulator = start();
+    let images: Vec<String> = (0..MANY).map(|at| format!("lib{:02}:{}", at % 3, at + 2)).collect();
+    let outcome = Pipe::new()
+        .workspace("shop")
+        .registry(&emulator)
+        .api_token()
+        .var("IMAGES", &images.join(" "))
+        .var("TO", "oci:images")
+        .run()
+        .fails(4)
+        .says(&format!("refused reading {MANY} images: 404 MANIFEST_UNKNOWN"))
+        .says(&format!("`{}/shop/lib00`: tags that are there: `1`", emulator.host()));
+    let plain = outcome.plain();
+    assert_eq!(plain.matches("tags that are there").count(), 3, "{plain}");
+    assert!(lines(&outcome) < 10, "{plain}");
+}
+
 #[test]
 fn different_causes_are_told_apart_and_what_had_no_turn_is_in_the_report() {
     let emulator = start();

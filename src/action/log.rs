@@ -12,6 +12,11 @@ use std::time::{Duration, Instant};
 /// A transfer says how far it is so often.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// Longest last line with whole names, in characters.
+const LONGEST_LINE: usize = 120;
+/// Longest name in a longer one.
+const LONGEST_NAME: usize = 64;
+
 /// The log of a run.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -101,7 +106,7 @@ impl Log {
             [] => parts.push("no credential".to_owned()),
             sources => parts.extend(sources.iter().map(|source| source.title().to_owned())),
         }
-        format!("{done} ({})", parts.join(", "))
+        fitted(format!("{done} ({})", parts.join(", ")))
     }
 
     fn counted(&self) -> String {
@@ -112,6 +117,24 @@ impl Log {
     fn credentials(&self) -> Vec<Source> {
         self.credentials.borrow().iter().copied().flatten().collect()
     }
+}
+
+/// A last line that a screen holds: where it is longer, so are names, whose middle is left out. The first line has them whole.
+fn fitted(line: String) -> String {
+    if line.chars().count() <= LONGEST_LINE {
+        return line;
+    }
+    let parts = line.split('`').enumerate().map(|(at, part)| {
+        let characters: Vec<char> = part.chars().collect();
+        if at % 2 == 0 || characters.len() <= LONGEST_NAME {
+            return part.to_owned();
+        }
+        let half = LONGEST_NAME / 2;
+        let begin: String = characters.iter().take(half).collect();
+        let end: String = characters.iter().skip(characters.len() - half).collect();
+        format!("{begin}…{end}")
+    });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// Does a transfer, and meanwhile says how far it is.
@@ -163,6 +186,23 @@ fn so_far(progress: &Progress, goal: Goal, elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_leave_the_last_line_short() {
+        let name = format!("crg.apkg.io/shop/{}/api:1.0", "x".repeat(200));
+        let short = format!("`{name}` pushed");
+        let line = fitted(format!(
+            "`{name}` → `{name}` tagged `1.0` (1.0 MiB moved, 1.0 s, API token)"
+        ));
+        assert!(line.chars().count() < 200, "{line}");
+        assert!(
+            line.starts_with("`crg.apkg.io/shop/xxx") && line.contains("xx/api:1.0` tagged `1.0` (1.0 MiB"),
+            "{line}"
+        );
+        assert!(fitted(short).chars().count() < 80);
+        let usual = "`api` → `crg.apkg.io/shop/api` tagged `1.0` (1.0 MiB moved, 1.0 s, API token)".to_owned();
+        assert_eq!(fitted(usual.clone()), usual);
+    }
 
     #[test]
     fn a_transfer_says_what_is_known() {

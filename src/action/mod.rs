@@ -27,7 +27,7 @@ pub(crate) use journal::{Done, Fact, Outcome, Record, SeenImage, Table};
 pub(crate) use signals::StopSignals;
 
 use crate::clone;
-use crate::credential::Chosen;
+use crate::credential::{Choice, Chosen};
 use crate::engine::{Engine, Untagged};
 use crate::explain::failure::Failures;
 use crate::explain::{Context, RunError, RunErrors};
@@ -163,6 +163,7 @@ impl Run {
             writes: self.writes,
             is_of_several: false,
             has_api_token: self.session.api_token().is_some(),
+            only_built_in: self.chosen.choice == Choice::BuiltIn,
             registry: self.session.registry(),
             known: &[],
             step: &self.step,

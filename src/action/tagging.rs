@@ -10,10 +10,13 @@ use crate::explain::{Page, RunError, RunErrors};
 use crate::input::OnExisting;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{self, ErrorKind, Manifest, Negative, Remote};
-use crate::text::count;
+use crate::text::{count, first_of};
 use crate::transfer::{ContentSource, Destination, Graph, Mover, TagError};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
+
+/// How many characters of tags the last line names: a commit's hash and one more.
+const MOST_NAMED: usize = 60;
 
 /// What to do with one tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,7 +302,7 @@ pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
     let said: Vec<String> = parts
         .iter()
         .filter(|(_, tags)| !tags.is_empty())
-        .map(|(word, tags)| format!("{word} {}", tags.join(", ")))
+        .map(|(word, tags)| format!("{word} {}", first_of(tags, MOST_NAMED)))
         .collect();
     if said.is_empty() {
         count(0, "tag")
@@ -311,6 +314,26 @@ pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_tags_leave_the_last_line_short() {
+        let tagged = |tags: &[String]| {
+            let tags = tags.iter().map(|tag| (Tag::parse(tag).unwrap(), Outcome::Tagged));
+            summary(&tags.collect::<Vec<_>>())
+        };
+        let commit = "0123456789".repeat(4);
+        assert_eq!(
+            tagged(&[commit.clone(), "latest".to_owned()]),
+            format!("tagged `{commit}`, `latest`")
+        );
+        let many: Vec<String> = (1..=40).map(|at| format!("release-2026.11.{at}")).collect();
+        assert_eq!(
+            tagged(&many),
+            "tagged `release-2026.11.1`, `release-2026.11.2` and 38 more"
+        );
+        let long = ["x".repeat(128), "y".repeat(128)];
+        assert_eq!(tagged(&long), format!("tagged `{}` and 1 more", "x".repeat(128)));
+    }
 
     #[test]
     fn on_existing_decides_only_where_the_tag_points_elsewhere() {

@@ -2,8 +2,8 @@
 
 use super::error::RunError;
 use super::failure::Failure;
-use super::refusal::{Context, deletion, explain_session, nearest};
-use crate::names::{AtLeastOne, Selector, Tag};
+use super::refusal::{Context, deletion, explain_session, near_names, nearest};
+use crate::names::{AtLeastOne, Repository, Selector, Tag};
 use crate::registry::{Asker, Error, ErrorKind, Granted, Scopes, Standing};
 use crate::session::SessionError;
 use crate::text::Quoted;
@@ -11,8 +11,10 @@ use std::mem::{Discriminant, discriminant};
 
 /// Most images that one failure lists.
 const MOST_NAMES: usize = 6;
-/// Most images whose own tags are suggested.
-const MOST_SUGGESTIONS: usize = 10;
+/// Most repositories that something is suggested for.
+const MOST_SUGGESTIONS: usize = 6;
+/// Most names that are suggested for one.
+const MOST_NEAR: usize = 5;
 
 /// The failures as they are printed: one for each cause, in the order in which they were met.
 pub(super) fn explain(errors: &AtLeastOne<RunError>, context: Context<'_>) -> AtLeastOne<Failure> {
@@ -155,7 +157,7 @@ fn explain_alike(cases: &AtLeastOne<Case<'_>>, context: Context<'_>) -> Failure 
             explain_session(&SessionError::TurnedAway(refusals.each(of_many)), several)
         }
     };
-    let mut hint = suggestions(cases);
+    let mut hint = suggestions(cases, context.known);
     hint.extend(failure.hint);
     Failure {
         message: format!("{}: {}", failure.message, names(cases)),
@@ -230,18 +232,55 @@ fn names(cases: &[Case<'_>]) -> String {
     names.join(", ")
 }
 
-/// The tags that come nearest to those that are not there, a line for each image that has any.
-fn suggestions(cases: &[Case<'_>]) -> Vec<String> {
-    let lines = cases.iter().filter_map(|case| match case.cause {
-        SharedCause::Missing { wanted, tags, .. } if !tags.is_empty() => {
-            let tags: Vec<String> = nearest(wanted, tags).iter().map(|tag| format!("`{tag}`")).collect();
-            Some(format!(
-                "`{}`: tags that are there: {}",
-                case.reference,
-                tags.join(", ")
-            ))
+/// What comes nearest to what is not there: the tags of each repository, or the repositories that files of the clone name;
+/// a line for each repository that has any.
+fn suggestions(cases: &[Case<'_>], known: &[Repository]) -> Vec<String> {
+    /// What is suggested for one repository, under the image's name where it is the only one.
+    struct Near<'c> {
+        repository: &'c Repository,
+        label: String,
+        names: Vec<String>,
+    }
+    let mut told: Vec<Near<'_>> = Vec::new();
+    for case in cases {
+        let (SharedCause::Missing { error, .. } | SharedCause::NoRepository(error)) = case.cause else {
+            continue;
+        };
+        let Some(repository) = error.asker.repository.as_ref() else {
+            continue;
+        };
+        let names = match case.cause {
+            SharedCause::Missing { wanted, tags, .. } => nearest(wanted, tags)
+                .into_iter()
+                .map(|tag| format!("`{tag}`"))
+                .collect(),
+            _ => near_names(repository, known),
+        };
+        match told.iter_mut().find(|near| near.repository == repository) {
+            Some(near) => {
+                near.label = repository.to_string();
+                let more: Vec<String> = names.into_iter().filter(|name| !near.names.contains(name)).collect();
+                near.names.extend(more);
+                near.names.truncate(MOST_NEAR);
+            }
+            None => told.push(Near {
+                repository,
+                label: case.reference.to_owned(),
+                names,
+            }),
         }
-        _ => None,
+    }
+    let is_of_tags = matches!(cases.first().map(|case| case.cause), Some(SharedCause::Missing { .. }));
+    let lines = told.iter().filter(|near| !near.names.is_empty()).map(|near| {
+        let names = near.names.join(", ");
+        if is_of_tags {
+            format!("`{}`: tags that are there: {names}", near.label)
+        } else {
+            format!(
+                "`{}`: files of this repository name {names}: did you mean that?",
+                near.label
+            )
+        }
     });
     lines.take(MOST_SUGGESTIONS).collect()
 }

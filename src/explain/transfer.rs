@@ -97,6 +97,7 @@ mod tests {
             writes: true,
             is_of_several: false,
             has_api_token: false,
+            only_built_in: false,
             registry: &Host::bitbucket(),
             known: &[],
             step: &step,

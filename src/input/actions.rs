@@ -1,7 +1,6 @@
 //! The actions, and what those ask that have no file of their own.
 
 use super::images::{DOCKER, transport};
-use super::variables::OF_PRUNE;
 use super::{Check, Checkup, Copy, OnExisting, Prune, PullTo, Push, Read};
 use crate::clone::Discovered;
 use crate::credential::{Choice, Credential};
@@ -318,6 +317,9 @@ impl Check<'_> {
             Some(ActionName::Check) => Action::Check(self.checkup(discovered)),
             Some(ActionName::Prune) => Action::Prune(self.prune()?),
             None => {
+                if let Some(told) = self.mistakes.iter().find(|mistake| mistake.variable == "ACTION") {
+                    return Err(told.clone());
+                }
                 let forgotten = self.variables.without_action();
                 if !forgotten.is_empty() {
                     return Err(self.mistake(Mistake::unshown(
@@ -327,15 +329,7 @@ impl Check<'_> {
                             "it is not set, and `pull`, the default, does not use `{}`",
                             forgotten.join("`, `")
                         ),
-                        if forgotten.iter().any(|name| OF_PRUNE.contains(name)) {
-                            "write `ACTION: prune`"
-                        } else if forgotten.contains(&"PULL_SECRET") {
-                            "write `ACTION: login`"
-                        } else if forgotten == ["REQUIRE"] {
-                            "write `ACTION: check` or `ACTION: copy`"
-                        } else {
-                            "write `ACTION: push`, `ACTION: retag` or `ACTION: copy`"
-                        },
+                        self.meant_action(&forgotten),
                     )));
                 }
                 let written = self.variables.scalars.action.as_deref().unwrap_or_default();
@@ -349,6 +343,32 @@ impl Check<'_> {
                 )));
             }
         })
+    }
+
+    /// Which actions use all that is written, else the first of it.
+    fn meant_action(&self, forgotten: &[&str]) -> String {
+        use ActionName::{Check, Copy, Login, Prune, Push, Retag};
+        let uses = |action: &ActionName, name: &str| {
+            let mut names = NAMES.iter();
+            names.any(|(ours, actions)| *ours == name && actions.contains(action))
+        };
+        let likely = [Push, Retag, Check, Copy, Login, Prune].into_iter();
+        let images = self.variables.set.contains(&"IMAGES").then_some("IMAGES");
+        let all: Vec<&str> = forgotten.iter().copied().chain(images).collect();
+        let mut meant: Vec<ActionName> = likely
+            .clone()
+            .filter(|action| all.iter().all(|name| uses(action, name)))
+            .collect();
+        if meant.is_empty() {
+            meant = likely
+                .filter(|action| forgotten.first().is_some_and(|name| uses(action, name)))
+                .collect();
+        }
+        let mut names: Vec<String> = meant.iter().map(|action| format!("`ACTION: {action}`")).collect();
+        match (names.pop(), names.is_empty()) {
+            (Some(last), false) => format!("write {} or {last}", names.join(", ")),
+            (last, _) => format!("write {}", last.unwrap_or_default()),
+        }
     }
 
     fn pull(&mut self, discovered: Option<Discovered>) -> Read<Pull> {

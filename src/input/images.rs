@@ -19,6 +19,13 @@ impl<'a> Check<'a> {
         for text in &self.variables.images {
             let parsed = match of_no_registry(text, text, &self.namespace) {
                 Some(mistake) => Err(mistake),
+                None if text.contains('=') => Err(Mistake::new(
+                    MistakeKind::NotForAction,
+                    "IMAGES",
+                    text,
+                    "it is `source=target`, which only `copy` takes",
+                    "write `ACTION: copy`, or the image alone",
+                )),
                 None => {
                     Reference::parse(text, &self.namespace).map_err(|bad| Mistake::of_reference("IMAGES", text, &bad))
                 }

@@ -194,7 +194,7 @@ impl<'a> Check<'a> {
         let mut check = Self {
             variables,
             action: ActionName::of(variables.scalars.action.as_deref())
-                .filter(|_| variables.without_action().is_empty()),
+                .filter(|_| variables.without_action().is_empty() && !variables.has_no_action()),
             namespace: Namespace {
                 // Anything that parses: a mistake ends the run before a host is asked.
                 registry: Host::bitbucket(),
@@ -214,6 +214,8 @@ impl<'a> Check<'a> {
     pub(crate) fn search(&self) -> Option<Search> {
         let searches =
             matches!(self.action, Some(ActionName::Pull | ActionName::Check)) && self.variables.images.is_empty();
+        // What was written and could not be read is told alone.
+        let searches = searches && !self.variables.empty.contains(&"IMAGES");
         // A mistake in it is told elsewhere; `check` does not use it.
         let platform = self.variables.scalars.platform.as_deref();
         let platform = platform.filter(|_| self.action == Some(ActionName::Pull));

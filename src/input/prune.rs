@@ -45,7 +45,7 @@ impl Check<'_> {
         let dry_run = scalars.dry_run.is_none() || self.switch("DRY_RUN", scalars.dry_run.as_deref());
         if !["KEEP", "OLDER_THAN"]
             .iter()
-            .any(|name| self.variables.set.contains(name))
+            .any(|name| self.variables.set.contains(name) || self.variables.empty.contains(name))
         {
             self.mistake(Mistake::unshown(
                 MistakeKind::Keep,
@@ -156,7 +156,13 @@ impl Check<'_> {
                 "`prune` deletes in `REGISTRY` alone; write the package without a host",
             ));
         }
-        let pattern = tag.map(|tag| Pattern::parse(tag).ok_or_else(|| BadReference::Tag { tag: tag.to_owned() }));
+        let pattern = tag.map(|tag| {
+            let bad = || match tag {
+                "" => BadReference::EmptyTag,
+                tag => BadReference::Tag { tag: tag.to_owned() },
+            };
+            Pattern::parse(tag).ok_or_else(bad)
+        });
         let pattern = pattern.transpose().map_err(bad)?;
         Ok((repository, pattern.filter(|pattern| !pattern.fits_everything())))
     }

@@ -171,7 +171,9 @@ impl Check<'_> {
                 )
             }
         };
-        Err(self.mistake(mistake))
+        // A target was written and arrived empty: that is told already.
+        let told = self.mistakes.iter().find(|told| told.variable == "TARGET");
+        Err(told.cloned().unwrap_or_else(|| self.mistake(mistake)))
     }
 }
 

@@ -106,7 +106,7 @@ impl Check<'_> {
 
     pub(super) fn expires_on(&mut self) -> Option<Date> {
         let written = self.variables.scalars.token_expires_on.as_deref()?;
-        match crate::credential::expiry::parse(written) {
+        match crate::credential::expiry::parse(written.trim()) {
             Ok(date) => Some(date),
             Err(mistake) => {
                 self.mistake(mistake);

@@ -39,7 +39,9 @@ pub enum BadReference {
     TooLong {
         length: usize,
     },
+    EmptyPart,
     EmptyTag,
+    EmptyDigest,
     Tag {
         tag: String,
     },
@@ -69,7 +71,9 @@ impl fmt::Display for BadReference {
             ),
             Self::Path { path } => write!(f, "`{}` is not a repository name", shown(path)),
             Self::TooLong { length } => write!(f, "the repository name has {length} characters"),
+            Self::EmptyPart => f.write_str("a part of the name is empty"),
             Self::EmptyTag => f.write_str("the tag after the `:` is empty"),
+            Self::EmptyDigest => f.write_str("the digest after the `@` is empty"),
             Self::Tag { tag } => write!(f, "`{}` is not a tag", shown(tag)),
             Self::Digest { digest } => write!(f, "`{}` is not a digest", shown(digest)),
         }
@@ -102,12 +106,19 @@ impl BadReference {
                 "its parts are lower-case letters and digits, joined by `.`, `_`, `__` or `-`".to_owned()
             }
             Self::TooLong { .. } => format!("at most {LONGEST_PATH} are allowed"),
+            Self::EmptyPart => {
+                "write `package` or `workspace/package`, and check that the variable in its place is set in this step"
+                    .to_owned()
+            }
             Self::EmptyTag => "write a tag, and check that the variable in its place is set in this step".to_owned(),
+            Self::EmptyDigest => {
+                "write a digest, and check that the variable in its place is set in this step".to_owned()
+            }
             Self::Tag { tag } if is_pattern(tag) => {
                 "patterns of tags are for the `SOURCE` and `IMAGES` of `copy`, without a digest".to_owned()
             }
             Self::Tag { .. } => {
-                "a tag has up to 128 letters, digits, `_`, `.` and `-`, and begins with none of the last two; \
+                "a tag has up to 128 letters, digits, `_`, `.` and `-`, and does not begin with `.` or `-`; \
                  branch names with `/` must be changed, as in `${BITBUCKET_BRANCH//\\//-}`"
                     .to_owned()
             }

@@ -234,7 +234,7 @@ impl fmt::Display for Reference {
 /// Cuts `name[:tag][@digest]` into its three texts.
 ///
 /// # Errors
-/// Texts that cannot be a reference at all: empty, with white space, a URL, an unexpanded variable.
+/// Texts that cannot be a reference at all: empty, in parts too, with white space, a URL, an unexpanded variable.
 pub(crate) fn split(text: &str) -> Result<(&str, Option<&str>, Option<&str>), BadReference> {
     if text.is_empty() {
         return Err(BadReference::Empty);
@@ -259,10 +259,17 @@ pub(crate) fn split(text: &str) -> Result<(&str, Option<&str>, Option<&str>), Ba
         None => (text, None),
     };
     let after_slash = rest.rfind('/').map_or(0, |at| at + 1);
-    match rest[after_slash..].find(':') {
-        Some(at) => Ok((&rest[..after_slash + at], Some(&rest[after_slash + at + 1..]), digest)),
-        None => Ok((rest, None, digest)),
+    let (name, tag) = match rest[after_slash..].find(':') {
+        Some(at) => (&rest[..after_slash + at], Some(&rest[after_slash + at + 1..])),
+        None => (rest, None),
+    };
+    if digest == Some("") {
+        return Err(BadReference::EmptyDigest);
     }
+    if name.split('/').any(str::is_empty) {
+        return Err(BadReference::EmptyPart);
+    }
+    Ok((name, tag, digest))
 }
 
 /// The host of a name, if its first part is one: it has a dot or a port, is `localhost` or a bracketed address.

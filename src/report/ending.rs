@@ -8,12 +8,15 @@ use crate::explain::failure::{Failure, Failures};
 use crate::files::{Output, OutputError, check_writable, write_atomically};
 use crate::input::{Checked, Outputs, Request};
 use crate::names::Host;
+use crate::text::first_of;
 use std::fmt;
 use std::time::Instant;
 use time::OffsetDateTime;
 
-/// Most images that the last line of a failed run names.
+/// More images than these are counted in the last line of a failed run.
 const MOST_NAMES: usize = 6;
+/// How many characters of names the last line of a failed run has.
+const MOST_NAMED: usize = 90;
 /// Files that others read: all may.
 const READABLE: u32 = 0o644;
 
@@ -200,18 +203,12 @@ impl fmt::Display for Done {
         if failed > 0 && all > MOST_NAMES {
             write!(f, "{failed} of {all} failed, ")?;
         }
-        let mut names: Vec<String> = done
-            .iter()
-            .take(MOST_NAMES)
-            .map(|record| format!("`{}`", record.reference()))
-            .collect();
-        if done.len() > MOST_NAMES {
-            names.push(format!("and {} more", done.len() - MOST_NAMES));
-        }
+        let names: Vec<String> = done.iter().map(|record| format!("`{}`", record.reference())).collect();
+        let named = first_of(&names, MOST_NAMED);
         match names.len() {
             0 => f.write_str("nothing was changed"),
-            1 => write!(f, "only {} was done", names.join(", ")),
-            _ => write!(f, "only {} were done", names.join(", ")),
+            1 => write!(f, "only {named} was done"),
+            _ => write!(f, "only {named} were done"),
         }
     }
 }

@@ -34,6 +34,24 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     }
 }
 
+/// The first of what is listed, as many as so many characters hold, and how many more there are: `a`, `b` and 38 more.
+#[must_use]
+pub(crate) fn first_of(items: &[String], most: usize) -> String {
+    let mut length = 0;
+    let fits = |item: &&String| {
+        length += item.chars().count() + 2;
+        length <= most
+    };
+    let shown = items.iter().take_while(fits).count().max(1).min(items.len());
+    let (first, rest) = items.split_at(shown);
+    let first = first.join(", ");
+    if rest.is_empty() {
+        first
+    } else {
+        format!("{first} and {} more", rest.len())
+    }
+}
+
 /// `45 s`, `3 min`, `2 h`: as exact as a guess is.
 #[must_use]
 pub(crate) fn time(seconds: u64) -> String {

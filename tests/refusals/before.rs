@@ -135,6 +135,8 @@ pub(super) const CASES: &[Case] = &[
         see: "`…`: it is empty: the variable in its value is not set in this step<br>\
               `…`: item … is empty: the variable in it is not set in this step<br>\
               `…` is `…`: the tag after the `:` is empty<br>\
+              `…` is `…`: the digest after the `@` is empty<br>\
+              `…` is `…`: a part of the name is empty<br>\
               `IMAGES` is `…`: it has no target after the `=`",
         status: 2,
         runs: || {
@@ -152,7 +154,9 @@ pub(super) const CASES: &[Case] = &[
                 .into();
             let list = retag(&emulator).built_in().unset("TAGS").list("TAGS", &["2", ""]);
             runs.push(list.run().no_connection().into());
-            runs.push(offline(&[("SOURCE", "api:")]));
+            for source in ["api:", "api@", "/api:1"] {
+                runs.push(offline(&[("SOURCE", source)]));
+            }
             runs.push(without("SOURCE", &[("ACTION", "copy"), ("IMAGES", "api:1=")]));
             runs
         },
@@ -176,6 +180,8 @@ pub(super) const CASES: &[Case] = &[
                 token("$ATLASSIAN_ACCOUNT_EMAIL", &Setup::api_token()),
                 offline(&[("SOURCE", "api:$TAG")]),
                 offline(&[("ACTION", "push"), ("SOURCE", "oci:image:${TAG}")]),
+                offline(&[("REPORT", "$REPORT_FILE")]),
+                offline(&[("ACTION", "$ACTION")]),
             ]
         },
     },
@@ -375,7 +381,8 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        see: "`SOURCE` is `…`: `push` does not read `…`<br>\
+        see: "`IMAGES` is `…`: it is `source=target`, which only `copy` takes<br>\
+              `SOURCE` is `…`: `push` does not read `…`<br>\
               `SOURCE` is `…`: `copy` reads registries, not `…`<br>\
               `SOURCE` is `…`: `retag` works inside the registry, not on `…`<br>\
               `TARGET` is `…`: `retag` stays in the repository of `SOURCE`<br>\
@@ -385,6 +392,7 @@ pub(super) const CASES: &[Case] = &[
         runs: || {
             let digest = format!("api@sha256:{}", "0".repeat(64));
             vec![
+                without("SOURCE", &[("ACTION", "check"), ("IMAGES", "docker.io/node:20=node")]),
                 offline(&[("ACTION", "push"), ("SOURCE", "docker://api:1")]),
                 offline(&[("ACTION", "copy"), ("SOURCE", "oci:image")]),
                 offline(&[("SOURCE", "oci-archive:image.tar")]),

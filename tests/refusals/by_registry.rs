@@ -175,11 +175,20 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "refused reading `…`: 403 DENIED, “…” (with the built-in credential)<br>\
-              the built-in credential reaches only packages that are linked to this repository, `…`",
+              the built-in credential reaches only packages that are linked to this repository, `…`<br>\
+              `CREDENTIAL` is `built-in`, so no API token was tried: …",
         status: 3,
         runs: || {
             let emulator = shop();
-            vec![pull(&emulator, "base:1").built_in().run().into()]
+            let alone = pull(&emulator, "base:1")
+                .built_in()
+                .api_token()
+                .var("CREDENTIAL", "built-in")
+                .run();
+            vec![
+                pull(&emulator, "base:1").built_in().run().into(),
+                alone.says("no API token was tried: leave `CREDENTIAL` out").into(),
+            ]
         },
     },
     Case {

@@ -20,13 +20,14 @@ const WIDEST: usize = 40;
 pub(super) fn lines(package: &impl Display, plan: &Plan, most: usize) -> Vec<String> {
     let (all, going) = (plan.rows.len(), plan.going().count());
     let tags = count(all, "tag");
+    let go = if going == 1 { "goes" } else { "go" };
     let mut lines = vec![match (all, all - going) {
         (0, _) => format!("`{package}` has no tags"),
         (_, staying) if staying == all => format!("`{package}` has {tags}, and nothing goes"),
         (_, 0) => format!("`{package}` has {tags}, and all go, {}", estimate(plan)),
-        (_, 1) => format!("`{package}` has {tags}: 1 stays and {going} go, {}", estimate(plan)),
+        (_, 1) => format!("`{package}` has {tags}: 1 stays and {going} {go}, {}", estimate(plan)),
         (_, staying) => format!(
-            "`{package}` has {tags}: {staying} stay and {going} go, {}",
+            "`{package}` has {tags}: {staying} stay and {going} {go}, {}",
             estimate(plan)
         ),
     }];

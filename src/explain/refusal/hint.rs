@@ -297,6 +297,18 @@ fn way_to_api_token(refused: &Credential, asked: &Asked<'_>) -> Vec<String> {
     let role = if asked.needs_push() { "Write" } else { "Read" };
     // Scopes cannot be added later, so the token gets all that the action needs.
     let mut lines = steps_with_role(role, asked.context.writes);
+    if asked.context.only_built_in {
+        // With the token alone, the next run would end the same way.
+        let instead = if asked.asker.writes {
+            "write `CREDENTIAL: api-token`"
+        } else {
+            "leave `CREDENTIAL` out"
+        };
+        lines.insert(
+            0,
+            format!("`CREDENTIAL` is `built-in`, so no API token was tried: {instead}"),
+        );
+    }
     if refused.source == Source::BuiltIn {
         lines.extend(lines_for_api_token());
     }
@@ -325,34 +337,38 @@ pub(super) fn no_package(asked: &Asked<'_>) -> String {
 
 /// What may have been meant by the name of a package that is not there.
 fn other_names(asked: &Asked<'_>) -> Vec<String> {
+    let is_perhaps_of_hub = !asked.needs_push() && asked.host().is_atlassian();
     let Some(repository) = asked.repository().filter(|_| !asked.context.is_of_several) else {
-        return Vec::new();
+        let line = "if you mean images of Docker Hub, write `docker.io/` before their names";
+        return is_perhaps_of_hub.then(|| line.to_owned()).into_iter().collect();
     };
     let mut lines = Vec::new();
-    let distance = |other: &Repository| osa_distance(other.path(), repository.path());
-    let mut near: Vec<&Repository> = asked
-        .context
-        .known
-        .iter()
-        .filter(|known| *known != repository)
-        .collect();
-    sort_by_key(&mut near, |known| distance(known));
-    near.dedup();
-    near.retain(|known| distance(known) <= MOST_EDITS);
+    let near = near_names(repository, asked.context.known);
     if !near.is_empty() {
-        let near: Vec<String> = near.iter().take(MOST_NEAR).map(|known| format!("`{known}`")).collect();
         lines.push(format!(
             "files of this repository name {}: did you mean that?",
             near.join(", ")
         ));
     }
-    if !asked.needs_push() && asked.host().is_atlassian() {
-        lines.push(format!(
-            "if you mean the image of Docker Hub, write `docker.io/{}`",
-            repository.package()
-        ));
+    if is_perhaps_of_hub {
+        let own = asked.context.step.workspace.as_deref();
+        let name = match repository.workspace() {
+            Some(workspace) if own.is_some_and(|own| own != workspace) => repository.path(),
+            _ => repository.package(),
+        };
+        lines.push(format!("if you mean the image of Docker Hub, write `docker.io/{name}`"));
     }
     lines
+}
+
+/// Those of `known` whose names come near to that of a repository which is not there, in back-ticks.
+pub(in crate::explain) fn near_names(repository: &Repository, known: &[Repository]) -> Vec<String> {
+    let distance = |other: &Repository| osa_distance(other.path(), repository.path());
+    let mut near: Vec<&Repository> = known.iter().filter(|known| *known != repository).collect();
+    sort_by_key(&mut near, |known| distance(known));
+    near.dedup();
+    near.retain(|known| distance(known) <= MOST_EDITS);
+    near.iter().take(MOST_NEAR).map(|known| format!("`{known}`")).collect()
 }
 
 /// 404 without a code that tells one from the other.
@@ -382,12 +398,19 @@ fn way_to_package(asked: &Asked<'_>) -> String {
             "this step's workspace is `{own}`: is `{workspace}` the one you mean?"
         ));
     }
-    if asked.needs_push() && !asked.deletes() {
-        lines.push("if the name is right: a push does not create packages; an admin creates it once".to_owned());
+    let right = if asked.context.is_of_several {
+        "if the names are right"
     } else {
-        lines.push(
-            "if the name is right: an admin creates the package once, and a step pushes an image to it".to_owned(),
-        );
+        "if the name is right"
+    };
+    if asked.needs_push() && !asked.deletes() {
+        lines.push(format!(
+            "{right}: a push does not create packages; an admin creates it once"
+        ));
+    } else {
+        lines.push(format!(
+            "{right}: an admin creates the package once, and a step pushes an image to it"
+        ));
     }
     lines.extend([
         format!("  1. As an admin of a repository of `{workspace}`, open Bitbucket → Create → Package"),

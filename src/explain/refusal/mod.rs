@@ -11,6 +11,7 @@ mod reach;
 mod session;
 
 pub(crate) use finding::missing_scopes;
+pub(super) use hint::near_names;
 pub(super) use session::{explain_session, nearest};
 
 use crate::credential::{Credential, Source};
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 /// What an explanation depends on besides the error.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Context<'a> {
     /// Whether the action as a whole writes.
     pub writes: bool,
@@ -36,6 +38,8 @@ pub(crate) struct Context<'a> {
     pub is_of_several: bool,
     /// Whether an API token is among the credentials that may serve.
     pub has_api_token: bool,
+    /// Whether `CREDENTIAL` allows the built-in credential alone.
+    pub only_built_in: bool,
     /// `REGISTRY`.
     pub registry: &'a Host,
     /// Repositories that the clone's files name, where an unknown one is to be explained.

@@ -39,6 +39,67 @@ fn every_mistake_names_variable_value_and_cure() {
             vec![("IMAGES", "base:")],
             "`IMAGES` is `base:`: the tag after the `:` is empty; write a tag",
         ),
+        (
+            vec![("IMAGES", "base@")],
+            "`IMAGES` is `base@`: the digest after the `@` is empty; write a digest",
+        ),
+        (
+            vec![("IMAGES", "/base:1")],
+            "`IMAGES` is `/base:1`: a part of the name is empty; write `package` or",
+        ),
+        (vec![("IMAGES", "shop//base")], "a part of the name is empty; write"),
+        (
+            vec![("IMAGES", "crg.apkg.io/shop/:1")],
+            "a part of the name is empty; write",
+        ),
+        (vec![("IMAGES", ":1")], "a part of the name is empty; write"),
+        (
+            vec![("ACTION", "prune"), ("IMAGES", "api:"), ("KEEP", "2")],
+            "`IMAGES` is `api:`: the tag after the `:` is empty",
+        ),
+        (
+            vec![("IMAGES", "docker.io/node:20=node")],
+            "`IMAGES` is `docker.io/node:20=node`: it is `source=target`, which only `copy` takes; write `ACTION: copy`",
+        ),
+        (
+            vec![("ACTION", "check"), ("IMAGES", "docker.io/node:20=node:20")],
+            "it is `source=target`, which only `copy` takes",
+        ),
+        // An action that cannot be read is the only mistake, whatever else is written.
+        (
+            vec![("ACTION", "$ACTION"), ("SOURCE", "a"), ("TAGS", "b")],
+            "`ACTION` is `$ACTION`: it holds a `$` or brace, so a variable was not filled in",
+        ),
+        (
+            vec![("ACTION", " "), ("SOURCE", "a"), ("TAGS", "b")],
+            "`ACTION`: it is empty",
+        ),
+        (
+            vec![("ACTION_COUNT", "2"), ("ACTION_0", "pull"), ("ACTION_1", "push")],
+            "`ACTION`: it is a list, but takes one value",
+        ),
+        // What holds nothing that could be read is not missing as well.
+        (
+            retag(&[("TAGS", " ")]),
+            "`TAGS`: it is empty: the variable in its value is not set in this step; set that variable",
+        ),
+        (retag(&[("TAGS", ",")]), "`TAGS`: an item is empty"),
+        (
+            vec![("ACTION", "retag"), ("SOURCE", "a:1"), ("TAGS_COUNT", "0")],
+            "`TAGS`: it is empty: the variable in its value is not set in this step; set that variable",
+        ),
+        (
+            retag(&[("TAGS", "api:$TAG")]),
+            "`TAGS` is `api:$TAG`: it holds a `$` or brace",
+        ),
+        (
+            vec![("ACTION", "push"), ("SOURCE", "oci-archive:a.tar"), ("TARGET", " ")],
+            "`TARGET`: it is empty",
+        ),
+        (
+            vec![("ACTION", "prune"), ("IMAGES", "api"), ("OLDER_THAN", "$AGE")],
+            "`OLDER_THAN` is `$AGE`: it holds a `$` or brace",
+        ),
         // retag
         (
             vec![("ACTION", "retag"), ("TAGS", "2")],
@@ -105,6 +166,27 @@ fn every_mistake_names_variable_value_and_cure() {
         (
             vec![("IMAGES", "api"), ("TARGET", "api")],
             "`ACTION`: it is not set, and `pull`, the default, does not use `TARGET`; write",
+        ),
+        (
+            vec![("IMAGES", "docker.io/node:20"), ("REFERRERS", "true")],
+            "`ACTION`: it is not set, and `pull`, the default, does not use `REFERRERS`; write `ACTION: copy`",
+        ),
+        (
+            vec![
+                ("IMAGES", "docker.io/node:20"),
+                ("SHARD", "true"),
+                ("ON_EXISTING", "skip"),
+            ],
+            "`ACTION`: it is not set, and `pull`, the default, does not use `ON_EXISTING`, `SHARD`; write `ACTION: copy`",
+        ),
+        (
+            vec![("KEEP", "3"), ("SOURCE", "api")],
+            "`ACTION`: it is not set, and `pull`, the default, does not use `SOURCE`, `KEEP`; write `ACTION: push`, \
+             `ACTION: retag` or `ACTION: copy`",
+        ),
+        (
+            vec![("IMAGES", "api"), ("KEEP", "3")],
+            "`ACTION`: it is not set, and `pull`, the default, does not use `KEEP`; write `ACTION: prune`",
         ),
         (
             vec![("IMAGES", "api"), ("REQUIRE", "signature")],
@@ -453,4 +535,27 @@ fn all_mistakes_are_told_at_once() {
         ],
         "{mistakes:#?}"
     );
+}
+
+/// The literal name of a variable is never taken for a value: not as the name of a file, and not as one more wrong word.
+#[test]
+fn what_was_not_filled_in_is_said_of_every_variable() {
+    for (name, actions) in NAMES {
+        // Those of credentials have a table of their own.
+        if name.contains("USERNAME") || name.contains("PASSWORD") || name.contains("EMAIL") || name.ends_with("_TOKEN")
+        {
+            continue;
+        }
+        let values = ["$MY_VALUE", "${MY_VALUE}", "x/$MY_VALUE/y", "oci:$MY_VALUE"];
+        for value in &values[..if name == "SOURCE" { 2 } else { 4 }] {
+            let mut pairs = vec![("ACTION", actions[0].as_str())];
+            pairs.retain(|(known, _)| *known != name);
+            pairs.push((name, value));
+            let mistakes = bad(&pairs);
+            let of_it = mistakes.iter().filter(|told| told.starts_with(&format!("`{name}`")));
+            let of_it: Vec<&String> = of_it.collect();
+            assert_eq!(of_it.len(), 1, "{pairs:?}: {mistakes:?}");
+            assert!(of_it[0].contains("not filled in"), "{pairs:?}: {mistakes:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 use super::actions::Scalars;
 use super::{ActionName, NAMES, pasted};
 use crate::mistake::{Mistake, MistakeKind};
+use crate::names::BadReference;
 use crate::text::{self, Secret};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,8 +30,22 @@ const CONTEXT: [&str; 11] = [
     "NO_COLOR",
 ];
 
-/// Those that `prune` alone uses.
-pub(super) const OF_PRUNE: [&str; 4] = ["KEEP", "KEEP_TAGS", "OLDER_THAN", "DRY_RUN"];
+/// Those that `pull` does not use and that nobody has in an environment by chance.
+const OF_OTHERS: [&str; 13] = [
+    "SOURCE",
+    "TARGET",
+    "TAGS",
+    "ON_EXISTING",
+    "REFERRERS",
+    "REQUIRE",
+    "SHARD",
+    "KEEP",
+    "KEEP_TAGS",
+    "OLDER_THAN",
+    "DRY_RUN",
+    "PULL_SECRET",
+    "PULL_SECRET_NAME",
+];
 
 /// Those that may arrive empty: `pipe.yml` hands them over whether or not the step has them, or nothing depends on them.
 const MAY_BE_EMPTY: [&str; 6] = [
@@ -40,6 +55,18 @@ const MAY_BE_EMPTY: [&str; 6] = [
     "BITBUCKET_PACKAGES_TOKEN",
     "TOKEN_EXPIRES_ON",
     "DEBUG",
+];
+
+/// Those in which an unfilled `$NAME` is told elsewhere: names of images by what is wrong with them, credentials by their form.
+const LOOKED_AT_ELSEWHERE: [&str; 8] = [
+    "SOURCE",
+    "TARGET",
+    "ATLASSIAN_ACCOUNT_EMAIL",
+    "ATLASSIAN_API_TOKEN",
+    "BITBUCKET_PACKAGES_USERNAME",
+    "BITBUCKET_PACKAGES_TOKEN",
+    "SOURCE_USERNAME",
+    "SOURCE_PASSWORD",
 ];
 
 /// Which proxy is asked for a connection by TLS, the first that is set. curl's and Go's clients read both cases.
@@ -88,7 +115,7 @@ pub(crate) struct Variables {
     pub mistakes: Vec<Mistake>,
     /// Names of ours that are set.
     pub set: Vec<&'static str>,
-    /// Names of ours that were written and arrived empty, though they may not.
+    /// Names of ours that were written and hold nothing that could be read: that is told, and not that they are missing.
     pub empty: Vec<&'static str>,
     /// Names that look like one of ours, with that one.
     pub near_misses: Vec<(String, &'static str)>,
@@ -110,16 +137,18 @@ impl Variables {
         let mut texts = BTreeMap::new();
         let mut mistakes = Vec::new();
         let mut empty = Vec::new();
+        let mut unset = Vec::new();
         for (name, value) in environment {
             let Some(name) = name.to_str() else { continue };
+            let ours = NAMES.into_iter().map(|(ours, _)| ours).find(|ours| *ours == name);
             match value.into_string() {
                 Ok(value) if value.trim().is_empty() => {
                     // What a user writes and arrives empty was meant to hold something.
-                    let ours = NAMES.into_iter().map(|(ours, _)| ours).find(|ours| *ours == name);
-                    if let Some(ours) = ours.filter(|ours| !MAY_BE_EMPTY.contains(ours)) {
-                        mistakes.push(is_empty(ours, "leave the line out for the default"));
-                        empty.push(ours);
-                    }
+                    unset.extend(ours.filter(|ours| !MAY_BE_EMPTY.contains(ours)));
+                }
+                Ok(value) if ours.is_some_and(|ours| is_looked_at(ours) && is_unfilled(&value)) => {
+                    mistakes.push(not_filled_in(name, &value));
+                    empty.extend(ours);
                 }
                 Ok(value) => {
                     texts.insert(name.to_owned(), value);
@@ -135,7 +164,17 @@ impl Variables {
                 Err(_) => {}
             }
         }
-        let [images, tags, keep_tags, required] = LISTS.map(|name| list(name, &texts, &mut mistakes));
+        let action = ActionName::of(texts.get("ACTION").map(String::as_str));
+        mistakes.extend(unset.iter().map(|name| is_empty(name, "line", action)));
+        empty.append(&mut unset);
+        let [images, tags, keep_tags, required] = LISTS.map(|name| {
+            let known = mistakes.len();
+            let items = list(name, &texts, action, &mut mistakes);
+            if items.is_empty() && mistakes.len() > known {
+                empty.push(name);
+            }
+            items
+        });
         for name in scalar_names() {
             if texts.contains_key(&format!("{name}_COUNT")) {
                 mistakes.push(Mistake::unshown(
@@ -209,10 +248,15 @@ impl Variables {
         if written(&"ACTION") {
             return Vec::new();
         }
-        let names = ["SOURCE", "TARGET", "TAGS", "REQUIRE", "PULL_SECRET"]
-            .iter()
-            .chain(&OF_PRUNE);
-        names.copied().filter(written).collect()
+        let names = NAMES.into_iter().map(|(name, _)| name);
+        let names = names.filter(|name| OF_OTHERS.contains(name));
+        names.filter(written).collect()
+    }
+
+    /// Whether `ACTION` is written, and no action can be read from it; that is among the mistakes.
+    #[must_use]
+    pub(crate) fn has_no_action(&self) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.variable == "ACTION")
     }
 
     /// Has every secret of the variables hidden in what is printed from now on, in the forms in which it travels.
@@ -223,7 +267,10 @@ impl Variables {
             (&scalars.atlassian_account_email, &scalars.atlassian_api_token),
             (&scalars.source_username, &scalars.source_password),
         ] {
-            let Some(token) = token else { continue };
+            // What holds the name of one of our variables would hide that name wherever it is printed.
+            let Some(token) = token.as_ref().filter(|token| !names_ours(token)) else {
+                continue;
+            };
             text::hide_pair(username.as_deref().unwrap_or_default(), token);
         }
         for secret in self.proxy_passwords.iter().chain(&self.pasted) {
@@ -260,17 +307,62 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The mistake of a value that arrived empty: the shell of the step fills in nothing for a variable that it does not have.
-fn is_empty(name: &str, otherwise: &str) -> Mistake {
-    Mistake::unshown(
-        MistakeKind::Empty,
-        name,
-        "it is empty: the variable in its value is not set in this step",
-        format!("set that variable, or {otherwise}"),
-    )
+fn is_empty(name: &str, what: &str, action: Option<ActionName>) -> Mistake {
+    let is_required = match name {
+        "SOURCE" => true,
+        "TAGS" => action == Some(ActionName::Retag),
+        "IMAGES" => action == Some(ActionName::Prune),
+        _ => false,
+    };
+    let cure = if is_required {
+        "set that variable".to_owned()
+    } else {
+        format!("set that variable, or leave the {what} out for the default")
+    };
+    let problem = "it is empty: the variable in its value is not set in this step";
+    Mistake::unshown(MistakeKind::Empty, name, problem, cure)
+}
+
+fn is_looked_at(name: &str) -> bool {
+    !LISTS.contains(&name) && !LOOKED_AT_ELSEWHERE.contains(&name)
+}
+
+/// Whether a text holds `$NAME` or `${NAME`.
+fn is_unfilled(text: &str) -> bool {
+    text.split('$').skip(1).any(|rest| {
+        let name = rest.strip_prefix('{').unwrap_or(rest);
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    })
+}
+
+/// Whether a secret is `$NAME` or `${NAME}` with the name of one of ours.
+fn names_ours(secret: &Secret) -> bool {
+    let name = secret.expose().trim().strip_prefix('$');
+    let name = name.map(|name| {
+        name.strip_prefix('{')
+            .and_then(|name| name.strip_suffix('}'))
+            .unwrap_or(name)
+    });
+    name.is_some_and(|name| NAMES.iter().any(|(ours, _)| *ours == name))
+}
+
+/// The mistake of a value with the name of a variable that was not filled in.
+fn not_filled_in(name: &str, value: &str) -> Mistake {
+    let bad = BadReference::Unexpanded;
+    // A token may be pasted there.
+    if name == "CREDENTIAL" {
+        return Mistake::unshown(MistakeKind::NotFilledIn, name, bad.to_string(), bad.hint());
+    }
+    Mistake::of_reference(name, value, &bad)
 }
 
 /// Puts a list together from `X_COUNT` and `X_0` …, or from one string split at white space and commas.
-fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake>) -> Vec<String> {
+fn list(
+    name: &str,
+    texts: &BTreeMap<String, String>,
+    action: Option<ActionName>,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<String> {
     let counted = format!("{name}_COUNT");
     let Some(count) = texts.get(&counted) else {
         return texts
@@ -289,7 +381,7 @@ fn list(name: &str, texts: &BTreeMap<String, String>, mistakes: &mut Vec<Mistake
     }
     match count.trim().parse::<usize>() {
         Ok(0) => {
-            mistakes.push(is_empty(name, "leave the list out for the default"));
+            mistakes.push(is_empty(name, "list", action));
             Vec::new()
         }
         Ok(count) if count <= LONGEST_LIST => (0..count)
@@ -326,8 +418,12 @@ fn items(name: &str, text: Option<&String>, place: &str, mistakes: &mut Vec<Mist
             "set that variable, or leave the item out",
         ));
     }
-    let items = pieces.into_iter().flat_map(str::split_whitespace);
-    items.map(str::to_owned).collect()
+    let (unfilled, items): (Vec<&str>, Vec<&str>) = pieces
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        .partition(|item| is_unfilled(item));
+    mistakes.extend(unfilled.into_iter().map(|item| not_filled_in(name, item)));
+    items.into_iter().map(str::to_owned).collect()
 }
 
 /// The variable of ours that a name which is not ours probably means.

@@ -165,3 +165,18 @@ fn secrets_are_secrets_from_the_first_moment() {
         "{shown}"
     );
 }
+
+/// Else each mention of the variable would read `***`.
+#[test]
+fn the_name_of_a_variable_is_no_secret() {
+    for (value, is_name) in [
+        ("$ATLASSIAN_API_TOKEN", true),
+        ("${BITBUCKET_PACKAGES_TOKEN}", true),
+        (" $ATLASSIAN_API_TOKEN ", true),
+        ("$OTHER_TOKEN", false),
+        ("ATLASSIAN_API_TOKEN", false),
+        ("$ATLASSIAN_API_TOKEN9", false),
+    ] {
+        assert_eq!(names_ours(&Secret::new(value)), is_name, "{value}");
+    }
+}

@@ -53,6 +53,7 @@ impl World {
             writes,
             is_of_several: false,
             has_api_token: source == Some(Source::ApiToken),
+            only_built_in: false,
             registry: &self.registry,
             known: &[],
             step: &self.step,

@@ -157,4 +157,15 @@ fn a_package_that_is_not_there_has_other_names() {
         assert!(meant.is_none_or(|meant| hint.contains(meant)), "{hint}");
         assert_eq!(hint.contains(&hub(package)), is_of_hub, "{hint}");
     }
+    // Two parts of a name on Docker Hub: here the first is a workspace, and not this one.
+    for (path, meant) in [
+        ("bitnami/redis", "bitnami/redis"),
+        ("library/postgres", "library/postgres"),
+        ("shop/redis", "redis"),
+    ] {
+        let world = World::new(path);
+        let error = world.met(refused(404, Some(Code::NameUnknown)), API_TOKEN, false);
+        let hint = explain(&error, world.context(API_TOKEN, false)).hint.unwrap();
+        assert!(hint.contains(&hub(meant)), "{hint}");
+    }
 }

@@ -323,3 +323,34 @@ fn who_has_an_api_token_is_not_told_to_make_one() {
         assert_eq!(hint.contains("`CREDENTIAL: api-token`"), switches, "{hint}");
     }
 }
+
+/// An API token alone would not help: the next run would not use it either.
+#[test]
+fn who_allows_only_the_built_in_credential_is_told_so() {
+    let world = World::new("shop/base");
+    for (only_built_in, write, said) in [
+        (
+            true,
+            false,
+            "`CREDENTIAL` is `built-in`, so no API token was tried: leave `CREDENTIAL` out\n",
+        ),
+        (
+            true,
+            true,
+            "`CREDENTIAL` is `built-in`, so no API token was tried: write `CREDENTIAL: api-token`\n",
+        ),
+        (false, false, ""),
+        (false, true, ""),
+    ] {
+        for status in [401, 403] {
+            let error = world.met(refused(status, None), BUILT_IN, write);
+            let context = Context {
+                only_built_in,
+                ..world.context(BUILT_IN, write)
+            };
+            let hint = explain(&error, context).hint.unwrap();
+            assert_eq!(hint.contains("no API token was tried"), only_built_in, "{hint}");
+            assert!(hint.contains(said), "{hint}");
+        }
+    }
+}

@@ -109,6 +109,31 @@ fn tags_that_are_there_are_listed_once_for_each_package() {
     assert!(lines(&outcome) < 10, "{plain}");
 }
 
+/// Several packages that are misspelt get what the clone's files name, as one does.
+#[test]
+fn names_that_are_near_are_suggested_for_several_packages() {
+    let emulator = start();
+    let host = emulator.host();
+    let dockerfile = format!("FROM {host}/shop/lib00:1\nFROM {host}/shop/lib01:1\n");
+    for pipe in [Pipe::new().api_token(), Pipe::new().api_token().built_in()] {
+        let outcome = pipe
+            .workspace("shop")
+            .registry(&emulator)
+            .file("Dockerfile", &dockerfile)
+            .var("IMAGES", "lbi00:1 lib0:1 other:1")
+            .var("TO", "oci:images")
+            .run()
+            .fails(4)
+            .says("refused reading 3 images: 404 NAME_UNKNOWN");
+        for wanted in ["lbi00", "lib0"] {
+            let near = format!("`{host}/shop/lib00`, `{host}/shop/lib01`: did you mean that?");
+            let line = format!("`{host}/shop/{wanted}:1`: files of this repository name {near}");
+            assert!(outcome.plain().contains(&line), "{line}\n{}", outcome.output);
+        }
+        assert_eq!(outcome.plain().matches("did you mean").count(), 2, "{}", outcome.output);
+    }
+}
+
 #[test]
 fn different_causes_are_told_apart_and_what_had_no_turn_is_in_the_report() {
     let emulator = start();

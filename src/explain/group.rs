@@ -243,8 +243,11 @@ fn suggestions(cases: &[Case<'_>], known: &[Repository]) -> Vec<String> {
     }
     let mut told: Vec<Near<'_>> = Vec::new();
     for case in cases {
-        let (SharedCause::Missing { error, .. } | SharedCause::NoRepository(error)) = case.cause else {
-            continue;
+        let error = match case.cause {
+            SharedCause::Missing { error, .. } | SharedCause::NoRepository(error) => error,
+            SharedCause::Answered(error) if error.is_unknown_name() => error,
+            SharedCause::TurnedAway(refusals) if refusals.last().is_unknown_name() => refusals.last(),
+            _ => continue,
         };
         let Some(repository) = error.asker.repository.as_ref() else {
             continue;

@@ -8,6 +8,7 @@ use crate::engine;
 use crate::files::OutputError;
 use crate::mistake::Mistakes;
 use crate::names::AtLeastOne;
+use crate::text::order::sort_by_key;
 use std::fmt;
 
 /// What kind of thing went wrong; decides the exit status.
@@ -132,10 +133,19 @@ impl Failures {
         self.each.iter()
     }
 
-    /// Each of them as it is printed, with its advice where that was not printed before.
+    /// Each of them as it is printed, those of one page of the manual together, with its advice where that was not printed
+    /// before.
     pub(crate) fn told(&self) -> impl Iterator<Item = (&Failure, Option<&str>)> {
+        let mut pages = Vec::new();
+        for failure in self.told.as_ref().unwrap_or(&self.each) {
+            if !pages.contains(&failure.page) {
+                pages.push(failure.page);
+            }
+        }
+        let mut told: Vec<&Failure> = self.told.as_ref().unwrap_or(&self.each).iter().collect();
+        sort_by_key(&mut told, |failure| pages.iter().position(|page| *page == failure.page));
         let mut advice: Vec<&str> = Vec::new();
-        self.told.as_ref().unwrap_or(&self.each).iter().map(move |failure| {
+        told.into_iter().map(move |failure| {
             let new = failure.hint.as_deref().filter(|hint| !advice.contains(hint));
             advice.extend(new);
             (failure, new)
@@ -312,5 +322,24 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn those_of_one_page_are_told_together() {
+        let at = |message: &str, page| Failure::new(FailureKind::Other, page, message, message);
+        let failures = [
+            at("a", Page::NoTag),
+            at("b", Page::NoPackage),
+            at("c", Page::NoTag),
+            at("d", Page::NoReason),
+            at("e", Page::NoPackage),
+        ];
+        let failures = Failures::of(failures.into()).unwrap();
+        let told: Vec<_> = failures
+            .told()
+            .map(|(failure, hint)| (failure.message.as_str(), hint))
+            .collect();
+        let of = |message| (message, Some(message));
+        assert_eq!(told, [of("a"), of("c"), of("b"), of("e"), of("d")]);
     }
 }

@@ -114,6 +114,18 @@ const RATIOS: &[(Operation, &str, Network, f64)] = &[
     (Operation::Daemon, "shared", Network::Limited, 1.5),
 ];
 
+/// Whether a row has something to reach.
+pub(crate) fn has_target(row: &Row) -> bool {
+    let is_of =
+        |operation, image: &str, network| (row.operation, row.image, row.network) == (operation, image, network);
+    let has_ratio = RATIOS
+        .iter()
+        .any(|&(operation, image, network, _)| is_of(operation, image, network));
+    has_ratio
+        || is_of(Operation::StartUp, "big", Network::Direct)
+        || is_of(Operation::PushLayout, "many", Network::Direct)
+}
+
 /// What was to be reached, and was or was not; where a program that checks nothing is as slow, that stands beside it.
 pub(crate) fn targets(table: &Table, binary: &Path) -> String {
     let mut text = String::from("| Target | Measured | Reached |\n|---|---|---|\n");

@@ -109,6 +109,6 @@ program knows anything of the run before. Networks: none; 40 ms before each requ
 is user and system time. Peak is the largest resident set of all runs; what starts the programs has 5 MiB itself, below
 which the kernel's account does not go. Requests are those that the registries log, with those that are answered by 401.
 What is done of many images is one run of crg-pipe, and a loop in a shell for others. Times of a daemon count until the client
-has ended; its CPU and memory do not. `floor` does the least requests for the same result in 300 lines that check nothing:
-what the registry and the machine take for themselves. `floor with digests` also computes the digest of every blob.
+has ended; its CPU and memory do not. `floor` is a small program that makes the least requests for the same
+result and checks nothing: what the registry and the machine take for themselves. `floor with digests` also computes the digest of every blob.
 ";

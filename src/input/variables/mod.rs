@@ -3,11 +3,13 @@
 //! How values arrive: a list `X` as `X_COUNT`, `X_0`, `X_1`, …, a string as itself; an unset `$NAME` as an empty text
 //! ("Advanced techniques for writing pipes", Atlassian).
 
-use super::actions::Scalars;
+mod scalars;
+
 use super::{ActionName, NAMES, pasted};
 use crate::mistake::{Mistake, MistakeKind};
 use crate::names::BadReference;
 use crate::text::{self, Secret};
+use scalars::Scalars;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use strsim::osa_distance;

@@ -3,6 +3,7 @@
 mod actions;
 mod mistakes;
 mod prune;
+mod several_mistakes;
 mod values;
 
 use super::*;

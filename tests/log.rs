@@ -33,14 +33,6 @@ fn pull<'a>(emulator: &'a Emulator, tag: &str) -> Pipe<'a> {
         .var("REPORT", "report.json")
 }
 
-fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .api_token()
-        .var("ACTION", action)
-}
-
 fn lines(outcome: &Outcome<'_>) -> usize {
     outcome.plain().lines().count()
 }
@@ -173,7 +165,7 @@ fn a_line_for_each_image_and_none_for_nothing_to_do() {
         .map(|image| format!("{image}=web:{}", &image[image.len() - 4..image.len() - 2]))
         .collect();
     let copy = || {
-        pipe(&emulator, "copy")
+        Pipe::of_shop(&emulator, "copy")
             .var("IMAGES", &images.join(" "))
             .run()
             .succeeds()
@@ -239,7 +231,7 @@ fn the_header_of_a_copy_has_the_size_of_all_images() {
     blobs.sort_unstable();
     blobs.dedup();
     let size: usize = blobs.iter().map(|(_, size)| size).sum();
-    let copied = pipe(&emulator, "copy")
+    let copied = Pipe::of_shop(&emulator, "copy")
         .var("IMAGES", "base:1=web:1 base:2=web:2 base:3=web:3")
         .run()
         .succeeds();
@@ -266,7 +258,7 @@ fn a_child_that_is_missing_fails_its_image_alone_and_the_size_is_the_least() {
     emulator.put_image("shop/base", "2", &Image::multi("several"));
     let gone = Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
     emulator.script(on("GET", "/v2/shop/base/manifests/sha256:").signed_in(), 9, gone);
-    pipe(&emulator, "copy")
+    Pipe::of_shop(&emulator, "copy")
         .var("IMAGES", "base:1=web:1 base:2=web:2")
         .run()
         .fails(4)
@@ -281,7 +273,7 @@ fn a_retag_says_what_it_is_about_to_do_and_nothing_where_nothing_is() {
     let emulator = Emulator::start(Setup::shop());
     emulator.put_image("shop/base", "1", &Image::small("one"));
     let retag = |tags: &str| {
-        pipe(&emulator, "retag")
+        Pipe::of_shop(&emulator, "retag")
             .var("ON_EXISTING", "skip")
             .var("SOURCE", "base:1")
             .var("TAGS", tags)
@@ -300,7 +292,7 @@ fn a_retag_says_what_it_is_about_to_do_and_nothing_where_nothing_is() {
 #[test]
 fn a_pull_into_a_layout_tells_each_image() {
     let emulator = start();
-    let first = pipe(&emulator, "pull")
+    let first = Pipe::of_shop(&emulator, "pull")
         .var("IMAGES", "lib00:1 lib01:1 lib02:1")
         .var("TO", "oci:out/images")
         .run()
@@ -325,7 +317,7 @@ fn the_header_of_a_push_has_its_size() {
     let image = Image::small("one");
     let size: usize = image.blobs().iter().map(|blob| blob.bytes.len()).sum();
     let push = |source: &str, file: &str, bytes: Vec<u8>| {
-        pipe(&emulator, "push")
+        Pipe::of_shop(&emulator, "push")
             .file(file, bytes)
             .var("SOURCE", source)
             .var("TARGET", "web:1")

@@ -21,12 +21,7 @@ fn start() -> Emulator {
 }
 
 fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .api_token()
-        .var("ACTION", action)
-        .var("RETRIES", "0")
+    Pipe::of_shop(emulator, action).var("RETRIES", "0")
 }
 
 #[test]

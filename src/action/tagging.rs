@@ -10,7 +10,7 @@ use crate::explain::{Page, RunError, RunErrors};
 use crate::input::OnExisting;
 use crate::names::{Digest, Selector, Tag};
 use crate::registry::{self, ErrorKind, Manifest, Negative, Remote};
-use crate::text::{count, first_of};
+use crate::text::{count, listed_within};
 use crate::transfer::{ContentSource, Destination, Graph, Mover, TagError};
 use futures_util::stream::{self, StreamExt as _};
 use std::time::{Duration, Instant};
@@ -302,7 +302,7 @@ pub(super) fn summary(outcomes: &[(Tag, Outcome)]) -> String {
     let said: Vec<String> = parts
         .iter()
         .filter(|(_, tags)| !tags.is_empty())
-        .map(|(word, tags)| format!("{word} {}", first_of(tags, MOST_NAMED)))
+        .map(|(word, tags)| format!("{word} {}", listed_within(tags, MOST_NAMED)))
         .collect();
     if said.is_empty() {
         count(0, "tag")

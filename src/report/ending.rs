@@ -8,7 +8,7 @@ use crate::explain::failure::{Failure, Failures};
 use crate::files::{Output, OutputError, check_writable, write_atomically};
 use crate::input::{Checked, Outputs, Request};
 use crate::names::Host;
-use crate::text::first_of;
+use crate::text::listed_within;
 use std::fmt;
 use std::time::Instant;
 use time::OffsetDateTime;
@@ -204,7 +204,7 @@ impl fmt::Display for Done {
             write!(f, "{failed} of {all} failed, ")?;
         }
         let names: Vec<String> = done.iter().map(|record| format!("`{}`", record.reference())).collect();
-        let named = first_of(&names, MOST_NAMED);
+        let named = listed_within(&names, MOST_NAMED);
         match names.len() {
             0 => f.write_str("nothing was changed"),
             1 => write!(f, "only {named} was done"),

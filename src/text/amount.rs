@@ -36,7 +36,7 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
 
 /// The first of what is listed, as many as so many characters hold, and how many more there are: `a`, `b` and 38 more.
 #[must_use]
-pub(crate) fn first_of(items: &[String], most: usize) -> String {
+pub(crate) fn listed_within(items: &[String], most: usize) -> String {
     let mut length = 0;
     let fits = |item: &&String| {
         length += item.chars().count() + 2;

@@ -10,7 +10,7 @@ mod quoted;
 mod redaction;
 mod secret;
 
-pub(crate) use amount::{bytes, count, first_of, time};
+pub(crate) use amount::{bytes, count, listed_within, time};
 pub(crate) use excerpt::excerpt;
 pub(crate) use glob::{Glob, GlobToken, fits};
 pub(crate) use odd::{is_odd, without_odd};

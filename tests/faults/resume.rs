@@ -9,21 +9,15 @@ use crate::support::skopeo::write_layout;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-fn pipe<'a>(emulator: &'a Emulator, action: &str) -> Pipe<'a> {
-    Pipe::new()
-        .workspace("shop")
-        .registry(emulator)
-        .api_token()
-        .var("ACTION", action)
-}
-
 fn pull(emulator: &Emulator) -> Pipe<'_> {
-    pipe(emulator, "pull").var("IMAGES", "base:1").var("TO", "oci:out")
+    Pipe::of_shop(emulator, "pull")
+        .var("IMAGES", "base:1")
+        .var("TO", "oci:out")
 }
 
 /// `base:1` of another registry, with what it takes to read it there.
 fn copy<'a>(source: &Emulator, target: &'a Emulator) -> Pipe<'a> {
-    pipe(target, "copy")
+    Pipe::of_shop(target, "copy")
         .var("SOURCE", &format!("{}/shop/base:1", source.host()))
         .var("SOURCE_USERNAME", Setup::EMAIL)
         .var("SOURCE_PASSWORD", &Setup::api_token())
@@ -98,7 +92,9 @@ fn a_push_goes_on_where_the_target_has_got_to() {
     for cuts in CUTS {
         let target = Emulator::start(Setup::shop());
         cut(&target, cuts);
-        let push = pipe(&target, "push").var("SOURCE", "oci:layout").var("TARGET", "web:1");
+        let push = Pipe::of_shop(&target, "push")
+            .var("SOURCE", "oci:layout")
+            .var("TARGET", "web:1");
         write_layout(&push.clone_folder().join("layout"), image(true));
         push.run().succeeds();
         assert_nothing_is_sent_twice(&target, cuts);
@@ -166,7 +162,7 @@ fn a_session_with_more_than_was_made_is_begun_anew() {
     emulator.script(on("PATCH", "/blobs/uploads/.").signed_in(), 1, cut);
     let too_much = Answer::new(204).header("Range", "0-99999999");
     emulator.script(on("GET", "/blobs/uploads/.").signed_in(), 1, too_much);
-    let outcome = pipe(&emulator, "push")
+    let outcome = Pipe::of_shop(&emulator, "push")
         .file("image.tar", image(true).docker_archive(&["web:1"]))
         .var("SOURCE", "docker-archive:image.tar")
         .var("TARGET", "web:1")

@@ -184,6 +184,16 @@ impl<'a> Pipe<'a> {
         self.docker_host(&engine.tcp())
     }
 
+    /// An action in the workspace of [`Setup::shop`], with its person's API token.
+    #[must_use]
+    pub fn of_shop(emulator: &'a Emulator, action: &str) -> Self {
+        Self::new()
+            .workspace("shop")
+            .registry(emulator)
+            .api_token()
+            .var("ACTION", action)
+    }
+
     /// The person of [`Setup::shop`] as `ATLASSIAN_ACCOUNT_EMAIL` and `ATLASSIAN_API_TOKEN`.
     #[must_use]
     pub fn api_token(self) -> Self {

@@ -283,13 +283,18 @@ fn what_the_clone_names_stays() {
             "bitbucket-pipelines.yml",
             format!("image: x\n# {host}/shop/api@{}\n", build(2).digest()),
         )
+        .file(
+            "compose.yml",
+            format!("services:\n  api:\n    build: .\n    image: {host}/shop/api:build-3\n"),
+        )
         .run()
         .succeeds()
         .says("INFO:   stays  build-1  2026-02-01  named in Dockerfile:1\n")
-        .says("INFO:   stays  build-2  2026-02-02  named in bitbucket-pipelines.yml:2\n");
+        .says("INFO:   stays  build-2  2026-02-02  named in bitbucket-pipelines.yml:2\n")
+        .says("INFO:   stays  build-3  2026-02-03  named in compose.yml:4\n");
     assert_eq!(
         emulator.tags("shop/api"),
-        ["build-1", "build-2", "build-4", "build-5", "latest"]
+        ["build-1", "build-2", "build-3", "build-4", "build-5", "latest"]
     );
 }
 

@@ -1,9 +1,9 @@
-//! Goes through the clone's Dockerfiles and compose files, and picks out what they name of the registry.
+//! Goes through the clone's Dockerfiles and compose files, and picks out what they name of the registry: what is needed, or all.
 
 use super::budget::ReadBudget;
 use super::files::Files;
 use super::walk::{self, Walk};
-use super::{ClonePlace, Discovered, FoundImage, Mention, PassedOver, compose, dockerfile, meant};
+use super::{Asked, ClonePlace, Discovered, FoundImage, Mention, PassedOver, compose, dockerfile, meant, pipelines};
 use crate::names::platform::Platform;
 use crate::names::{BadReference, Host, Namespace, Reference, split_host};
 use crate::text::Quoted;
@@ -11,8 +11,10 @@ use crate::text::order::{sort, sort_by_key};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Most images that are listed: each costs a request or more.
+/// Most images that are listed where they are needed: each costs a request or more.
 const MOST_IMAGES: usize = 500;
+/// Most images that are listed where they are only named.
+const MOST_NAMED: usize = 5000;
 /// Most things passed over that are listed.
 const MOST_PASSED_OVER: usize = 1000;
 /// Most places of one image that are listed.
@@ -22,6 +24,17 @@ const MOST_PLACES: usize = 100;
 /// name in these files is Docker Hub's. `target` is the platform that is built for, if not that of the machine.
 #[must_use]
 pub(crate) fn images(clone: &Path, namespace: &Namespace, target: Option<&Platform>) -> Discovered {
+    discover(clone, namespace, target, Asked::Needed)
+}
+
+/// All images of `namespace.registry` that these files name with their host, whether a build takes them, makes them or does
+/// neither, with the defaults of variables and with what is given for them.
+#[must_use]
+pub(crate) fn named(clone: &Path, namespace: &Namespace) -> Discovered {
+    discover(clone, namespace, None, Asked::Named)
+}
+
+fn discover(clone: &Path, namespace: &Namespace, target: Option<&Platform>, asked: Asked) -> Discovered {
     let budget = ReadBudget::new();
     let Walk { files: paths, unread } = walk::walk(clone, &budget, |name| {
         dockerfile::is_name(name) || compose::is_name(name)
@@ -36,6 +49,7 @@ pub(crate) fn images(clone: &Path, namespace: &Namespace, target: Option<&Platfo
         namespace,
         machine,
         target,
+        asked,
         files: Files::new(clone, &budget),
         mentions: Vec::new(),
         told: HashSet::new(),
@@ -45,6 +59,10 @@ pub(crate) fn images(clone: &Path, namespace: &Namespace, target: Option<&Platfo
         discovery.pass_over(&folder, None, problem);
     }
     discovery.compose_and_build(&composed, built);
+    if asked == Asked::Named {
+        discovery.without_environment(&composed);
+        discovery.written_out();
+    }
     discovery.pick();
     let mut discovered = discovery.discovered;
     discovered.cut = budget.spent();
@@ -55,6 +73,7 @@ struct Discovery<'a> {
     namespace: &'a Namespace,
     machine: Platform,
     target: Option<&'a Platform>,
+    asked: Asked,
     files: Files<'a>,
     mentions: Vec<(PathBuf, Mention)>,
     told: HashSet<(ClonePlace, String)>,
@@ -65,7 +84,7 @@ impl Discovery<'_> {
     /// Reads the compose files, and then what they and others build.
     fn compose_and_build(&mut self, composed: &[PathBuf], built: Vec<PathBuf>) {
         let builder = self.machine.to_string();
-        let found = compose::projects(&mut self.files, composed, &builder);
+        let found = compose::projects(&mut self.files, composed, &builder, self.asked);
         for note in found.notes {
             self.pass_over_at(note.place, note.problem);
         }
@@ -98,7 +117,8 @@ impl Discovery<'_> {
                     continue;
                 }
             };
-            if builds.is_empty() {
+            // What a build gives does not make the file name its defaults any less.
+            if builds.is_empty() || self.asked == Asked::Named {
                 builds.push(dockerfile::Build {
                     builder: builder.clone(),
                     ..dockerfile::Build::default()
@@ -114,6 +134,33 @@ impl Discovery<'_> {
         }
         sort(&mut looked_at);
         self.discovered.looked_at = looked_at;
+    }
+
+    /// What compose files name where no `.env` gives a variable another value than its default.
+    fn without_environment(&mut self, composed: &[PathBuf]) {
+        let builder = self.machine.to_string();
+        let found = compose::projects(&mut self.files, composed, &builder, Asked::Defaults);
+        let known = found.mentions.into_iter().filter(|(_, mention)| mention.is_known());
+        self.mentions
+            .extend(known.map(|(file, mention)| (file.to_path_buf(), mention)));
+    }
+
+    /// What any line of a file that was read names by itself.
+    fn written_out(&mut self) {
+        for (path, text) in self.files.read_so_far() {
+            for (image, line) in pipelines::in_text(text, self.namespace) {
+                let image = image.to_string();
+                let mention = Mention::Image {
+                    written: image.clone(),
+                    image,
+                    line: Some(line),
+                    platform: None,
+                    hole: None,
+                    is_optional: false,
+                };
+                self.mentions.push((path.to_owned(), mention));
+            }
+        }
     }
 
     fn with_target(&self, mut build: dockerfile::Build) -> dockerfile::Build {
@@ -161,11 +208,15 @@ impl Discovery<'_> {
         match (self.reference(&image), hole) {
             (Ok(Some(image)), _) => {
                 let platform = self.platform(platform.as_deref());
+                let most = match self.asked {
+                    Asked::Needed => MOST_IMAGES,
+                    Asked::Named | Asked::Defaults => MOST_NAMED,
+                };
                 let images = &mut self.discovered.images;
                 let key = (image, platform);
                 let number = match numbers.get(&key) {
                     Some(number) => *number,
-                    None if images.len() == MOST_IMAGES => {
+                    None if images.len() >= most => {
                         self.discovered.more_images += 1;
                         return;
                     }

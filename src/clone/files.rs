@@ -2,7 +2,7 @@
 
 use super::budget::ReadBudget;
 use super::walk;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -61,6 +61,14 @@ impl<'a> Files<'a> {
         let text = self.read(path);
         self.texts.insert(path.to_owned(), text.clone());
         text
+    }
+
+    /// The texts that were read, in the order of their paths.
+    pub(super) fn read_so_far(&self) -> BTreeMap<&Path, &str> {
+        let texts = self.texts.iter();
+        texts
+            .filter_map(|(path, text)| Some((path.as_path(), &**text.as_ref().ok()?)))
+            .collect()
     }
 
     fn read(&self, path: &Path) -> Result<Rc<str>, Unread> {

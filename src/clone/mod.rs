@@ -16,7 +16,7 @@ pub(crate) mod walk;
 mod yaml;
 
 pub(crate) use budget::Spent;
-pub(crate) use discovery::images;
+pub(crate) use discovery::{images, named};
 
 use crate::files::shown;
 use crate::names::Reference;
@@ -24,6 +24,17 @@ use crate::names::platform::Platform;
 use crate::text::Quoted;
 use std::fmt;
 use std::path::PathBuf;
+
+/// Which images are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Those that a build or a start of the services takes from a registry.
+    Needed,
+    /// All that are named.
+    Named,
+    /// The same, with the defaults of variables whatever `.env` says.
+    Defaults,
+}
 
 /// An image as a file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +63,13 @@ pub(crate) enum Mention {
         /// Why it is not known.
         why: Unclear,
     },
+}
+
+impl Mention {
+    /// Whether it is an image, and no variable in it counts as empty.
+    fn is_known(&self) -> bool {
+        matches!(self, Self::Image { hole: None, .. })
+    }
 }
 
 /// Why it is not known which image a file names.

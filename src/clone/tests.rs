@@ -179,3 +179,108 @@ fn a_file_cannot_forge_a_line() {
     let told = found.passed_over[0].to_string();
     assert!(told.contains("\\u{1b}") && !told.contains('\u{1b}'), "{told}");
 }
+
+#[test]
+fn all_that_files_name_is_found_where_it_must_stay() {
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let rows: [Row<'_>; 11] = [
+        // What is built, by itself or by another service, and what is never pulled.
+        (
+            &[(
+                "compose.yml",
+                "services:\n  a: {build: ., image: 'H/shop/a:1'}\n  b: {image: 'H/shop/a:1'}\n  c: {image: 'H/shop/c:1', pull_policy: never}\n  d: {image: 'H/shop/d:1', pull_policy: build}\n",
+            )],
+            &["shop/a:1", "shop/c:1", "shop/d:1"],
+        ),
+        (
+            &[(
+                "compose.yml",
+                "services:\n  a:\n    image: ${REG:-H/shop}/a:${TAG:-1}\n    build: {context: ., tags: ['${REG:-H/shop}/a:extra']}\n",
+            )],
+            &["shop/a:1", "shop/a:extra"],
+        ),
+        // The value of `.env`, and the default beside it.
+        (
+            &[
+                ("compose.yml", "services: {a: {image: 'H/shop/a:${TAG:-1}'}}\n"),
+                (".env", "TAG=2\n"),
+            ],
+            &["shop/a:1", "shop/a:2"],
+        ),
+        // A name without a default is not half of one.
+        (
+            &[
+                ("compose.yml", "services: {a: {image: 'H/shop/a:x${TAG}'}}\n"),
+                (".env", "TAG=2\n"),
+            ],
+            &["shop/a:x2"],
+        ),
+        // The default of a Dockerfile, and what a compose file passes.
+        (
+            &[
+                ("compose.yml", "services: {a: {build: {context: ., args: {TAG: 2}}}}\n"),
+                (
+                    "Dockerfile",
+                    "ARG TAG=1\nARG HOST=crg.apkg.io\nFROM $HOST/shop/a:$TAG\n",
+                ),
+            ],
+            &["shop/a:1", "shop/a:2"],
+        ),
+        // A context takes the place of an image, whose name stays in the Dockerfile.
+        (
+            &[
+                (
+                    "compose.yml",
+                    "services: {a: {build: {context: ., additional_contexts: {'H/shop/a:1': 'docker-image://H/shop/a:2'}}}}\n",
+                ),
+                ("Dockerfile", "FROM H/shop/a:1\n"),
+            ],
+            &["shop/a:1", "shop/a:2"],
+        ),
+        // What one file lays over another, and a file that another includes.
+        (
+            &[
+                ("compose.yml", "services: {a: {image: 'H/shop/a:1'}}\n"),
+                ("compose.override.yml", "services: {a: {image: 'H/shop/a:2'}}\n"),
+            ],
+            &["shop/a:1", "shop/a:2"],
+        ),
+        (
+            &[
+                ("compose.yml", "include: [b/compose.yml]\n"),
+                (".env", "TAG=2\n"),
+                ("b/compose.yml", "services: {a: {image: 'H/shop/a:${TAG:-1}'}}\n"),
+                ("b/.env", "TAG=3\n"),
+            ],
+            &["shop/a:1", "shop/a:2", "shop/a:3"],
+        ),
+        // Any line of a file that is looked at: comments, labels, variables.
+        (
+            &[
+                ("Dockerfile", "# was H/shop/a:1\nFROM scratch\nLABEL base=H/shop/a:2\n"),
+                ("compose.yml", "x-old: H/shop/a:3\nservices: {}\n"),
+                (".env", "IMAGE=H/shop/a:4\n"),
+            ],
+            &["shop/a:1", "shop/a:2", "shop/a:3", "shop/a:4"],
+        ),
+        // A file that cannot be read as YAML names what its lines name.
+        (&[("compose.yml", "services: [\n  image: H/shop/a:1\n")], &["shop/a:1"]),
+        (
+            &[("compose.yml", "services: {a: {image: 'H/$BITBUCKET_WORKSPACE/a:1'}}\n")],
+            &["shop/a:1"],
+        ),
+    ];
+    let namespace = Namespace {
+        registry: Host::bitbucket(),
+        workspace: Some("shop".to_owned()),
+    };
+    for (files, expected) in rows {
+        let found = named(clone(files).path(), &namespace);
+        let mut found: Vec<String> = found
+            .references()
+            .map(|image| image.to_string().replace("crg.apkg.io/", ""))
+            .collect();
+        found.sort();
+        assert_eq!(found, *expected, "{files:?}");
+    }
+}

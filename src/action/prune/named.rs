@@ -36,7 +36,7 @@ pub(super) async fn look(run: &Run) -> Named {
         workspace: run.step.workspace.clone(),
     };
     let looking = tokio::task::spawn_blocking(move || {
-        let discovered = clone::images(&clone, &namespace, None);
+        let discovered = clone::named(&clone, &namespace);
         (discovered, pipelines::named(&clone, &namespace))
     });
     let Ok((discovered, of_pipelines)) = looking.await else {

@@ -102,6 +102,8 @@ pub(super) struct ServiceBuild {
     pub(super) contexts: Vec<(String, WrittenValue)>,
     pub(super) cache_from: Vec<WrittenValue>,
     pub(super) platforms: Vec<WrittenValue>,
+    /// Names that the built image gets beside that of the service.
+    pub(super) tags: Vec<WrittenValue>,
 }
 
 impl Service {
@@ -138,6 +140,8 @@ impl ServiceBuild {
         };
         let mut cache_from = below.cache_from;
         cache_from.extend(self.cache_from);
+        let mut tags = below.tags;
+        tags.extend(self.tags);
         Self {
             folder,
             context: self.context.or(below.context),
@@ -146,6 +150,7 @@ impl ServiceBuild {
             arguments: by_name(self.arguments, below.arguments),
             contexts: by_name(self.contexts, below.contexts),
             cache_from,
+            tags,
             platforms: if self.platforms.is_empty() {
                 below.platforms
             } else {
@@ -243,6 +248,7 @@ impl BuildContext<'_> {
         };
         build.cache_from = list("cache_from");
         build.platforms = list("platforms");
+        build.tags = list("tags");
         Some(build)
     }
 

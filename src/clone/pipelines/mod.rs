@@ -6,7 +6,7 @@ mod named;
 mod structure;
 
 pub(crate) use artifacts::keeping;
-pub(crate) use named::named;
+pub(crate) use named::{in_text, named};
 pub(crate) use structure::{Image, ScriptLine, contents};
 
 use super::files::Unread;

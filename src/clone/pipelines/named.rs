@@ -33,7 +33,8 @@ pub(crate) fn named(clone: &Path, namespace: &Namespace) -> Result<Vec<(Referenc
     }
 }
 
-fn in_text(text: &str, namespace: &Namespace) -> Vec<(Reference, usize)> {
+/// The images that any line of a text names with their host, each with its line, from 1.
+pub(crate) fn in_text(text: &str, namespace: &Namespace) -> Vec<(Reference, usize)> {
     let host = format!("{}/", namespace.registry);
     let is_part = |c: char| c.is_ascii_alphanumeric() || "._-/:@${}".contains(c);
     let mut found = Vec::new();

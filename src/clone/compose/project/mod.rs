@@ -5,7 +5,7 @@ mod needs;
 use super::super::dockerfile;
 use super::super::files::{Files, Unread, join};
 use super::super::yaml::{self, BadYaml, Node};
-use super::super::{ClonePlace, Mention};
+use super::super::{Asked, ClonePlace, Mention};
 use super::environment::{BadLine, Environment};
 use super::service::{BuildContext, Service, WrittenValue};
 use super::{MAIN, OVERRIDES};
@@ -52,7 +52,12 @@ pub(in super::super) struct Unfollowed {
 }
 
 /// Reads the projects of these compose files, which lie in the clone. `builder` is the platform that images are built on.
-pub(in super::super) fn projects(files: &mut Files<'_>, paths: &[PathBuf], builder: &str) -> ComposeFindings {
+pub(in super::super) fn projects(
+    files: &mut Files<'_>,
+    paths: &[PathBuf],
+    builder: &str,
+    asked: Asked,
+) -> ComposeFindings {
     let mut folders: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
     for path in paths {
         folders
@@ -63,6 +68,7 @@ pub(in super::super) fn projects(files: &mut Files<'_>, paths: &[PathBuf], build
     let mut loader = Loader {
         files,
         builder,
+        asked,
         services: MOST_SERVICES,
         loads: MOST_LOADS,
         included: BTreeSet::new(),
@@ -75,7 +81,7 @@ pub(in super::super) fn projects(files: &mut Files<'_>, paths: &[PathBuf], build
     }
     for Project { main, all, names } in std::mem::take(&mut loader.projects) {
         // What another project includes is a part of that.
-        if !loader.included.contains(&main) {
+        if asked != Asked::Needed || !loader.included.contains(&main) {
             loader.project(&all, names.as_ref());
         }
     }
@@ -97,6 +103,7 @@ struct Project {
 struct Loader<'a, 'f> {
     files: &'a mut Files<'f>,
     builder: &'a str,
+    asked: Asked,
     /// How many may still be put together.
     services: usize,
     /// How many files may still be read into projects.
@@ -173,6 +180,9 @@ impl Loader<'_, '_> {
     }
 
     fn read_environment(&mut self, environment: &mut Environment, folder: &Path, named: &[PathBuf]) {
+        if self.asked == Asked::Defaults {
+            return;
+        }
         let own = [folder.join(".env")];
         let paths = if named.is_empty() { &own[..] } else { named };
         for path in paths {

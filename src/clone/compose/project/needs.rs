@@ -1,6 +1,6 @@
-//! What a project pulls, and what it builds with what.
+//! What a project pulls, and what it builds with what; or all that it names.
 
-use super::super::super::{Mention, Unclear, dockerfile};
+use super::super::super::{Asked, Mention, Unclear, dockerfile};
 use super::super::service::{ServiceBuild, WrittenValue};
 use super::{DEEPEST, Inline, Loader, Services};
 use crate::clone::files::join;
@@ -33,11 +33,18 @@ impl Loader<'_, '_> {
                     self.mention(image, None, platform, false);
                 }
             }
-            if let Some(build) = service.build.get() {
+            let build = service.build.get();
+            if let Some(build) = build {
                 self.build(build, platform);
-                continue;
             }
             let Some(image) = service.image.get() else { continue };
+            if self.asked != Asked::Needed {
+                self.mention(image, None, platform, false);
+                continue;
+            }
+            if build.is_some() {
+                continue;
+            }
             let is_built = image.text().is_some_and(|image| built.contains(&with_tag(image)));
             let policy = service.pull_policy.get().and_then(WrittenValue::text);
             if !is_built && !matches!(policy, Some("never" | "build")) {
@@ -73,6 +80,11 @@ impl Loader<'_, '_> {
             if let Some(image) = source.text().and_then(cache) {
                 let image = image.to_owned();
                 self.mention(source, Some(&image), None, true);
+            }
+        }
+        if self.asked != Asked::Needed {
+            for tag in &build.tags {
+                self.mention(tag, None, None, false);
             }
         }
         if let Some(inline) = &build.inline {

@@ -333,18 +333,20 @@ impl Network {
 
     /// Tells of an answer in the log, and heeds the pause that it asks for.
     fn tell(&self, answer: &Result<Response, ErrorKind>, outgoing: &Outgoing, url: &Url, start: Instant) {
-        let (method, shown) = (&outgoing.method, without_secrets(url, &outgoing.registry));
+        let method = &outgoing.method;
+        // Looks for secrets, which costs as much as the rest of a request: only if it is told.
+        let shown = || without_secrets(url, &outgoing.registry);
         let milliseconds = start.elapsed().as_millis();
         match answer {
             Ok(response) => {
                 let status = response.status().as_u16();
-                tracing::debug!("{method} {shown} → {status} ({milliseconds} ms)");
+                tracing::debug!("{method} {} → {status} ({milliseconds} ms)", shown());
                 self.resting.note(url, status, asked_pause(response.headers()));
-                self.notices.tell(&server(url), response.headers());
+                self.notices.tell(url, response.headers());
             }
             Err(kind) => {
                 if let ErrorKind::Unreachable(reach) = kind.cause() {
-                    tracing::debug!("{method} {shown} → no answer: {reach} ({milliseconds} ms)");
+                    tracing::debug!("{method} {} → no answer: {reach} ({milliseconds} ms)", shown());
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! What a registry has to say beside its answers: `Warning: 299` (OCI distribution specification, "Warnings").
 
+use super::address::server;
 use super::quoted_string;
 use crate::text::Quoted;
+use reqwest::Url;
 use reqwest::header::{HeaderMap, WARNING};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -15,8 +17,9 @@ pub(super) struct Notices(RefCell<HashSet<(String, String)>>);
 
 impl Notices {
     /// Tells what comes with an answer, each text once.
-    pub(super) fn tell(&self, server: &Quoted, headers: &HeaderMap) {
+    pub(super) fn tell(&self, url: &Url, headers: &HeaderMap) {
         for words in headers.get_all(WARNING).iter().flat_map(|value| read(value.as_bytes())) {
+            let server = server(url);
             let mut told = self.0.borrow_mut();
             if told.len() < MOST && told.insert((server.as_str().to_owned(), words.as_str().to_owned())) {
                 tracing::warn!("`{server}` says: “{words}”");

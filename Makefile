@@ -90,7 +90,7 @@ fuzz:
 	    -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1; \
 	done
 
-# Beside skopeo, crane and oras, which are unpacked and not installed, and regctl where it is on the PATH; about twenty minutes.
+# Beside skopeo, crane and oras, which are unpacked and not installed, and regctl where it is on the PATH; about half an hour.
 # It is the release binary that is measured; the bench itself is built as the tests are. `make bench BENCH=retag` runs only the
 # rows with such words in their titles, and prints them.
 BENCH :=

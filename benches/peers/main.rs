@@ -97,9 +97,9 @@ fn main() {
 /// The argument that has a mirror's growth measured, and nothing else.
 const GROWTH: &str = "growth";
 
-/// After so long the remaining rows are measured once each, so that a busy machine ends within about twenty minutes too. Those
+/// After so long the remaining rows are measured once each, so that a busy machine ends within about half an hour too. Those
 /// with a target come first.
-const ENOUGH: Duration = Duration::from_secs(14 * 60);
+const ENOUGH: Duration = Duration::from_secs(25 * 60);
 
 /// How to read the numbers.
 const HOW: &str = "\

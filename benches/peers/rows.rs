@@ -20,7 +20,7 @@ pub(crate) struct Row {
 }
 
 /// How long a row may take before its runs are cut to [`FEWEST`].
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(25);
 /// Runs of each program at least.
 const FEWEST: usize = 3;
 
@@ -51,10 +51,10 @@ pub(crate) fn all() -> Vec<Row> {
     };
     let mut rows: Vec<Row> = [
         (StartUp, "big", Direct, 20),
-        (Retag, "big", Direct, 10),
+        (Retag, "big", Direct, 15),
         (Retag, "multi", Delayed, 5),
-        (Copy, "big", Direct, 5),
-        (Copy, "many", Direct, 7),
+        (Copy, "big", Direct, 15),
+        (Copy, "many", Direct, 11),
         (Copy, "multi", Direct, 7),
         (Copy, "big", Delayed, 3),
         (Copy, "many", Delayed, 3),
@@ -67,13 +67,13 @@ pub(crate) fn all() -> Vec<Row> {
         (PullArchive, "big", Direct, 5),
         (PullArchive, "big", Limited, 3),
         (PushLayout, "big", Direct, 5),
-        (PushLayout, "many", Direct, 5),
-        (PushLayout, "multi", Direct, 5),
+        (PushLayout, "many", Direct, 7),
+        (PushLayout, "multi", Direct, 7),
         (PushLayout, "multi", Delayed, 3),
         (PushLayout, "big", Limited, 3),
         (Across, "big", Direct, 5),
-        (Across, "many", Direct, 5),
-        (Across, "multi", Direct, 5),
+        (Across, "many", Direct, 9),
+        (Across, "multi", Direct, 7),
         (Across, "many", Delayed, 3),
         (Across, "big", Limited, 3),
         (PushPlain, "engine", Direct, 5),

@@ -13,9 +13,11 @@ use crate::registry::manifest::{Content, Descriptor};
 use crate::registry::retry::Tries;
 use crate::registry::{Manifest, Payload, Remote, Resumed, Upload};
 use crate::text::bytes;
+use crate::text::order::sort_by_key;
 use crate::transfer::ContentSource;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt as _};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -127,7 +129,10 @@ impl ArchivedImage {
             })
             .collect();
         let mut stored: HashMap<usize, StoredLayer> = HashMap::new();
-        let brought = stream::iter((0..layers.len()).filter(|place| places[*place] == *place)).map(|place| {
+        // The largest begins: it is not to be what is waited for alone at the end.
+        let mut distinct: Vec<usize> = (0..layers.len()).filter(|place| places[*place] == *place).collect();
+        sort_by_key(&mut distinct, |place| Reverse(layers[*place].content.size()));
+        let brought = stream::iter(distinct).map(|place| {
             let (layer, proven) = (&layers[place], self.proven.get(&place));
             let from = (&self.archive, &self.compressors);
             let heavy = &heavy;

@@ -1,5 +1,6 @@
 //! `pull` without `IMAGES`: the images that the clone's own files name.
 
+mod optional;
 mod peers;
 
 use crate::support::emulator::{Emulator, Setup};

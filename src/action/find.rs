@@ -41,28 +41,41 @@ pub(super) async fn find(run: &Run, wanted: &[WantedImage]) -> Result<Vec<FoundI
     Ok(found)
 }
 
-/// `None` for one that is not there and need not be: it is not waited for either.
+/// `None` for one that is done without: it is not waited for either.
 async fn find_one(run: &Run, number: usize, wanted: &WantedImage) -> Result<Option<FoundInRegistry>, RunError> {
-    match run.session.read(&wanted.image, Access::Pull).await {
-        Ok((remote, manifest)) => {
-            run.log.served(&remote);
-            Ok(Some(FoundInRegistry {
-                number,
-                wanted: wanted.clone(),
-                remote,
-                manifest,
-            }))
+    let read = run.session.read(&wanted.image, Access::Pull).await;
+    let found = unless_optional(run, wanted, read.map_err(RunError::from))?;
+    Ok(found.map(|(remote, manifest)| {
+        run.log.served(&remote);
+        FoundInRegistry {
+            number,
+            wanted: wanted.clone(),
+            remote,
+            manifest,
         }
-        Err(error) => {
-            let error = RunError::from(error);
-            let missing = Some(error.explain(run.context())).filter(|failure| failure.kind == FailureKind::NotFound);
-            match missing.filter(|_| wanted.is_optional) {
-                Some(failure) => {
-                    tracing::warn!("{failure}; a build only takes longer without it");
-                    Ok(None)
-                }
-                None => Err(error.about(&wanted.image)),
-            }
+    }))
+}
+
+/// What came of a look at an image; `None` for one that only makes a build faster, and that is not there or nothing that can
+/// be used. What is refused or not answered fails the run, as of any other image.
+pub(super) fn unless_optional<T>(
+    run: &Run,
+    wanted: &WantedImage,
+    looked: Result<T, RunError>,
+) -> Result<Option<T>, RunError> {
+    use FailureKind::{Credential, NotFound, Other, Refused, Unreachable, Variables};
+    let error = match looked {
+        Ok(found) => return Ok(Some(found)),
+        Err(error) if !wanted.is_optional => return Err(error.about(&wanted.image)),
+        Err(error) => error,
+    };
+    let failure = error.explain(run.context());
+    match failure.kind {
+        // An archive that cannot hold it asks for another form of archive.
+        NotFound | Other | Variables => {
+            tracing::warn!("{failure}; a build only takes longer without it");
+            Ok(None)
         }
+        Credential | Refused | Unreachable => Err(error.about(&wanted.image)),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::daemon::{FailedTransfer, SideBySide, Told, auth, connect, retried, with_reason};
 use super::discovery;
-use super::find::{FoundInRegistry, find};
+use super::find::{FoundInRegistry, find, unless_optional};
 use super::journal::Outcome;
 use super::log::{Goal, during};
 use super::pull_archive;
@@ -65,7 +65,11 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
     if let Some(discovered) = &pull.discovered {
         discovery::announce(discovered);
     }
-    let wanted = pull.wanted();
+    let mut wanted = pull.wanted();
+    if let PullTo::Archive(_) = pull.to {
+        // It has one image under a name.
+        wanted.retain(|wanted| wanted.is_tagged);
+    }
     for (number, wanted) in wanted.iter().enumerate() {
         let tag = wanted.image.tag.as_ref().filter(|_| wanted.is_tagged);
         run.journal
@@ -213,10 +217,12 @@ async fn plan(run: &Run, engine: &Engine, found: Vec<FoundInRegistry>) -> Result
         let planned = plan_one(run, engine, found).await;
         planned.map_err(|error| error.about(&image))
     });
-    all(stream::iter(plans).buffered(run.concurrency).collect().await)
+    let planned = all(stream::iter(plans).buffered(run.concurrency).collect().await)?;
+    Ok(planned.into_iter().flatten().collect())
 }
 
-async fn plan_one(run: &Run, engine: &Engine, found: FoundInRegistry) -> Result<PlannedPull, RunError> {
+/// `None` for an image that is done without.
+async fn plan_one(run: &Run, engine: &Engine, found: FoundInRegistry) -> Result<Option<PlannedPull>, RunError> {
     let FoundInRegistry {
         number,
         wanted,
@@ -224,7 +230,10 @@ async fn plan_one(run: &Run, engine: &Engine, found: FoundInRegistry) -> Result<
         manifest,
     } = found;
     let platform = wanted.platform.as_ref();
-    let pulled = choose(engine, &wanted.image, &remote, &manifest, platform).await?;
+    let chosen = choose(engine, &wanted.image, &remote, &manifest, platform).await;
+    let Some(pulled) = unless_optional(run, &wanted, chosen)? else {
+        return Ok(None);
+    };
     run.see(&manifest, None);
     let mut planned = PlannedPull {
         number,
@@ -244,9 +253,13 @@ async fn plan_one(run: &Run, engine: &Engine, found: FoundInRegistry) -> Result<
     }
     planned.there = there.filter(|local| planned.is(local));
     if planned.there.is_none() {
-        planned.layers = layers(&planned.wanted.image, &planned.remote, &planned.pulled.parts).await?;
+        let layers = layers(&planned.wanted.image, &planned.remote, &planned.pulled.parts).await;
+        let Some(layers) = unless_optional(run, &planned.wanted, layers)? else {
+            return Ok(None);
+        };
+        planned.layers = layers;
     }
-    Ok(planned)
+    Ok(Some(planned))
 }
 
 fn by_digest(planned: &PlannedPull) -> String {

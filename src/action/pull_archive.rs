@@ -1,6 +1,6 @@
 //! `pull` with `TO`: images into an archive or layout, without a daemon. Every blob has its place before the first one moves.
 
-use super::find::FoundInRegistry;
+use super::find::{FoundInRegistry, unless_optional};
 use super::journal::Outcome;
 use super::log::{Goal, during};
 use super::select_platform::root;
@@ -25,6 +25,7 @@ use std::time::Instant;
 
 /// An image that was found, and everything below it.
 struct FoundGraph {
+    number: usize,
     image: Reference,
     remote: Remote,
     graph: Graph,
@@ -37,37 +38,17 @@ pub(super) async fn run(
     found: Vec<FoundInRegistry>,
 ) -> Result<String, RunErrors> {
     let start = Instant::now();
-    // An archive has one image under a name.
-    let found = found.into_iter().filter(|found| found.wanted.is_tagged);
-    let graphs = found.map(|found| async {
-        let FoundInRegistry {
-            wanted,
-            remote,
-            manifest,
-            ..
-        } = found;
-        let is_asked = pull.platform.is_some() || wanted.platform.is_some();
-        let platform = wanted_platform(pull, wanted.platform, to);
-        let image = wanted.image;
-        let content_source = ContentSource::Registry(remote.clone());
-        let root = root(
-            &image.to_string(),
-            &content_source,
-            manifest,
-            platform.as_ref(),
-            is_asked,
-        )
-        .await?;
-        let graph = Graph::of(&content_source, root, run.concurrency).await?;
-        run.see(&graph.root, Some(graph.size()));
-        Ok::<_, RunError>(FoundGraph { image, remote, graph })
+    let graphs = found.into_iter().map(|found| async {
+        let wanted = found.wanted.clone();
+        unless_optional(run, &wanted, graph(run, pull, to, found).await)
     });
-    let found: Vec<FoundGraph> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
+    let found: Vec<Option<FoundGraph>> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
+    let found: Vec<FoundGraph> = found.into_iter().flatten().collect();
     let written = write(run, to, &found).await;
-    for (number, found) in found.iter().enumerate() {
+    for found in &found {
         let bytes = written.as_ref().map_or(0, |written| written.of(&found.graph));
         let outcome = written.as_ref().map_or(Outcome::Failed, |_| Outcome::Pulled);
-        let page = run.journal.page(number, &found.remote);
+        let page = run.journal.page(found.number, &found.remote);
         let digest = Some(&found.graph.root.digest);
         page.note((0, found.image.tag.as_ref()), outcome, digest, bytes, start.elapsed());
     }
@@ -78,6 +59,58 @@ pub(super) async fn run(
     };
     let images = count(found.len(), "image");
     Ok(run.log.end(&format!("{images} in `{to}`{name}"), Some(moved)))
+}
+
+/// Everything that the archive is to have of an image.
+async fn graph(run: &Run, pull: &Pull, to: &Location, found: FoundInRegistry) -> Result<FoundGraph, RunError> {
+    let FoundInRegistry {
+        number,
+        wanted,
+        remote,
+        manifest,
+    } = found;
+    let is_asked = pull.platform.is_some() || wanted.platform.is_some();
+    let platform = wanted_platform(pull, wanted.platform, to);
+    let image = wanted.image;
+    let content_source = ContentSource::Registry(remote.clone());
+    let root = root(
+        &image.to_string(),
+        &content_source,
+        manifest,
+        platform.as_ref(),
+        is_asked,
+    )
+    .await?;
+    let graph = Graph::of(&content_source, root, run.concurrency).await?;
+    let found = FoundGraph {
+        number,
+        image,
+        remote,
+        graph,
+    };
+    if wanted.is_optional {
+        // Before anything is written, so that it can be left out.
+        Writer::check(to, &found.output(Vec::new()), &found.blobs())?;
+    }
+    run.see(&found.graph.root, Some(found.graph.size()));
+    Ok(found)
+}
+
+impl FoundGraph {
+    fn output(&self, names: Vec<String>) -> OutputImage {
+        OutputImage {
+            root: self.graph.root.clone(),
+            below: self.graph.children.clone(),
+            names,
+            repository: Some(self.image.repository.to_string()),
+        }
+    }
+
+    /// The blobs that are fetched, with their sizes.
+    fn blobs(&self) -> Vec<(Digest, u64)> {
+        let blobs = self.graph.blobs.iter();
+        blobs.map(|blob| (blob.digest.clone(), blob.size)).collect()
+    }
 }
 
 /// A `docker-archive:` holds one platform an image: the one that the clone's files take it for, else the machine's own if none
@@ -109,22 +142,11 @@ impl Fetched {
 }
 
 async fn write(run: &Run, to: &Location, found: &[FoundGraph]) -> Result<Fetched, RunError> {
-    let images: Vec<OutputImage> = found
-        .iter()
-        .map(|of| OutputImage {
-            root: of.graph.root.clone(),
-            below: of.graph.children.clone(),
-            names: names(to, &of.image, found),
-            repository: Some(of.image.repository.to_string()),
-        })
-        .collect();
+    let images: Vec<OutputImage> = found.iter().map(|of| of.output(names(to, &of.image, found))).collect();
     for (image, of) in images.iter().zip(found) {
         warn_of_readers(to, image, of);
     }
-    let blobs: Vec<(Digest, u64)> = found
-        .iter()
-        .flat_map(|found| found.graph.blobs.iter().map(|blob| (blob.digest.clone(), blob.size)))
-        .collect();
+    let blobs: Vec<(Digest, u64)> = found.iter().flat_map(FoundGraph::blobs).collect();
     let writer = Writer::create(to, &images, &blobs)?;
     let mut seen = HashSet::new();
     let mut fetched = HashSet::new();
@@ -226,6 +248,7 @@ impl<'a> Pending<'a> {
                 image: name,
                 remote,
                 graph,
+                ..
             } = image.found;
             let is_whole = image.missing.is_empty();
             if is_whole {

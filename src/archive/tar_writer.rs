@@ -91,16 +91,8 @@ fn documents(location: &Location, contents: &ArchiveContents<'_>) -> Result<Vec<
         (INDEX.to_owned(), index.bytes()),
     ];
     if location.transport == Transport::DockerArchive {
-        let why = |why| {
-            let transport = location.transport;
-            ArchiveErrorKind::CannotHold { transport, why }.of(&location.path)
-        };
-        let list = contents
-            .images
-            .iter()
-            .map(|image| docker_entry(image, contents).map_err(why));
-        let list = list.collect::<Result<Vec<Value>, _>>()?;
-        documents.push(("manifest.json".to_owned(), Value::Array(list).to_string().into_bytes()));
+        let list = Value::Array(docker_list(location, contents)?);
+        documents.push(("manifest.json".to_owned(), list.to_string().into_bytes()));
     }
     let folder = |digest| Some(format!("{}/", blob_name(digest).rsplit_once('/')?.0));
     let mut folders = BTreeSet::new();
@@ -111,6 +103,16 @@ fn documents(location: &Location, contents: &ArchiveContents<'_>) -> Result<Vec<
         documents.push((blob_name(&manifest.digest), manifest.bytes.to_vec()));
     }
     Ok(documents)
+}
+
+/// The entries of Docker's `manifest.json`.
+pub(super) fn docker_list(location: &Location, contents: &ArchiveContents<'_>) -> Result<Vec<Value>, ArchiveError> {
+    let why = |why| {
+        let transport = location.transport;
+        ArchiveErrorKind::CannotHold { transport, why }.of(&location.path)
+    };
+    let images = contents.images.iter();
+    images.map(|image| docker_entry(image, contents).map_err(why)).collect()
 }
 
 /// An image in Docker's `manifest.json`.

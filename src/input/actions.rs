@@ -2,13 +2,14 @@
 
 use super::images::{DOCKER, transport};
 use super::{Check, Checkup, Copy, OnExisting, Prune, PullTo, Push, Read};
-use crate::clone::Discovered;
+use crate::clone::{Discovered, FoundImage};
 use crate::credential::{Choice, Credential};
 use crate::docker_config::pull_secret::SecretName;
 use crate::files::Output;
 use crate::mistake::{Mistake, MistakeKind};
 use crate::names::platform::Platform;
 use crate::names::{AtLeastOne, Host, Reference, Tag};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
@@ -226,24 +227,24 @@ impl Pull {
             });
             return images.collect();
         };
-        let mut wanted: Vec<WantedImage> = Vec::new();
+        // What is needed goes before what is not, then the daemon's own platform, then the first.
+        let rank = |found: &FoundImage| (found.is_optional, found.platform.is_some());
+        let mut tagged: HashMap<&Reference, &FoundImage> = HashMap::new();
         for found in &discovered.images {
-            let is_own = found.platform.is_none();
-            let others = wanted.iter_mut().filter(|other| other.image == found.image);
-            let mut is_tagged = true;
-            for other in others {
-                // The daemon's own platform has the tag, else the first.
-                other.is_tagged &= !is_own;
-                is_tagged &= is_own;
+            let known = tagged.entry(&found.image).or_insert(found);
+            if rank(found) < rank(known) {
+                *known = found;
             }
-            wanted.push(WantedImage {
-                image: found.image.clone(),
-                platform: found.platform.clone().or_else(|| self.platform.clone()),
-                is_tagged,
-                is_optional: found.is_optional,
-            });
         }
-        wanted
+        let wanted = discovered.images.iter().map(|found| WantedImage {
+            image: found.image.clone(),
+            platform: found.platform.clone().or_else(|| self.platform.clone()),
+            is_tagged: tagged
+                .get(&found.image)
+                .is_some_and(|tagged| tagged.platform == found.platform),
+            is_optional: found.is_optional,
+        });
+        wanted.collect()
     }
 }
 

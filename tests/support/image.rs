@@ -1,5 +1,7 @@
 //! Small images made in memory, the same bytes on every run: what registries hold, what daemons load.
 
+mod cache;
+
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;

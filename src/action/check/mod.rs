@@ -359,8 +359,13 @@ fn rows(
     let mut looks = seen.looks.iter().peekable();
     while let Some(Look::Image { image, tried, .. }) = looks.next_if(|look| matches!(look, Look::Image { .. })) {
         rows.push(match tried {
-            Tried::Done(Err(failure)) if failure.kind == FailureKind::NotFound && is_optional(checkup, image) => {
-                let detail = "is not there; a build only takes longer without it";
+            Tried::Done(Err(Failure { kind, .. }))
+                if matches!(kind, FailureKind::NotFound | FailureKind::Other) && is_optional(checkup, image) =>
+            {
+                let detail = match kind {
+                    FailureKind::NotFound => "is not there; a build only takes longer without it",
+                    _ => "cannot be used; a build only takes longer without it",
+                };
                 CheckRow::new("image", image.to_string(), Mark::Warning, detail).with_places(places(checkup, image))
             }
             Tried::Done(found) => image::row(image, places(checkup, image), found),

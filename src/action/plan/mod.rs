@@ -98,6 +98,12 @@ pub(super) fn pulled(
         config: None,
     };
     match content {
+        // BuildKit's cache (`image-manifest=false`): layers, and a configuration that says what it is.
+        Content::Index(entries) if !entries.is_empty() && entries.iter().all(Descriptor::is_blob) => {
+            let named = entries.iter().find(|entry| !entry.media_type.contains(".layer."));
+            let media_type = named.map(|entry| Quoted::new(&entry.media_type)).unwrap_or_default();
+            Err(NotPulled::NoImage(NoImage { media_type }))
+        }
         Content::Index(entries) => {
             let available = platforms(entries);
             match (other, entry_for(entries, other.unwrap_or(daemon)), entries.first()) {

@@ -6,6 +6,7 @@ use crate::names::Host;
 use bytes::Bytes;
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const CACHE: &str = "application/vnd.buildkit.cacheconfig.v0";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 fn platform(text: &str) -> Platform {
@@ -89,6 +90,17 @@ fn the_manifest_to_pull_follows_from_platform_and_daemon() {
         assert_eq!(of(&single, wanted, amd64()), Ok(expected));
     }
     assert!(matches!(of(&index(&[]), None, amd64()), Err(NotPulled::NoImage(_))));
+    for types in [&[LAYER, CACHE][..], &[CACHE], &[LAYER, LAYER, CACHE]] {
+        let entries: Vec<_> = types
+            .iter()
+            .map(|kind| serde_json::json!({"mediaType": kind, "size": 1, "digest": digest(kind).as_str()}))
+            .collect();
+        let cache = manifest(&serde_json::json!({"schemaVersion": 2, "manifests": entries}));
+        let media_type = Quoted::new(CACHE);
+        let no_image = Err(NotPulled::NoImage(NoImage { media_type }));
+        assert_eq!(of(&cache, None, amd64()), no_image);
+        assert_eq!(of(&cache, Some(arm64()), amd64()), no_image);
+    }
     let artifact = serde_json::json!({"mediaType": "application/vnd.oci.artifact.manifest.v1+json", "blobs": []});
     assert!(matches!(
         of(&manifest(&artifact), None, amd64()),

@@ -5,7 +5,7 @@ use super::error::{ArchiveError, ArchiveErrorKind};
 use super::layout_writer::LayoutWriter;
 use super::location::{Location, Transport};
 use super::region::Region;
-use super::tar_writer::TarWriter;
+use super::tar_writer::{TarWriter, docker_list};
 use crate::names::Digest;
 use crate::registry::Manifest;
 use std::collections::HashMap;
@@ -67,6 +67,18 @@ impl Writer {
             Transport::Oci => Form::Layout(LayoutWriter::create(&location.path, &contents)?),
             Transport::OciArchive | Transport::DockerArchive => Form::Tar(TarWriter::create(location, &contents)?),
         }))
+    }
+
+    /// Whether this form can hold an image, and writes nothing: for one that may be left out.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]: it cannot.
+    pub fn check(location: &Location, image: &OutputImage, blobs: &[(Digest, u64)]) -> Result<(), ArchiveError> {
+        let contents = ArchiveContents::new(location, std::slice::from_ref(image), blobs)?;
+        if location.transport == Transport::DockerArchive {
+            docker_list(location, &contents)?;
+        }
+        Ok(())
     }
 
     /// The place of a blob. Asked again, the place of one that is being filled is the same.

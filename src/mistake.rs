@@ -136,7 +136,7 @@ impl From<&BadReference> for MistakeKind {
         match bad {
             BadReference::Unexpanded => Self::NotFilledIn,
             BadReference::EmptyPart | BadReference::EmptyTag | BadReference::EmptyDigest => Self::Empty,
-            BadReference::WrongHost { .. } => Self::WrongHost,
+            BadReference::WrongHost { .. } | BadReference::Port { .. } => Self::WrongHost,
             BadReference::NoWorkspace { .. } => Self::NoWorkspace,
             BadReference::Empty
             | BadReference::Url

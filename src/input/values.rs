@@ -87,7 +87,15 @@ impl Check<'_> {
             .registry
             .as_deref()
             .map_or(Host::BITBUCKET, str::trim);
+        let instead = || format!("write `{}`, or leave the variable out", Host::BITBUCKET);
         let mistake = match Host::parse(written) {
+            Ok(host) if host.is_atlassian_with_port() => Mistake::new(
+                MistakeKind::WrongHost,
+                "REGISTRY",
+                written,
+                "it has a port, and Bitbucket's container registry is written without one",
+                instead(),
+            ),
             Ok(host) => match crate::names::wrong_host(&host) {
                 None => return Some(host),
                 Some(what) => Mistake::new(
@@ -95,7 +103,7 @@ impl Check<'_> {
                     "REGISTRY",
                     written,
                     format!("it is not Bitbucket's container registry: {what}"),
-                    format!("write `{}`, or leave the variable out", Host::BITBUCKET),
+                    instead(),
                 ),
             },
             Err(bad) => Mistake::of_reference("REGISTRY", written, &bad),

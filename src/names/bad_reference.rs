@@ -26,6 +26,10 @@ pub enum BadReference {
         what: &'static str,
         path: String,
     },
+    Port {
+        host: String,
+        path: String,
+    },
     NoWorkspace {
         written: String,
         suggestion: Option<String>,
@@ -63,6 +67,11 @@ impl fmt::Display for BadReference {
             Self::WrongHost { host, what, .. } => {
                 write!(f, "`{}` is not Bitbucket's container registry: {what}", shown(host))
             }
+            Self::Port { host, .. } => write!(
+                f,
+                "`{}` has a port, and Bitbucket's container registry is written without one",
+                shown(host)
+            ),
             Self::NoWorkspace { written, .. } => write!(f, "`{}` does not name the workspace", shown(written)),
             Self::Uppercase { path } => write!(
                 f,
@@ -92,7 +101,9 @@ impl BadReference {
             Self::Quoted => "leave the inner quotation marks out".to_owned(),
             Self::OddCharacter { .. } => "image names are plain ASCII without white space".to_owned(),
             Self::Host { .. } => "a host is a name or address with an optional port, such as `crg.apkg.io`".to_owned(),
-            Self::WrongHost { path, .. } => format!("write `{}/{}`", Host::BITBUCKET, shown(path)),
+            Self::WrongHost { path, .. } | Self::Port { path, .. } => {
+                format!("write `{}/{}`", Host::BITBUCKET, shown(path))
+            }
             Self::NoWorkspace {
                 suggestion: Some(suggestion),
                 ..

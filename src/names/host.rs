@@ -96,10 +96,16 @@ impl Host {
         is_loopback_name(self.name())
     }
 
-    /// Whether it is one of Atlassian's package hosts (`apkg.io` and below).
+    /// Whether it is one of Atlassian's package hosts (`apkg.io` and below), as it must be written: without a port.
     #[must_use]
     pub fn is_atlassian(&self) -> bool {
         !self.0.contains(':') && (self.0 == "apkg.io" || self.0.ends_with(".apkg.io"))
+    }
+
+    /// Whether it is one of these with a port, which makes it another registry to Docker, and to the choice of credentials.
+    #[must_use]
+    pub(crate) fn is_atlassian_with_port(&self) -> bool {
+        self.0.contains(':') && Self(self.name().to_owned()).is_atlassian()
     }
 
     /// The name under which Docker's client keeps a credential for it, and hands it to the daemon: the host, but for Docker Hub

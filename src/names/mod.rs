@@ -307,6 +307,12 @@ fn repository(name: &str, namespace: &Namespace) -> Result<Repository, BadRefere
             path: path.to_owned(),
         });
     }
+    if host.is_atlassian_with_port() {
+        return Err(BadReference::Port {
+            host: host.as_str().to_owned(),
+            path: path.to_owned(),
+        });
+    }
     if host.is_atlassian() && host.as_str() != Host::BITBUCKET && host != namespace.registry {
         return Err(BadReference::WrongHost {
             host: host.as_str().to_owned(),

@@ -74,6 +74,27 @@ fn wrong_names_say_what_to_write() {
             "no container images",
             "write `crg.apkg.io/shop/base`",
         ),
+        (
+            "crg.apkg.io:443/shop/base:1",
+            "`crg.apkg.io:443` has a port",
+            "write `crg.apkg.io/shop/base`",
+        ),
+        (
+            "CRG.apkg.io:8443/shop/base",
+            "has a port",
+            "write `crg.apkg.io/shop/base`",
+        ),
+        (
+            "npm.apkg.io:443/shop/base",
+            "has a port",
+            "write `crg.apkg.io/shop/base`",
+        ),
+        (
+            "crg.apkg.io:443/base@sha256:12",
+            "has a port",
+            "write `crg.apkg.io/base`",
+        ),
+        ("crg.apkg.io:443", "is a registry", "package:tag"),
         ("crg.apkg.io", "is a registry", "package:tag"),
         (
             "crg.apkg.io/base:1",
@@ -145,6 +166,7 @@ fn hosts_know_what_they_are() {
     for (host, loopback, atlassian) in [
         ("crg.apkg.io", false, true),
         ("crg.apkg.io:8443", false, false),
+        ("CRG.apkg.io:443", false, false),
         ("crg.apkg.io.example.org", false, false),
         ("evilapkg.io", false, false),
         ("localhost:5000", true, false),
@@ -160,6 +182,22 @@ fn hosts_know_what_they_are() {
             (loopback, atlassian),
             "{host}"
         );
+    }
+}
+
+#[test]
+fn only_the_registry_itself_may_not_have_a_port() {
+    for (host, needless) in [
+        ("crg.apkg.io:443", true),
+        ("apkg.io:80", true),
+        ("npm.apkg.io:8443", true),
+        ("crg.apkg.io", false),
+        ("evilapkg.io:443", false),
+        ("crg.apkg.io.example.org:443", false),
+        ("localhost:443", false),
+        ("[::1]:443", false),
+    ] {
+        assert_eq!(Host::parse(host).unwrap().is_atlassian_with_port(), needless, "{host}");
     }
 }
 

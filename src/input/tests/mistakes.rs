@@ -27,6 +27,16 @@ fn every_mistake_names_variable_value_and_cure() {
              crg.apkg.io/",
         ),
         (
+            vec![("IMAGES", "crg.apkg.io:443/shop/base:1")],
+            "`IMAGES` is `crg.apkg.io:443/shop/base:1`: `crg.apkg.io:443` has a port, and Bitbucket's container registry is \
+             written without one; write `crg.apkg.io/shop/base`",
+        ),
+        (
+            vec![("REGISTRY", "crg.apkg.io:443"), ("IMAGES", "a")],
+            "`REGISTRY` is `crg.apkg.io:443`: it has a port, and Bitbucket's container registry is written without one; write \
+             `crg.apkg.io`, or leave the variable out",
+        ),
+        (
             vec![("IMAGES", "packages.atlassian.net/shop/base:1")],
             "`IMAGES` is `packages.atlassian.net/shop/base:1`: `packages.atlassian.net` is not Bitbucket's container \
              registry: no such registry exists; write `crg.apkg.io/shop/base",

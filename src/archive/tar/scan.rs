@@ -3,7 +3,7 @@
 use super::super::error::ArchiveErrorKind;
 use super::header::{self, BLOCK, EntryKind};
 use super::records::{Bad, Records, first, once};
-use super::sparse::{self, MOST_PIECES, Map, MapForm};
+use super::sparse::{self, LARGEST_SPARSE, MOST_PIECES, Map, MapForm};
 use std::io::{self, ErrorKind};
 
 /// One name (`PATH_MAX` of Linux).
@@ -262,9 +262,7 @@ impl<'a, T: Tape> Scan<'a, T> {
         };
         let (offset, stored) = (self.at, size - before);
         self.pass(stored)?;
-        let map = Map::new(offset, stored, real, &numbers);
-        map.map(What::Sparse)
-            .ok_or_else(|| self.damaged("its map of holes does not fit what is stored"))
+        self.sparse(offset, stored, real, &numbers)
     }
 
     /// A file with holes whose map is in its header, and in blocks behind it.
@@ -282,7 +280,17 @@ impl<'a, T: Tape> Scan<'a, T> {
         }
         let offset = self.at;
         self.pass(size)?;
-        let map = Map::new(offset, size, real, &numbers);
+        self.sparse(offset, size, real, &numbers)
+    }
+
+    fn sparse(&self, offset: u64, stored: u64, size: u64, numbers: &[u64]) -> Result<What, ArchiveErrorKind> {
+        if size > LARGEST_SPARSE {
+            return Err(ArchiveErrorKind::TooLarge {
+                entry: format!("the size of {} with its holes", self.entry),
+                largest: LARGEST_SPARSE,
+            });
+        }
+        let map = Map::new(offset, stored, size, numbers);
         map.map(What::Sparse)
             .ok_or_else(|| self.damaged("its map of holes does not fit what is stored"))
     }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// So many pieces of data a file may have. GNU tar and bsdtar write one for each run of blocks on the disk.
 pub(super) const MOST_PIECES: usize = 100_000;
+/// So many bytes it may have with its holes, which cost an archive nothing, and those who read it time without end.
+pub(super) const LARGEST_SPARSE: u64 = 1 << 40;
 /// Where the old form has its pairs, whether more follow, and the size of the whole.
 const PAIRS: std::ops::Range<usize> = 386..482;
 const IS_EXTENDED: usize = 482;

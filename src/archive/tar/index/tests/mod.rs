@@ -1,4 +1,5 @@
 mod chance;
+mod holes;
 
 use super::super::header::{self, BLOCK};
 use super::super::properties::Memory;

@@ -310,7 +310,7 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: WantedCopy) -> 
     .await?;
     let mut existing: Vec<Option<Digest>> = pair.existing.iter().cloned().collect();
     existing.extend(looks(run, &pair.to, &wanted.tags[existing.len()..], copy.on_existing).await?);
-    let is_root = |existing: &Option<Digest>| existing.as_ref() == Some(&root.digest);
+    let is_root = |existing: &Option<Digest>| existing.as_ref().is_some_and(|digest| root.has_digest(digest));
     let found = wanted.tags.iter().cloned().zip(existing).map(|(tag, existing)| {
         let is_same = is_root(&existing);
         (tag, existing, is_same)
@@ -363,7 +363,7 @@ async fn cosign(
     let planned = found.iter().zip(existing).enumerate();
     Ok(planned
         .map(|(number, ((tag, manifest), existing))| {
-            let is_same = existing.as_ref() == Some(&manifest.digest);
+            let is_same = existing.as_ref().is_some_and(|digest| manifest.has_digest(digest));
             image.along(number, (tag.clone(), existing, is_same), copy.on_existing)
         })
         .collect())

@@ -97,7 +97,7 @@ impl ArchiveImage {
     /// Whether a manifest of the registry is this image.
     async fn is(&mut self, manifest: &Manifest, mover: &Mover<'_>, target: &Remote) -> Result<bool, RunError> {
         match self {
-            Self::Whole(root, _) => Ok(root.digest == manifest.digest),
+            Self::Whole(root, _) => Ok(root.has_digest(&manifest.digest)),
             Self::Archived(image) => Ok(image.is(manifest, mover, target).await?),
         }
     }

@@ -62,7 +62,7 @@ async fn plan(run: &Run, target: Remote, manifest: &Manifest, retag: &Retag) -> 
         OnExisting::Skip | OnExisting::Fail => looks(run, &target, &retag.tags, retag.on_existing).await?,
     };
     let found = retag.tags.iter().cloned().zip(existing).map(|(tag, existing)| {
-        let is_same = existing.as_ref() == Some(&manifest.digest);
+        let is_same = existing.as_ref().is_some_and(|digest| manifest.has_digest(digest));
         (tag, existing, is_same)
     });
     Ok(Tagging::of(0, target, found, retag.on_existing))

@@ -74,10 +74,10 @@ pub(super) enum TagContent<'a> {
 }
 
 impl TagContent<'_> {
-    fn digest(&self) -> &Digest {
+    fn manifest(&self) -> &Manifest {
         match self {
-            Self::Present(manifest) => &manifest.digest,
-            Self::Brought(_, graph, ..) => &graph.root.digest,
+            Self::Present(manifest) => manifest,
+            Self::Brought(_, graph, ..) => &graph.root,
         }
     }
 }
@@ -189,7 +189,7 @@ impl Tagging {
             let digest = match (planned.step, outcome) {
                 (_, Outcome::Failed) => None,
                 // What is the same now may have been another before.
-                (TagStep::Set, _) => content.as_ref().map(TagContent::digest),
+                (TagStep::Set, _) => content.as_ref().map(|content| &content.manifest().digest),
                 _ => planned.existing.as_ref(),
             };
             let moved = bytes(planned.place, outcome);
@@ -244,7 +244,7 @@ impl Tagging {
             Ok(None)
         };
         match existing {
-            Ok(Some(existing)) if existing == *content.digest() => {
+            Ok(Some(existing)) if content.manifest().has_digest(&existing) => {
                 tracing::info!(
                     "`{}:{tag}` has this digest already and may not be written again",
                     target.repository()

@@ -66,6 +66,16 @@ pub(in crate::action) async fn proven(
     loop {
         let shown = target.digest(&Selector::Tag(tag.clone()), Negative::Confirmed).await;
         let shown = shown.map_err(|error| Unproven::Unknown(error.into()))?;
+        let shown = match (shown, named) {
+            // A daemon names SHA-256; the registry may tell another one of the same bytes.
+            (Some(shown), Some(named)) if shown.algorithm() != named.algorithm() => {
+                let read = target.manifest(&Selector::Digest(shown.clone())).await;
+                let manifest = read.map_err(|error| Unproven::Unknown(error.into()))?;
+                let is_named = manifest.has_digest(named);
+                Some(if is_named { named.clone() } else { shown })
+            }
+            (shown, _) => shown,
+        };
         match Shown::of(shown.clone(), named, before) {
             Shown::Right(digest) => return Ok(digest),
             Shown::Other(_) => {}

@@ -112,6 +112,13 @@ impl Manifest {
         })
     }
 
+    /// Whether a digest is of these bytes, by whichever function it was made: one registry names a manifest by SHA-256, the
+    /// other by SHA-512.
+    #[must_use]
+    pub(crate) fn has_digest(&self, digest: &Digest) -> bool {
+        *digest == self.digest || *digest == digest.of_same_kind(&self.bytes)
+    }
+
     /// What it points to.
     ///
     /// # Errors

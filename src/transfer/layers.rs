@@ -63,12 +63,12 @@ impl ArchivedImage {
         remote: &Remote,
     ) -> Result<bool, TransferError> {
         if let Some(own) = &self.image.manifest {
-            return Ok(own.digest == manifest.digest);
+            return Ok(own.has_digest(&manifest.digest));
         }
         let Ok(Content::Image { config, layers }) = manifest.content() else {
             return Ok(false);
         };
-        if config.digest != self.image.config_digest || layers.len() != self.image.layers.len() {
+        if config.digest != config.digest.of_same_kind(&self.image.config) || layers.len() != self.image.layers.len() {
             return Ok(false);
         }
         for (place, found) in layers.iter().enumerate() {
@@ -154,14 +154,16 @@ impl ArchivedImage {
                 blobs.insert(stored.digest.clone(), layer.content.clone());
             }
         }
-        blobs.insert(
-            self.image.config_digest.clone(),
-            BlobSource::Bytes(self.image.config.clone()),
-        );
         let manifest = match self.image.manifest {
             Some(manifest) => manifest,
             None => manifest_for(&self.image.config, &stored),
         };
+        // The archive's own manifest may name it by SHA-512.
+        let config_digest = match manifest.content() {
+            Ok(Content::Image { config, .. }) => config.digest,
+            _ => self.image.config_digest,
+        };
+        blobs.insert(config_digest, BlobSource::Bytes(self.image.config));
         Ok((
             manifest,
             ContentSource::Blobs(Arc::new(blobs), format!("`{}`", self.archive)),
@@ -171,8 +173,8 @@ impl ArchivedImage {
 
 /// Reads a layer to its end, as it is published.
 async fn prove(layer: &Layer, archive: &Location, compressors: &Compressors) -> Result<StoredLayer, TransferError> {
-    let mut reader = layer.published(compressors);
-    let read = tokio::task::spawn_blocking(move || sum(&mut reader, |_| true)).await;
+    let (mut reader, hasher) = (layer.published(compressors), hasher(layer));
+    let read = tokio::task::spawn_blocking(move || sum(&mut reader, hasher, |_| true)).await;
     let (digest, size) = read
         .map_err(io::Error::other)
         .and_then(|read| read)
@@ -304,9 +306,9 @@ impl Mover<'_> {
             skip: upload.stored,
             opened: None,
         };
-        let mut reader = layer.published(compressors);
+        let (mut reader, hasher) = (layer.published(compressors), hasher(layer));
         let read = tokio::task::spawn_blocking(move || {
-            let result = sum(&mut reader, |piece| outlet.send(piece));
+            let result = sum(&mut reader, hasher, |piece| outlet.send(piece));
             if result.is_err() {
                 let _ = outlet.to.blocking_send(Err(io::Error::other("the source failed")));
             }
@@ -344,7 +346,7 @@ impl Mover<'_> {
             opened: None,
         };
         let mut proof = Proof::new(Box::new(Arriving::new(receiver)), diff_id.clone());
-        let proven = tokio::task::spawn_blocking(move || sum(&mut proof, |_| true));
+        let proven = tokio::task::spawn_blocking(move || sum(&mut proof, Hasher::sha256(), |_| true));
         let mut checked = DigestVerifier::new(&layer.digest, layer.size);
         tracing::info!(
             "reading the layer {} of `{}`, to see whether it is the archive's",
@@ -369,6 +371,11 @@ impl Mover<'_> {
             (_, Err(_)) => false,
         }
     }
+}
+
+/// For a layer as it is published: the manifest that an archive has names it by the function that the archive does.
+fn hasher(layer: &Layer) -> Hasher {
+    layer.stated().as_ref().map_or_else(Hasher::sha256, Hasher::of_kind)
 }
 
 /// A request's body, or an answer's, as it comes from another task.
@@ -401,8 +408,7 @@ impl Read for Arriving {
 }
 
 /// Reads to the end, or until nobody takes the pieces any more; gives digest and size of what was read.
-fn sum(reader: &mut impl Read, mut take: impl FnMut(Bytes) -> bool) -> io::Result<(Digest, u64)> {
-    let mut hasher = Hasher::sha256();
+fn sum(reader: &mut impl Read, mut hasher: Hasher, mut take: impl FnMut(Bytes) -> bool) -> io::Result<(Digest, u64)> {
     let mut size = 0;
     loop {
         let mut piece = BytesMut::zeroed(PIECE);

@@ -228,7 +228,7 @@ impl DockerArchive {
         let layers: Vec<Layer> = layers.collect::<Result<_, ArchiveError>>()?;
         let config_digest = Digest::of(&config);
         let wanted = name.map(str::to_owned).into_iter().chain(entry.names.iter().cloned());
-        let manifest = self.original_manifest(&config_digest, &layers, &wanted.collect::<Vec<_>>());
+        let manifest = self.original_manifest(&config, &layers, &wanted.collect::<Vec<_>>());
         Ok(DockerImage {
             names: entry.names.clone(),
             config,
@@ -241,7 +241,7 @@ impl DockerArchive {
     /// The manifest from which an engine with containerd's store saved the image; of several, the one that the archive has
     /// under the image's name. An engine without saves uncompressed layers, and the manifest that it writes was never in a
     /// registry.
-    fn original_manifest(&self, config: &Digest, layers: &[Layer], names: &[String]) -> Option<Manifest> {
+    fn original_manifest(&self, config: &[u8], layers: &[Layer], names: &[String]) -> Option<Manifest> {
         if layers
             .iter()
             .any(|layer| layer.digest.is_none() || layer.compression == Compression::None)
@@ -249,7 +249,7 @@ impl DockerArchive {
             return None;
         }
         let is_it = |found_config: &Descriptor, found: &[Descriptor]| {
-            found_config.digest == *config
+            found_config.digest == found_config.digest.of_same_kind(config)
                 && found.len() == layers.len()
                 && found.iter().zip(layers).all(|(found, layer)| {
                     Some(&found.digest) == layer.digest.as_ref() && found.size == layer.content.size()

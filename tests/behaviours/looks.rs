@@ -16,6 +16,9 @@ fn an_anonymous_no_is_not_the_answer_to_who_may_sign_in() {
             settings.hides = Some(match status {
                 404 => Answer::error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
                 403 => Answer::error(403, "DENIED", "access denied"),
+                200 => Answer::new(200)
+                    .header("Content-Type", "text/html; charset=utf-8")
+                    .body("<html>Sign in</html>"),
                 status => Answer::new(status),
             });
         })
@@ -40,6 +43,7 @@ fn an_anonymous_no_is_not_the_answer_to_who_may_sign_in() {
     check(&[
         row("404 to who has not signed in", || hiding(404)),
         row("403 to who has not signed in", || hiding(403)),
+        row("a page to who has not signed in", || hiding(200)),
         row("400 to who has not signed in", || hiding(400)),
         row("405 to who has not signed in", || hiding(405)),
         row("406 to who has not signed in", || hiding(406)),

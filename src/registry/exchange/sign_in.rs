@@ -1,8 +1,10 @@
 //! How a registry is signed in to: learnt from its first refusal, and from `/v2/` where a refusal does not tell.
 
 use super::super::address::without_secrets;
+use super::super::blob::is_html;
 use super::super::challenge::{BadChallenge, Challenge};
 use super::super::network::{Incoming, Known, speaks_plain_http};
+use super::super::party::Role;
 use super::super::scope::Scopes;
 use super::super::token::{self, Realm, Token};
 use super::super::{ErrorKind, Registry, retry};
@@ -36,7 +38,7 @@ impl Registry {
                 (sent, token)
             };
             let status = incoming.response.status().as_u16();
-            if is_own && self.is_unsettled(&known, status) {
+            if is_own && self.is_unsettled(&known, ask, &incoming) {
                 known = self.ask_for_challenge(known).await?;
                 if known.challenge != Challenge::Open {
                     continue;
@@ -65,11 +67,20 @@ impl Registry {
         }
     }
 
-    /// Whether a refusal may be for want of a sign-in, though it asks for none: registries that hide what is private answer
-    /// 404 or 403 to who has not signed in, and only `/v2/` challenges (distribution#1984, containerd#3291).
-    fn is_unsettled(&self, known: &Known, status: u16) -> bool {
-        let is_refusal = (400..500).contains(&status) && status != 401 && !retry::may_pass(status);
-        is_refusal && known.challenge == Challenge::Open && !known.is_greeted && self.0.credential.is_some()
+    /// Whether an answer may be for want of a sign-in, though it asks for none: registries that hide what is private answer
+    /// 404 or 403 to who has not signed in, and only `/v2/` challenges (distribution#1984, containerd#3291); those behind a
+    /// company's sign-in show its page, with 200. Blobs lie on other hosts anyway.
+    fn is_unsettled(&self, known: &Known, ask: &Ask<'_>, incoming: &Incoming) -> bool {
+        if known.challenge != Challenge::Open || known.is_greeted || self.0.credential.is_none() {
+            return false;
+        }
+        let Incoming { response, same_origin } = incoming;
+        let status = response.status();
+        if status.is_success() {
+            return is_html(response.headers()) || !same_origin && ask.role() != Role::Blob;
+        }
+        let is_challenge = status.as_u16() == 401 && *same_origin;
+        status.is_client_error() && !is_challenge && !retry::may_pass(status.as_u16())
     }
 
     /// Asks `/v2/` how to sign in, once for a host; gives what is known of it then.

@@ -174,6 +174,64 @@ async fn no_token_is_made_while_its_registry_rests() {
     assert!(times[1] >= refused + Duration::from_secs(1), "it expires on its way");
 }
 
+const PAGE: &str = "Content-Type: text/html\r\n";
+
+#[tokio::test]
+async fn a_page_in_the_place_of_an_answer_may_be_a_wish_for_a_sign_in() {
+    let manifest = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    let (elsewhere, asked) = serve(|head, _| {
+        let kind = if head.contains("/json") { "" } else { PAGE };
+        answer(200, kind, "<html>Sign in</html>")
+    })
+    .await;
+    let sent = |to: &str| answer(302, &format!("Location: http://127.0.0.1:{elsewhere}/{to}\r\n"), "");
+    for (what, anonymous) in [
+        ("a page", answer(200, PAGE, "<html>Sign in</html>")),
+        ("a page of a write's status", answer(201, PAGE, "<html>Sign in</html>")),
+        ("a page elsewhere", sent("sso")),
+        ("anything elsewhere", sent("json")),
+    ] {
+        let (port, log) = serve(move |head, port| {
+            if head.starts_with("GET /token") {
+                answer(200, "", r#"{"token": "t"}"#)
+            } else if head.to_lowercase().contains("authorization: bearer t\r\n") {
+                answer(200, "", manifest)
+            } else if head.starts_with("GET /v2/ ") {
+                challenge(port)
+            } else {
+                anonymous.clone()
+            }
+        })
+        .await;
+        let read = remote(&registry(port), "shop/api", Access::Pull);
+        let read = read.manifest(&Selector::Tag(Tag::latest())).await.unwrap();
+        assert_eq!(read.bytes, manifest, "{what}");
+        assert_eq!(log.lock().unwrap().len(), 4, "{what}");
+    }
+    for head in asked.lock().unwrap().iter() {
+        assert!(!head.to_lowercase().contains("authorization"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_portal_never_counts_as_a_registry() {
+    let (elsewhere, _) = serve(|_, _| answer(200, PAGE, "<html>")).await;
+    let moved = answer(302, &format!("Location: http://127.0.0.1:{elsewhere}/sso\r\n"), "");
+    for page in [answer(200, PAGE, "<html>"), moved] {
+        let (port, log) = serve(move |_, _| page.clone()).await;
+        let remote = remote(&registry(port), "shop/api", Access::PullPush);
+        remote.manifest(&Selector::Tag(Tag::latest())).await.unwrap_err();
+        // Once for a host.
+        remote.manifest(&Selector::Tag(Tag::latest())).await.unwrap_err();
+        remote.begin_upload().await.unwrap_err();
+        let there = remote.has_blob(&Digest::of(b"x")).await;
+        assert!(!there.unwrap_or(false), "a page is no blob");
+        let log = log.lock().unwrap();
+        let greeted = log.iter().filter(|head| head.starts_with("GET /v2/ ")).count();
+        assert_eq!(greeted, 1, "{log:#?}");
+    }
+}
+
 /// Accepts and says nothing; gives its port and how many have come.
 async fn silence() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -67,7 +67,7 @@ pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> F
             Page::TooLarge,
             "no image needs that; it is damaged, or meant to do harm",
         ),
-        TransferError::TooManyReferrers { .. } => (
+        TransferError::TooManyReferrers { .. } | TransferError::ReferrersTooDeep { .. } => (
             FailureKind::Other,
             Page::Attachment,
             "leave `REFERRERS` out for this image",
@@ -121,6 +121,13 @@ mod tests {
             ),
             (
                 TransferError::TooManyReferrers {
+                    digest: digest.clone(),
+                    most: 1,
+                },
+                Page::Attachment,
+            ),
+            (
+                TransferError::ReferrersTooDeep {
                     digest: digest.clone(),
                     most: 1,
                 },

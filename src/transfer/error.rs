@@ -72,6 +72,8 @@ pub(crate) enum TransferError {
     TooMuch { digest: Digest, what: String },
     /// More refers to an image than is brought.
     TooManyReferrers { digest: Digest, most: usize },
+    /// What refers to an image is referred to itself, over more steps than are followed.
+    ReferrersTooDeep { digest: Digest, most: usize },
 }
 
 impl fmt::Display for TransferError {
@@ -102,6 +104,12 @@ impl fmt::Display for TransferError {
             Self::Misnamed { digest } => write!(f, "the manifest {digest} was read under another digest"),
             Self::TooMuch { digest, what } => write!(f, "the image {} has {what}", digest.short()),
             Self::TooManyReferrers { digest, most } => write!(f, "more than {most} manifests refer to {digest}"),
+            Self::ReferrersTooDeep { digest, most } => {
+                write!(
+                    f,
+                    "more than {most} manifests, each referring to the next, lead to {digest}"
+                )
+            }
         }
     }
 }

@@ -59,14 +59,16 @@ impl Mover<'_> {
     /// Finds all that refers to an image and to the images below it, and what refers to that.
     ///
     /// # Errors
-    /// A refusal, or more than one image has.
+    /// A refusal, or more or deeper than one image has.
     pub(crate) async fn find_referrers(&self, root: &Manifest, from: &Remote) -> Result<Referrers, TransferError> {
         let mut subjects = self.subjects(root, from).await?;
         let mut seen: HashSet<Digest> = subjects.iter().cloned().collect();
         let mut found = Referrers::default();
         let mut by_tag = false;
-        for _ in 0..DEEPEST {
+        // One look more shows whether anything is left out.
+        for depth in 0..=DEEPEST {
             let mut next = Vec::new();
+            let above = found.count() + found.tags.len();
             for subject in subjects {
                 let listed = from.referrers(&subject, &mut by_tag).await?;
                 next.extend(listed.iter().map(|referrer| referrer.digest.clone()));
@@ -80,6 +82,10 @@ impl Mover<'_> {
                 }
                 if !listed.is_empty() {
                     found.listed.push((subject, listed));
+                }
+                if depth == DEEPEST && found.count() + found.tags.len() > above {
+                    let digest = root.digest.clone();
+                    return Err(TransferError::ReferrersTooDeep { digest, most: DEEPEST });
                 }
                 if found.count() + found.tags.len() > MOST {
                     let digest = root.digest.clone();

@@ -21,6 +21,8 @@ enum Ranges {
     Ignored,
     /// 416.
     Refused,
+    /// As parts that do not tell the whole size, each of less than was asked for.
+    Untold,
 }
 
 /// A registry of one image, without sign-in, that stands still amid each answer with a large blob until so many requests
@@ -106,9 +108,13 @@ impl Slow {
         if range.is_some() && self.ranges == Ranges::Refused {
             return client.write_all(b"HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n");
         }
-        let part = range.filter(|_| self.ranges == Ranges::Honoured);
-        let (first, last) = part.unwrap_or((0, bytes.len() - 1));
+        let part = range.filter(|_| matches!(self.ranges, Ranges::Honoured | Ranges::Untold));
+        let (first, mut last) = part.unwrap_or((0, bytes.len() - 1));
         let status = match part {
+            Some(_) if self.ranges == Ranges::Untold => {
+                last = last.min(first + FIRST - 1);
+                format!("206 Partial Content\r\nContent-Range: bytes {first}-{last}/*")
+            }
             Some(_) => format!(
                 "206 Partial Content\r\nContent-Range: bytes {first}-{last}/{}",
                 bytes.len()
@@ -185,4 +191,11 @@ fn where_ranges_are_ignored_a_blob_comes_in_one_stream() {
 fn where_ranges_are_refused_a_blob_comes_in_one_stream() {
     let (asked, _) = pull(Ranges::Refused, 2);
     assert_eq!(asked, [None, None]);
+}
+
+#[test]
+fn a_part_that_does_not_tell_the_whole_size_is_gone_on_from() {
+    let (asked, _) = pull(Ranges::Untold, 3);
+    let begins: Vec<usize> = asked[1..].iter().map(|range| range.unwrap().0).collect();
+    assert!(begins.len() > 5, "each part is short: {begins:?}");
 }

@@ -97,6 +97,14 @@ impl BlobRead {
         )
     }
 
+    /// Whether an answer that ends too early for a blob of `size` may be a part of it: also one that does not tell the whole
+    /// size (`bytes 0-9/*`, RFC 9110, 14.4).
+    #[must_use]
+    pub(crate) fn may_be_part_of(&self, size: u64) -> bool {
+        self.size
+            .map_or(self.response.status().as_u16() == 206, |whole| whole == size)
+    }
+
     /// The next bytes, from the one on that was asked for; `None` at the end.
     ///
     /// # Errors

@@ -41,7 +41,8 @@ impl Mover<'_> {
         from: &Remote,
         seal: &impl Fn(&Digest) -> Result<(), ArchiveError>,
     ) -> Result<(), TransferError> {
-        self.progress.expect(wanted.iter().map(|wanted| wanted.blob.size).sum());
+        let sizes = wanted.iter().map(|wanted| wanted.blob.size);
+        self.progress.expect(sizes.fold(0, u64::saturating_add));
         let board = RefCell::new(Schedule::of(wanted));
         let changed = Notify::new();
         try_join_all((0..self.concurrency).map(|_| self.work(&board, &changed, from, seal))).await?;
@@ -159,7 +160,7 @@ impl Mover<'_> {
             }
         }
         let end = board.borrow().pieces[number].at;
-        if read.size == Some(blob.size) && end > piece.at {
+        if read.may_be_part_of(blob.size) && end > piece.at {
             return Err(BrokenDownload::Part { end });
         }
         Err(BrokenDownload::Size { found: end })

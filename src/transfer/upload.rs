@@ -363,7 +363,7 @@ async fn read_on(
         }
     }
     let passed = checked.passed();
-    if read.size == Some(blob.size) && (start + 1..blob.size).contains(&passed) {
+    if read.may_be_part_of(blob.size) && (start + 1..blob.size).contains(&passed) {
         return Ok(Flow::Part);
     }
     Ok(Flow::Ended)

@@ -137,7 +137,7 @@ impl Fetched {
             .iter()
             .filter(|blob| self.fetched.contains(&blob.digest))
             .map(|blob| blob.size)
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 }
 
@@ -171,11 +171,14 @@ async fn write(run: &Run, to: &Location, found: &[FoundGraph]) -> Result<Fetched
         fetched.extend(wanted.iter().map(|wanted| wanted.blob.digest.clone()));
         groups.push((&found.remote, wanted));
     }
-    let amounts = groups
-        .iter()
-        .map(|(_, wanted)| wanted.iter().map(|wanted| wanted.blob.size).sum());
+    let amounts = groups.iter().map(|(_, wanted)| {
+        wanted
+            .iter()
+            .map(|wanted| wanted.blob.size)
+            .fold(0, u64::saturating_add)
+    });
     let amounts: Vec<u64> = amounts.collect();
-    let amount: u64 = amounts.iter().sum();
+    let amount = amounts.iter().copied().fold(0, u64::saturating_add);
     if amount > 0 {
         let images = count(found.len(), "image");
         run.log

@@ -45,7 +45,7 @@ pub(crate) fn report(ended: &Ended<'_>, took: Duration, link: Option<&str>) -> V
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let mut data = vec![entry("Duration", "DURATION", milliseconds.into())];
     if let Some(last) = records.iter().map(|record| record.image).max() {
-        let moved: u64 = records.iter().map(|record| record.bytes).sum();
+        let moved: u64 = records.iter().map(|record| record.bytes).fold(0, u64::saturating_add);
         data.push(entry("Images", "NUMBER", (last + 1).into()));
         data.push(entry("Moved", "TEXT", bytes(moved).into()));
     }

@@ -2,6 +2,7 @@
 //! that is none.
 
 use super::Check;
+use super::variables::items;
 use crate::clone::Discovered;
 use crate::names::{Reference, Repository, Tag};
 use crate::registry::Attachments;
@@ -28,13 +29,15 @@ impl Check<'_> {
             (None, Some(discovered)) => discovered.references().cloned().collect(),
             (None, None) => Vec::new(),
         };
-        let written = self.variables.scalars.target.as_deref().unwrap_or_default();
+        let written = self.variables.scalars.target.as_ref();
+        let mut mistakes = Vec::new();
+        let texts = written.map(|written| items("TARGET", Some(written), "an item", &mut mistakes));
+        for mistake in mistakes {
+            self.mistake(mistake);
+        }
         let mut targets = Vec::new();
-        for text in written.split(|c: char| c.is_whitespace() || c == ',') {
-            if text.is_empty() {
-                continue;
-            }
-            let Ok(target) = self.one_target(text) else {
+        for text in texts.unwrap_or_default() {
+            let Ok(target) = self.one_target(&text) else {
                 continue;
             };
             if !targets.contains(&target) {

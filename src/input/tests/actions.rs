@@ -265,7 +265,16 @@ fn check_takes_what_there_is_and_needs_nothing() {
     let nothing = checkup(&[]);
     assert_eq!((nothing.images.len(), nothing.targets.len()), (0, 0));
     assert_eq!(nothing.discovered, Some(Discovered::default()));
-    for bad_target in ["docker.io/a/b", "api@sha256:0", "api:1:2"] {
+    for bad_target in [
+        "docker.io/a/b",
+        "api@sha256:0",
+        "api:1:2",
+        "api,",
+        ",api",
+        "api, ,web",
+        ",",
+        "api,\nweb,",
+    ] {
         assert_eq!(
             bad(&[("ACTION", "check"), ("TARGET", bad_target)]).len(),
             1,

@@ -410,7 +410,7 @@ fn list(
 }
 
 /// The items of one text, between commas and white space. A piece between commas that holds nothing is a mistake.
-fn items(name: &str, text: Option<&String>, place: &str, mistakes: &mut Vec<Mistake>) -> Vec<String> {
+pub(super) fn items(name: &str, text: Option<&String>, place: &str, mistakes: &mut Vec<Mistake>) -> Vec<String> {
     let pieces: Vec<&str> = text.map_or_else(Vec::new, |text| text.split(',').collect());
     if pieces.is_empty() || pieces.iter().any(|piece| piece.trim().is_empty()) {
         mistakes.push(Mistake::unshown(

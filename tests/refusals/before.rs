@@ -187,7 +187,8 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "`…`: it holds quotation marks<br>`…`: it holds a line break<br>`…`: it holds white space<br>\
-              `…`: it holds a control character<br>`…`: it is URL-encoded: `%3D` is in place of the token's `=`",
+              `…`: it holds a control character<br>`…`: it holds an invisible character<br>\
+              `…`: it holds a character that is not ASCII, as no token does<br>`…`: it is URL-encoded: `%3D` is in place of the token's `=`",
         status: 2,
         runs: || {
             let whole = Setup::api_token();
@@ -196,6 +197,8 @@ pub(super) const CASES: &[Case] = &[
                 format!("{whole}\n"),
                 format!(" {whole}"),
                 format!("{whole}\u{1}"),
+                format!("\u{feff}{whole}"),
+                whole.replace('T', "Т"),
                 whole.replace('=', "%3D"),
             ]
             .map(|value| token(Setup::EMAIL, &value))
@@ -204,12 +207,14 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "`ATLASSIAN_ACCOUNT_EMAIL`: it holds a token, not a user name<br>\
-              `ATLASSIAN_ACCOUNT_EMAIL`: a user name cannot hold `:`",
+              `ATLASSIAN_ACCOUNT_EMAIL`: a user name cannot hold `:`<br>\
+              `ATLASSIAN_API_TOKEN`: it holds a `:`, which no token has",
         status: 2,
         runs: || {
             vec![
                 token(&Setup::api_token(), &Setup::api_token()),
                 token("ada@example.com:token", &Setup::api_token()),
+                token(Setup::EMAIL, &format!("{}:{}", Setup::EMAIL, Setup::api_token())),
             ]
         },
     },
@@ -246,13 +251,17 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         see: "`REGISTRY` is `…`: it is not Bitbucket's container registry: …<br>\
-              `SOURCE` is `…`: `…` is not Bitbucket's container registry: …",
+              `SOURCE` is `…`: `…` is not Bitbucket's container registry: …<br>\
+              `REGISTRY` is `…`: it has a port, and Bitbucket's container registry is written without one<br>\
+              `SOURCE` is `…`: `…` has a port, and Bitbucket's container registry is written without one",
         status: 2,
         runs: || {
             vec![
                 offline(&[("REGISTRY", "packages.atlassian.net")]),
                 offline(&[("SOURCE", "packages.atlassian.net/shop/api:1")]),
                 offline(&[("SOURCE", "bitbucket.org/shop/api:1")]),
+                offline(&[("REGISTRY", "crg.apkg.io:443")]),
+                offline(&[("SOURCE", "crg.apkg.io:443/shop/api:1")]),
             ]
         },
     },

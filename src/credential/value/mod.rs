@@ -3,6 +3,7 @@
 
 use super::kind::TokenKind;
 use crate::mistake::{Mistake, MistakeKind};
+use crate::text::is_odd;
 
 /// What a variable is meant to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,25 @@ pub(crate) fn mistakes(variable: &str, value: &str, meant: Meant) -> Vec<Mistake
             TokenDamaged,
             "it holds a control character",
             "paste it again as plain text",
+        ));
+    } else if value.chars().any(is_odd) {
+        problems.push((
+            TokenDamaged,
+            "it holds an invisible character",
+            "paste it again as plain text",
+        ));
+    } else if meant == Meant::ApiToken && !value.is_ascii() && !is_quoted(value, meant) {
+        problems.push((
+            TokenDamaged,
+            "it holds a character that is not ASCII, as no token does",
+            "paste the token as Atlassian showed it",
+        ));
+    }
+    if meant == Meant::ApiToken && value.contains(':') && !value.contains("${") {
+        problems.push((
+            WrongVariable,
+            "it holds a `:`, which no token has",
+            "write the token alone; the email address goes into a variable of its own",
         ));
     }
     if meant == Meant::ApiToken && value.to_ascii_lowercase().contains("%3d") {
@@ -93,7 +113,8 @@ fn may_be_shown(username: &str) -> bool {
 }
 
 fn is_quoted(value: &str, meant: Meant) -> bool {
-    const MARKS: [char; 3] = ['"', '\'', '`'];
+    // Typographic ones too: pages and mail programs make them of plain ones.
+    const MARKS: [char; 12] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '‚', '«', '»', '´'];
     let value = value.trim();
     let (first, last) = (value.starts_with(MARKS), value.ends_with(MARKS));
     if meant == Meant::BuiltInToken {

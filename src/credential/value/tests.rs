@@ -53,6 +53,15 @@ fn each_fault_of_form_is_named() {
             (format!(" {good}"), "white space"),
             (format!("{good}\t"), "white space"),
             (format!("{good}\u{7}"), "control character"),
+            (format!("“{good}”"), "quotation marks"),
+            (format!("‘{good}’"), "quotation marks"),
+            (format!("„{good}“"), "quotation marks"),
+            (format!("«{good}»"), "quotation marks"),
+            (format!("\u{feff}{good}"), "invisible character"),
+            (format!("{good}\u{200b}"), "invisible character"),
+            (format!("\u{2060}{good}"), "invisible character"),
+            (format!("{}\u{ad}{}", &good[..5], &good[5..]), "invisible character"),
+            (format!("{good}\u{a0}"), "white space"),
             ("$ATLASSIAN_API_TOKEN".to_owned(), "not filled in"),
             ("${ATLASSIAN_API_TOKEN}".to_owned(), "not filled in"),
             ("'$_NAME'".to_owned(), "not filled in"),
@@ -70,6 +79,30 @@ fn each_fault_of_form_is_named() {
     assert!(problems(&token.replace('=', "%3d"), Meant::ApiToken).contains("URL-encoded"));
     assert!(problems(&format!("{}\n{}", &token[..80], &token[80..]), Meant::ApiToken).contains("line break"));
     assert!(problems(&format!("\"{token}"), Meant::ApiToken).contains("quotation marks"));
+    for (bad, says) in [
+        (format!("“{token}"), "it holds quotation marks"),
+        (format!("{token}”"), "it holds quotation marks"),
+        (
+            token.replace('3', "³"),
+            "it holds a character that is not ASCII, as no token does",
+        ),
+        (
+            token.replace('T', "Т"),
+            "it holds a character that is not ASCII, as no token does",
+        ),
+        (
+            format!("{token}…"),
+            "it holds a character that is not ASCII, as no token does",
+        ),
+        (format!("me@example.org:{token}"), "it holds a `:`, which no token has"),
+        (format!("{token}:me@example.org"), "it holds a `:`, which no token has"),
+        (
+            format!("token: {token}"),
+            "it holds white space; it holds a `:`, which no token has",
+        ),
+    ] {
+        assert_eq!(problems(&bad, Meant::ApiToken), says, "{bad}");
+    }
     assert!(problems("$USER@example.org", Meant::Username).contains("not filled in"));
     assert!(problems("\"me@example.org\" ", Meant::Username).contains("quotation marks; it holds white space"));
 }

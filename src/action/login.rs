@@ -118,7 +118,7 @@ async fn warn_of_takers(run: &Run, file: &Path, ignored: &Path) {
             shown(&exposing.dockerfile),
             shown(context),
             shown(below),
-            shown(&exposing.context.join(".dockerignore"))
+            shown(&exposing.ignore)
         );
     }
     for keeping in keeping.into_iter().take(MOST_WARNINGS) {

@@ -17,6 +17,8 @@ pub(crate) struct Exposing {
     pub dockerfile: PathBuf,
     /// The build context that holds the file, relative to the clone; empty for the clone itself.
     pub context: PathBuf,
+    /// The file in which a line would keep the file out, relative to the clone; it need not be there yet.
+    pub ignore: PathBuf,
 }
 
 /// The Dockerfiles of `clone` whose build context holds `file` without a `.dockerignore` that covers it.
@@ -35,12 +37,14 @@ pub(crate) fn exposing(clone: &Path, file: &Path) -> Vec<Exposing> {
         .filter_map(|dockerfile| {
             let dockerfile = clone.join(dockerfile);
             let own = dockerfile.parent().unwrap_or(&clone);
-            let context = [own, &clone]
+            let (context, ignore) = [own, &clone]
                 .into_iter()
-                .find(|context| takes_in(context, &dockerfile, &file))?;
+                .find_map(|context| Some((context, not_covering(context, &dockerfile, &file)?)))?;
+            let below = |path: &Path| path.strip_prefix(&clone).ok().map(Path::to_owned);
             Some(Exposing {
-                dockerfile: dockerfile.strip_prefix(&clone).ok()?.to_owned(),
-                context: context.strip_prefix(&clone).ok()?.to_owned(),
+                dockerfile: below(&dockerfile)?,
+                context: below(context)?,
+                ignore: below(&ignore)?,
             })
         })
         .collect();
@@ -55,15 +59,20 @@ pub(crate) fn within(clone: &Path, file: &Path) -> Option<(PathBuf, PathBuf)> {
     file.starts_with(&clone).then_some((clone, file))
 }
 
-fn takes_in(context: &Path, dockerfile: &Path, file: &Path) -> bool {
-    let Ok(inside) = file.strip_prefix(context) else {
-        return false;
-    };
+/// The ignore file that counts, where the context holds the file and that does not cover it.
+fn not_covering(context: &Path, dockerfile: &Path, file: &Path) -> Option<PathBuf> {
+    let inside = file.strip_prefix(context).ok()?;
     // A file of the Dockerfile's own name comes before the context's (Docker's documentation, "Filename and location").
     let mut own = dockerfile.as_os_str().to_owned();
     own.push(".dockerignore");
-    let ignore = read(Path::new(&own)).or_else(|| read(&context.join(".dockerignore")));
-    !ignore.is_some_and(|text| Ignore::parse(&text).covers(&inside.to_string_lossy()))
+    let (own, shared) = (PathBuf::from(own), context.join(".dockerignore"));
+    let own = read(&own).map(|text| (own, Some(text)));
+    let (ignore, text) = own.unwrap_or_else(|| {
+        let text = read(&shared);
+        (shared, text)
+    });
+    let covers = text.is_some_and(|text| Ignore::parse(&text).covers(&inside.to_string_lossy()));
+    (!covers).then_some(ignore)
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -79,8 +88,8 @@ fn read(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A clone of these files with a config folder `.docker`, and what exposes it: Dockerfile and context.
-    fn found(files: &[(&str, &str)], folder: &str) -> Vec<(String, String)> {
+    /// A clone of these files with a config folder, and what exposes it: Dockerfile, context and ignore file.
+    fn found(files: &[(&str, &str)], folder: &str) -> Vec<[String; 3]> {
         let clone = tempfile::tempdir().unwrap();
         fs::create_dir_all(clone.path().join(folder)).unwrap();
         for (path, text) in files {
@@ -91,21 +100,25 @@ mod tests {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         exposing(clone.path(), &clone.path().join(folder).join("config.json"))
             .iter()
-            .map(|found| (text(&found.dockerfile), text(&found.context)))
+            .map(|found| [&found.dockerfile, &found.context, &found.ignore].map(|path| text(path)))
             .collect()
     }
 
     #[test]
     fn contexts_that_hold_the_folder_are_found() {
-        let pair = |dockerfile: &str, context: &str| (dockerfile.to_owned(), context.to_owned());
+        let by = |dockerfile: &str, context: &str, ignore: &str| [dockerfile, context, ignore].map(str::to_owned);
         for (files, folder, expected) in [
-            (&[("Dockerfile", "")][..], ".docker", vec![pair("Dockerfile", "")]),
+            (
+                &[("Dockerfile", "")][..],
+                ".docker",
+                vec![by("Dockerfile", "", ".dockerignore")],
+            ),
             (&[("README.md", "")], ".docker", vec![]),
             (&[("Dockerfile", ""), (".dockerignore", ".docker\n")], ".docker", vec![]),
             (
                 &[("Dockerfile", ""), (".dockerignore", "*.log\n")],
                 ".docker",
-                vec![pair("Dockerfile", "")],
+                vec![by("Dockerfile", "", ".dockerignore")],
             ),
             // The Dockerfile's own ignore file is the one that counts.
             (
@@ -115,12 +128,31 @@ mod tests {
                     ("Dockerfile.dockerignore", "x"),
                 ],
                 ".docker",
-                vec![pair("Dockerfile", "")],
+                vec![by("Dockerfile", "", "Dockerfile.dockerignore")],
             ),
             (
                 &[("api/Dockerfile.prod", ""), ("web/web.Dockerfile", "")],
                 "api/.docker",
-                vec![pair("api/Dockerfile.prod", "api"), pair("web/web.Dockerfile", "")],
+                vec![
+                    by("api/Dockerfile.prod", "api", "api/.dockerignore"),
+                    by("web/web.Dockerfile", "", ".dockerignore"),
+                ],
+            ),
+            // It counts for whichever context.
+            (
+                &[
+                    ("web/Dockerfile.prod", ""),
+                    ("web/Dockerfile.prod.dockerignore", "x"),
+                    ("web/.dockerignore", ".docker"),
+                    (".dockerignore", ".docker"),
+                ],
+                ".docker",
+                vec![by("web/Dockerfile.prod", "", "web/Dockerfile.prod.dockerignore")],
+            ),
+            (
+                &[("Dockerfile", ""), ("Dockerfile.dockerignore/x", "")],
+                ".docker",
+                vec![by("Dockerfile", "", ".dockerignore")],
             ),
             (
                 &[
@@ -139,7 +171,7 @@ mod tests {
             (
                 &[("1/2/3/4/5/6/7/8/Dockerfile", "")],
                 ".docker",
-                vec![pair("1/2/3/4/5/6/7/8/Dockerfile", "")],
+                vec![by("1/2/3/4/5/6/7/8/Dockerfile", "", ".dockerignore")],
             ),
             (
                 &[("1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/Dockerfile", "")],

@@ -418,3 +418,65 @@ fn half_a_list_of_tags_does_not_pass_for_a_whole_one() {
         .says("the next page of a list must be on the registry itself");
     assert_eq!(emulator.tags("shop/web"), Vec::<String>::new());
 }
+
+#[test]
+fn an_image_is_the_same_by_whichever_function_its_digest_was_made() {
+    for (source_by_sha512, target_by_sha512) in [(true, true), (true, false), (false, true)] {
+        let by = |by_sha512| Setup::shop().with(|settings| settings.names_by_sha512 = by_sha512);
+        let (source, target) = (start(by(source_by_sha512)), Emulator::start(by(target_by_sha512)));
+        let index = Image::index(vec![Image::small("one"), Image::small("two")]);
+        source.put_image("shop/base", "2", &index);
+        for tag in ["1", "2"] {
+            let copy = || {
+                copy(&target, &format!("{}/shop/base:{tag}", source.host()))
+                    .var("SOURCE_USERNAME", Setup::EMAIL)
+                    .var("SOURCE_PASSWORD", &Setup::api_token())
+                    .var("TARGET", "web")
+            };
+            copy().run().succeeds().says(&format!("tagged `{tag}`"));
+            assert_eq!(target.tag("shop/web", tag), source.tag("shop/base", tag));
+            for existing in ["overwrite", "skip", "fail"] {
+                copy()
+                    .var("ON_EXISTING", existing)
+                    .run()
+                    .succeeds()
+                    .says(&format!("unchanged: `{tag}`"));
+            }
+        }
+        // Another image is another one all the same.
+        target.put_image("shop/web", "1", &Image::small("other"));
+        copy(&target, &format!("{}/shop/base:1", source.host()))
+            .var("SOURCE_USERNAME", Setup::EMAIL)
+            .var("SOURCE_PASSWORD", &Setup::api_token())
+            .var("TARGET", "web")
+            .var("ON_EXISTING", "fail")
+            .run()
+            .fails(5)
+            .says("is there already, as another image");
+    }
+}
+
+#[test]
+fn referrers_that_are_not_followed_are_not_left_out_silently() {
+    for (chain, whole) in [(4, true), (5, false)] {
+        let emulator = start(Setup::shop().with(|settings| settings.referrers = true));
+        let mut last = Image::small("signed");
+        emulator.put_image("shop/base", "signed", &last);
+        for number in 0..chain {
+            last = Image::referrer_of(&last, &format!("application/vnd.example.{number}"));
+            emulator.put_untagged("shop/base", &last);
+        }
+        let copied = copy(&emulator, "base:signed")
+            .var("TARGET", "web")
+            .var("REFERRERS", "true")
+            .run();
+        if whole {
+            copied.succeeds().says("4 referrers copied");
+        } else {
+            copied
+                .fails(1)
+                .says("more than 4 manifests, each referring to the next, lead to sha256:");
+            assert_eq!(emulator.tag("shop/web", "signed"), None);
+        }
+    }
+}

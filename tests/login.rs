@@ -307,6 +307,9 @@ fn a_build_context_that_holds_the_folder_is_told() {
     run_beside_a_dockerfile(login(&emulator))
         .says("`docker build` of `Dockerfile` with the context `.` would take the credential into the image")
         .says("add the line `.docker` to `.dockerignore`");
+    // Where the Dockerfile has an ignore file of its own, Docker reads no other.
+    run_beside_a_dockerfile(login(&emulator).file("Dockerfile.dockerignore", "node_modules\n"))
+        .says("add the line `.docker` to `Dockerfile.dockerignore`");
     for ignore in [".docker\n", "**/config.json\n", "*\n!src\n"] {
         run_beside_a_dockerfile(login(&emulator).file(".dockerignore", ignore)).never_says("WARNING");
     }

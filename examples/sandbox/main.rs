@@ -29,6 +29,7 @@ mod support {
     pub mod emulator;
     pub mod image;
     pub mod pki;
+    pub mod sha512;
 }
 
 use anyhow::Context as _;

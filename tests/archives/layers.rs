@@ -5,6 +5,7 @@ use crate::support::emulator::{Emulator, Setup};
 use crate::support::image::{Image, ImageBuilder, digest};
 use crate::support::outcome::Outcome;
 use crate::support::pipe::Pipe;
+use crate::support::sha512::digest_512;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write as _;
@@ -37,11 +38,14 @@ enum Naming {
     Blobs,
     /// The same with the image's manifest in an `index.json`, as an engine with containerd's store saves it.
     Manifest,
+    /// The same, with configuration and layers named by SHA-512.
+    Sha512,
 }
 
 /// A docker-archive of the image with these bytes as its layers.
 fn archive(image: &Image, layers: &[Vec<u8>], naming: Naming) -> Vec<u8> {
     let config = &image.blobs()[0];
+    let name_of = if naming == Naming::Sha512 { digest_512 } else { digest };
     let mut files = vec![("config.json".to_owned(), config.bytes.to_vec())];
     let mut names = Vec::new();
     for (number, layer) in layers.iter().enumerate() {
@@ -49,22 +53,22 @@ fn archive(image: &Image, layers: &[Vec<u8>], naming: Naming) -> Vec<u8> {
         let name = match naming {
             Naming::Numbers => format!("{number}/layer.tar"),
             Naming::Hex => format!("{hex}.tar.gz"),
-            Naming::Blobs | Naming::Manifest => format!("blobs/sha256/{hex}"),
+            Naming::Blobs | Naming::Manifest | Naming::Sha512 => format!("blobs/{}", name_of(layer).replace(':', "/")),
         };
         if !files.iter().any(|(other, _)| *other == name) {
             files.push((name.clone(), layer.clone()));
         }
         names.push(name);
     }
-    if naming == Naming::Manifest {
+    if matches!(naming, Naming::Manifest | Naming::Sha512) {
         let descriptors = layers.iter().map(|layer| {
             serde_json::json!({
-                "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest(layer), "size": layer.len(),
+                "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": name_of(layer), "size": layer.len(),
             })
         });
         let manifest = serde_json::json!({
             "schemaVersion": 2, "mediaType": image.media_type(), "layers": descriptors.collect::<Vec<_>>(),
-            "config": { "mediaType": config.media_type, "digest": config.digest(), "size": config.bytes.len() },
+            "config": { "mediaType": config.media_type, "digest": name_of(&config.bytes), "size": config.bytes.len() },
         });
         let manifest = manifest.to_string().into_bytes();
         let index = serde_json::json!({
@@ -242,4 +246,27 @@ fn a_plain_layer_is_the_same_whoever_compressed_it() {
         .fails(5)
         .says("is there already, as another image");
     assert_eq!(emulator.tag("shop/api", "3"), Some(damaged.digest()));
+}
+
+#[test]
+fn layers_that_are_named_by_sha512_are_published_so() {
+    let image = image();
+    let layers: Vec<Vec<u8>> = image.layer_tars().iter().map(|layer| gzip(layer)).collect();
+    let archived = archive(&image, &layers, Naming::Sha512);
+    for by_sha512 in [false, true] {
+        let emulator = Emulator::start(Setup::shop().with(|settings| settings.names_by_sha512 = by_sha512));
+        push(&emulator, &archived, "1").succeeds().says("tagged `1`");
+        let manifest = emulator.manifest("shop/api", "1").unwrap();
+        for blob in layers.iter().map(Vec::as_slice).chain([&image.blobs()[0].bytes[..]]) {
+            let name = digest_512(blob);
+            assert!(String::from_utf8_lossy(&manifest).contains(&name), "{name}");
+            assert!(emulator.has_blob("shop/api", &name), "{name}");
+        }
+        push(&emulator, &archived, "1").succeeds().says("unchanged: `1`");
+    }
+    // What is damaged is not published so either.
+    let damaged = [altered(&layers[0], 100), layers[1].clone()];
+    let emulator = Emulator::start(Setup::shop());
+    push(&emulator, &archive(&image, &damaged, Naming::Sha512), "1").fails(1);
+    assert_eq!(emulator.tag("shop/api", "1"), None);
 }

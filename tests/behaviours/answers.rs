@@ -323,4 +323,12 @@ fn sizes_that_nothing_has_do_not_wrap() {
         .run()
         .succeeds()
         .says("16777216 TiB");
+    // Only a file system in memory takes files so large.
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    shop::pull(&emulator, "base:1")
+        .api_token()
+        .var("TO", &format!("oci:{}", memory.path().join("out").display()))
+        .run()
+        .fails(4)
+        .says("it names this as a part of itself, and the registry does not have it");
 }

@@ -36,6 +36,7 @@ pub mod pipelines;
 pub mod pki;
 pub mod recorder;
 pub mod scripted_daemon;
+pub mod sha512;
 pub mod shop;
 pub mod skopeo;
 pub mod supervised;

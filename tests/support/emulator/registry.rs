@@ -1,5 +1,7 @@
 //! The registry: routes of the OCI distribution specification, who may use them, manifests, tags and blobs.
 
+use super::super::image::digest;
+use super::super::sha512::digest_512;
 use super::accounts::Action;
 use super::answer::{Answer, Asked};
 use super::settings::{Deletes, Settings, SignIn};
@@ -277,8 +279,17 @@ fn manifest(state: &State, package: &str, reference: &str, asked: &Asked) -> Ans
     }
     Answer::new(200)
         .header("Content-Type", &stored.media_type)
-        .header("Docker-Content-Digest", digest)
+        .header("Docker-Content-Digest", &named(state, digest, &stored.bytes))
         .body(stored.bytes.clone())
+}
+
+/// What a manifest of this digest is called.
+fn named(state: &State, digest: &str, bytes: &[u8]) -> String {
+    if state.settings.names_by_sha512 {
+        digest_512(bytes)
+    } else {
+        digest.to_owned()
+    }
 }
 
 fn put(state: &mut State, package: &str, reference: &str, asked: &Asked) -> Answer {
@@ -293,7 +304,7 @@ fn put(state: &mut State, package: &str, reference: &str, asked: &Asked) -> Answ
         let detail = json!({ "digest": missing });
         return Answer::error_about(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", &detail);
     }
-    let digest = super::super::image::digest(&asked.body);
+    let digest = digest(&asked.body);
     let is_tag = !reference.contains(':');
     if !is_tag && digest != reference {
         return Answer::error(400, "DIGEST_INVALID", "provided digest did not match uploaded content");
@@ -310,7 +321,7 @@ fn put(state: &mut State, package: &str, reference: &str, asked: &Asked) -> Answ
     }
     let mut answer = Answer::new(201)
         .header("Location", &format!("/v2/{package}/manifests/{digest}"))
-        .header("Docker-Content-Digest", &digest);
+        .header("Docker-Content-Digest", &named(state, &digest, &asked.body));
     if let Some(subject) = parsed["subject"]["digest"]
         .as_str()
         .filter(|_| state.settings.referrers)

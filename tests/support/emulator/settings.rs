@@ -87,6 +87,8 @@ pub struct Settings {
     pub open_base: bool,
     /// What a HEAD of a manifest is answered with in the place of what a GET tells.
     pub manifest_head: Option<u16>,
+    /// Whether `Docker-Content-Digest` of a manifest is of SHA-512.
+    pub names_by_sha512: bool,
     /// Names and values that every answer to a request for a manifest has besides: how many pulls are left, say.
     pub manifest_headers: Vec<(&'static str, &'static str)>,
     /// Whether the first push to a package makes it.
@@ -150,6 +152,7 @@ impl Default for Settings {
             hides: None,
             open_base: false,
             manifest_head: None,
+            names_by_sha512: false,
             manifest_headers: Vec::new(),
             makes_packages: false,
             deletes: Deletes::Tags,

@@ -1,6 +1,7 @@
 //! What the registry holds: blobs once, and per package its manifests, tags and open uploads.
 
 use super::super::image::{Image, digest};
+use super::super::sha512::digest_512;
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -51,9 +52,14 @@ impl Storage {
 
     pub(super) fn put_blob(&mut self, package: &str, bytes: Bytes) -> String {
         let name = digest(&bytes);
-        self.blobs.insert(name.clone(), bytes);
-        self.package(package).blobs.insert(name.clone());
+        self.put_blob_as(package, &name, bytes);
         name
+    }
+
+    /// Under a digest of whichever function.
+    pub(super) fn put_blob_as(&mut self, package: &str, name: &str, bytes: Bytes) {
+        self.blobs.insert(name.to_owned(), bytes);
+        self.package(package).blobs.insert(name.to_owned());
     }
 
     /// Makes a blob of one package a blob of another too. False if `from` does not have it.
@@ -118,6 +124,11 @@ impl Storage {
     /// A manifest by tag or digest, with its digest.
     pub(super) fn manifest<'a>(&'a self, package: &str, reference: &'a str) -> Option<(&'a str, &'a Stored)> {
         let package = self.packages.get(package)?;
+        if reference.starts_with("sha512:") {
+            let mut all = package.manifests.iter();
+            let found = all.find(|(_, stored)| digest_512(&stored.bytes) == reference)?;
+            return Some((found.0, found.1));
+        }
         let digest = package.tags.get(reference).map_or(reference, String::as_str);
         package.manifests.get(digest).map(|stored| (digest, stored))
     }

@@ -3,6 +3,7 @@
 
 mod before;
 mod by_check;
+mod by_credential;
 mod by_daemon;
 mod by_deletion;
 mod by_registry;
@@ -128,6 +129,7 @@ fn every_entry_of_the_page_has_a_case_and_every_case_an_entry() {
     let see = |cases: &[Case]| cases.iter().map(|case| case.see).collect::<Vec<_>>();
     let on_engines = by_daemon::ON_ENGINES.iter().map(|case| case.see).collect();
     let cases = [
+        see(by_credential::CASES),
         see(before::CASES),
         see(by_registry::CASES),
         see(by_deletion::CASES),
@@ -149,6 +151,7 @@ fn every_entry_of_the_page_has_a_case_and_every_case_an_entry() {
 
 #[test]
 fn what_cannot_work_is_refused_before_anything_is_sent() {
+    by_credential::CASES.iter().for_each(Case::check);
     before::CASES.iter().for_each(Case::check);
 }
 

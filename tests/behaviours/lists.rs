@@ -45,6 +45,7 @@ struct Paging {
     /// At most so many tags on a page.
     limit: usize,
     heeds_last: bool,
+    heeds_n: bool,
     lists: usize,
 }
 
@@ -59,6 +60,7 @@ const fn paging(what: &'static str, tags: usize, links: &'static [&'static str],
         links,
         limit,
         heeds_last: true,
+        heeds_n: true,
         lists,
     }
 }
@@ -70,7 +72,15 @@ const fn deaf(paging: Paging) -> Paging {
     }
 }
 
-const PAGINGS: [Paging; 18] = [
+/// All tags at once, whatever is asked for: docker-registry 2.8.
+const fn stubborn(what: &'static str, tags: usize, lists: usize) -> Paging {
+    Paging {
+        heeds_n: false,
+        ..deaf(paging(what, tags, &[], NO_LIMIT, lists))
+    }
+}
+
+const PAGINGS: [Paging; 28] = [
     paging("linked", 250, LINKED, 100, 3),
     paging("linked, the last page is full", 200, LINKED, 100, 2),
     paging(
@@ -113,6 +123,17 @@ const PAGINGS: [Paging; 18] = [
     )),
     deaf(paging("not linked, neither `n` nor `last` is heeded", 60, &[], 60, 2)),
     paging("few", 52, LINKED, 100, 1),
+    // The last page is a round number too.
+    paging("not linked, 16 at a time", 250, &[], 16, 17),
+    paging("not linked, 32 at a time", 250, &[], 32, 8),
+    paging("not linked, 64 at a time", 250, &[], 64, 4),
+    paging("not linked, 128 at a time", 250, &[], 128, 2),
+    paging("not linked, 256 at a time", 300, &[], 256, 2),
+    paging("not linked, 512 at a time", 600, &[], 512, 2),
+    stubborn("all at once", 251, 1),
+    stubborn("all at once, a round number", 250, 2),
+    stubborn("all at once, as many as were asked for", 1000, 4),
+    stubborn("all at once, more than were asked for", 1250, 2),
 ];
 
 #[test]
@@ -123,6 +144,7 @@ fn all_tags_are_found_however_a_registry_pages() {
             settings.page_links = paging.links.iter().map(|&link| link.to_owned()).collect();
             settings.page_limit = paging.limit;
             settings.heeds_last = paging.heeds_last;
+            settings.heeds_n = paging.heeds_n;
         });
         let fitting = (0..paging.tags).filter(|number| number % 100 == 49).count();
         if (status, copied, lists) != (0, fitting, paging.lists) {

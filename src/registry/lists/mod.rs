@@ -24,7 +24,7 @@ const TAGS_ON_A_PAGE: usize = 1000;
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
 /// Tags on a page come in multiples of these where a registry gives fewer at a time than it is asked for: a page of such a
 /// number is asked what comes after it.
-const ROUND: [usize; 2] = [10, 25];
+const ROUND: [usize; 3] = [10, 16, 25];
 
 /// Most texts that are not tags that are kept.
 const MOST_ODD: usize = 5;
@@ -189,8 +189,9 @@ impl Remote {
                 before = Some(page);
                 continue;
             }
-            // It does not heed `last` either. A larger page tells whether that was all.
-            if page.count < size {
+            // It does not heed `last` either. Where it heeds `n`, a larger page tells whether that was all; who gave more than
+            // was asked for (docker-registry 2.8) does not, and gives no more.
+            if page.count != size {
                 return Ok(ListedTags { tags, odd });
             }
             size = size.saturating_mul(2);

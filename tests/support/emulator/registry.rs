@@ -409,6 +409,7 @@ fn tags(state: &State, package: &str, asked: &Asked) -> Answer {
         .query("n")
         .and_then(|n| n.parse().ok())
         .map_or(limit, |n: usize| n.min(limit));
+    let size = if state.settings.heeds_n { size } else { all.len() };
     let page = &rest[..size.min(rest.len())];
     let answer = Answer::new(200).json(&json!({ "name": package, "tags": page }));
     match page.last() {

@@ -105,6 +105,8 @@ pub struct Settings {
     pub page_links: Vec<String>,
     /// Whether `last` of a list of tags is heeded.
     pub heeds_last: bool,
+    /// Whether `n` is; else all come at once.
+    pub heeds_n: bool,
     /// Whether `Location` of uploads is absolute.
     pub absolute_locations: bool,
     /// Whether `POST …/uploads/?digest=` takes the blob at once.
@@ -161,6 +163,7 @@ impl Default for Settings {
             page_limit: 100,
             page_links: vec!["<{next}>; rel=\"next\"".to_owned()],
             heeds_last: true,
+            heeds_n: true,
             absolute_locations: true,
             single_post: false,
             mounts: true,

@@ -12,7 +12,7 @@ use std::process::Command;
 const UID: u32 = 165_536;
 
 /// The binary as another user, in a clone folder that all may write (Pipelines makes it 0777).
-fn as_another_user(emulator: &Emulator) -> Pipe<'_> {
+pub(crate) fn as_another_user(emulator: &Emulator) -> Pipe<'_> {
     let uid = UID.to_string();
     let setpriv = [
         "setpriv",

@@ -9,6 +9,7 @@ mod by_deletion;
 mod by_registry;
 mod mistakes;
 mod on_the_way;
+mod other;
 
 use crate::examples::anchor;
 use crate::support::emulator::{Emulator, Setup, User};
@@ -107,7 +108,9 @@ fn is_said(quote: &str, log: &str) -> bool {
 /// What the page shows of each refusal, as a case quotes it, with the anchor of its heading.
 fn entries() -> Vec<(String, String)> {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/refusals.md")).unwrap();
-    let (refusals, _) = page.split_once("\n## Other trouble\n").expect("where the refusals end");
+    let (refusals, _) = page
+        .split_once("\n## What Docker itself refuses\n")
+        .expect("where they end");
     let entries = refusals.split("\n### ").skip(1).map(|entry| {
         let (heading, below) = entry.split_once('\n').expect("a heading ends");
         let below = below.split("\n## ").next().unwrap_or_default();
@@ -137,6 +140,7 @@ fn every_entry_of_the_page_has_a_case_and_every_case_an_entry() {
         on_engines,
         see(on_the_way::CASES),
         see(by_check::CASES),
+        see(other::CASES),
     ]
     .concat();
     let rows: Vec<String> = entries().into_iter().map(|(see, _)| see).collect();
@@ -182,80 +186,9 @@ fn what_check_alone_finds_is_explained() {
     by_check::CASES.iter().for_each(Case::check);
 }
 
-/// Headings whose text is not that of a log: each of them is linked all the same.
 #[test]
-fn other_trouble_is_linked() {
-    let emulator = shop();
-    let copy = || retag(&emulator).unset("TAGS").built_in().var("ACTION", "copy");
-    let push = |source: &str| {
-        retag(&emulator)
-            .built_in()
-            .var("ACTION", "push")
-            .var("SOURCE", source)
-            .var("TARGET", "api")
-    };
-    for (pipe, status, heading) in [
-        (
-            retag(&emulator).built_in().var("ACTION", "pull"),
-            2,
-            "No images were found",
-        ),
-        (
-            copy()
-                .unset("SOURCE")
-                .var("IMAGES", "docker.io/node quay.io/app")
-                .var("SOURCE_USERNAME", "ada")
-                .var("SOURCE_PASSWORD", "of-another"),
-            2,
-            "Images are on several registries",
-        ),
-        (
-            copy()
-                .var("TARGET", "web")
-                .var("SOURCE_USERNAME", "ada")
-                .var("SOURCE_PASSWORD", "of-another"),
-            2,
-            "No image is on another registry",
-        ),
-        (copy(), 2, "Source and target are the same"),
-        (
-            copy().var("TARGET", "web").var("PLATFORM", "linux/s390x"),
-            4,
-            "The image is not there for the platform",
-        ),
-        (push("oci:missing"), 4, "The archive is not there"),
-        (
-            push("oci-archive:x.tar").file("x.tar", ""),
-            2,
-            "The archive is empty or not a tar",
-        ),
-        (
-            retag(&emulator)
-                .built_in()
-                .var("ACTION", "login")
-                .file(".docker/config.json", "{"),
-            1,
-            "The file of login was left alone",
-        ),
-        (
-            retag(&emulator)
-                .built_in()
-                .var("REPORT", "report.json/x")
-                .file("report.json", ""),
-            1,
-            "The file may not be written",
-        ),
-    ] {
-        let outcome = pipe.run().fails(status);
-        let end = format!("#{}", anchor(heading));
-        let plain = outcome.plain();
-        assert!(
-            plain
-                .lines()
-                .any(|line| line.starts_with("  More: ") && line.ends_with(&end)),
-            "{heading}:\n{plain}"
-        );
-    }
+fn other_trouble_is_explained() {
+    other::CASES.iter().for_each(Case::check);
 }
 
 /// The workspace `shop` with `api.bitbucket.org` behind the proxy.

@@ -21,7 +21,7 @@ pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> F
         TransferError::OtherSubject { .. } => (
             FailureKind::Other,
             Page::Attachment,
-            "nothing of it was kept; the list is wrong, or means harm: leave `REFERRERS` out, or have the list mended",
+            "nothing of it was kept; the list is wrong or malicious: leave `REFERRERS` out, or have the list repaired",
         ),
         TransferError::Archive(error) => return Failure::from(error),
         TransferError::LacksPlatform(error) => {
@@ -65,7 +65,7 @@ pub(super) fn explain_transfer(error: &TransferError, context: Context<'_>) -> F
         TransferError::TooMuch { .. } => (
             FailureKind::Other,
             Page::TooLarge,
-            "no image needs that; it is damaged, or meant to do harm",
+            "no image needs that; it is damaged or malicious",
         ),
         TransferError::TooManyReferrers { .. } | TransferError::ReferrersTooDeep { .. } => (
             FailureKind::Other,

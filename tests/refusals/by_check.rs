@@ -56,7 +56,18 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        see: "bitbucket-pipelines.yml:…: `image: …` cannot be pulled: …",
+        status: 4,
+        runs: || {
+            let credential = "username: $ATLASSIAN_ACCOUNT_EMAIL, password: $ATLASSIAN_API_TOKEN";
+            ["https://{}/shop/build:3", "{}/shop/Build:3", "{}/build:3"]
+                .map(|name| named_image(name, credential))
+                .into()
+        },
+    },
+    Case {
         see: "bitbucket-pipelines.yml:…: `image: …` signs in with `…`, which is not there yet when the image is pulled<br>\
+              bitbucket-pipelines.yml:…: `image: …` signs in as `x-bitbucket-api-token-auth`, which is for Git; …<br>\
               bitbucket-pipelines.yml:…: `image: …` has no username and password, so it cannot be pulled",
         status: 0,
         runs: || {
@@ -64,6 +75,10 @@ pub(super) const CASES: &[Case] = &[
                 step_image(
                     "",
                     "username: $BITBUCKET_PACKAGES_USERNAME, password: $BITBUCKET_PACKAGES_TOKEN",
+                ),
+                step_image(
+                    "",
+                    "username: x-bitbucket-api-token-auth, password: $ATLASSIAN_API_TOKEN",
                 ),
                 step_image("", ""),
             ]
@@ -81,9 +96,15 @@ fn check(emulator: &Emulator) -> Pipe<'_> {
 
 /// A `check` of a clone whose pipeline has an image of this host, or of the registry's, with this credential.
 fn step_image(host: &str, credential: &str) -> Run {
+    let host = if host.is_empty() { "{}" } else { host };
+    named_image(&format!("{host}/shop/build:3"), credential)
+}
+
+/// The same of an image of this name, in which `{}` is the registry's host.
+fn named_image(name: &str, credential: &str) -> Run {
     let emulator = shop();
-    let host = if host.is_empty() { emulator.host() } else { host };
-    let pipelines = format!("image: {{name: {host}/shop/build:3, {credential}}}\npipelines: {{}}\n");
+    let name = name.replace("{}", emulator.host());
+    let pipelines = format!("image: {{name: \"{name}\", {credential}}}\npipelines: {{}}\n");
     let pipe = check(&emulator).built_in();
     pipe.file("bitbucket-pipelines.yml", pipelines).run().into()
 }

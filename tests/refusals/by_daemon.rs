@@ -4,10 +4,8 @@ use super::{Case, OnEngine, Run, pull, retag, shop};
 use crate::support::emulator::{Answer, on};
 use crate::support::engine::Engine;
 use crate::support::image::{Image, ImageBuilder};
-use crate::support::pipe::Pipe;
 use crate::support::scripted_daemon::{Say, ScriptedDaemon};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
@@ -47,7 +45,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         see: "no Docker daemon at `…`: the socket may not be opened",
         status: 6,
-        runs: || vec![as_another_user()],
+        runs: || vec![closed_socket()],
     },
     Case {
         see: "the Docker daemon said nothing for … seconds: …",
@@ -347,25 +345,12 @@ fn refused(engine: &Engine, tag: &str, path: &str, answer: Answer) -> Run {
 }
 
 /// A `pull` by a user to whom the daemon's socket is closed.
-fn as_another_user() -> Run {
+fn closed_socket() -> Run {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("docker.sock");
     let _listener = UnixListener::bind(&path).unwrap();
     let emulator = shop();
-    let binary = env!("CARGO_BIN_EXE_crg-pipe");
-    let user = [
-        "setpriv",
-        "--reuid",
-        "165536",
-        "--regid",
-        "165536",
-        "--clear-groups",
-        binary,
-    ];
-    let pipe = Pipe::of(&user).env("PATH", "/usr/bin:/bin");
-    std::fs::set_permissions(pipe.clone_folder(), PermissionsExt::from_mode(0o777)).unwrap();
-    let pipe = pipe.workspace("shop").registry(&emulator).built_in();
-    let pipe = pipe.var("IMAGES", "api:1").var("RETRIES", "0");
+    let pipe = crate::files::as_another_user(&emulator).var("IMAGES", "api:1");
     pipe.docker_host(&format!("unix://{}", path.display())).run().into()
 }
 
@@ -447,7 +432,7 @@ fn one_platform_by_docker_26() -> Run {
 }
 
 /// A `pull` by a daemon that says this of it.
-fn pulled_from(say: impl Fn() -> Say + Send + Sync + 'static) -> Run {
+pub(super) fn pulled_from(say: impl Fn() -> Say + Send + Sync + 'static) -> Run {
     let emulator = shop();
     let daemon = ScriptedDaemon::start(move |request| request.starts_with("POST /images/create").then(&say));
     let pipe = pull(&emulator, "api:1").unset("TO").built_in().var("TIMEOUT", "2");

@@ -105,7 +105,7 @@ fn finding(finding: &ImageFinding) -> CheckRow {
     let fails = match finding.problem {
         ImageProblem::AccessToken(_) => Some((FailureKind::Credential, Page::ImageAccessToken)),
         ImageProblem::WrongHost(_) => Some((FailureKind::NotFound, Page::ImageHost)),
-        ImageProblem::Name(..) => Some((FailureKind::NotFound, Page::Reference)),
+        ImageProblem::Name(..) => Some((FailureKind::NotFound, Page::ImageName)),
         ImageProblem::BuiltIn(_) | ImageProblem::GitUsername | ImageProblem::NoCredential => None,
     };
     let detail = match finding.problem {

@@ -33,11 +33,11 @@ pub(super) const MISSING_REFERRER: &str = "the image is whole; the registry list
                        have: attach it to the image again, or leave out `REFERRERS` and `REQUIRE`";
 
 /// The advice where a list does not end.
-pub(super) const TOO_MANY: &str = "no list needs that; the registry is at fault, or means harm";
+pub(super) const TOO_MANY: &str = "no list needs that; the registry is at fault or malicious";
 
 /// The advice where a run would hold too much.
 pub(super) const OVER_BUDGET: &str = "name fewer images in one step, or share them out among several (`SHARD`)\n\
-                                      if they are few, the registry is at fault, or means harm";
+                                      if they are few, the registry is at fault or malicious";
 
 /// The advice for an image of Docker's schema 1.
 pub(super) const SCHEMA_1: &str = "push it again with a current Docker; registries no longer deliver this form";

@@ -19,7 +19,7 @@ pub fn has_colours(no_color: Option<&OsStr>) -> bool {
     no_color.is_none_or(OsStr::is_empty)
 }
 
-/// Starts the log, which goes to standard error.
+/// Starts the log.
 pub fn start(debug: bool, colour: bool) {
     let level = if debug { Level::DEBUG } else { Level::INFO };
     let subscriber = tracing_subscriber::fmt()

@@ -311,8 +311,9 @@ async fn plan(run: &Run, mover: &Mover<'_>, copy: &Copy, wanted: WantedCopy) -> 
     let mut existing: Vec<Option<Digest>> = pair.existing.iter().cloned().collect();
     existing.extend(looks(run, &pair.to, &wanted.tags[existing.len()..], copy.on_existing).await?);
     let is_root = |existing: &Option<Digest>| existing.as_ref().is_some_and(|digest| root.has_digest(digest));
-    let found = wanted.tags.iter().cloned().zip(existing).map(|(tag, existing)| {
-        let is_same = is_root(&existing);
+    let found = wanted.tags.iter().cloned().zip(existing).enumerate();
+    let found = found.map(|(place, (tag, existing))| {
+        let is_same = is_root(&existing) && !(place == 0 && pair.is_unreadable);
         (tag, existing, is_same)
     });
     let tagging = Tagging::of(wanted.number, pair.to.clone(), found, copy.on_existing);

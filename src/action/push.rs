@@ -151,12 +151,13 @@ pub(super) async fn plan(
     run.log.served(&target);
     let others = push.tags.iter().skip(1);
     let looks = others.map(|tag| run.session.look(&target, tag));
-    let mut manifests = vec![found];
-    manifests.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
+    let mut existing = vec![found];
+    existing.extend(all(stream::iter(looks).buffered(run.concurrency).collect().await)?);
     let mut there = None;
     let mut found = Vec::new();
-    for (tag, manifest) in push.tags.iter().cloned().zip(manifests) {
-        let digest = manifest.as_ref().map(|manifest| manifest.digest.clone());
+    for (tag, existing) in push.tags.iter().cloned().zip(existing) {
+        let digest = existing.as_ref().map(|existing| existing.digest.clone());
+        let manifest = existing.and_then(|existing| existing.manifest);
         let is_same = match &manifest {
             Some(manifest) => is_same(manifest, &target).await?,
             None => false,

@@ -75,17 +75,20 @@ impl Error {
         self.kind.status().is_some() && !self.kind.may_pass()
     }
 
-    /// Whether the repository answered that it has no such manifest.
+    /// Whether the repository answered that it has no such manifest: with that code, or with 404 and none that means another
+    /// thing.
     #[must_use]
     pub(crate) const fn is_missing(&self) -> bool {
         match &self.kind {
             ErrorKind::Refused {
+                status,
                 code: Some(Code::ManifestUnknown),
                 ..
-            } => true,
-            ErrorKind::Refused { status: 404, code, .. } => {
-                !matches!(code, Some(Code::NameUnknown | Code::NameInvalid))
-            }
+            } => tells_of_absence(*status),
+            ErrorKind::Refused { status: 404, code, .. } => !matches!(
+                code,
+                Some(Code::NameUnknown | Code::NameInvalid | Code::Denied | Code::Unauthorized | Code::TooManyRequests)
+            ),
             _ => false,
         }
     }
@@ -93,12 +96,25 @@ impl Error {
     /// Whether the registry answered that it has no such repository.
     #[must_use]
     pub(crate) const fn is_unknown_name(&self) -> bool {
-        matches!(
-            &self.kind,
+        match &self.kind {
             ErrorKind::Refused {
+                status,
                 code: Some(Code::NameUnknown),
                 ..
-            }
+            } => tells_of_absence(*status),
+            _ => false,
+        }
+    }
+
+    /// Whether something came in the place of a manifest that cannot be read as one. There is something, whatever it is.
+    #[must_use]
+    pub(crate) const fn is_unreadable(&self) -> bool {
+        matches!(
+            self.kind.cause(),
+            ErrorKind::Schema1 { .. }
+                | ErrorKind::Protocol(_)
+                | ErrorKind::WrongDigest { .. }
+                | ErrorKind::TooLarge { .. }
         )
     }
 
@@ -107,6 +123,12 @@ impl Error {
     pub(crate) const fn is_unproven(&self) -> bool {
         matches!(self.kind.cause(), ErrorKind::Unproven { .. })
     }
+}
+
+/// Whether a status lets a code count that says what is not there. A sign-in that is wanted, a refusal, a pause or a fault
+/// may come with any code, and what it hides may be there.
+const fn tells_of_absence(status: u16) -> bool {
+    matches!(status, 400..=499) && !matches!(status, 401 | 403 | 407 | 429)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -403,32 +425,61 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_missing_only_where_the_registry_says_so() {
+    fn absence_is_told_by_status_and_code() {
+        let other = || Some(Code::Other(Quoted::new("NOT_FOUND")));
         for (status, code, missing) in [
             (404, Some(Code::ManifestUnknown), true),
             (400, Some(Code::ManifestUnknown), true),
+            (410, Some(Code::ManifestUnknown), true),
+            (401, Some(Code::ManifestUnknown), false),
+            (403, Some(Code::ManifestUnknown), false),
+            (407, Some(Code::ManifestUnknown), false),
+            (429, Some(Code::ManifestUnknown), false),
+            (500, Some(Code::ManifestUnknown), false),
+            (503, Some(Code::ManifestUnknown), false),
             (404, None, true),
-            (404, Some(Code::Other(Quoted::new("NOT_FOUND"))), true),
+            (404, other(), true),
+            (404, Some(Code::BlobUnknown), true),
             (404, Some(Code::NameUnknown), false),
             (404, Some(Code::NameInvalid), false),
+            (404, Some(Code::Denied), false),
+            (404, Some(Code::Unauthorized), false),
+            (404, Some(Code::TooManyRequests), false),
             (403, Some(Code::Denied), false),
             (405, None, false),
+            (400, other(), false),
             (500, None, false),
         ] {
-            let error = Error {
-                host: Host::bitbucket(),
-                during: "reading `shop/base:1`".to_owned(),
-                kind: ErrorKind::Refused {
-                    status,
-                    code: code.clone(),
-                    words: Quoted::default(),
-                    granted: Granted::Unknown,
-                },
-                tries: 1,
-                asked: None,
-                asker: Box::default(),
-            };
+            let error = refused(status, code.clone());
             assert_eq!(error.is_missing(), missing, "{status} {code:?}");
+        }
+        for (status, unknown) in [
+            (404, true),
+            (400, true),
+            (401, false),
+            (403, false),
+            (407, false),
+            (429, false),
+            (500, false),
+        ] {
+            let error = refused(status, Some(Code::NameUnknown));
+            assert_eq!(error.is_unknown_name(), unknown, "{status}");
+        }
+    }
+
+    fn refused(status: u16, code: Option<Code>) -> Error {
+        Error {
+            host: Host::bitbucket(),
+            during: "reading `shop/base:1`".to_owned(),
+            kind: ErrorKind::Refused {
+                status,
+                code,
+                words: Quoted::default(),
+                granted: Granted::Unknown,
+            },
+            tries: 1,
+            asked: None,
+            asker: Box::default(),
         }
     }
 }

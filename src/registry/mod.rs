@@ -51,7 +51,7 @@ pub(crate) use party::Party;
 pub(crate) use payload::Payload;
 pub(crate) use proxy::{BadProxy, Proxy};
 pub(crate) use reach::{Certificate, Handshake, Reach};
-pub(crate) use remote::{Head, Negative, PutManifest, Remote};
+pub(crate) use remote::{Existing, Head, Negative, PutManifest, Remote};
 pub(crate) use scope::{Access, Granted, Scopes};
 pub(crate) use tls::settings as tls_settings;
 pub(crate) use token::{basic, bearer};

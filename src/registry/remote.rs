@@ -128,6 +128,30 @@ impl Remote {
         }
     }
 
+    /// What a tag is now; `None` if there is no such tag. Of what cannot be read, an image of schema 1 or a damaged manifest,
+    /// a HEAD tells that it is there.
+    ///
+    /// # Errors
+    /// Any refusal but that, or what cannot be read, where a HEAD does not tell.
+    pub(crate) async fn look(&self, tag: &Tag) -> Result<Option<Existing>, Error> {
+        let error = match self.find(tag).await {
+            Ok(found) => {
+                return Ok(found.map(|manifest| Existing {
+                    digest: manifest.digest.clone(),
+                    manifest: Some(manifest),
+                }));
+            }
+            Err(error) => error,
+        };
+        if error.is_unreadable()
+            && let Ok(Head::Digest(digest)) = self.head(&Selector::Tag(tag.clone())).await
+        {
+            tracing::debug!("{error}; it is there as {digest}");
+            return Ok(Some(Existing { digest, manifest: None }));
+        }
+        Err(error)
+    }
+
     /// The digest that a tag or digest has now, by one HEAD.
     ///
     /// # Errors
@@ -336,6 +360,14 @@ impl Remote {
             Selector::Digest(digest) => format!("`{}@{digest}`", self.repository.path()),
         }
     }
+}
+
+/// What a tag is.
+#[derive(Debug, Clone)]
+pub(crate) struct Existing {
+    pub digest: Digest,
+    /// `None` where it cannot be read: then it is another image than any that is at hand.
+    pub manifest: Option<Manifest>,
 }
 
 /// What a HEAD of a manifest says.

@@ -13,7 +13,7 @@ pub(crate) use error::SessionError;
 use crate::credential::{Credential, Source};
 use crate::names::{AtLeastOne, Digest, Host, Reference, Repository, Selector, Tag};
 use crate::registry::{
-    self, Error, ErrorKind, Head, ListedTags, Manifest, Negative, Network, Registry, Remote, Scopes,
+    self, Error, ErrorKind, Existing, Head, ListedTags, Manifest, Negative, Network, Registry, Remote, Scopes,
 };
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -48,6 +48,8 @@ pub(crate) struct Pair {
     /// Where the first tag points now, if that was asked already.
     #[allow(clippy::option_option, reason = "not asked, no such tag, and where it points")]
     pub existing: Option<Option<Digest>>,
+    /// Whether what the first tag points to was read in vain: it is written again, whatever digest it is called by.
+    pub is_unreadable: bool,
 }
 
 impl Session {
@@ -116,14 +118,13 @@ impl Session {
         repository: &Repository,
         tag: &Tag,
         access: registry::Access,
-    ) -> Result<(Remote, Option<Manifest>), SessionError> {
+    ) -> Result<(Remote, Option<Existing>), SessionError> {
         let scopes = Scopes::of(repository, access);
         let mut refusals = Vec::new();
         let mut unmade = None;
         for remote in self.candidates(repository, &scopes) {
-            let found = match remote.manifest(&Selector::Tag(tag.clone())).await {
-                Ok(manifest) => Some(manifest),
-                Err(error) if error.is_missing() => None,
+            let found = match remote.look(tag).await {
+                Ok(found) => found,
                 // Another credential may see it.
                 Err(error) if is_to_be_made(&error, repository) => {
                     unmade = unmade.or(Some(remote));
@@ -177,12 +178,12 @@ impl Session {
         }
     }
 
-    /// The manifest that a tag has now, of a repository that is open.
+    /// What a tag is now, of a repository that is open.
     ///
     /// # Errors
     /// Any refusal but "there is none".
-    pub(crate) async fn look(&self, remote: &Remote, tag: &Tag) -> Result<Option<Manifest>, Error> {
-        match remote.find(tag).await {
+    pub(crate) async fn look(&self, remote: &Remote, tag: &Tag) -> Result<Option<Existing>, Error> {
+        match remote.look(tag).await {
             Err(error) if is_to_be_made(&error, remote.repository()) => Ok(None),
             looked => looked,
         }
@@ -209,7 +210,16 @@ impl Session {
         let (seen, opened) = tokio::join!(self.see(source), opens);
         let (from, manifest) = match (seen?, &opened) {
             // The target has these very bytes.
-            (Some((from, digest)), Ok((_, Some(existing)))) if existing.digest == digest => (from, existing.clone()),
+            (
+                Some((from, digest)),
+                Ok((
+                    _,
+                    Some(Existing {
+                        manifest: Some(manifest),
+                        ..
+                    }),
+                )),
+            ) if manifest.digest == digest => (from, manifest.clone()),
             _ => self.read(source, registry::Access::Pull).await?,
         };
         let (to, existing) = opened?;
@@ -218,7 +228,8 @@ impl Session {
             manifest,
             to,
             joined: false,
-            existing: Some(existing.map(|manifest| manifest.digest)),
+            is_unreadable: existing.as_ref().is_some_and(|existing| existing.manifest.is_none()),
+            existing: Some(existing.map(|existing| existing.digest)),
         })
     }
 
@@ -271,6 +282,7 @@ impl Session {
                         manifest,
                         to,
                         joined: true,
+                        is_unreadable: false,
                         // Who asks again is told why there is no answer.
                         existing: existing.ok(),
                     }));

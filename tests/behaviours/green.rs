@@ -29,10 +29,11 @@ fn who_says_200_to_everything_is_not_believed() {
             cells: &[
                 Cell(Pull, 1, 1, NOT_A_MANIFEST),
                 Cell(Retag, 1, 1, NOT_A_MANIFEST),
-                Cell(Push, 1, 1, NOT_A_MANIFEST),
-                Cell(Mirror, 1, 1, NOT_A_MANIFEST),
+                // What cannot be read may be there all the same: a HEAD does not say so.
+                Cell(Push, 1, 2, NOT_A_MANIFEST),
+                Cell(Mirror, 1, 2, NOT_A_MANIFEST),
                 Cell(Copy, 1, 3, NOT_A_MANIFEST),
-                Cell(Check, 1, 3, NOT_A_MANIFEST),
+                Cell(Check, 1, 4, NOT_A_MANIFEST),
                 Cell(Login, 1, 2, NOT_TRIED),
             ],
         },
@@ -63,7 +64,7 @@ fn who_says_200_to_everything_is_not_believed() {
             variables: &[],
             cells: &[
                 Cell(Pull, 1, 1, "not JSON of the right form"),
-                Cell(Push, 1, 1, "not JSON of the right form"),
+                Cell(Push, 1, 2, "not JSON of the right form"),
                 Cell(Login, 1, 2, NOT_TRIED),
             ],
         },

@@ -1,9 +1,12 @@
 //! What a look does not find: whether that is an answer depends on who asked, and how.
 
 use super::Action::{Check, Copy, Login, Mirror, Pull, Push, Retag};
-use super::{Cell, Row, check};
+use super::{Cell, Row, SOME, check};
 use crate::support::emulator::{Answer, Emulator, Setup, on};
 use crate::support::image::Image;
+
+/// What is done to the registry before a run.
+type Prepare = fn(&Emulator);
 
 const SKIP: &[(&str, &str)] = &[("ON_EXISTING", "skip")];
 const FAIL: &[(&str, &str)] = &[("ON_EXISTING", "fail")];
@@ -175,6 +178,182 @@ fn a_head_that_finds_nothing_lets_no_write_through() {
             &[Cell(Copy, 0, 7, "tagged `1`")],
         ),
     ]);
+}
+
+/// What a tag is now may be something that nobody reads: it is there, and another image than the one that is to be written.
+#[test]
+fn what_cannot_be_read_is_there_as_another_image() {
+    /// A tag of this content, its GET answered so if that is not the same.
+    fn there(emulator: &Emulator, image: &Image, answer: Option<&Answer>) {
+        for (package, tag) in [("shop/base", "2"), ("shop/web", "1")] {
+            emulator.put_image(package, tag, image);
+            if let Some(answer) = answer {
+                let path = format!("/{package}/manifests/{tag}$");
+                emulator.script(on("GET", &path).signed_in(), 1000, answer.clone());
+            }
+        }
+    }
+    fn odd(emulator: &Emulator, text: &str) {
+        there(emulator, &Image::of_bytes("application/json", text), None);
+    }
+    fn damaged(emulator: &Emulator, image: &Image, bytes: &[u8]) {
+        let answer = Answer::new(200)
+            .header("Content-Type", image.media_type())
+            .header("Docker-Content-Digest", &image.digest())
+            .body(bytes.to_vec());
+        there(emulator, image, Some(&answer));
+    }
+    const WRITTEN: &[Cell] = &[
+        Cell(Retag, 0, SOME, "tagged `2`"),
+        Cell(Push, 0, SOME, "tagged `1`"),
+        Cell(Mirror, 0, SOME, "tagged `1`"),
+        Cell(Copy, 0, SOME, "tagged `1`"),
+    ];
+    const SKIPPED: &[Cell] = &[
+        Cell(Retag, 0, SOME, "left alone: `2`"),
+        Cell(Push, 0, SOME, "left alone: `1`"),
+        Cell(Mirror, 0, SOME, "left alone: `1`"),
+        Cell(Copy, 0, SOME, "left alone: `1`"),
+    ];
+    const REFUSED: &[Cell] = &[
+        Cell(Retag, 5, SOME, "is there already, as another image (sha256:"),
+        Cell(Push, 5, SOME, "is there already, as another image (sha256:"),
+        Cell(Mirror, 5, SOME, "is there already, as another image (sha256:"),
+        Cell(Copy, 5, SOME, "is there already, as another image (sha256:"),
+    ];
+    let content: [(&str, Prepare); 8] = [
+        ("schema 1", |emulator| {
+            there(emulator, &Image::schema_1("shop/web"), None);
+        }),
+        ("a list in JSON", |emulator| odd(emulator, "[]")),
+        ("a text", |emulator| odd(emulator, "no JSON")),
+        ("nothing", |emulator| odd(emulator, "")),
+        ("an index and an image at once", |emulator| {
+            odd(emulator, r#"{"schemaVersion": 2, "manifests": [], "layers": []}"#);
+        }),
+        ("more than is read", |emulator| {
+            let text = format!(
+                r#"{{"schemaVersion": 2, "annotations": {{"a": "{}"}}}}"#,
+                "x".repeat(5 << 20)
+            );
+            odd(emulator, &text);
+        }),
+        ("damaged", |emulator| damaged(emulator, &Image::small("other"), b"{}")),
+        ("another manifest than its digest says", |emulator| {
+            let other = Image::small("third").bytes().to_vec();
+            damaged(emulator, &Image::small("other"), &other);
+        }),
+    ];
+    let rows = content.iter().flat_map(|&(what, prepare)| {
+        [(&[][..], WRITTEN), (SKIP, SKIPPED), (FAIL, REFUSED)].map(|(variables, cells)| Row {
+            what,
+            setup: Setup::shop,
+            prepare,
+            variables,
+            cells,
+        })
+    });
+    check(&rows.collect::<Vec<_>>());
+    // The very image, damaged where it is: only what is written again can be read.
+    let same = |emulator: &Emulator| damaged(emulator, &Image::small("behaviours"), b"{}");
+    let row = |what, setup, prepare, cells| Row {
+        what,
+        setup,
+        prepare,
+        variables: &[],
+        cells,
+    };
+    check(&[
+        row(
+            "the image itself, damaged",
+            Setup::shop,
+            same,
+            &[Cell(Push, 0, SOME, "tagged `1`"), Cell(Mirror, 0, SOME, "tagged `1`")],
+        ),
+        row(
+            "schema 1, and a HEAD does not tell",
+            || Setup::shop().with(|settings| settings.manifest_head = Some(405)),
+            |emulator| there(emulator, &Image::schema_1("shop/web"), None),
+            &[
+                Cell(Push, 1, SOME, "is an image of Docker's schema 1"),
+                Cell(Mirror, 1, SOME, "is an image of Docker's schema 1"),
+            ],
+        ),
+    ]);
+}
+
+/// A refusal, a pause and a fault are no "there is none", whatever code comes with them.
+#[test]
+fn a_refusal_with_the_code_of_another_answer_lets_no_write_through() {
+    fn answered(emulator: &Emulator, status: u16, code: &str) {
+        taken(emulator);
+        let answer = Answer::error(status, code, "no");
+        emulator.script(
+            on("GET|HEAD", "/shop/(web/manifests/1|base/manifests/2)").signed_in(),
+            1000,
+            answer,
+        );
+    }
+    const fn all(status: i32) -> [Cell; 4] {
+        [
+            Cell(Retag, status, SOME, "ERROR"),
+            Cell(Push, status, SOME, "ERROR"),
+            Cell(Mirror, status, SOME, "ERROR"),
+            Cell(Copy, status, SOME, "ERROR"),
+        ]
+    }
+    const DENIED: &[Cell] = &all(3);
+    const UNKNOWN: &[Cell] = &all(4);
+    const LIMITED: &[Cell] = &all(5);
+    const FAULT: &[Cell] = &all(6);
+    let answers: [(&str, Prepare, &'static [Cell]); 8] = [
+        ("404 DENIED", |emulator| answered(emulator, 404, "DENIED"), DENIED),
+        (
+            "404 UNAUTHORIZED",
+            |emulator| answered(emulator, 404, "UNAUTHORIZED"),
+            DENIED,
+        ),
+        (
+            "401 MANIFEST_UNKNOWN",
+            |emulator| answered(emulator, 401, "MANIFEST_UNKNOWN"),
+            DENIED,
+        ),
+        (
+            "403 MANIFEST_UNKNOWN",
+            |emulator| answered(emulator, 403, "MANIFEST_UNKNOWN"),
+            DENIED,
+        ),
+        (
+            "429 MANIFEST_UNKNOWN",
+            |emulator| answered(emulator, 429, "MANIFEST_UNKNOWN"),
+            LIMITED,
+        ),
+        (
+            "500 MANIFEST_UNKNOWN",
+            |emulator| answered(emulator, 500, "MANIFEST_UNKNOWN"),
+            FAULT,
+        ),
+        (
+            "401 NAME_UNKNOWN",
+            |emulator| answered(emulator, 401, "NAME_UNKNOWN"),
+            UNKNOWN,
+        ),
+        (
+            "403 NAME_UNKNOWN",
+            |emulator| answered(emulator, 403, "NAME_UNKNOWN"),
+            UNKNOWN,
+        ),
+    ];
+    let rows = answers.iter().flat_map(|&(what, prepare, cells)| {
+        [SKIP, FAIL].map(|variables| Row {
+            what,
+            setup: Setup::shop,
+            prepare,
+            variables,
+            cells,
+        })
+    });
+    check(&rows.collect::<Vec<_>>());
 }
 
 /// Artifactory's answer to who may write and looks for a tag that is not there (ggcr#1691). It stays a refusal: Bitbucket says the

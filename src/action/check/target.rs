@@ -62,7 +62,7 @@ pub(super) async fn look(
         source: remote.source(),
         granted: remote.granted().await.on(repository),
         is_unmade: session.is_unmade(repository),
-        existing: existing.filter(|_| tag.is_some()).map(|manifest| manifest.digest),
+        existing: existing.filter(|_| tag.is_some()).map(|existing| existing.digest),
         push,
     })
 }

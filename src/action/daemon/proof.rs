@@ -131,7 +131,7 @@ pub(in crate::action) async fn arrived(
     is_same: impl Fn(&Manifest) -> bool,
 ) -> Option<Digest> {
     let look = tokio::time::timeout(run.timeout, run.session.look(target, tag)).await;
-    let manifest = look.ok()?.ok()??;
+    let manifest = look.ok()?.ok()??.manifest?;
     (Some(&manifest.digest) != before && is_same(&manifest)).then_some(manifest.digest)
 }
 

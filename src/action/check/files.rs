@@ -82,6 +82,11 @@ fn line_of_script(place: &ClonePlace, by_hand: &ByHand) -> CheckRow {
             "`{command}` pulls an image that needs a credential; put this line before it: `{}`",
             entry.yaml()
         ),
+        Instead::Credential(entry) => format!(
+            "`{command}` stays, since the pipe does not do the same; put this line before it, so that it needs no login by \
+             hand: `{}`",
+            entry.yaml()
+        ),
         Instead::SignsIn(entry) => format!(
             "`{command}`: leave it out, the pipe signs in by itself; if a later line needs Docker to sign in: `{}`",
             entry.yaml()

@@ -1,9 +1,14 @@
 //! Lines of scripts that do by hand what the pipe does, and the YAML that replaces each. Pure.
 
 mod shell;
+mod tools;
+mod words;
 
-use crate::names::{Host, split_host};
+use super::meant;
+use crate::names::platform::Platform;
+use crate::names::{Host, Namespace, Reference, Repository, Tag, split, split_host};
 use shell::{Assigned, Command};
+use words::{after_options, has, positional, value_of, values_of, with_tag};
 
 /// The pipe, as an entry of a script names it.
 const PIPE: &str = concat!("crgpipe/crg-pipe:", env!("CARGO_PKG_VERSION"));
@@ -19,24 +24,6 @@ const OF_DOCKER: [&str; 9] = [
     "--tlscacert",
     "--tlscert",
 ];
-/// Options of `docker run` and `docker create` that take none (`docker run --help`).
-const SWITCHES_OF_RUN: [&str; 12] = [
-    "--detach",
-    "--interactive",
-    "--tty",
-    "--rm",
-    "--privileged",
-    "--init",
-    "--publish-all",
-    "--no-healthcheck",
-    "--oom-kill-disable",
-    "--read-only",
-    "--quiet",
-    "--sig-proxy",
-];
-/// The same as single letters.
-const LETTERS_OF_RUN: &str = "ditPq";
-
 /// The script of one step, line by line.
 #[derive(Debug)]
 pub(crate) struct Script<'a> {
@@ -62,6 +49,8 @@ pub(crate) enum Instead {
     Pipe(PipeEntry),
     /// The pipe before the command, which stays.
     Before(PipeEntry),
+    /// The command stays, since the pipe does not do the same; the pipe before it signs in.
+    Credential(PipeEntry),
     /// Nothing: the pipe signs in by itself. Other tools of later lines need the entry.
     SignsIn(PipeEntry),
     /// Nothing: the entry that takes the place of the push says the new name.
@@ -70,7 +59,7 @@ pub(crate) enum Instead {
 
 /// Variables of the pipe, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PipeEntry(Vec<(&'static str, String)>);
+pub(crate) struct PipeEntry(pub(crate) Vec<(&'static str, String)>);
 
 impl<'a> Script<'a> {
     /// The script of a step of a repository of `workspace`.
@@ -87,6 +76,7 @@ impl<'a> Script<'a> {
         let commands = shell::commands(text, &mut self.assigned);
         let found = commands.iter().filter_map(|command| {
             let (name, instead) = self.instead(command)?;
+            instead.entry().is_taken(self.registry).then_some(())?;
             Some(ByHand {
                 line: command.line,
                 command: name,
@@ -126,35 +116,47 @@ impl<'a> Script<'a> {
                     .then(|| ("docker login", Self::sign_in()))
             }
             "pull" => {
-                let (image, _) = one(&["--platform"])?;
+                let (image, written) = one(&["--platform"])?;
+                if has(rest, &["-a", "--all-tags"]) {
+                    return Some(("docker pull", self.only_signs_in(&[written])?));
+                }
                 let mut entry = vec![("IMAGES", image)];
                 entry.extend(value_of(rest, "--platform").map(|platform| ("PLATFORM", platform)));
                 Some(("docker pull", Instead::Pipe(PipeEntry(entry))))
             }
             "push" => {
-                let (_, image) = one(&["--platform"])?;
-                let all = rest.iter().any(|word| matches!(word.as_str(), "-a" | "--all-tags"));
-                let tags = all.then(|| ("TAGS", "write each tag here".to_owned()));
-                let entry = [("ACTION", "push".to_owned()), ("SOURCE", image.to_owned())]
-                    .into_iter()
-                    .chain(tags);
-                Some(("docker push", Instead::Pipe(PipeEntry(entry.collect()))))
+                let (short, image) = one(&["--platform"])?;
+                if has(rest, &["-a", "--all-tags"]) {
+                    return Some(("docker push", self.only_signs_in(&[image])?));
+                }
+                let mut entry = vec![("ACTION", "push".to_owned()), ("SOURCE", image.to_owned())];
+                if !self.is_plain(image) {
+                    entry.push(("TARGET", short));
+                }
+                entry.extend(value_of(rest, "--platform").map(|platform| ("PLATFORM", platform)));
+                Some(("docker push", Instead::Pipe(PipeEntry(entry))))
             }
             "tag" => {
                 let [source, target] = positional(rest, &[])[..] else {
                     return None;
                 };
-                Some((
-                    "docker tag",
-                    Instead::Renames(self.renamed("push", source.to_owned(), target)?),
-                ))
+                Some(("docker tag", Instead::Renames(self.renamed(source.to_owned(), target)?)))
             }
             "run" | "create" => {
-                let image = image_of_run(rest)?;
-                Some((
-                    "docker run",
-                    Instead::Before(PipeEntry(vec![("IMAGES", self.short(image)?)])),
-                ))
+                let (options, image) = words::run(rest)?;
+                let short = self.short(image)?;
+                // With its port, the name is another one than that of what the pipe pulls.
+                self.is_plain(image).then_some(())?;
+                let instead = match value_of(options, "--pull").as_deref() {
+                    Some("always") => self.only_signs_in(&[image])?,
+                    Some("never") => return None,
+                    _ => {
+                        let mut entry = vec![("IMAGES", short)];
+                        entry.extend(value_of(options, "--platform").map(|platform| ("PLATFORM", platform)));
+                        Instead::Before(PipeEntry(entry))
+                    }
+                };
+                Some(("docker run", instead))
             }
             "buildx" => {
                 let [imagetools, create, rest @ ..] = rest else {
@@ -194,7 +196,15 @@ impl<'a> Script<'a> {
         let [first, others @ ..] = targets.as_slice() else {
             return None;
         };
-        let mut entry = self.moved(source, first)?;
+        if ["--platform", "--annotation"]
+            .iter()
+            .any(|option| value_of(words, option).is_some())
+        {
+            return Some(("docker buildx imagetools", self.only_signs_in(&[source, first])?));
+        }
+        let Instead::Pipe(mut entry) = self.moved(source, first, None)? else {
+            return None;
+        };
         for other in others {
             let (name, tag) = with_tag(other);
             (name == with_tag(first).0).then_some(())?;
@@ -204,113 +214,38 @@ impl<'a> Script<'a> {
         Some(("docker buildx imagetools", Instead::Pipe(entry)))
     }
 
-    fn skopeo(&self, words: &[String]) -> Option<(&'static str, Instead)> {
-        let words = after_options(words, |option| {
-            matches!(option, "--command-timeout" | "--policy" | "--registries.d" | "--tmpdir")
-        });
-        let (name, rest) = words.split_first()?;
-        match name.as_str() {
-            "login" => {
-                let valued = ["-u", "--username", "-p", "--password", "--authfile", "--cert-dir"];
-                let host = positional(rest, &valued);
-                self.is_registry(host.first()?)
-                    .then(|| ("skopeo login", Self::sign_in()))
-            }
-            "copy" => {
-                let valued = [
-                    "--src-creds",
-                    "--dest-creds",
-                    "--src-authfile",
-                    "--dest-authfile",
-                    "--authfile",
-                    "--format",
-                    "-f",
-                    "--src-cert-dir",
-                    "--dest-cert-dir",
-                    "--retry-times",
-                    "--sign-by",
-                    "--digestfile",
-                    "--multi-arch",
-                    "--dest-compress-format",
-                    "--dest-compress-level",
-                    "--src-username",
-                    "--src-password",
-                    "--dest-username",
-                    "--dest-password",
-                    "--src-registry-token",
-                    "--dest-registry-token",
-                    "--additional-tag",
-                    "--src-shared-blob-dir",
-                    "--dest-shared-blob-dir",
-                ];
-                let [source, target] = positional(rest, &valued)[..] else {
-                    return None;
-                };
-                let entry = match (source.strip_prefix("docker://"), target.strip_prefix("docker://")) {
-                    (Some(source), Some(target)) => self.moved(source, target),
-                    (None, Some(target)) => self.renamed("push", source.to_owned(), target),
-                    (Some(source), None) => self.written(source, target.to_owned()),
-                    (None, None) => None,
-                };
-                Some(("skopeo copy", Instead::Pipe(entry?)))
-            }
-            _ => None,
-        }
-    }
-
-    fn crane(&self, words: &[String]) -> Option<(&'static str, Instead)> {
-        let (name, rest) = after_options(words, |option| option == "--platform").split_first()?;
-        let named = positional(
-            rest,
-            &[
-                "-u",
-                "--username",
-                "-p",
-                "--password",
-                "--platform",
-                "-c",
-                "--cache_path",
-                "--format",
-                "-j",
-                "--jobs",
-            ],
-        );
-        match (name.as_str(), named.as_slice()) {
-            ("auth", ["login", host, ..]) if self.is_registry(host) => Some(("crane auth login", Self::sign_in())),
-            ("copy" | "cp", [source, target]) => Some(("crane copy", Instead::Pipe(self.moved(source, target)?))),
-            ("tag", [image, tag]) => {
-                let (name, _) = with_tag(image);
-                Some(("crane tag", Instead::Pipe(self.moved(image, &format!("{name}:{tag}"))?)))
-            }
-            ("push", [file, target]) => Some((
-                "crane push",
-                Instead::Pipe(self.renamed("push", format!("docker-archive:{file}"), target)?),
-            )),
-            ("pull", [source, file]) => Some((
-                "crane pull",
-                Instead::Pipe(self.written(source, format!("docker-archive:{file}"))?),
-            )),
-            _ => None,
-        }
-    }
-
     fn sign_in() -> Instead {
         Instead::SignsIn(PipeEntry(vec![("ACTION", "login".to_owned())]))
     }
 
+    /// What the pipe does not do itself, with images of which one is the registry's.
+    fn only_signs_in(&self, images: &[&str]) -> Option<Instead> {
+        let is_ours = |image: &&str| self.short(image.strip_prefix("docker://").unwrap_or(image)).is_some();
+        images
+            .iter()
+            .any(is_ours)
+            .then(|| Instead::Credential(PipeEntry(vec![("ACTION", "login".to_owned())])))
+    }
+
     /// From one image of a registry to another: `retag` within a repository, else `copy`.
-    fn moved(&self, source: &str, target: &str) -> Option<PipeEntry> {
+    fn moved(&self, source: &str, target: &str, platform: Option<String>) -> Option<Instead> {
         let short = self.short(target)?;
+        // A digest is what an image has, not what it gets.
+        (!target.contains('@')).then_some(())?;
         let (target_name, tag) = with_tag(&short);
         let own = self.short(source);
         let same = own
             .as_deref()
             .is_some_and(|own| with_tag(own).0 == target_name && !target_name.is_empty());
         // Without a host it is Docker Hub's for every other tool, and this registry's for the pipe.
-        let hub = split_host(source).0.is_none() && !source.starts_with('$');
+        let is_host = source.starts_with('$') && !is_own_workspace(source.split('/').next().unwrap_or(source));
+        let hub = split_host(source).0.is_none() && !is_host;
         let source = own.unwrap_or_else(|| format!("{}{source}", if hub { "docker.io/" } else { "" }));
         let tag = tag.unwrap_or("latest").to_owned();
-        Some(PipeEntry(if same {
+        if same && platform.is_some() {
+            return self.only_signs_in(&[target]);
+        }
+        let mut entry = if same {
             vec![("ACTION", "retag".to_owned()), ("SOURCE", source), ("TAGS", tag)]
         } else {
             vec![
@@ -319,43 +254,92 @@ impl<'a> Script<'a> {
                 ("TARGET", target_name.to_owned()),
                 ("TAGS", tag),
             ]
-        }))
+        };
+        entry.extend(platform.map(|platform| ("PLATFORM", platform)));
+        Some(Instead::Pipe(PipeEntry(entry)))
     }
 
-    fn renamed(&self, action: &str, source: String, target: &str) -> Option<PipeEntry> {
+    fn renamed(&self, source: String, target: &str) -> Option<PipeEntry> {
         Some(PipeEntry(vec![
-            ("ACTION", action.to_owned()),
+            ("ACTION", "push".to_owned()),
             ("SOURCE", source),
             ("TARGET", self.short(target)?),
         ]))
     }
 
-    fn written(&self, source: &str, to: String) -> Option<PipeEntry> {
-        Some(PipeEntry(vec![("IMAGES", self.short(source)?), ("TO", to)]))
-    }
-
     /// The name as the pipe takes it, for an image of the registry: without host, and without the workspace that is meant anyway.
     fn short(&self, image: &str) -> Option<String> {
-        let path = self.of_registry(image)?;
+        (!image.starts_with('/')).then_some(())?;
+        let path = meant::path(image, self.registry)?.strip_prefix('/')?;
         let (workspace, package) = path.split_once('/')?;
-        let own = matches!(
-            workspace,
-            "$BITBUCKET_WORKSPACE" | "${BITBUCKET_WORKSPACE}" | "$BITBUCKET_REPO_OWNER" | "${BITBUCKET_REPO_OWNER}"
-        ) || self.workspace == Some(workspace);
+        let own = is_own_workspace(workspace) || self.workspace == Some(workspace);
         Some(if own && !package.contains('/') { package } else { path }.to_owned()).filter(|name| !name.is_empty())
     }
 
-    fn of_registry<'b>(&self, image: &'b str) -> Option<&'b str> {
-        image.strip_prefix(&self.registry.to_string())?.strip_prefix('/')
+    /// Whether the registry's host is written as Docker takes it for that: without a port.
+    fn is_plain(&self, image: &str) -> bool {
+        image
+            .strip_prefix(self.registry.as_str())
+            .is_some_and(|rest| rest.starts_with('/'))
     }
 
     fn is_registry(&self, server: &str) -> bool {
         let server = server.strip_prefix("https://").unwrap_or(server);
-        server == self.registry.to_string() || self.of_registry(server).is_some()
+        meant::path(&format!("{server}/"), self.registry).is_some()
+    }
+}
+
+impl Instead {
+    /// What is to be pasted.
+    pub(crate) fn entry(&self) -> &PipeEntry {
+        let (Self::Pipe(entry)
+        | Self::Before(entry)
+        | Self::Credential(entry)
+        | Self::SignsIn(entry)
+        | Self::Renames(entry)) = self;
+        entry
     }
 }
 
 impl PipeEntry {
+    /// Whether the pipe takes each value, as far as that is known before a shell fills it in. A command with others is one that
+    /// its own tool refuses.
+    fn is_taken(&self, registry: &Host) -> bool {
+        let namespace = Namespace {
+            registry: registry.clone(),
+            workspace: Some("workspace".to_owned()),
+        };
+        let is_push = self.0.iter().any(|(_, value)| value == "push");
+        let has_tags = self.0.iter().any(|(name, _)| *name == "TAGS");
+        self.0.iter().all(|(name, value)| {
+            let is_elsewhere = ["dir:", "containers-storage:"]
+                .iter()
+                .any(|form| value.starts_with(form));
+            if value.contains(char::is_control) || value.contains("://") || is_elsewhere {
+                return false;
+            }
+            let is_known = !value.contains('$');
+            let value = &with_something_filled_in(value);
+            if value.contains(['$', '`', '{']) {
+                return true;
+            }
+            let archive = ["oci:", "oci-archive:", "docker-archive:"]
+                .iter()
+                .find_map(|form| value.strip_prefix(form));
+            match (*name, archive) {
+                ("SOURCE", _) if !is_push && (archive.is_some() || value.starts_with("docker-daemon:")) => false,
+                ("SOURCE" | "TO", Some(place)) => place.split_once(':').is_none_or(|(_, name)| is_name(name)),
+                ("SOURCE", None) if is_push => is_name(value.strip_prefix("docker-daemon:").unwrap_or(value)),
+                ("IMAGES" | "SOURCE", _) => Reference::parse(value, &namespace).is_ok(),
+                ("TARGET", _) => Reference::parse(value, &namespace)
+                    .is_ok_and(|target| target.digest.is_none() && !(has_tags && target.tag.is_some())),
+                ("TAGS", _) => value.split(' ').all(|tag| Tag::parse(tag).is_ok()),
+                ("PLATFORM", _) => !is_known || Platform::parse(value).is_ok(),
+                _ => true,
+            }
+        })
+    }
+
     /// On one line, to be pasted into a `script`.
     pub(crate) fn yaml(&self) -> String {
         let variables: Vec<String> = self
@@ -367,98 +351,60 @@ impl PipeEntry {
     }
 }
 
+/// Whether a text is a variable that has the workspace in every step.
+fn is_own_workspace(text: &str) -> bool {
+    matches!(
+        text,
+        "$BITBUCKET_WORKSPACE" | "${BITBUCKET_WORKSPACE}" | "$BITBUCKET_REPO_OWNER" | "${BITBUCKET_REPO_OWNER}"
+    )
+}
+
+/// A text in the place of a variable.
+const SOMETHING: &str = "x";
+
+/// A text with its plain variables filled in, so that what is around them can be judged.
+fn with_something_filled_in(text: &str) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        filled.push_str(before);
+        let inner = after.strip_prefix('{').unwrap_or(after);
+        let end = inner.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+        let (name, after_name) = inner.split_at(end.unwrap_or(inner.len()));
+        let after_name = match (inner.len() == after.len(), after_name.strip_prefix('}')) {
+            (true, _) => Some(after_name),
+            (false, closed) => closed,
+        };
+        match after_name.filter(|_| !name.is_empty()) {
+            // A digest is of digits alone.
+            Some(after_name) if !filled.contains('@') => {
+                filled.push_str(SOMETHING);
+                rest = after_name;
+            }
+            _ => {
+                filled.push('$');
+                rest = after;
+            }
+        }
+    }
+    filled + rest
+}
+
+/// Whether a daemon or an archive may have an image by this name.
+fn is_name(name: &str) -> bool {
+    split(name).is_ok_and(|(name, tag, digest)| {
+        let (host, path) = split_host(name);
+        let is_host = host.is_none_or(|host| Host::parse(host).is_ok());
+        is_host
+            && Repository::new(Host::bitbucket(), path).is_ok()
+            && digest.is_none()
+            && tag.is_none_or(|tag| Tag::parse(tag).is_ok())
+    })
+}
+
 /// A text in YAML's single quotes, in which nothing but the quote means anything.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-/// What comes after the options at the beginning.
-fn after_options(words: &[String], has_value: impl Fn(&str) -> bool) -> &[String] {
-    let mut rest = words;
-    while let [option, after @ ..] = rest
-        && option.starts_with('-')
-    {
-        rest = if has_value(option) && !after.is_empty() {
-            &after[1..]
-        } else {
-            after
-        };
-    }
-    rest
-}
-
-/// The words that are no options and no values of `valued` ones.
-fn positional<'a>(words: &'a [String], valued: &[&str]) -> Vec<&'a str> {
-    let mut named = Vec::new();
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if word == "--" {
-            named.extend(words.by_ref().map(String::as_str));
-        } else if valued.contains(&word.as_str()) {
-            words.next();
-        } else if !word.starts_with('-') {
-            named.push(word.as_str());
-        }
-    }
-    named
-}
-
-/// `--option value` and `--option=value`, as often as it is there.
-fn values_of(words: &[String], option: &str) -> Vec<String> {
-    let mut values = Vec::new();
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if word == option {
-            values.extend(words.next().cloned());
-        } else if let Some(value) = word.strip_prefix(option).and_then(|rest| rest.strip_prefix('=')) {
-            values.push(value.to_owned());
-        }
-    }
-    values
-}
-
-fn value_of(words: &[String], option: &str) -> Option<String> {
-    values_of(words, option).pop()
-}
-
-/// The image in the words after `docker run`: the first that belongs to no option.
-fn image_of_run(words: &[String]) -> Option<&str> {
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let takes_value = match word.strip_prefix("--") {
-            Some("") => return words.next().map(String::as_str),
-            Some(option) => !option.contains('=') && !SWITCHES_OF_RUN.contains(&word.as_str()),
-            None => match word.strip_prefix('-') {
-                // Of `-it` all are switches; of `-dp 80:80` the last takes the next word, of `-p80:80` what follows it.
-                Some(letters) => {
-                    let value = letters.find(|letter| !LETTERS_OF_RUN.contains(letter));
-                    value.is_some_and(|at| at + 1 == letters.len())
-                }
-                None => return Some(word),
-            },
-        };
-        if takes_value {
-            words.next();
-        }
-    }
-    None
-}
-
-/// A name and its tag. A `:` before a `/` is a port, one within `${…}` is the shell's.
-fn with_tag(image: &str) -> (&str, Option<&str>) {
-    let name = image.split_once('@').map_or(image, |(name, _)| name);
-    let mut depth = 0usize;
-    let mut at = None;
-    for (place, c) in name.char_indices() {
-        match c {
-            '{' | '(' => depth += 1,
-            '}' | ')' => depth = depth.saturating_sub(1),
-            '/' if depth == 0 => at = None,
-            ':' if depth == 0 => at = Some(place),
-            _ => {}
-        }
-    }
-    at.map_or((name, None), |at| (&name[..at], Some(&name[at + 1..])))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ fn by_hand(text: &str) -> Vec<(usize, &'static str, String)> {
             let (word, entry) = match found.instead {
                 Instead::Pipe(entry) => ("", entry),
                 Instead::Before(entry) => ("before ", entry),
+                Instead::Credential(entry) => ("stays ", entry),
                 Instead::SignsIn(entry) => ("signs in ", entry),
                 Instead::Renames(entry) => ("renames ", entry),
             };
@@ -50,9 +51,9 @@ fn each_command_of_docker_has_its_replacement() {
             "IMAGES=base:$TAG",
         ),
         (
-            "docker --config x pull crg.apkg.io/other/base@sha256:00",
+            "docker --config x pull crg.apkg.io/other/base@sha256:$DIGEST",
             "docker pull",
-            "IMAGES=other/base@sha256:00",
+            "IMAGES=other/base@sha256:$DIGEST",
         ),
         (
             "docker pull --platform linux/arm64 crg.apkg.io/shop/base",
@@ -67,7 +68,7 @@ fn each_command_of_docker_has_its_replacement() {
         (
             "docker push -a crg.apkg.io/shop/api",
             "docker push",
-            "ACTION=push SOURCE=crg.apkg.io/shop/api TAGS=write each tag here",
+            "stays ACTION=login",
         ),
         (
             "docker tag api:dev crg.apkg.io/shop/api:1",
@@ -153,6 +154,122 @@ fn so_has_each_of_other_tools() {
     ]);
 }
 
+/// What a line asks for beyond the name, and what only its own tool does.
+#[test]
+fn options_are_passed_on_or_the_command_stays() {
+    const ARCHIVE: &str = "skopeo copy docker://crg.apkg.io/shop/api:1";
+    let stays = "stays ACTION=login";
+    replaces(&[
+        ("docker pull -a crg.apkg.io/shop/api", "docker pull", stays),
+        ("docker pull --all-tags crg.apkg.io/shop/api", "docker pull", stays),
+        ("docker push --all-tags crg.apkg.io/shop/api", "docker push", stays),
+        (
+            "docker push --platform=linux/arm64 crg.apkg.io/shop/api",
+            "docker push",
+            "ACTION=push SOURCE=crg.apkg.io/shop/api PLATFORM=linux/arm64",
+        ),
+        (
+            "docker run --platform linux/arm64 crg.apkg.io/shop/api --platform x",
+            "docker run",
+            "before IMAGES=api PLATFORM=linux/arm64",
+        ),
+        ("docker run --pull always crg.apkg.io/shop/api", "docker run", stays),
+        ("docker create --pull=always crg.apkg.io/shop/api", "docker run", stays),
+        (
+            "docker run --pull=missing crg.apkg.io/shop/api --pull=always",
+            "docker run",
+            "before IMAGES=api",
+        ),
+        (
+            "docker buildx imagetools create --platform linux/arm64 -t crg.apkg.io/shop/a:2 crg.apkg.io/shop/a:1",
+            "docker buildx imagetools",
+            stays,
+        ),
+        (&format!("{ARCHIVE} dir:out"), "skopeo copy", stays),
+        (&format!("{ARCHIVE} containers-storage:api:1"), "skopeo copy", stays),
+        (&format!("{ARCHIVE} docker-daemon:api:1"), "skopeo copy", stays),
+        (
+            &format!("{ARCHIVE} docker-daemon:crg.apkg.io/shop/api:1"),
+            "skopeo copy",
+            "IMAGES=api:1",
+        ),
+        (
+            &format!("{ARCHIVE} oci-archive:x.tar"),
+            "skopeo copy",
+            "IMAGES=api:1 TO=oci-archive:x.tar",
+        ),
+        (&format!("{ARCHIVE} oci:/tmp/out"), "skopeo copy", stays),
+        (&format!("{ARCHIVE} oci:../out"), "skopeo copy", stays),
+        (&format!("{ARCHIVE} oci:./"), "skopeo copy", stays),
+        (
+            &format!("{ARCHIVE} oci:$BITBUCKET_CLONE_DIR/out"),
+            "skopeo copy",
+            "IMAGES=api:1 TO=oci:$BITBUCKET_CLONE_DIR/out",
+        ),
+        (
+            "skopeo --override-arch arm64 copy docker://crg.apkg.io/shop/api:1 oci:out",
+            "skopeo copy",
+            "IMAGES=api:1 TO=oci:out PLATFORM=linux/arm64",
+        ),
+        (
+            "skopeo copy dir:in docker://crg.apkg.io/shop/api:1",
+            "skopeo copy",
+            stays,
+        ),
+        (
+            "skopeo copy containers-storage:api docker://crg.apkg.io/shop/api:1",
+            "skopeo copy",
+            stays,
+        ),
+        (
+            "skopeo copy docker-daemon:api:dev docker://crg.apkg.io/shop/api:1",
+            "skopeo copy",
+            "ACTION=push SOURCE=docker-daemon:api:dev TARGET=api:1",
+        ),
+        (
+            "crane cp -a crg.apkg.io/shop/api crg.apkg.io/shop/web",
+            "crane copy",
+            stays,
+        ),
+        (
+            "crane copy --platform linux/arm64 node:20 crg.apkg.io/shop/node:20",
+            "crane copy",
+            "ACTION=copy SOURCE=docker.io/node:20 TARGET=node TAGS=20 PLATFORM=linux/arm64",
+        ),
+        (
+            "crane pull --format=oci crg.apkg.io/shop/api:1 out",
+            "crane pull",
+            "IMAGES=api:1 TO=oci:out",
+        ),
+        (
+            "crane --platform linux/arm64 pull crg.apkg.io/shop/api:1 x.tar",
+            "crane pull",
+            "IMAGES=api:1 TO=docker-archive:x.tar PLATFORM=linux/arm64",
+        ),
+        ("crane push layout crg.apkg.io/shop/api:1", "crane push", stays),
+        ("crane push /tmp/x.tar crg.apkg.io/shop/api:1", "crane push", stays),
+    ]);
+}
+
+#[test]
+fn the_registry_is_known_with_its_port_too() {
+    replaces(&[
+        (
+            "docker pull crg.apkg.io:443/shop/base:1",
+            "docker pull",
+            "IMAGES=base:1",
+        ),
+        ("docker login crg.apkg.io:443", "docker login", "signs in ACTION=login"),
+        // The name in the daemon has the port, and so names no target.
+        (
+            "docker push crg.apkg.io:443/shop/api:1",
+            "docker push",
+            "ACTION=push SOURCE=crg.apkg.io:443/shop/api:1 TARGET=api:1",
+        ),
+    ]);
+    assert_eq!(by_hand("docker run crg.apkg.io:443/shop/api:1"), []);
+}
+
 #[test]
 fn what_is_not_of_this_registry_is_left_alone() {
     for line in [
@@ -166,6 +283,14 @@ fn what_is_not_of_this_registry_is_left_alone() {
         "# docker pull crg.apkg.io/shop/api:1",
         "docker run node:20 crg.apkg.io/shop/api:1",
         "docker tag crg.apkg.io/shop/api:1 api",
+        // Their own tools refuse these.
+        "docker pull crg.apkg.io/shop/Base:1",
+        "docker pull crg.apkg.io/base:1",
+        "docker pull --platform x/y/z/a crg.apkg.io/shop/base:1",
+        "docker pull 'crg.apkg.io/shop/base\n:1'",
+        "docker run --pull never crg.apkg.io/shop/base:1",
+        "crane tag crg.apkg.io/shop/api:1 it\\'s",
+        "crane pull --format=x crg.apkg.io/shop/api:1 out",
         "docker buildx imagetools create -t crg.apkg.io/shop/api:1 crg.apkg.io/shop/api:amd64 crg.apkg.io/shop/api:arm64",
         "docker buildx imagetools inspect crg.apkg.io/shop/api:1",
         "docker push $IMAGE",
@@ -200,11 +325,7 @@ fn the_host_may_be_in_a_variable_that_the_script_sets() {
 
 #[test]
 fn the_yaml_is_what_a_script_takes() {
-    let registry = Host::bitbucket();
-    let found = Script::new(&registry, None).by_hand("crane tag crg.apkg.io/shop/it:1 \"it's\"");
-    let Instead::Pipe(entry) = &found[0].instead else {
-        panic!("{found:?}")
-    };
+    let entry = PipeEntry(vec![("SOURCE", "shop/it:1".to_owned()), ("TAGS", "it's".to_owned())]);
     let yaml = entry.yaml();
     let parsed: serde_yaml::Value = serde_yaml::from_str(&yaml).unwrap();
     assert_eq!(parsed[0]["pipe"], PIPE);

@@ -3,6 +3,7 @@
 mod actions;
 mod mistakes;
 mod prune;
+mod scripts;
 mod several_mistakes;
 mod values;
 

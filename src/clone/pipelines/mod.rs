@@ -7,7 +7,7 @@ mod structure;
 
 pub(crate) use artifacts::keeping;
 pub(crate) use named::{in_text, named};
-pub(crate) use structure::{Image, ScriptLine, contents};
+pub(crate) use structure::{Image, ScriptItem, contents};
 
 use super::files::Unread;
 use super::scripts::{ByHand, Script};
@@ -161,28 +161,25 @@ fn of_images(file: &Path, images: &[Image], registry: &Host) -> Vec<ImageFinding
     findings
 }
 
-/// The commands in lines of scripts that the pipe can do. A line that ends with a backslash goes on in the next one.
-fn by_hand(file: &Path, lines: &[ScriptLine], registry: &Host, workspace: Option<&str>) -> Vec<(ClonePlace, ByHand)> {
-    let mut script = Script::new(registry, workspace);
+/// The commands in scripts that the pipe can do.
+fn by_hand(file: &Path, items: &[ScriptItem], registry: &Host, workspace: Option<&str>) -> Vec<(ClonePlace, ByHand)> {
     let mut found = Vec::new();
-    let mut begun: Option<(usize, String)> = None;
-    for line in lines {
-        let (at, text) = match begun.take() {
-            Some((at, text)) => (at, format!("{text}\n{}", line.text)),
-            None => (line.line, line.text.clone()),
-        };
-        if text.ends_with('\\') {
-            begun = Some((at, text));
-            continue;
+    for items in items.chunk_by(|one, next| one.script == next.script) {
+        let mut script = Script::new(registry, workspace);
+        for item in items {
+            let commands = script.by_hand(&item.text);
+            let places = commands.into_iter().map(|by_hand| {
+                let inside = if item.is_block { by_hand.line + 1 } else { 0 };
+                let place = ClonePlace {
+                    file: file.to_owned(),
+                    line: Some(item.line + inside),
+                };
+                (place, by_hand)
+            });
+            // What it assigns is known to the script that has it again; what it does is told once.
+            let left = MOST_FINDINGS.saturating_sub(found.len());
+            found.extend(places.take(if item.is_again { 0 } else { left }));
         }
-        let places = script.by_hand(&text).into_iter().map(|by_hand| {
-            let place = ClonePlace {
-                file: file.to_owned(),
-                line: Some(at + by_hand.line),
-            };
-            (place, by_hand)
-        });
-        found.extend(places.take(MOST_FINDINGS.saturating_sub(found.len())));
     }
     found
 }

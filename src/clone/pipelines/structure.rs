@@ -21,16 +21,18 @@ const OPAQUE: [&str; 9] = [
 ];
 /// Most patterns of artifacts: each is compared with a path.
 const MOST_ARTIFACTS: usize = 500;
-/// Most images, and most lines of scripts: an anchor's are met wherever it is used.
+/// Most images, and most items of scripts: an anchor's are met wherever it is used.
 const MOST: usize = 20_000;
+/// Most bytes of all items of scripts.
+const MOST_BYTES: usize = 4 << 20;
 
 /// What a file holds, each place once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PipelinesContents {
     /// The values of `image`.
     pub images: Vec<Image>,
-    /// The lines of `script` and `after-script`.
-    pub script: Vec<ScriptLine>,
+    /// The items of `script` and `after-script`, in their order.
+    pub script: Vec<ScriptItem>,
     /// What steps keep that have an `ACTION: login`.
     pub artifacts: Vec<Artifact>,
 }
@@ -58,12 +60,17 @@ pub(crate) struct Image {
     pub password: Option<String>,
 }
 
-/// A line that a shell gets.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ScriptLine {
-    /// From 1; of a text that is folded or quoted, where it begins.
+/// A text that a shell gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ScriptItem {
+    /// Which script it is of: a variable that one sets is unknown to the next.
+    pub script: usize,
+    /// Where it begins, from 1.
     pub line: usize,
-    /// Without the white space around it.
+    /// Whether its lines are those of the file, from the next one on.
+    pub is_block: bool,
+    /// Whether another script has it too, and has been met before.
+    pub is_again: bool,
     pub text: String,
 }
 
@@ -76,7 +83,8 @@ pub(crate) fn contents(text: &str) -> Result<PipelinesContents, BadYaml> {
         text,
         contents: PipelinesContents::default(),
         images: HashSet::new(),
-        lines: HashSet::new(),
+        scripts: 0,
+        bytes: 0,
         seen: HashSet::new(),
     };
     for document in &yaml::documents(text)?.documents {
@@ -89,7 +97,9 @@ struct Visit<'a> {
     text: &'a str,
     contents: PipelinesContents,
     images: HashSet<Image>,
-    lines: HashSet<ScriptLine>,
+    /// How many scripts there were so far, and how many bytes in them.
+    scripts: usize,
+    bytes: usize,
     /// Items of scripts, by line and column.
     seen: HashSet<(usize, usize)>,
 }
@@ -197,22 +207,21 @@ impl Visit<'_> {
     fn script(&mut self, script: &Rc<Node>) {
         let own = std::slice::from_ref(script);
         let items = if script.items().is_empty() { own } else { script.items() };
+        self.scripts += 1;
         for item in items {
             let Some(text) = item.scalar() else { continue };
-            if !self.seen.insert((item.line, item.column)) {
-                continue;
+            self.bytes += text.len();
+            if self.contents.script.len() == MOST || self.bytes > MOST_BYTES {
+                return;
             }
-            let is_block = yaml::is_block(self.text, item);
-            for (at, text) in text.lines().enumerate() {
-                let line = item.line + if is_block { at + 1 } else { 0 };
-                let line = ScriptLine {
-                    line,
-                    text: text.trim().to_owned(),
-                };
-                if !line.text.is_empty() && self.lines.len() < MOST && self.lines.insert(line.clone()) {
-                    self.contents.script.push(line);
-                }
-            }
+            let item = ScriptItem {
+                script: self.scripts,
+                line: item.line,
+                is_block: yaml::is_block(self.text, item),
+                is_again: !self.seen.insert((item.line, item.column)),
+                text: text.to_owned(),
+            };
+            self.contents.script.push(item);
         }
     }
 }
@@ -257,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_scripts_are_visited_with_their_places() {
+    fn items_of_scripts_are_visited_with_their_places() {
         let text = "\
 definitions:
   scripts:
@@ -285,22 +294,31 @@ pipelines:
     script:
       - step: {script: [last]}
 ";
-        let found: Vec<String> = contents(text)
-            .unwrap()
-            .script
-            .iter()
-            .map(|line| format!("{} {}", line.line, line.text))
-            .collect();
+        let found = contents(text).unwrap().script;
+        let found = found.iter().map(|item| {
+            format!(
+                "{} {} {}{}",
+                item.script,
+                item.line,
+                item.text,
+                if item.is_again { " again" } else { "" }
+            )
+        });
+        let found: Vec<String> = found.collect();
         assert_eq!(
             found,
             [
-                "4 docker login crg.apkg.io",
-                "8 make",
-                "12 one",
-                "14 two",
-                "15 folded text",
-                "18 single",
-                "25 last",
+                "1 4 docker login crg.apkg.io",
+                "2 8 make",
+                "2 11 one\n\n  two\n",
+                "2 15 folded text",
+                "3 18 single",
+                "4 8 make again",
+                "4 11 one\n\n  two\n again",
+                "4 15 folded text again",
+                "5 18 single again",
+                "6 4 docker login crg.apkg.io again",
+                "7 25 last",
             ]
         );
     }

@@ -298,19 +298,66 @@ pipelines:
               $REG/shop/api:1
           - pipe: crgpipe/crg-pipe:0.1.0
 ";
+    assert_eq!(commands(text), ["6 docker login", "9 docker push"]);
+}
+
+/// A variable is known in the script that sets it, and nowhere else.
+#[test]
+fn each_script_has_variables_of_its_own() {
+    let text = "\
+definitions:
+  set: &set export REG=crg.apkg.io
+pipelines:
+  default:
+    - step:
+        script:
+          - *set
+          - docker login $REG
+        after-script:
+          - docker login $REG
+    - step:
+        script:
+          - docker login $REG
+    - step:
+        script:
+          - *set
+          - docker login $REG
+";
+    assert_eq!(commands(text), ["8 docker login", "17 docker login"]);
+}
+
+/// What a script sends elsewhere is no command of it.
+#[test]
+fn texts_in_scripts_are_no_commands() {
+    let text = "\
+pipelines:
+  default:
+    - step:
+        script:
+          - |
+            ssh host <<'EOF'
+              docker login crg.apkg.io
+            EOF
+            docker login crg.apkg.io
+          - |
+            ssh host \"
+              docker login crg.apkg.io
+            \"
+            docker pull crg.apkg.io/shop/a:1
+          - >-
+            docker
+            login crg.apkg.io
+";
+    assert_eq!(commands(text), ["9 docker login", "14 docker pull", "15 docker login"]);
+}
+
+/// The commands found, each with its line.
+fn commands(text: &str) -> Vec<String> {
     let clone = tempfile::tempdir().unwrap();
     std::fs::write(clone.path().join(FILE), text).unwrap();
     let found = look_over(clone.path(), &Host::bitbucket(), Some("shop")).unwrap();
-    let found: Vec<(String, &str)> = found
-        .by_hand
-        .iter()
-        .map(|(place, by_hand)| (place.to_string(), by_hand.command))
-        .collect();
-    assert_eq!(
-        found,
-        [
-            ("bitbucket-pipelines.yml:6".to_owned(), "docker login"),
-            ("bitbucket-pipelines.yml:9".to_owned(), "docker push"),
-        ]
-    );
+    let found = found.by_hand.iter();
+    found
+        .map(|(place, by_hand)| format!("{} {}", place.line.unwrap_or_default(), by_hand.command))
+        .collect()
 }

@@ -24,7 +24,7 @@ const OF_DOCKER: [&str; 9] = [
     "--tlscacert",
     "--tlscert",
 ];
-/// The script of one step, line by line.
+/// One script of a step, item by item.
 #[derive(Debug)]
 pub(crate) struct Script<'a> {
     registry: &'a Host,

@@ -1,9 +1,11 @@
 //! The commands in a line of a shell script, as far as their words can be told without running it. Pure.
 //!
-//! POSIX, "Shell Command Language", 2.2 (quoting), 2.3 (tokens), 2.9 (commands). What only a shell can know (`$(…)`,
+//! POSIX, "Shell Command Language", 2.2 (quoting), 2.3 (tokens), 2.7.4 (here-documents), 2.9 (commands). What only a shell can know (`$(…)`,
 //! variables that nobody assigned) stays as it is written.
 
 use std::collections::HashMap;
+use std::iter::Peekable;
+use std::str::Chars;
 
 /// Longest text that is looked at, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -114,13 +116,14 @@ struct ShellTokens {
     words: Vec<String>,
 }
 
-/// Cuts at operators and line ends, takes quotes away, drops comments and redirections.
+/// Cuts at operators and line ends, takes quotes away, drops comments, redirections and the texts of here-documents.
 fn split(text: &str) -> Vec<ShellTokens> {
     let mut all = Vec::new();
     let mut current = ShellTokens::default();
     let mut word: Option<String> = None;
     let mut redirects = false;
     let mut line = 0;
+    let mut heredocs: Vec<Heredoc> = Vec::new();
     let mut characters = text.chars().peekable();
     let end_word = |word: &mut Option<String>, current: &mut ShellTokens, redirects: &mut bool, line: usize| {
         if let Some(word) = word.take()
@@ -187,13 +190,25 @@ fn split(text: &str) -> Vec<ShellTokens> {
                     word = None;
                 }
                 end_word(&mut word, &mut current, &mut redirects, line);
-                while characters.next_if(|c| matches!(c, '>' | '<' | '&' | '|')).is_some() {}
-                redirects = true;
+                let mut operator = c.to_string();
+                while let Some(more) = characters.next_if(|c| matches!(c, '>' | '<' | '&' | '|')) {
+                    operator.push(more);
+                }
+                if operator == "<<" {
+                    heredocs.push(Heredoc::begin(&mut characters));
+                } else {
+                    redirects = true;
+                }
             }
             ';' | '|' | '&' | '\n' | ')' | '(' => {
                 end_word(&mut word, &mut current, &mut redirects, line);
                 redirects = false;
-                line += usize::from(c == '\n');
+                if c == '\n' {
+                    line += 1;
+                    for heredoc in heredocs.drain(..) {
+                        line += heredoc.skip(&mut characters);
+                    }
+                }
                 if !current.words.is_empty() {
                     all.push(std::mem::take(&mut current));
                 }
@@ -207,6 +222,60 @@ fn split(text: &str) -> Vec<ShellTokens> {
         all.push(current);
     }
     all
+}
+
+/// A text that a command reads from the lines after it.
+struct Heredoc {
+    /// The line that ends it.
+    end: String,
+    /// Whether tabs before a line are dropped: `<<-`.
+    trims: bool,
+}
+
+impl Heredoc {
+    /// What follows `<<`.
+    fn begin(characters: &mut Peekable<Chars<'_>>) -> Self {
+        let trims = characters.next_if_eq(&'-').is_some();
+        while characters.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
+        let mut end = String::new();
+        let mut quote = None;
+        let is_outside = |c: &char| c.is_whitespace() || ";|&<>()".contains(*c);
+        while let Some(c) = characters.next_if(|c| *c != '\n' && (quote.is_some() || !is_outside(c))) {
+            match c {
+                '\'' | '"' if quote.is_none() => quote = Some(c),
+                c if quote == Some(c) => quote = None,
+                '\\' if quote.is_none() => end.extend(characters.next_if(|c| *c != '\n')),
+                c => end.push(c),
+            }
+        }
+        Self { end, trims }
+    }
+
+    /// Goes past its lines, and says how many there are.
+    fn skip(&self, characters: &mut Peekable<Chars<'_>>) -> usize {
+        let mut lines = 0;
+        while characters.peek().is_some() {
+            let mut line = String::new();
+            let mut is_whole = false;
+            for c in characters.by_ref() {
+                if c == '\n' {
+                    is_whole = true;
+                    break;
+                }
+                line.push(c);
+            }
+            lines += usize::from(is_whole);
+            let line = if self.trims {
+                line.trim_start_matches('\t')
+            } else {
+                &line
+            };
+            if line == self.end {
+                break;
+            }
+        }
+        lines
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +321,26 @@ mod tests {
             ),
             ("(cd x && docker pull a)", vec![(0, "cd|x"), (0, "docker|pull|a")]),
             ("echo a#b '#c'", vec![(0, "echo|a#b|#c")]),
+            // Texts for other commands are no commands of this shell.
+            (
+                "ssh h <<'EOF'\ndocker login x\nEOF\ndocker pull a",
+                vec![(0, "ssh|h"), (3, "docker|pull|a")],
+            ),
+            (
+                "cat <<-EOF > f && docker push b\n\tdocker login x\n\tEOF\ndocker pull a",
+                vec![(0, "cat"), (0, "docker|push|b"), (3, "docker|pull|a")],
+            ),
+            (
+                "cat << \\A 3<<\"B C\"\ndocker x\nA\ndocker y\nB C\nd",
+                vec![(0, "cat"), (5, "d")],
+            ),
+            ("cat <<EOF\ndocker x\n EOF\ndocker y", vec![(0, "cat")]),
+            ("cat <<< EOF\nd", vec![(0, "cat"), (1, "d")]),
+            ("cat <<", vec![(0, "cat")]),
+            (
+                "ssh h \"\n  docker login x\n\"\ndocker pull a",
+                vec![(0, "ssh|h|\n  docker login x\n"), (3, "docker|pull|a")],
+            ),
             ("", vec![]),
             ("'", vec![(0, "")]),
         ] {

@@ -4,6 +4,7 @@
 mod names;
 mod platforms;
 mod refused;
+mod there;
 
 use crate::support::emulator::{Emulator, Setup, TokenForm};
 use crate::support::engine::{Engine, Kind};

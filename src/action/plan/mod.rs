@@ -170,7 +170,8 @@ pub(super) fn is_image(config: &Descriptor, layers: &[Descriptor]) -> Result<(),
 }
 
 /// Whether a manifest of `target` is the daemon's image: the daemon knows it by that digest (it pushed or pulled it), or
-/// the manifest's configuration is the image, whose ID is its configuration's digest. With containerd's store the ID is
+/// the manifest's configuration is the image, whose ID is its configuration's digest, and it has as many layers: what a
+/// registry took without them would be told as unchanged, and set under more tags. With containerd's store the ID is
 /// the manifest's digest itself, and one manifest of an index is published where one platform is wanted, or there.
 #[must_use]
 pub(super) fn is_same_image(
@@ -188,7 +189,10 @@ pub(super) fn is_same_image(
     if local.is(target, &manifest.digest) || manifest.digest.as_str() == local.id {
         return true;
     }
-    matches!(manifest.content(), Ok(Content::Image { config, .. }) if config.digest.as_str() == local.id)
+    let Ok(Content::Image { config, layers }) = manifest.content() else {
+        return false;
+    };
+    config.digest.as_str() == local.id && local.layers == Some(layers.len())
 }
 
 #[cfg(test)]

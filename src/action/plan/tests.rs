@@ -186,6 +186,7 @@ fn local(id: &str, digests: &[String]) -> LocalImage {
         id: id.to_owned(),
         repo_tags: Vec::new(),
         repo_digests: digests.to_vec(),
+        layers: Some(0),
         platform: amd64(),
         manifests: Vec::new(),
         is_unnamed: false,
@@ -210,6 +211,41 @@ fn an_image_is_the_same_by_digest_or_by_configuration() {
             let found = is_same_image(&known, &target, &local, wanted.as_ref(), &amd64());
             assert_eq!(found, same, "{local:?}");
         }
+    }
+}
+
+/// A configuration says what the layers are, and not that the manifest has them.
+#[test]
+fn an_image_is_not_the_same_without_its_layers() {
+    let target = Repository::new(Host::bitbucket(), "shop/api").unwrap();
+    let of = |layers: usize| {
+        let layer = serde_json::json!({"mediaType": LAYER, "size": 1, "digest": digest("layer").as_str()});
+        manifest(&serde_json::json!({"schemaVersion": 2, "layers": vec![layer; layers],
+            "config": {"mediaType": CONFIG, "size": 1, "digest": digest("c").as_str()}}))
+    };
+    for (in_daemon, in_registry, same) in [
+        (Some(2), 2, true),
+        (Some(0), 0, true),
+        (Some(2), 1, false),
+        (Some(2), 0, false),
+        (Some(2), 3, false),
+        (Some(0), 1, false),
+        // A daemon that does not tell proves nothing.
+        (None, 0, false),
+        (None, 2, false),
+    ] {
+        let local = LocalImage {
+            layers: in_daemon,
+            ..local(digest("c").as_str(), &[])
+        };
+        let found = is_same_image(&of(in_registry), &target, &local, None, &amd64());
+        assert_eq!(found, same, "{in_daemon:?} {in_registry}");
+        // What the daemon has pushed or pulled by its digest is whole.
+        let known = LocalImage {
+            repo_digests: vec![format!("{target}@{}", of(in_registry).digest)],
+            ..local
+        };
+        assert!(is_same_image(&of(in_registry), &target, &known, None, &amd64()));
     }
 }
 

@@ -18,6 +18,8 @@ pub struct LocalImage {
     pub repo_digests: Vec<String>,
     /// Bytes that it takes in the daemon, as `docker image ls` shows them; 0 where the daemon does not tell.
     pub size: u64,
+    /// How many layers it has; `None` where the daemon does not tell.
+    pub layers: Option<usize>,
     /// What it runs on: of several platforms one that the daemon has.
     pub platform: Platform,
     /// The manifests of an index; none of what is no index, and where the daemon does not tell (before Docker 28, but for
@@ -157,6 +159,8 @@ pub(super) struct Inspected {
     repo_digests: Option<Vec<String>>,
     #[serde(default)]
     size: Option<i64>,
+    #[serde(default, rename = "RootFS")]
+    root_fs: Option<RootFs>,
     #[serde(default)]
     os: String,
     #[serde(default)]
@@ -167,6 +171,14 @@ pub(super) struct Inspected {
     descriptor: Option<StoredDescriptor>,
     #[serde(default)]
     manifests: Option<Vec<Summary>>,
+}
+
+/// Without `Layers` it has none.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RootFs {
+    #[serde(default)]
+    layers: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -240,6 +252,9 @@ impl From<Inspected> for LocalImage {
             repo_tags,
             repo_digests: inspected.repo_digests.unwrap_or_default(),
             size: inspected.size.and_then(|size| size.try_into().ok()).unwrap_or(0),
+            layers: inspected
+                .root_fs
+                .map(|root| root.layers.map_or(0, |layers| layers.len())),
             platform: Platform::new(&inspected.os, &inspected.architecture, inspected.variant.as_deref()),
             manifests: manifests.into_iter().filter_map(Summary::image).collect(),
             is_unnamed: false,

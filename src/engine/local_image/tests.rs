@@ -217,3 +217,21 @@ fn the_manifests_of_an_index_are_its_own_words() {
         assert!(!image.is_partial(), "{manifest}");
     }
 }
+
+#[test]
+fn a_daemon_tells_how_many_layers_an_image_has() {
+    for (root_fs, layers) in [
+        (
+            r#","RootFS":{"Type":"layers","Layers":["sha256:1","sha256:1"]}"#,
+            Some(2),
+        ),
+        (r#","RootFS":{"Type":"layers","Layers":[]}"#, Some(0)),
+        (r#","RootFS":{"Type":"layers","Layers":null}"#, Some(0)),
+        // An image of nothing: Docker leaves the list out.
+        (r#","RootFS":{"Type":"layers"}"#, Some(0)),
+        ("", None),
+    ] {
+        let local = parsed(&format!(r#"{{"Id":"x","Os":"linux","Architecture":"amd64"{root_fs}}}"#));
+        assert_eq!(local.layers, layers, "{root_fs}");
+    }
+}

@@ -5,6 +5,8 @@ use crate::support::emulator::{Answer, Emulator, Role, Setup, TokenForm, User, a
 use crate::support::engine::Engine;
 use crate::support::image::Image;
 use crate::support::pki::Authority;
+use crate::support::scripted_daemon::{Say, ScriptedDaemon};
+use crate::support::shop::in_shop;
 
 // The store of containerd tries nothing again.
 tests!(a_layer_that_the_daemon_tries_again_is_told: classic = Classic);
@@ -254,4 +256,36 @@ fn a_refusal_that_the_daemon_relays_has_the_same_advice(engine: &Engine) {
             "the registry's own words above are all that is known"
         })
         .says("nothing was changed (exit status 5: refused)");
+}
+
+/// A daemon names what it pushed by SHA-256, whatever the registry calls it.
+#[test]
+fn what_a_registry_names_by_sha512_is_what_was_pushed() {
+    let (pushed, other) = (Image::small("by sha512"), Image::small("another"));
+    for (named, is_shown) in [(pushed.digest(), true), (other.digest(), false)] {
+        let emulator = Emulator::start(Setup::shop().with(|settings| settings.names_by_sha512 = true));
+        emulator.put_image("shop/api", "built", &pushed);
+        let daemon = ScriptedDaemon::start(move |request| match request.split_once(' ') {
+            Some(("GET", path)) if path.starts_with("/images/api:built/json") => Some(Say::Json(
+                200,
+                r#"{"Id":"sha256:38e4","RepoTags":["api:built"],"Os":"linux","Architecture":"amd64"}"#.to_owned(),
+            )),
+            Some(("POST", path)) if path.contains("/push?") => {
+                let line = format!(r#"{{"status":"built: digest: {named} size: 5"}}"#);
+                Some(Say::Lines(vec![line]))
+            }
+            _ => None,
+        });
+        let outcome = in_shop(&emulator)
+            .built_in()
+            .docker_host(&daemon.tcp())
+            .var("ACTION", "push")
+            .var("SOURCE", "api:built")
+            .run();
+        if is_shown {
+            outcome.succeeds().says("pushed as `built`");
+        } else {
+            outcome.fails(1).says(", and the registry shows `").says("as sha512:");
+        }
+    }
 }

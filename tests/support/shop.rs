@@ -48,6 +48,7 @@ pub(crate) fn prune<'a>(emulator: &'a Emulator, images: &str) -> Pipe<'a> {
         .var("DRY_RUN", "false")
 }
 
-fn in_shop(emulator: &Emulator) -> Pipe<'_> {
+/// A run in the workspace of the shop.
+pub(crate) fn in_shop(emulator: &Emulator) -> Pipe<'_> {
     Pipe::new().workspace("shop").registry(emulator).var("RETRIES", "0")
 }

@@ -111,12 +111,16 @@ fn finding(finding: &ImageFinding) -> CheckRow {
         ImageProblem::AccessToken(_) => Some((FailureKind::Credential, Page::ImageAccessToken)),
         ImageProblem::WrongHost(_) => Some((FailureKind::NotFound, Page::ImageHost)),
         ImageProblem::Name(..) => Some((FailureKind::NotFound, Page::ImageName)),
-        ImageProblem::BuiltIn(_) | ImageProblem::GitUsername | ImageProblem::NoCredential => None,
+        ImageProblem::BuiltIn(_)
+        | ImageProblem::GitUsername
+        | ImageProblem::NoEmail(_)
+        | ImageProblem::NoCredential => None,
     };
     let detail = match finding.problem {
         ImageProblem::AccessToken(_) => "an `image` that signs in with an access token",
         ImageProblem::Name(..) => "an `image` whose name cannot be pulled",
         ImageProblem::GitUsername => "an `image` that signs in with a username for Git",
+        ImageProblem::NoEmail(_) => "an `image` that signs in with a username that is not an e-mail address",
         ImageProblem::WrongHost(_) => "an `image` of a host that has no packages of Bitbucket",
         ImageProblem::BuiltIn(_) => "an `image` that signs in with the built-in credential",
         ImageProblem::NoCredential => "an `image` without a credential",
@@ -174,6 +178,7 @@ mod tests {
                 Some(FailureKind::NotFound),
             ),
             (ImageProblem::GitUsername, Mark::Warning, None),
+            (ImageProblem::NoEmail("jdoe".to_owned()), Mark::Warning, None),
             (ImageProblem::BuiltIn("BITBUCKET_PACKAGES_TOKEN"), Mark::Warning, None),
             (ImageProblem::NoCredential, Mark::Warning, None),
         ] {

@@ -140,8 +140,18 @@ pipelines:
       - step:
           script: [{pipe: 'docker://crgpipe/crg-pipe', variables: {ACTION: $ACTION}}]
           artifacts: ['**']
+      - step:
+          script: [{pipe: 'docker://crgpipe/crg-pipe', variables: {ACTION: login}}]
+          artifacts:
+            - dist/**
+            - name: all
+              type: shared
+              paths: ['**']
+            - name: most
+              paths: ['**']
+              ignore-paths: ['k8s/**']
 ";
-        let expected = [(13, "k8s/*"), (24, "**/*.yml"), (32, "**"), (45, "**")];
+        let expected = [(13, "k8s/*"), (24, "**/*.yml"), (32, "**"), (45, "**"), (52, "**")];
         assert_eq!(found(text), expected.map(|(line, pattern)| (line, pattern.to_owned())));
         for text in [
             "",

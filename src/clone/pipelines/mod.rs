@@ -12,7 +12,7 @@ pub(crate) use structure::{Image, ScriptItem, contents};
 use super::files::Unread;
 use super::scripts::{ByHand, Script};
 use super::{ClonePlace, PassedOver, meant, walk};
-use crate::names::{BadReference, Host, Namespace, Reference, split_host, wrong_host};
+use crate::names::{BadReference, Host, Namespace, Reference, split_host};
 use crate::text::Quoted;
 use crate::text::order::sort_by_key;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,8 @@ pub(crate) enum ImageProblem {
     AccessToken(String),
     /// It signs in with a username that is for Git.
     GitUsername,
+    /// It signs in with this username, which is not an e-mail address.
+    NoEmail(String),
     /// It signs in with this variable of the credential built into Pipelines, which a step has only once it runs.
     BuiltIn(&'static str),
     /// It has no username or no password.
@@ -63,6 +65,11 @@ impl ImageFinding {
             ImageProblem::GitUsername => format!(
                 "`image: {image}` signs in as `{GIT_USERNAME}`, which is for Git; the container registry takes the e-mail \
                  address of the API token's owner"
+            ),
+            ImageProblem::NoEmail(username) => format!(
+                "`image: {image}` signs in as `{}`, which holds no `@`; the container registry takes the e-mail address of \
+                 the API token's owner",
+                Quoted::new(username)
             ),
             ImageProblem::AccessToken(username) => format!(
                 "`image: {image}` signs in as `{}`, but no access token works in the container registry",
@@ -201,7 +208,14 @@ fn name_problem(name: &str, registry: &Host) -> Option<ImageProblem> {
     }
     let (host, path) = split_host(name);
     let host = Host::parse(host?).ok()?;
-    if let Some(what) = wrong_host(&host) {
+    let namespace = Namespace {
+        registry: registry.clone(),
+        workspace: None,
+    };
+    // Of any image there, so that variables in the rest of the name hide nothing.
+    if let Err(BadReference::WrongHost { what, .. }) =
+        Reference::parse(&format!("{host}/workspace/package"), &namespace)
+    {
         return Some(ImageProblem::WrongHost(what));
     }
     if host != *registry {
@@ -222,13 +236,11 @@ fn name_problem(name: &str, registry: &Host) -> Option<ImageProblem> {
     if name.contains('$') {
         return None;
     }
-    let namespace = Namespace {
-        registry: registry.clone(),
-        workspace: None,
-    };
     match Reference::parse(name, &namespace) {
         Err(bad @ BadReference::Uppercase { .. }) => {
-            Some(ImageProblem::Name(bad.to_string(), name.to_ascii_lowercase()))
+            // A tag may have capital letters.
+            let (lower, rest) = name.split_at(name.len() - path.len() + package.len());
+            Some(ImageProblem::Name(bad.to_string(), lower.to_ascii_lowercase() + rest))
         }
         Err(bad) => Some(ImageProblem::Name(
             bad.to_string(),
@@ -254,6 +266,7 @@ fn sign_in_problem(image: &Image) -> Option<ImageProblem> {
         .into_iter()
         .find(|variable| uses(&username, variable) || uses(&password, variable))
         .map(ImageProblem::BuiltIn)
+        .or_else(|| (!username.contains(['@', '$'])).then_some(ImageProblem::NoEmail(username)))
 }
 
 /// Whether a text has `$VARIABLE` or `${VARIABLE}` in it; not one with a longer name.

@@ -171,14 +171,14 @@ impl Visit<'_> {
         }
     }
 
-    /// Patterns in a list, in one below `paths`, or in several with names of their own below `upload`.
+    /// Patterns in a list, in one below `paths`, or in several with names of their own: below `upload`, or in the list itself.
     fn artifacts(&mut self, artifacts: &Node) {
         self.kept(artifacts, &[]);
         if let Some(paths) = artifacts.get("paths") {
             self.kept(paths, &[]);
         }
-        let named = artifacts.get("upload").map_or(&[][..], |upload| upload.items());
-        for named in named {
+        let upload = artifacts.get("upload").map_or(&[][..], |upload| upload.items());
+        for named in upload.iter().chain(artifacts.items()) {
             let ignored = named.get("ignore-paths").map_or(&[][..], |paths| paths.items());
             if let Some(paths) = named.get("paths") {
                 self.kept(paths, ignored);

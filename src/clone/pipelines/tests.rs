@@ -174,6 +174,8 @@ fn one_finding_says_the_first_thing_to_put_right() {
         ("crg.apkg.io/base:1", "crg.apkg.io/$BITBUCKET_WORKSPACE/base:1"),
         ("crg.apkg.io/base", "crg.apkg.io/$BITBUCKET_WORKSPACE/base"),
         ("crg.apkg.io/Shop/base:1", "crg.apkg.io/shop/base:1"),
+        ("crg.apkg.io/Shop/base:RC1", "crg.apkg.io/shop/base:RC1"),
+        ("CRG.apkg.io/shop/Base", "crg.apkg.io/shop/base"),
         ("https://crg.apkg.io/shop/base:1", "crg.apkg.io/shop/base:1"),
         ("docker://crg.apkg.io/shop/base:1", "crg.apkg.io/shop/base:1"),
         ("crg.apkg.io:443/shop/base:1", "crg.apkg.io/shop/base:1"),
@@ -185,6 +187,20 @@ fn one_finding_says_the_first_thing_to_put_right() {
         );
         // Without a credential too: the name comes first.
         assert_eq!(found(&format!("image: '{name}'\n")).len(), 1, "{name}");
+    }
+    for host in ["apkg.io", "npm.apkg.io", "maven.apkg.io"] {
+        for path in ["shop/base:1", "$BITBUCKET_WORKSPACE/base:$TAG", "base"] {
+            let problems = judged(&format!("{host}/{path}"), credential.0, credential.1);
+            assert!(matches!(&problems[..], [WrongHost(_)]), "{host}/{path} {problems:?}");
+        }
+    }
+    for (username, problems) in [
+        ("jdoe", vec![ImageProblem::NoEmail("jdoe".to_owned())]),
+        ("me@example.com", vec![]),
+        ("$EMAIL", vec![]),
+        ("${USER}.x", vec![]),
+    ] {
+        assert_eq!(judged("crg.apkg.io/shop/a:1", username, "$T"), problems, "{username}");
     }
     for (username, password) in [credential, ("x-token-auth", "$T"), ("", "")] {
         let problems = judged("packages.atlassian.net/shop/a:1", username, password);

@@ -143,24 +143,7 @@ fn split(text: &str) -> Vec<ShellTokens> {
                 None => {}
             },
             '\'' | '"' => {
-                let word = word.get_or_insert_default();
-                while let Some(inner) = characters.next() {
-                    match inner {
-                        inner if inner == c => break,
-                        '\\' if c == '"' => match characters.next() {
-                            Some(escaped @ ('"' | '\\' | '$' | '`')) => word.push(escaped),
-                            Some(other) => {
-                                line += usize::from(other == '\n');
-                                word.extend(['\\', other]);
-                            }
-                            None => {}
-                        },
-                        inner => {
-                            line += usize::from(inner == '\n');
-                            word.push(inner);
-                        }
-                    }
-                }
+                line += quotation(c, &mut characters, word.get_or_insert_default());
             }
             // A substitution is one piece of its word, blanks and all.
             '$' if characters.peek() == Some(&'(') => {
@@ -222,6 +205,29 @@ fn split(text: &str) -> Vec<ShellTokens> {
         all.push(current);
     }
     all
+}
+
+/// Reads up to the quote that ends a quotation, and says how many lines end in it.
+fn quotation(quote: char, characters: &mut Peekable<Chars<'_>>, word: &mut String) -> usize {
+    let mut lines = 0;
+    while let Some(inner) = characters.next() {
+        match inner {
+            inner if inner == quote => break,
+            '\\' if quote == '"' => match characters.next() {
+                Some(escaped @ ('"' | '\\' | '$' | '`')) => word.push(escaped),
+                Some(other) => {
+                    lines += usize::from(other == '\n');
+                    word.extend(['\\', other]);
+                }
+                None => {}
+            },
+            inner => {
+                lines += usize::from(inner == '\n');
+                word.push(inner);
+            }
+        }
+    }
+    lines
 }
 
 /// A text that a command reads from the lines after it.

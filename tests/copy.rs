@@ -1,5 +1,7 @@
 //! `copy`: between repositories of one registry by mounts, from other registries as streams, whole and byte for byte.
 
+mod foreign;
+
 use crate::support::emulator::{Answer, Combined, Emulator, Setup, TokenForm, on};
 use crate::support::image::{Image, ImageBuilder};
 use crate::support::pipe::Pipe;

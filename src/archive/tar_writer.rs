@@ -139,7 +139,7 @@ fn docker_entry(image: &OutputImage, contents: &ArchiveContents<'_>) -> Result<V
         let is_there = contents.blobs.iter().any(|(blob, _)| blob == digest);
         is_there
             .then(|| blob_name(digest))
-            .ok_or_else(|| format!("its layer {digest} is not in the registry"))
+            .ok_or_else(|| format!("its layer {digest} may not be distributed and is left with its publisher"))
     };
     let layers = layers.iter().map(|layer| place(&layer.digest));
     Ok(json!({

@@ -50,9 +50,9 @@ impl Graph {
         for _ in 0..DEEPEST {
             let mut wanted = Vec::new();
             for manifest in std::mem::take(&mut level) {
-                let before = blobs.seen.len();
+                let before = blobs.count();
                 let below = blobs.take(&manifest)?;
-                held.take(blobs.seen.len() - before + below.len())?;
+                held.take(blobs.count() - before + below.len())?;
                 wanted.extend(below.iter().cloned());
                 known.insert(manifest.digest.clone(), (manifest, below));
             }
@@ -138,15 +138,20 @@ impl<'a> Holding<'a> {
     }
 }
 
-/// Blobs found so far.
+/// Blobs found so far, each once. One that is foreign here and a layer as all others there may be distributed.
 #[derive(Default)]
 struct Blobs {
     seen: HashSet<Digest>,
     ours: Vec<Descriptor>,
+    seen_as_foreign: HashSet<Digest>,
     foreign: Vec<Descriptor>,
 }
 
 impl Blobs {
+    fn count(&self) -> usize {
+        self.seen.len() + self.seen_as_foreign.len()
+    }
+
     /// Notes a manifest's blobs and gives the manifests below it.
     fn take(&mut self, manifest: &Manifest) -> Result<Vec<Descriptor>, TransferError> {
         let damaged = |what| TransferError::Damaged {
@@ -167,16 +172,16 @@ impl Blobs {
             Content::Other(blobs) => blobs,
         };
         for blob in blobs {
-            if !self.seen.insert(blob.digest.clone()) {
-                continue;
-            }
-            if blob.is_foreign() {
-                self.foreign.push(blob);
+            let (seen, found) = if blob.is_foreign() {
+                (&mut self.seen_as_foreign, &mut self.foreign)
             } else {
-                self.ours.push(blob);
+                (&mut self.seen, &mut self.ours)
+            };
+            if seen.insert(blob.digest.clone()) {
+                found.push(blob);
             }
         }
-        if self.seen.len() > MOST_BLOBS {
+        if self.count() > MOST_BLOBS {
             return Err(too_much(manifest, &format!("more than {MOST_BLOBS} blobs")));
         }
         Ok(below)
@@ -184,6 +189,7 @@ impl Blobs {
 
     fn graph(mut self, root: Manifest, children: Vec<Manifest>, charge: Option<Charge>) -> Graph {
         sort_by_key(&mut self.ours, |blob| blob.size);
+        self.foreign.retain(|blob| !self.seen.contains(&blob.digest));
         Graph {
             root,
             children,
@@ -219,5 +225,56 @@ pub(super) fn too_much(manifest: &Manifest, what: &str) -> TransferError {
     TransferError::TooMuch {
         digest: manifest.digest.clone(),
         what: what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use serde_json::json;
+
+    const PLAIN: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+    const FOREIGN: &str = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    const DOCKER_FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+
+    fn manifest(layers: &[(&str, &str)]) -> Manifest {
+        let descriptor = |kind: &str, of: &str| json!({ "mediaType": kind, "size": 1, "digest": Digest::of(of.as_bytes()).as_str() });
+        let layers: Vec<_> = layers.iter().map(|(kind, of)| descriptor(kind, of)).collect();
+        let config = descriptor("application/vnd.oci.image.config.v1+json", "config");
+        let text = json!({ "schemaVersion": 2, "config": config, "layers": layers });
+        Manifest::new(Bytes::from(text.to_string()), None).unwrap()
+    }
+
+    #[test]
+    fn a_layer_is_foreign_only_where_nothing_calls_it_otherwise() {
+        let all = [(FOREIGN, "a"), (PLAIN, "a")];
+        for (manifests, ours, foreign) in [
+            (&[&[(PLAIN, "a")][..]][..], &["a"][..], &[][..]),
+            (&[&[(FOREIGN, "a")]], &[], &["a"]),
+            (&[&[(DOCKER_FOREIGN, "a")]], &[], &["a"]),
+            (&[&[(FOREIGN, "a"), (DOCKER_FOREIGN, "a")]], &[], &["a"]),
+            (&[&[(FOREIGN, "a")], &[(PLAIN, "a")]], &["a"], &[]),
+            (&[&[(DOCKER_FOREIGN, "a")], &[(PLAIN, "a")]], &["a"], &[]),
+            (&[&[(PLAIN, "a")], &[(FOREIGN, "a")]], &["a"], &[]),
+            (&[&all], &["a"], &[]),
+            (&[&all, &all], &["a"], &[]),
+            (
+                &[&[(FOREIGN, "a"), (FOREIGN, "b")], &[(PLAIN, "c")], &[(PLAIN, "b")]],
+                &["c", "b"],
+                &["a"],
+            ),
+        ] {
+            let mut blobs = Blobs::default();
+            for layers in manifests {
+                blobs.take(&manifest(layers)).unwrap();
+            }
+            let graph = blobs.graph(manifest(&[]), Vec::new(), None);
+            let digests = |of: &[&str]| -> Vec<Digest> { of.iter().map(|of| Digest::of(of.as_bytes())).collect() };
+            let found =
+                |blobs: &[Descriptor]| -> Vec<Digest> { blobs.iter().map(|blob| blob.digest.clone()).collect() };
+            assert_eq!(found(&graph.blobs)[1..], digests(ours), "{manifests:?}");
+            assert_eq!(found(&graph.foreign), digests(foreign), "{manifests:?}");
+        }
     }
 }

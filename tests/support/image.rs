@@ -1,6 +1,6 @@
 //! Small images made in memory, the same bytes on every run: what registries hold, what daemons load.
 
-mod cache;
+mod odd;
 
 use bytes::Bytes;
 use flate2::Compression;

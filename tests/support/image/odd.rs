@@ -1,4 +1,5 @@
-//! What `BuildKit` exports as a cache: the layers of a build, and a configuration of its own kind.
+//! What is no image as builds make them: what `BuildKit` exports as a cache (the layers of a build, and a configuration of its
+//! own kind), old manifests, layers that stay with their publisher.
 
 use super::{Blob, Image, ImageBuilder, OCI_INDEX, OCI_MANIFEST};
 use bytes::Bytes;
@@ -29,6 +30,18 @@ impl Image {
             bytes: Bytes::from(text.to_owned()),
             media_type: media_type.to_owned(),
             ..Self::index(Vec::new())
+        }
+    }
+
+    /// The same with its first layer as one that may not be distributed.
+    #[must_use]
+    pub fn with_foreign_layer(&self) -> Self {
+        let mut text: Value = serde_json::from_slice(&self.bytes).unwrap();
+        text["layers"][0]["mediaType"] = json!("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
+        text["layers"][0]["urls"] = json!(["https://publisher.example/layer"]);
+        Self {
+            bytes: Bytes::from(text.to_string()),
+            ..self.clone()
         }
     }
 

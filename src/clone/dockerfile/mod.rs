@@ -6,10 +6,12 @@ mod directives;
 mod flags;
 mod lex;
 mod pattern;
+mod stages;
 
 use super::{Mention, Unclear};
 pub(super) use lex::Filled;
 use lex::Refused;
+use stages::Stages;
 use std::collections::{HashMap, HashSet};
 
 /// Extensions of what is about Dockerfiles and none itself: `dockerfile_parser.py`, `Dockerfile-notes.md`.
@@ -53,8 +55,10 @@ pub(crate) struct Build {
     pub target: Option<String>,
     /// The builder's own platform.
     pub builder: String,
-    /// Names that stand for something else than an image of that name: named contexts.
+    /// Names that stand for something else than an image or a stage of that name: named contexts.
     pub contexts: HashSet<String>,
+    /// The stage that is built, by its name or number; `None` where any may be.
+    pub stage: Option<String>,
 }
 
 /// The images that a Dockerfile names, in its order, with the line where the instruction begins. Stages of the file, stage
@@ -69,8 +73,7 @@ pub(crate) fn images(text: &str, build: &Build) -> Vec<Mention> {
         arguments: platforms(build),
         declared: HashSet::new(),
         unfilled: HashMap::new(),
-        stages: HashSet::new(),
-        in_stage: false,
+        stages: Stages::default(),
         looked_at: 0,
         filled: 0,
         mentions: Vec::new(),
@@ -121,15 +124,14 @@ struct Reading<'a> {
     declared: HashSet<String>,
     /// Those whose default has a hole, or is one that Docker refuses, and why.
     unfilled: HashMap<String, Unclear>,
-    /// Names of the stages so far, in lower case.
-    stages: HashSet<String>,
-    in_stage: bool,
+    /// Those so far.
+    stages: Stages,
     /// Lines that were looked at for the ends of heredocs.
     looked_at: usize,
     /// Texts that were filled in.
     filled: usize,
-    /// Each with its name, where that may be one of a stage that comes later.
-    mentions: Vec<(Mention, Option<String>)>,
+    /// Each with its name, where that may be one of a stage that comes later, and with the number of its stage.
+    mentions: Vec<(Mention, Option<String>, Option<usize>)>,
 }
 
 impl Reading<'_> {
@@ -193,10 +195,11 @@ impl Reading<'_> {
         let (keyword, rest) = keyword(instruction);
         match &*keyword {
             "ONBUILD" if !is_later => self.instruction(rest, line, true),
-            "ARG" if !self.in_stage && !is_later => self.argument(rest),
+            "ARG" if self.stages.current().is_none() && !is_later => self.argument(rest),
             "FROM" if !is_later => self.from(rest, line),
             "COPY" => {
                 if let Some(image) = flags::value(rest, "from") {
+                    self.stages.uses(&image);
                     // A number is a stage's.
                     if image.parse::<i64>().is_err() {
                         self.outside(&image, line);
@@ -206,6 +209,7 @@ impl Reading<'_> {
             "RUN" => {
                 for mount in flags::values(rest, "mount") {
                     if let Some(image) = flags::field(&mount, "from") {
+                        self.stages.uses(&image);
                         self.outside(&image, line);
                     }
                 }
@@ -247,13 +251,19 @@ impl Reading<'_> {
     }
 
     fn from(&mut self, rest: &str, line: usize) {
-        self.in_stage = true;
         let (flags, arguments) = flags::split(rest);
         let words: Vec<&str> = arguments
             .split([' ', '\t', '\u{b}', '\u{c}', '\r'])
             .filter(|word| !word.is_empty())
             .collect();
+        let name = match &words[..] {
+            [_, word, name, ..] if word.eq_ignore_ascii_case("as") => Some(name.to_lowercase()),
+            _ => None,
+        };
+        self.stages.begin();
         let Some(written) = words.first() else { return };
+        // A context in the place of the stage: what that begins with is not asked for (`namedContext` in `dockerfile2llb`).
+        let is_replaced = name.as_ref().is_some_and(|name| self.build.contexts.contains(name));
         let platform = flags::last(&flags, "platform").map(|platform| self.fill(&platform));
         let platform = match platform {
             None => self.build.target.clone(),
@@ -263,6 +273,7 @@ impl Reading<'_> {
             Some(Err(_)) => None,
         };
         match self.fill(written) {
+            _ if is_replaced => {}
             // Docker itself refuses a `FROM` that comes out empty.
             Ok(Filled { text, hole }) if text.is_empty() => {
                 let why = hole
@@ -278,7 +289,7 @@ impl Reading<'_> {
                 }
             }
             Ok(Filled { text, hole }) => {
-                let is_stage = self.stages.contains(&text.to_lowercase());
+                let is_stage = self.stages.begins_with(&text);
                 if text != "scratch" && !is_stage {
                     let hole = hole.map(|hole| self.unset(&hole));
                     let hole = hole.or_else(|| self.hole_in_value(written));
@@ -287,10 +298,8 @@ impl Reading<'_> {
             }
             Err(why) => self.unclear(written, line, why),
         }
-        if let [_, word, stage, ..] = &words[..]
-            && word.eq_ignore_ascii_case("as")
-        {
-            self.stages.insert(stage.to_lowercase());
+        if let Some(name) = name {
+            self.stages.name(name);
         }
     }
 
@@ -300,7 +309,7 @@ impl Reading<'_> {
             self.unclear(image, line, Unclear::NoVariables);
         } else if !image.is_empty() && image != "scratch" {
             self.push(image, image, line, self.build.target.clone(), None);
-            if let Some((_, stage)) = self.mentions.last_mut() {
+            if let Some((_, stage, _)) = self.mentions.last_mut() {
                 *stage = Some(image.to_lowercase());
             }
         }
@@ -318,7 +327,7 @@ impl Reading<'_> {
             hole,
             is_optional: false,
         };
-        self.mentions.push((mention, None));
+        self.mentions.push((mention, None, self.stages.current()));
     }
 
     fn unclear(&mut self, written: &str, line: usize, why: Unclear) {
@@ -327,16 +336,22 @@ impl Reading<'_> {
             line: Some(line),
             why,
         };
-        self.mentions.push((mention, None));
+        self.mentions.push((mention, None, self.stages.current()));
     }
 
-    /// Without those that turned out to be stages: `--from` may name one that comes later.
+    /// Without those that turned out to be stages, since `--from` may name one that comes later; and without those of stages
+    /// that are not built.
     fn finish(self) -> Vec<Mention> {
         let stages = &self.stages;
+        let built = self.build.stage.as_deref().and_then(|stage| stages.built_for(stage));
+        let is_built = |number: &Option<usize>| match (&built, number) {
+            (Some(built), Some(number)) => built.contains(number),
+            _ => true,
+        };
         let mentions = self.mentions.into_iter();
         mentions
-            .filter(|(_, stage)| stage.as_ref().is_none_or(|stage| !stages.contains(stage)))
-            .map(|(mention, _)| mention)
+            .filter(|(_, stage, number)| stage.as_ref().is_none_or(|stage| !stages.has(stage)) && is_built(number))
+            .map(|(mention, ..)| mention)
             .collect()
     }
 

@@ -37,11 +37,11 @@ pub(crate) fn named(clone: &Path, namespace: &Namespace) -> Discovered {
 fn discover(clone: &Path, namespace: &Namespace, target: Option<&Platform>, asked: Asked) -> Discovered {
     let budget = ReadBudget::new();
     let Walk { files: paths, unread } = walk::walk(clone, &budget, |name| {
-        dockerfile::is_name(name) || compose::is_name(name)
+        dockerfile::is_name(name) || compose::is_name(name) || compose::is_environment(Path::new(name))
     });
     let is_compose = |path: &PathBuf| {
         path.file_name()
-            .is_some_and(|name| compose::is_name(&name.to_string_lossy()))
+            .is_some_and(|name| compose::is_name(&name.to_string_lossy()) || compose::is_environment(path))
     };
     let (composed, built): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(is_compose);
     let machine = Platform::new("linux", std::env::consts::ARCH, None);
@@ -55,7 +55,8 @@ fn discover(clone: &Path, namespace: &Namespace, target: Option<&Platform>, aske
         told: HashSet::new(),
         discovered: Discovered::default(),
     };
-    for (folder, problem) in unread {
+    // What an `.env` says is of use to few.
+    for (folder, problem) in unread.into_iter().filter(|(path, _)| !compose::is_environment(path)) {
         discovery.pass_over(&folder, None, problem);
     }
     discovery.compose_and_build(&composed, built);
@@ -104,7 +105,9 @@ impl Discovery<'_> {
         builds.extend(built.iter().map(|path| (path.clone(), Vec::new())));
         let named: HashSet<PathBuf> = built.into_iter().collect();
         builds.extend(found.builds);
-        let mut looked_at = composed.to_vec();
+        let mut looked_at = found.named;
+        let files = composed.iter().filter(|path| !compose::is_environment(path));
+        looked_at.extend(files.cloned());
         for (path, mut builds) in builds {
             let text = match self.files.text(&path) {
                 Ok(text) => text,
@@ -133,6 +136,7 @@ impl Discovery<'_> {
             looked_at.push(path);
         }
         sort(&mut looked_at);
+        looked_at.dedup();
         self.discovered.looked_at = looked_at;
     }
 

@@ -180,10 +180,28 @@ fn a_file_cannot_forge_a_line() {
     assert!(told.contains("\\u{1b}") && !told.contains('\u{1b}'), "{told}");
 }
 
+/// The files of a clone, and the images that they name.
+type NamedRow<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
+fn names(rows: &[NamedRow<'_>]) {
+    let namespace = Namespace {
+        registry: Host::bitbucket(),
+        workspace: Some("shop".to_owned()),
+    };
+    for (files, expected) in rows {
+        let found = named(clone(files).path(), &namespace);
+        let mut found: Vec<String> = found
+            .references()
+            .map(|image| image.to_string().replace("crg.apkg.io/", ""))
+            .collect();
+        found.sort();
+        assert_eq!(found, *expected, "{files:?}");
+    }
+}
+
 #[test]
 fn all_that_files_name_is_found_where_it_must_stay() {
-    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-    let rows: [Row<'_>; 11] = [
+    names(&[
         // What is built, by itself or by another service, and what is never pulled.
         (
             &[(
@@ -237,6 +255,26 @@ fn all_that_files_name_is_found_where_it_must_stay() {
             ],
             &["shop/a:1", "shop/a:2"],
         ),
+        // A stage that is not built, and one that a context replaces.
+        (
+            &[
+                (
+                    "compose.yml",
+                    "services: {a: {build: {context: ., target: b, additional_contexts: {b: 'docker-image://H/shop/b:2'}}}}\n",
+                ),
+                (
+                    "Dockerfile",
+                    "ARG R=crg.apkg.io/shop\nFROM $R/a:1 AS a\nFROM $R/b:1 AS b\n",
+                ),
+            ],
+            &["shop/a:1", "shop/b:1", "shop/b:2"],
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_laid_over_or_written_anywhere_is_found_too() {
+    names(&[
         // What one file lays over another, and a file that another includes.
         (
             &[
@@ -269,18 +307,5 @@ fn all_that_files_name_is_found_where_it_must_stay() {
             &[("compose.yml", "services: {a: {image: 'H/$BITBUCKET_WORKSPACE/a:1'}}\n")],
             &["shop/a:1"],
         ),
-    ];
-    let namespace = Namespace {
-        registry: Host::bitbucket(),
-        workspace: Some("shop".to_owned()),
-    };
-    for (files, expected) in rows {
-        let found = named(clone(files).path(), &namespace);
-        let mut found: Vec<String> = found
-            .references()
-            .map(|image| image.to_string().replace("crg.apkg.io/", ""))
-            .collect();
-        found.sort();
-        assert_eq!(found, *expected, "{files:?}");
-    }
+    ]);
 }

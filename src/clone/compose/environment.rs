@@ -27,6 +27,11 @@ impl Environment {
         self.values.entry(name.to_owned()).or_insert(value);
     }
 
+    /// Forgets all others.
+    pub(super) fn keep_only(&mut self, names: &[&str]) {
+        self.values.retain(|name, _| names.contains(&name.as_str()));
+    }
+
     /// Adds what a file says of variables that have no value yet. Of one that the file sets twice, the last counts.
     pub(super) fn read(&mut self, text: &str) -> Result<(), BadLine> {
         let mut read: HashMap<String, String> = HashMap::new();

@@ -6,7 +6,7 @@ mod interpolate;
 mod project;
 mod service;
 
-pub(super) use project::projects;
+pub(super) use project::{is_environment, projects};
 
 /// The names that `docker compose` looks for, in its order, and those of the files that it puts over them.
 const MAIN: [&str; 4] = [

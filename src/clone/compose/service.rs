@@ -97,6 +97,8 @@ pub(super) struct ServiceBuild {
     pub(super) context: Option<WrittenValue>,
     pub(super) dockerfile: Option<WrittenValue>,
     pub(super) inline: Option<WrittenValue>,
+    /// The stage that is built.
+    pub(super) target: Option<WrittenValue>,
     /// Those without a value take the environment's, if that has one.
     pub(super) arguments: Vec<(String, Option<String>)>,
     pub(super) contexts: Vec<(String, WrittenValue)>,
@@ -147,6 +149,7 @@ impl ServiceBuild {
             context: self.context.or(below.context),
             dockerfile: self.dockerfile.or(below.dockerfile),
             inline: self.inline.or(below.inline),
+            target: self.target.or(below.target),
             arguments: by_name(self.arguments, below.arguments),
             contexts: by_name(self.contexts, below.contexts),
             cache_from,
@@ -224,6 +227,7 @@ impl BuildContext<'_> {
         let text = |key| node.some(key).and_then(|value| self.written(value));
         build.context = text("context");
         build.dockerfile = text("dockerfile");
+        build.target = text("target");
         build.inline = node.some("dockerfile_inline").and_then(|value| {
             Some(WrittenValue {
                 is_block: yaml::is_block(self.text, value),

@@ -1,5 +1,6 @@
 //! Puts a project together out of its files, and says which images it pulls and what it builds.
 
+mod extends;
 mod needs;
 
 use super::super::dockerfile;
@@ -31,6 +32,8 @@ pub(in super::super) struct ComposeFindings {
     /// Dockerfiles that are written in compose files.
     pub(in super::super) inline: Vec<Inline>,
     pub(in super::super) notes: Vec<Unfollowed>,
+    /// Files that `COMPOSE_FILE` names, and that are read.
+    pub(in super::super) named: Vec<PathBuf>,
 }
 
 /// A Dockerfile in a compose file.
@@ -51,20 +54,28 @@ pub(in super::super) struct Unfollowed {
     pub(in super::super) problem: String,
 }
 
-/// Reads the projects of these compose files, which lie in the clone. `builder` is the platform that images are built on.
+/// Reads the projects of these compose files, which lie in the clone, and those that an `.env` among the paths names.
+/// `builder` is the platform that images are built on.
 pub(in super::super) fn projects(
     files: &mut Files<'_>,
     paths: &[PathBuf],
     builder: &str,
     asked: Asked,
 ) -> ComposeFindings {
-    let mut folders: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
+    let mut folders: BTreeMap<&Path, Vec<&Path>> = BTreeMap::from([(Path::new(""), Vec::new())]);
     for path in paths {
-        folders
-            .entry(path.parent().unwrap_or(Path::new("")))
-            .or_default()
-            .push(path);
+        let folder = folders.entry(path.parent().unwrap_or(Path::new(""))).or_default();
+        if !is_environment(path) {
+            folder.push(path);
+        }
     }
+    // Files that another folder names belong to that; so those folders go first.
+    let (first, mut then): (Vec<_>, Vec<_>) = folders.into_iter().partition(|(folder, _)| {
+        let text = files.text(&folder.join(ENVIRONMENT));
+        text.is_ok_and(|text| text.contains(COMPOSE_FILE))
+    });
+    // An application may have an `.env` of its own.
+    then.retain(|(_, paths)| !paths.is_empty());
     let mut loader = Loader {
         files,
         builder,
@@ -72,20 +83,33 @@ pub(in super::super) fn projects(
         services: MOST_SERVICES,
         loads: MOST_LOADS,
         included: BTreeSet::new(),
+        named: HashMap::new(),
         projects: Vec::new(),
         told: HashSet::new(),
         found: ComposeFindings::default(),
     };
-    for (folder, paths) in folders {
+    for (folder, paths) in first.into_iter().chain(then) {
         loader.folder(folder, &paths);
     }
-    for Project { main, all, names } in std::mem::take(&mut loader.projects) {
+    for project in std::mem::take(&mut loader.projects) {
         // What another project includes is a part of that.
-        if asked != Asked::Needed || !loader.included.contains(&main) {
-            loader.project(&all, names.as_ref());
+        if asked != Asked::Needed || !loader.included.contains(&project.main) {
+            loader.project(&project);
         }
     }
+    let named = loader.named.into_keys().filter(|path| loader.files.text(path).is_ok());
+    loader.found.named = named.collect();
     loader.found
+}
+
+/// The file with a folder's variables.
+const ENVIRONMENT: &str = ".env";
+/// The variable that names the files of a project.
+const COMPOSE_FILE: &str = "COMPOSE_FILE";
+
+/// Whether a file may name compose files.
+pub(in super::super) fn is_environment(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == ENVIRONMENT)
 }
 
 /// The services of a project or of a layer of it, in their order.
@@ -98,6 +122,9 @@ struct Project {
     all: Services,
     /// The services that this file says something of; `None` for all.
     names: Option<HashSet<String>>,
+    /// What is pulled and built where a service says nothing: `DOCKER_DEFAULT_PLATFORM` (`cmd/compose/options.go` and
+    /// `pkg/compose/pull.go` of docker/compose).
+    platform: Option<String>,
 }
 
 struct Loader<'a, 'f> {
@@ -110,6 +137,8 @@ struct Loader<'a, 'f> {
     loads: usize,
     /// Files that another one includes.
     included: BTreeSet<PathBuf>,
+    /// Files that `COMPOSE_FILE` names, with the variables of the first project that does.
+    named: HashMap<PathBuf, Environment>,
     projects: Vec<Project>,
     told: HashSet<(ClonePlace, String)>,
     found: ComposeFindings,
@@ -118,35 +147,61 @@ struct Loader<'a, 'f> {
 impl Loader<'_, '_> {
     /// The projects of one folder: the one that `docker compose` takes by itself; and each other file over that.
     fn folder(&mut self, folder: &Path, paths: &[&Path]) {
-        let environment = self.environment(folder, &[]);
+        let mut environment = self.environment(folder, &[]);
         let named = |names: &[&str]| {
             let mut names = names.iter().map(|name| folder.join(name));
             names.find(|path| paths.contains(&path.as_path()))
         };
-        let main: Vec<PathBuf> = if let Some(list) = environment.get("COMPOSE_FILE") {
-            let separator = environment.get("COMPOSE_PATH_SEPARATOR");
-            let named = list.split(separator.as_deref().unwrap_or(":")).take(DEEPEST);
-            named.filter_map(|name| join(folder, name.trim())).collect()
+        let separator = environment.get("COMPOSE_PATH_SEPARATOR");
+        let list = environment.get(COMPOSE_FILE).filter(|list| !list.trim().is_empty());
+        let mut is_named = false;
+        // Paths begin at the folder of the first file, whose `.env` gives what the other leaves open ("`COMPOSE_FILE`").
+        let mut start = folder.to_owned();
+        let main: Vec<PathBuf> = if let Some(list) = list {
+            let list = list.split(separator.as_deref().unwrap_or(":")).take(DEEPEST);
+            let main: Vec<PathBuf> = list.filter_map(|name| join(folder, name.trim())).collect();
+            if let Some(parent) = main.first().and_then(|first| first.parent())
+                && parent != folder
+            {
+                parent.clone_into(&mut start);
+                if self.asked != Asked::Defaults {
+                    self.read_environment(&mut environment, &start, &[]);
+                }
+            }
+            for path in &main {
+                self.named.entry(path.clone()).or_insert_with(|| environment.clone());
+            }
+            main
+        } else if let Some(main) = named(&MAIN) {
+            // One that another folder names is a part of its project, as are those over it.
+            let of_other = self.named.get(&main).cloned();
+            is_named = of_other.is_some();
+            environment = of_other.unwrap_or(environment);
+            let over = named(&OVERRIDES).filter(|_| !is_named);
+            [main].into_iter().chain(over).collect()
         } else {
-            let main = named(&MAIN);
-            let over = main.as_ref().and_then(|_| named(&OVERRIDES));
-            main.into_iter().chain(over).collect()
+            Vec::new()
         };
+        let platform = environment
+            .get("DOCKER_DEFAULT_PLATFORM")
+            .filter(|platform| !platform.is_empty());
         let mut base = Vec::new();
         for path in &main {
-            let layer = self.file(path, folder, &environment, &mut Vec::new());
+            let layer = self.file(path, &start, &environment, &mut Vec::new());
             base = over(layer, base);
         }
-        if let Some(main) = main.first() {
+        if let Some(main) = main.first().filter(|_| !is_named) {
             self.projects.push(Project {
                 main: main.clone(),
                 all: base.clone(),
                 names: None,
+                platform: platform.clone(),
             });
         }
         for path in paths {
             self.services = self.services.saturating_sub(base.len());
-            if main.iter().any(|main| main == path) || self.included.contains(*path) {
+            let is_of_other = self.named.contains_key(*path) || self.included.contains(*path);
+            if is_of_other || main.iter().any(|main| main == path) {
                 continue;
             }
             if self.services == 0 {
@@ -168,6 +223,7 @@ impl Loader<'_, '_> {
                 main: path.to_path_buf(),
                 all: over(layer, below),
                 names: Some(names),
+                platform: platform.clone(),
             });
         }
     }
@@ -176,14 +232,14 @@ impl Loader<'_, '_> {
     fn environment(&mut self, folder: &Path, named: &[PathBuf]) -> Environment {
         let mut environment = Environment::default();
         self.read_environment(&mut environment, folder, named);
+        if self.asked == Asked::Defaults {
+            environment.keep_only(&[COMPOSE_FILE, "COMPOSE_PATH_SEPARATOR"]);
+        }
         environment
     }
 
     fn read_environment(&mut self, environment: &mut Environment, folder: &Path, named: &[PathBuf]) {
-        if self.asked == Asked::Defaults {
-            return;
-        }
-        let own = [folder.join(".env")];
+        let own = [folder.join(ENVIRONMENT)];
         let paths = if named.is_empty() { &own[..] } else { named };
         for path in paths {
             match self.files.text(path) {
@@ -320,7 +376,9 @@ impl Loader<'_, '_> {
                     // `env_file: /dev/null` is how one says that there is none.
                     if files.is_empty() || !named.is_empty() {
                         let own = own.clone();
-                        self.read_environment(&mut environment, &own, &named);
+                        if self.asked != Asked::Defaults {
+                            self.read_environment(&mut environment, &own, &named);
+                        }
                     }
                 }
                 let folder = folder.clone().unwrap_or_default();
@@ -349,86 +407,6 @@ impl Loader<'_, '_> {
             return None;
         }
         path
-    }
-
-    /// A service with what it extends below it.
-    fn service(
-        &mut self,
-        context: &BuildContext<'_>,
-        documents: &[Rc<Node>],
-        node: &Node,
-        chain: &mut Vec<(PathBuf, String)>,
-    ) -> Service {
-        self.services = self.services.saturating_sub(1);
-        let own = context.service(node);
-        let Some(extends) = node.some("extends") else {
-            return own;
-        };
-        let name = extends.some("service").unwrap_or(extends);
-        let Some(name) = context.written(name) else { return own };
-        let wanted = name.text().unwrap_or_default().to_owned();
-        let below = match extends.some("file").and_then(|file| context.written(file)) {
-            None => self.extended(context, documents, &name, &wanted, chain),
-            Some(file) => {
-                let Some(path) = self.existing_path(&file, &context.folder, "it extends a service of") else {
-                    return own;
-                };
-                let Ok(text) = self.files.text(&path) else { return own };
-                let Some(documents) = self.documents(&path, &text) else {
-                    return own;
-                };
-                let other = BuildContext {
-                    file: path.as_path().into(),
-                    text: &text,
-                    environment: context.environment,
-                    folder: path.parent().unwrap_or(Path::new("")).to_owned(),
-                };
-                self.extended(&other, &documents, &name, &wanted, chain)
-            }
-        };
-        match below {
-            Some(below) => own.over(below.inherited()),
-            None => own,
-        }
-    }
-
-    fn extended(
-        &mut self,
-        context: &BuildContext<'_>,
-        documents: &[Rc<Node>],
-        name: &WrittenValue,
-        wanted: &str,
-        chain: &mut Vec<(PathBuf, String)>,
-    ) -> Option<Service> {
-        let shown_name = Quoted::new(wanted).to_string();
-        let found = documents
-            .iter()
-            .rev()
-            .find_map(|document| document.some("services")?.get(wanted));
-        let Some(node) = found else {
-            let problem = format!(
-                "it extends `{shown_name}`, and `{}` has no such service",
-                shown(&context.file)
-            );
-            self.note(&name.file, Some(name.line), problem);
-            return None;
-        };
-        let link = (context.file.to_path_buf(), wanted.to_owned());
-        if chain.contains(&link) {
-            let problem = format!("it extends `{shown_name}`, which extends it");
-            self.note(&name.file, Some(name.line), problem);
-            return None;
-        }
-        if chain.len() > DEEPEST || self.services == 0 {
-            let problem =
-                format!("it extends `{shown_name}`, which is not followed: too many services extend each other");
-            self.note(&name.file, Some(name.line), problem);
-            return None;
-        }
-        chain.push(link);
-        let service = self.service(context, documents, node, chain);
-        chain.pop();
-        Some(service)
     }
 
     fn note(&mut self, file: &Path, line: Option<usize>, problem: String) {

@@ -2,7 +2,7 @@
 
 use super::super::super::{Asked, Mention, Unclear, dockerfile};
 use super::super::service::{ServiceBuild, WrittenValue};
-use super::{DEEPEST, Inline, Loader, Services};
+use super::{DEEPEST, Inline, Loader, Project};
 use crate::clone::files::join;
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -11,8 +11,9 @@ use std::rc::Rc;
 const IMAGE: &str = "docker-image://";
 
 impl Loader<'_, '_> {
-    /// The images and builds of the services of these names.
-    pub(super) fn project(&mut self, all: &Services, names: Option<&HashSet<String>>) {
+    /// The images and builds of a project's services.
+    pub(super) fn project(&mut self, project: &Project) {
+        let all = &project.all;
         // What one service builds, another finds in the daemon: `isServiceImageToBuild` of docker/compose.
         let built: HashSet<String> = all
             .iter()
@@ -21,13 +22,14 @@ impl Loader<'_, '_> {
             .collect();
         let wanted = all
             .iter()
-            .filter(|(name, _)| names.is_none_or(|names| names.contains(name)));
+            .filter(|(name, _)| project.names.as_ref().is_none_or(|names| names.contains(name)));
         for (_, service) in wanted {
             let platform = service
                 .platform
                 .get()
                 .and_then(WrittenValue::sure)
-                .filter(|platform| !platform.is_empty());
+                .filter(|platform| !platform.is_empty())
+                .or(project.platform.as_deref());
             for (_, image) in service.volumes.get().into_iter().flatten() {
                 if let Some(image) = image {
                     self.mention(image, None, platform, false);
@@ -56,6 +58,7 @@ impl Loader<'_, '_> {
     fn build(&mut self, build: &ServiceBuild, platform: Option<&str>) {
         let mut with = dockerfile::Build {
             builder: self.builder.to_owned(),
+            stage: build.target.as_ref().and_then(WrittenValue::sure).map(str::to_owned),
             target: build
                 .platforms
                 .iter()

@@ -238,6 +238,102 @@ fn the_env_file_goes_before_defaults() {
     ]);
 }
 
+/// "`COMPOSE_FILE`" of Docker's documentation, and `toProjectOptions` in `cmd/compose/compose.go` of docker/compose: the
+/// variables of the folder that names the files, then those of the first file's folder, from which paths begin.
+#[test]
+fn the_env_file_may_name_files_elsewhere() {
+    let image = "services: {a: {image: 'H/shop/a:${TAG:-1.0}'}}";
+    check(&[
+        (
+            &[
+                (".env", "COMPOSE_FILE=docker/compose.yml\nTAG=2.0\n"),
+                ("docker/compose.yml", image),
+            ],
+            &["shop/a:2.0 docker/compose.yml:1"],
+        ),
+        (
+            &[
+                (".env", "COMPOSE_FILE=deploy/base.yaml\nTAG=2.0\n"),
+                ("deploy/base.yaml", image),
+                ("deploy/.env", "TAG=3.0\n"),
+            ],
+            &["shop/a:2.0 deploy/base.yaml:1"],
+        ),
+        (
+            &[
+                (".env", "COMPOSE_FILE=deploy/base.yaml\n"),
+                ("deploy/base.yaml", image),
+                ("deploy/.env", "TAG=3.0\n"),
+            ],
+            &["shop/a:3.0 deploy/base.yaml:1"],
+        ),
+        (
+            &[
+                (".env", "COMPOSE_FILE=docker/compose.yml\nTAG=2.0\n"),
+                ("docker/compose.yml", image),
+                ("docker/compose.override.yml", "services: {a: {command: x}}"),
+                ("docker/compose.prod.yml", "services: {b: {image: 'H/shop/b:${TAG}'}}"),
+                ("compose.yml", "services: {c: {image: 'H/shop/c:1'}}"),
+            ],
+            &[
+                "shop/c:1 compose.yml:1",
+                "shop/b:2.0 docker/compose.prod.yml:1",
+                "shop/a:2.0 docker/compose.yml:1",
+            ],
+        ),
+        (
+            &[
+                ("x/.env", "COMPOSE_PATH_SEPARATOR=;\nCOMPOSE_FILE=../y/a.yml;b.yml\n"),
+                ("y/a.yml", "services: {a: {build: .}}"),
+                ("x/b.yml", "services: {a: {build: {args: {TAG: 2}}}}"),
+                ("y/Dockerfile", "ARG TAG=1\nFROM H/shop/a:$TAG"),
+                ("x/Dockerfile", "FROM H/shop/x:1"),
+            ],
+            &["shop/x:1 x/Dockerfile:1", "shop/a:2 y/Dockerfile:2"],
+        ),
+        // An application's own file is none of compose's.
+        (&[("x/.env", "!\n"), ("y/.env", "COMPOSE_FILE=\n")], &[]),
+        (
+            &[(".env", "COMPOSE_FILE=../compose.yml:gone.yml\n")],
+            &["told: gone.yml: it is not there"],
+        ),
+    ]);
+}
+
+/// `applyPlatforms` in `cmd/compose/options.go` and `pullServiceImage` in `pkg/compose/pull.go` of docker/compose.
+#[test]
+fn the_env_file_may_name_a_platform() {
+    let environment = (".env", "DOCKER_DEFAULT_PLATFORM=linux/s390x\n");
+    check(&[
+        (
+            &[
+                environment,
+                (
+                    "compose.yml",
+                    "services:\n  a: {image: 'H/shop/a:1'}\n  b: {image: 'H/shop/b:1', platform: linux/ppc64le}\n  c: {build: .}\n",
+                ),
+                ("Dockerfile", "FROM H/shop/c:1"),
+            ],
+            &[
+                "shop/c:1 for linux/s390x Dockerfile:1",
+                "shop/a:1 for linux/s390x compose.yml:2",
+                "shop/b:1 for linux/ppc64le compose.yml:3",
+            ],
+        ),
+        (
+            &[environment, ("x/compose.yml", "services: {a: {image: 'H/shop/a:1'}}")],
+            &["shop/a:1 x/compose.yml:1"],
+        ),
+        (
+            &[
+                (".env", "DOCKER_DEFAULT_PLATFORM=\n"),
+                ("compose.yml", "services: {a: {image: 'H/shop/a:1'}}"),
+            ],
+            &["shop/a:1 compose.yml:1"],
+        ),
+    ]);
+}
+
 /// `isServiceImageToBuild` and the skipped policies in `pkg/compose/pull.go` of docker/compose; "Merge" of the specification.
 #[test]
 fn what_is_built_is_left_out() {

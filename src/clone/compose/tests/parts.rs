@@ -239,3 +239,74 @@ fn builds_give_arguments_contexts_and_platforms() {
         ),
     ]);
 }
+
+/// `namedContext` and `allReachableStages` in BuildKit's `dockerfile2llb`.
+#[test]
+fn stages_that_are_not_built_need_nothing() {
+    const STAGES: &str = "FROM H/shop/a:1 AS Base\nFROM H/shop/b:1 AS build\nCOPY --from=H/shop/tools:1 / /\nFROM base AS test\n\
+                          RUN --mount=from=build true\nFROM H/shop/c:1 AS last\nCOPY --from=1 / /\n";
+    let dockerfile = ("Dockerfile", STAGES);
+    let of = |build: &'static str| ("compose.yml", build);
+    check(&[
+        (
+            &[of("services: {a: {build: {context: ., target: base}}}"), dockerfile],
+            &["shop/a:1 Dockerfile:1"],
+        ),
+        (
+            &[of("services: {a: {build: {context: ., target: Test}}}"), dockerfile],
+            &[
+                "shop/a:1 Dockerfile:1",
+                "shop/b:1 Dockerfile:2",
+                "shop/tools:1 Dockerfile:3",
+            ],
+        ),
+        (
+            &[of("services: {a: {build: {context: ., target: last}}}"), dockerfile],
+            &[
+                "shop/b:1 Dockerfile:2",
+                "shop/tools:1 Dockerfile:3",
+                "shop/c:1 Dockerfile:6",
+            ],
+        ),
+        (
+            &[
+                of("services: {a: {build: {context: ., target: build}}, b: {build: {context: ., target: '0'}}}"),
+                dockerfile,
+            ],
+            &[
+                "shop/a:1 Dockerfile:1",
+                "shop/b:1 Dockerfile:2",
+                "shop/tools:1 Dockerfile:3",
+            ],
+        ),
+        // Any may be meant, or one that is not there.
+        (
+            &[of("services: {a: {build: {context: ., target: $T}}}"), dockerfile],
+            &[
+                "shop/a:1 Dockerfile:1",
+                "shop/b:1 Dockerfile:2",
+                "shop/tools:1 Dockerfile:3",
+                "shop/c:1 Dockerfile:6",
+            ],
+        ),
+        (
+            &[
+                of(
+                    "services: {a: {build: {context: ., target: last, additional_contexts: {build: 'docker-image://H/shop/b:2'}}}}",
+                ),
+                ("Dockerfile", "FROM H/shop/b:1 AS Build\nFROM build AS last\n"),
+            ],
+            &["shop/b:2 compose.yml:1"],
+        ),
+        (
+            &[
+                of("services: {a: {build: {context: ., additional_contexts: {base: ./x}}}}"),
+                (
+                    "Dockerfile",
+                    "FROM H/shop/b:1 AS base\nFROM base\nCOPY --from=H/shop/c:1 / /\n",
+                ),
+            ],
+            &["shop/c:1 Dockerfile:3"],
+        ),
+    ]);
+}

@@ -215,3 +215,38 @@ fn an_image_of_another_registry_needs_no_credential() {
     );
     outcome.says("may be pulled without a credential");
 }
+
+/// What a pull for a platform would end with, `check` says before.
+#[test]
+fn a_platform_that_a_file_takes_must_be_there() {
+    let emulator = started(Setup::shop());
+    let host = emulator.host();
+    emulator.put_image("shop/base", "several", &Image::multi("check-several"));
+    emulator.put_image("shop/base", "single", &Image::small("check-single"));
+    for (tag, platform, status) in [
+        ("several", "linux/arm64", None),
+        ("several", "linux/s390x", Some(4)),
+        ("single", "linux/s390x", Some(4)),
+    ] {
+        let dockerfile = format!("FROM --platform={platform} {host}/shop/base:{tag}\n");
+        let outcome = check(&emulator)
+            .api_token()
+            .file("Dockerfile", dockerfile.clone())
+            .run();
+        let row = table(&outcome).into_iter().find(|row| row.contains(" image "));
+        let row = row.expect("a row of the image");
+        let lacks = "; is not there for a platform that your files take; named in Dockerfile:1";
+        assert_eq!(row.contains(lacks), status.is_some(), "{row}");
+        match status {
+            None => outcome.succeeds(),
+            Some(status) => outcome.fails(status).says(&format!("is not there for {platform}")),
+        };
+        // What `IMAGES` names is asked for as it is.
+        check(&emulator)
+            .api_token()
+            .file("Dockerfile", dockerfile)
+            .var("IMAGES", &format!("base:{tag}"))
+            .run()
+            .succeeds();
+    }
+}

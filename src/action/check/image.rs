@@ -2,6 +2,7 @@
 //! sizes; no layer.
 
 use super::super::required::{has, unmet};
+use super::super::select_platform::root;
 use super::row::{CheckRow, Mark, by};
 use crate::credential::Source;
 use crate::explain::failure::{Failure, FailureKind};
@@ -13,7 +14,7 @@ use crate::registry::{self, Attachments, Manifest, Remote};
 use crate::session::Session;
 use crate::text::Quoted;
 use crate::text::bytes;
-use crate::transfer::attached;
+use crate::transfer::{ContentSource, attached};
 
 /// Most platforms of one image whose sizes are read.
 const MOST_SIZES: usize = 16;
@@ -31,6 +32,8 @@ pub(super) struct ImageFound<E = Failure> {
     pub(super) attached: Option<Attachments>,
     /// What it lacks of what is required.
     pub(super) unmet: Option<E>,
+    /// Whether that is a platform.
+    pub(super) has_no_platform: bool,
 }
 
 impl<E> ImageFound<E> {
@@ -41,6 +44,7 @@ impl<E> ImageFound<E> {
             shape,
             attached,
             unmet,
+            has_no_platform,
         } = self;
         ImageFound {
             digest,
@@ -48,6 +52,7 @@ impl<E> ImageFound<E> {
             shape,
             attached,
             unmet: unmet.map(explain),
+            has_no_platform,
         }
     }
 }
@@ -77,14 +82,17 @@ impl Shape {
     }
 }
 
-/// Looks for an image with the first credential that its repository lets in.
+/// Looks for an image with the first credential that its repository lets in. `platforms` are those that the clone's files take
+/// it for.
 pub(super) async fn look(
     session: &Session,
     image: &Reference,
     required: Attachments,
+    platforms: &[&Platform],
 ) -> Result<ImageFound<RunError>, RunError> {
     let (remote, manifest) = session.read(image, registry::Access::Pull).await?;
     let shape = shape(&remote, image, &manifest).await?;
+    let lacking = lacking(&remote, image, &manifest, &shape, platforms).await?;
     let attached = attached(&remote, &manifest, None, required, None).await;
     let is_known = !attached.has.is_empty() || attached.unknown.is_none();
     Ok(ImageFound {
@@ -92,8 +100,42 @@ pub(super) async fn look(
         source: remote.source(),
         shape,
         attached: is_known.then_some(attached.has),
-        unmet: unmet(image, required, attached),
+        has_no_platform: lacking.is_some(),
+        unmet: lacking.or_else(|| unmet(image, required, attached)),
     })
+}
+
+/// The refusal that a pull for one of the platforms ends with, if one does.
+async fn lacking(
+    remote: &Remote,
+    image: &Reference,
+    manifest: &Manifest,
+    shape: &Shape,
+    platforms: &[&Platform],
+) -> Result<Option<RunError>, RunError> {
+    let has = |wanted: &Platform| match shape {
+        Shape::Platforms(known) => known
+            .iter()
+            .any(|(text, _)| Platform::parse(text).is_ok_and(|platform| platform.satisfies(wanted))),
+        Shape::Artifact(_) | Shape::Index(_) => false,
+    };
+    for wanted in platforms.iter().filter(|wanted| !has(wanted)) {
+        let content_source = ContentSource::Registry(remote.clone());
+        match root(
+            &image.to_string(),
+            &content_source,
+            manifest.clone(),
+            Some(wanted),
+            true,
+        )
+        .await
+        {
+            Ok(_) => {}
+            Err(missing @ RunError::NoPlatform { .. }) => return Ok(Some(missing)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 async fn shape(remote: &Remote, image: &Reference, manifest: &Manifest) -> Result<Shape, RunError> {
@@ -181,7 +223,12 @@ pub(super) fn row(image: &Reference, named_in: Option<String>, found: &Result<Im
             let row = match &found.unmet {
                 None => CheckRow::new("image", image.to_string(), Mark::Good, detail),
                 Some(failure) => {
-                    let detail = format!("{detail}; does not meet `REQUIRE`");
+                    let what = if found.has_no_platform {
+                        "is not there for a platform that your files take"
+                    } else {
+                        "does not meet `REQUIRE`"
+                    };
+                    let detail = format!("{detail}; {what}");
                     CheckRow::failed("image", image.to_string(), detail, failure.clone())
                 }
             };
@@ -274,6 +321,7 @@ mod tests {
                 shape,
                 attached: Some(Attachments::default()),
                 unmet: None,
+                has_no_platform: false,
             };
             let row = row(&image(), Some("Dockerfile:3".to_owned()), &Ok(found));
             let expected = format!("{}; {text}; named in Dockerfile:3", Digest::of(b"x").short());

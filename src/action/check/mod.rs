@@ -20,6 +20,7 @@ use crate::explain::bitbucket::{UserAnswer, diagnose, who_is};
 use crate::explain::failure::{Failure, FailureKind, Failures};
 use crate::explain::{Context, RunError};
 use crate::input::{Checkup, nothing};
+use crate::names::platform::Platform;
 use crate::names::{Host, Reference, Repository, Tag};
 use crate::registry::{self, Attachments, SignIn};
 use crate::session::Session;
@@ -230,7 +231,7 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Unexplained<'a> {
     loop {
         let again = to_look_at
             .iter()
-            .map(|&number| look_at(session, subjects[number], blocked));
+            .map(|&number| look_at(session, checkup, subjects[number], blocked));
         let again: Vec<Look<'a, RunError>> = stream::iter(again).buffered(run.concurrency).collect().await;
         for (&number, look) in to_look_at.iter().zip(again) {
             looks[number] = Some(look);
@@ -274,13 +275,18 @@ async fn look<'a>(run: &Run, checkup: &'a Checkup) -> Unexplained<'a> {
 }
 
 /// Tries one of them; `blocked` is why `REGISTRY` is not asked.
-async fn look_at<'a>(session: &Session, subject: Subject<'a>, blocked: Option<&'static str>) -> Look<'a, RunError> {
+async fn look_at<'a>(
+    session: &Session,
+    checkup: &Checkup,
+    subject: Subject<'a>,
+    blocked: Option<&'static str>,
+) -> Look<'a, RunError> {
     let start = Instant::now();
     match subject {
         Subject::Image(image, required) => {
             let tried = match blocked.filter(|_| image.repository.host() == session.registry()) {
                 Some(why) => Tried::Not(why),
-                None => Tried::Done(image::look(session, image, required).await),
+                None => Tried::Done(image::look(session, image, required, &platforms(checkup, image)).await),
             };
             let took = start.elapsed();
             Look::Image { image, tried, took }
@@ -416,6 +422,13 @@ fn is_optional(checkup: &Checkup, image: &Reference) -> bool {
     let images = checkup.discovered.iter().flat_map(|discovered| &discovered.images);
     let mut named = images.filter(|found| found.image == *image).peekable();
     named.peek().is_some() && named.all(|found| found.is_optional)
+}
+
+/// The platforms that the clone's files take an image for; none for the daemon's own.
+fn platforms<'a>(checkup: &'a Checkup, image: &Reference) -> Vec<&'a Platform> {
+    let images = checkup.discovered.iter().flat_map(|discovered| &discovered.images);
+    let needed = images.filter(|found| found.image == *image && !found.is_optional);
+    needed.filter_map(|found| found.platform.as_ref()).collect()
 }
 
 /// Where the clone names an image.

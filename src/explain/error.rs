@@ -50,7 +50,7 @@ pub(crate) enum RunError {
         wanted: Platform,
         /// The platforms that there are.
         available: Vec<String>,
-        /// Whether `PLATFORM` wants it, and not the form of an archive.
+        /// Whether `PLATFORM` or a file of the clone wants it, and not the form of an archive.
         is_asked: bool,
     },
     /// A tag or digest that the registry would not delete.
@@ -245,7 +245,8 @@ fn no_platform(name: &str, wanted: &Platform, available: &[String], is_asked: bo
         "it names no platform; `oci-archive:FILE` and `oci:FOLDER` take it whole".to_owned()
     } else {
         format!(
-            "it is there for {}; write one of these in `PLATFORM`, or have the image built for {wanted} too",
+            "it is there for {}; write one of these in `PLATFORM`, or in the file that names the platform, or have the image built \
+             for {wanted} too",
             available.join(", ")
         )
     };

@@ -36,14 +36,13 @@ pub(crate) fn named(clone: &Path, namespace: &Namespace) -> Discovered {
 
 fn discover(clone: &Path, namespace: &Namespace, target: Option<&Platform>, asked: Asked) -> Discovered {
     let budget = ReadBudget::new();
-    let Walk { files: paths, unread } = walk::walk(clone, &budget, |name| {
-        dockerfile::is_name(name) || compose::is_name(name) || compose::is_environment(Path::new(name))
-    });
-    let is_compose = |path: &PathBuf| {
+    let is_of_compose = |name: &str| compose::is_name(name) || compose::is_environment(Path::new(name));
+    let Walk { files: paths, unread } =
+        walk::walk(clone, &budget, |name| dockerfile::is_name(name) || is_of_compose(name));
+    let (composed, built): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(|path| {
         path.file_name()
-            .is_some_and(|name| compose::is_name(&name.to_string_lossy()) || compose::is_environment(path))
-    };
-    let (composed, built): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(is_compose);
+            .is_some_and(|name| is_of_compose(&name.to_string_lossy()))
+    });
     let machine = Platform::new("linux", std::env::consts::ARCH, None);
     let mut discovery = Discovery {
         namespace,

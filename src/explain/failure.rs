@@ -136,13 +136,13 @@ impl Failures {
     /// Each of them as it is printed, those of one page of the manual together, with its advice where that was not printed
     /// before.
     pub(crate) fn told(&self) -> impl Iterator<Item = (&Failure, Option<&str>)> {
+        let mut told: Vec<&Failure> = self.told.as_ref().unwrap_or(&self.each).iter().collect();
         let mut pages = Vec::new();
-        for failure in self.told.as_ref().unwrap_or(&self.each) {
+        for failure in &told {
             if !pages.contains(&failure.page) {
                 pages.push(failure.page);
             }
         }
-        let mut told: Vec<&Failure> = self.told.as_ref().unwrap_or(&self.each).iter().collect();
         sort_by_key(&mut told, |failure| pages.iter().position(|page| *page == failure.page));
         let mut advice: Vec<&str> = Vec::new();
         told.into_iter().map(move |failure| {

@@ -334,7 +334,7 @@ impl Network {
     /// Tells of an answer in the log, and heeds the pause that it asks for.
     fn tell(&self, answer: &Result<Response, ErrorKind>, outgoing: &Outgoing, url: &Url, start: Instant) {
         let method = &outgoing.method;
-        // Looks for secrets, which costs as much as the rest of a request: only if it is told.
+        // Looks for secrets, which costs a third as much as the rest of a request: only if it is told.
         let shown = || without_secrets(url, &outgoing.registry);
         let milliseconds = start.elapsed().as_millis();
         match answer {

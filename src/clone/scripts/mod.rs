@@ -59,7 +59,7 @@ pub(crate) enum Instead {
 
 /// Variables of the pipe, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PipeEntry(pub(crate) Vec<(&'static str, String)>);
+pub(crate) struct PipeEntry(Vec<(&'static str, String)>);
 
 impl<'a> Script<'a> {
     /// The script of a step of a repository of `workspace`.
@@ -143,7 +143,7 @@ impl<'a> Script<'a> {
                 Some(("docker tag", Instead::Renames(self.renamed(source.to_owned(), target)?)))
             }
             "run" | "create" => {
-                let (options, image) = words::run(rest)?;
+                let (options, image) = words::of_run(rest)?;
                 let short = self.short(image)?;
                 // With its port, the name is another one than that of what the pipe pulls.
                 self.is_plain(image).then_some(())?;
@@ -215,7 +215,7 @@ impl<'a> Script<'a> {
     }
 
     fn sign_in() -> Instead {
-        Instead::SignsIn(PipeEntry(vec![("ACTION", "login".to_owned())]))
+        Instead::SignsIn(PipeEntry::login())
     }
 
     /// What the pipe does not do itself, with images of which one is the registry's.
@@ -224,7 +224,7 @@ impl<'a> Script<'a> {
         images
             .iter()
             .any(is_ours)
-            .then(|| Instead::Credential(PipeEntry(vec![("ACTION", "login".to_owned())])))
+            .then(|| Instead::Credential(PipeEntry::login()))
     }
 
     /// From one image of a registry to another: `retag` within a repository, else `copy`.
@@ -302,6 +302,15 @@ impl Instead {
 }
 
 impl PipeEntry {
+    fn login() -> Self {
+        Self(vec![("ACTION", "login".to_owned())])
+    }
+
+    /// Names and values.
+    pub(crate) fn variables(&self) -> &[(&'static str, String)] {
+        &self.0
+    }
+
     /// Whether the pipe takes each value, as far as that is known before a shell fills it in. A command with others is one that
     /// its own tool refuses.
     fn is_taken(&self, registry: &Host) -> bool {
@@ -343,7 +352,7 @@ impl PipeEntry {
     /// On one line, to be pasted into a `script`.
     pub(crate) fn yaml(&self) -> String {
         let variables: Vec<String> = self
-            .0
+            .variables()
             .iter()
             .map(|(name, value)| format!("{name}: {}", quoted(value)))
             .collect();

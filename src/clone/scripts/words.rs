@@ -68,7 +68,7 @@ pub(super) fn value_of(words: &[String], option: &str) -> Option<String> {
 }
 
 /// The options after `docker run`, and the image: the first word that belongs to no option.
-pub(super) fn run(words: &[String]) -> Option<(&[String], &str)> {
+pub(super) fn of_run(words: &[String]) -> Option<(&[String], &str)> {
     let mut at = 0;
     while let Some(word) = words.get(at) {
         let takes_value = match word.strip_prefix("--") {

@@ -17,7 +17,7 @@ fn mistakes_of(line: &str) -> Vec<String> {
         let pairs: Vec<(&str, String)> = found
             .instead
             .entry()
-            .0
+            .variables()
             .iter()
             .map(|(name, value)| (*name, filled(value)))
             .collect();

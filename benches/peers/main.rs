@@ -110,5 +110,6 @@ is user and system time. Peak is the largest resident set of all runs; what star
 which the kernel's account does not go. Requests are those that the registries log, with those that are answered by 401.
 What is done of many images is one run of crg-pipe, and a loop in a shell for others. Times of a daemon count until the client
 has ended; its CPU and memory do not. `floor` is a small program that makes the least requests for the same
-result and checks nothing: what the registry and the machine take for themselves. `floor with digests` also computes the digest of every blob.
+result and checks nothing: what the registry and the machine take for themselves. `floor with digests` also computes the digest of every blob,
+and `floor that proves layers` inflates each layer besides and computes the digest of that.
 ";

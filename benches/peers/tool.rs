@@ -166,6 +166,11 @@ impl Tool {
         let checking = floor(Kind::CheckingFloor, floor::CHECKING, "floor with digests");
         match operation {
             Operation::Copy => vec![trusting],
+            // Digests tell nothing there that the archive would state.
+            Operation::PushCompressed => vec![
+                trusting,
+                floor(Kind::CheckingFloor, floor::PROVING, "floor that proves layers"),
+            ],
             Operation::PullLayout | Operation::PushLayout | Operation::Across => vec![trusting, checking],
             _ => Vec::new(),
         }
@@ -564,7 +569,8 @@ fn oras(operation: Operation, job: &Job) -> Option<Vec<String>> {
 fn floor(operation: Operation, job: &Job) -> Option<Vec<String>> {
     let operation = match operation {
         Operation::PullLayout => floor::PULL,
-        Operation::PushLayout => floor::PUSH,
+        // A layout has the layers that the archive has.
+        Operation::PushLayout | Operation::PushCompressed => floor::PUSH,
         Operation::Across => floor::ACROSS,
         Operation::Copy => floor::COPY,
         _ => return None,

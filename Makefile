@@ -102,7 +102,7 @@ bench: tools
 	$(MAKE) build TARGET=$(HOST)
 	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers -- $(BENCH)
 
-# What a mirror costs as it grows, written to docs/speed.md and drawn in docs/speed.svg; about three minutes.
+# What a mirror costs as it grows, written to docs/speed.md and drawn in docs/speed.svg; about two minutes.
 growth: tools
 	$(MAKE) build TARGET=$(HOST)
 	CRG_PIPE=target/$(HOST)/release/crg-pipe cargo bench --locked --profile dev --bench peers -- growth

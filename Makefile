@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build image demo sandbox live picture unit test cross faults fuzz bench growth lint advisories size tools reproducible sbom provenance release-check
+.PHONY: build image demo sandbox live picture unit properties test cross faults fuzz bench growth lint advisories size tools reproducible sbom provenance release-check
 
 # dockerd and docker-registry live in folders that a plain user's PATH may lack.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -52,6 +52,12 @@ picture: tools
 # The inner loop: all unit tests. Many of them wait, so more threads than cores help.
 unit:
 	cargo test --locked --lib -- --test-threads=8
+
+# What must hold for every input, tried on many more inputs than `make test` has time for, and on others each time. A case that
+# fails is kept in proptest-regressions, for every later run.
+properties: export PROPTEST_CASES ?= 100000
+properties:
+	cargo test --locked --lib
 
 # The servers that the tests drive need root, for bridges and namespaces; the build does not.
 ifneq ($(shell id -u),0)

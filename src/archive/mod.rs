@@ -40,7 +40,6 @@ pub use docker_archive::{DockerArchive, DockerImage};
 pub(crate) use error::{ArchiveError, ArchiveErrorKind};
 pub use gzip::{Compressors, Gzip};
 pub use layout::Layout;
-pub(crate) use layout_index::is_ref_name;
 pub use location::Location;
 pub(crate) use location::Transport;
 pub(crate) use proof::Proof;

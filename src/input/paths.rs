@@ -1,11 +1,11 @@
 //! Files and folders that a run writes: where they are, and whether the step would see them.
 
 use super::{Check, Read};
-use crate::archive::{Location, Transport, is_ref_name};
+use crate::archive::{Location, Transport};
 use crate::engine::Address;
 use crate::files::{Output, shown};
 use crate::mistake::{Mistake, MistakeKind};
-use crate::names::{BadReference, Host, Repository, Tag, split, split_host};
+use crate::names::{BadReference, Host, Repository, Tag, is_ref_name, split, split_host};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 

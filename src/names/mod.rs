@@ -10,6 +10,7 @@ mod digest;
 mod hasher;
 mod host;
 pub(crate) mod platform;
+mod ref_name;
 
 pub(crate) use at_least_one::AtLeastOne;
 pub(crate) use bad_reference::BadReference;
@@ -18,6 +19,7 @@ pub use digest::Digest;
 pub(crate) use hasher::{Hasher, digest_of};
 pub use host::Host;
 pub(crate) use host::{is_loopback_name, wrong_host};
+pub(crate) use ref_name::is_ref_name;
 
 use std::fmt;
 

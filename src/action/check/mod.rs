@@ -19,7 +19,7 @@ use crate::credential::kind::TokenKind;
 use crate::explain::bitbucket::{UserAnswer, diagnose, who_is};
 use crate::explain::failure::{Failure, FailureKind, Failures};
 use crate::explain::{Context, RunError};
-use crate::input::{Checkup, nothing};
+use crate::input::{Checkup, is_taken, nothing};
 use crate::names::platform::Platform;
 use crate::names::{Host, Reference, Repository, Tag};
 use crate::registry::{self, Attachments, SignIn};
@@ -390,9 +390,13 @@ fn rows(
         }
     }
     let is_there = clone.join(pipelines::FILE).exists();
-    rows.extend(files::pipelines(
-        is_there.then(|| pipelines::look_over(clone, registry, run.step.workspace.as_deref())),
-    ));
+    rows.extend(files::pipelines(is_there.then(|| {
+        let mut looked_over = pipelines::look_over(clone, registry, run.step.workspace.as_deref())?;
+        looked_over
+            .by_hand
+            .retain(|(_, by_hand)| is_taken(by_hand.instead.entry(), &run.step));
+        Ok(looked_over)
+    })));
     rows
 }
 

@@ -5,8 +5,7 @@ mod tools;
 mod words;
 
 use super::meant;
-use crate::names::platform::Platform;
-use crate::names::{Host, Namespace, Reference, Repository, Tag, split, split_host};
+use crate::names::{Host, split_host};
 use shell::{Assigned, Command};
 use words::{after_options, has, positional, value_of, values_of, with_tag};
 
@@ -76,7 +75,9 @@ impl<'a> Script<'a> {
         let commands = shell::commands(text, &mut self.assigned);
         let found = commands.iter().filter_map(|command| {
             let (name, instead) = self.instead(command)?;
-            instead.entry().is_taken(self.registry).then_some(())?;
+            // An entry is told and pasted on one line.
+            let is_odd = |(_, value): &(_, String)| value.contains(char::is_control);
+            (!instead.entry().variables().iter().any(is_odd)).then_some(())?;
             Some(ByHand {
                 line: command.line,
                 command: name,
@@ -84,6 +85,21 @@ impl<'a> Script<'a> {
             })
         });
         found.collect()
+    }
+
+    /// What each entry says besides: a registry that is not the pipe's own, and that a credential may go there.
+    fn entry(&self, mut variables: Vec<(&'static str, String)>) -> PipeEntry {
+        if *self.registry != Host::bitbucket() {
+            variables.push(("REGISTRY", self.registry.to_string()));
+            if !self.registry.is_atlassian() && !self.registry.is_loopback() {
+                variables.push(("CREDENTIAL", "auto".to_owned()));
+            }
+        }
+        PipeEntry(variables)
+    }
+
+    fn login(&self) -> PipeEntry {
+        self.entry(vec![("ACTION", "login".to_owned())])
     }
 
     fn instead(&self, command: &Command) -> Option<(&'static str, Instead)> {
@@ -113,7 +129,7 @@ impl<'a> Script<'a> {
             "login" => {
                 let server = positional(rest, &["-u", "--username", "-p", "--password"]);
                 self.is_registry(server.first()?)
-                    .then(|| ("docker login", Self::sign_in()))
+                    .then(|| ("docker login", self.sign_in()))
             }
             "pull" => {
                 let (image, written) = one(&["--platform"])?;
@@ -122,7 +138,7 @@ impl<'a> Script<'a> {
                 }
                 let mut entry = vec![("IMAGES", image)];
                 entry.extend(value_of(rest, "--platform").map(|platform| ("PLATFORM", platform)));
-                Some(("docker pull", Instead::Pipe(PipeEntry(entry))))
+                Some(("docker pull", Instead::Pipe(self.entry(entry))))
             }
             "push" => {
                 let (short, image) = one(&["--platform"])?;
@@ -134,7 +150,7 @@ impl<'a> Script<'a> {
                     entry.push(("TARGET", short));
                 }
                 entry.extend(value_of(rest, "--platform").map(|platform| ("PLATFORM", platform)));
-                Some(("docker push", Instead::Pipe(PipeEntry(entry))))
+                Some(("docker push", Instead::Pipe(self.entry(entry))))
             }
             "tag" => {
                 let [source, target] = positional(rest, &[])[..] else {
@@ -153,7 +169,7 @@ impl<'a> Script<'a> {
                     _ => {
                         let mut entry = vec![("IMAGES", short)];
                         entry.extend(value_of(options, "--platform").map(|platform| ("PLATFORM", platform)));
-                        Instead::Before(PipeEntry(entry))
+                        Instead::Before(self.entry(entry))
                     }
                 };
                 Some(("docker run", instead))
@@ -214,17 +230,14 @@ impl<'a> Script<'a> {
         Some(("docker buildx imagetools", Instead::Pipe(entry)))
     }
 
-    fn sign_in() -> Instead {
-        Instead::SignsIn(PipeEntry::login())
+    fn sign_in(&self) -> Instead {
+        Instead::SignsIn(self.login())
     }
 
     /// What the pipe does not do itself, with images of which one is the registry's.
     fn only_signs_in(&self, images: &[&str]) -> Option<Instead> {
         let is_ours = |image: &&str| self.short(image.strip_prefix("docker://").unwrap_or(image)).is_some();
-        images
-            .iter()
-            .any(is_ours)
-            .then(|| Instead::Credential(PipeEntry::login()))
+        images.iter().any(is_ours).then(|| Instead::Credential(self.login()))
     }
 
     /// From one image of a registry to another: `retag` within a repository, else `copy`.
@@ -256,11 +269,11 @@ impl<'a> Script<'a> {
             ]
         };
         entry.extend(platform.map(|platform| ("PLATFORM", platform)));
-        Some(Instead::Pipe(PipeEntry(entry)))
+        Some(Instead::Pipe(self.entry(entry)))
     }
 
     fn renamed(&self, source: String, target: &str) -> Option<PipeEntry> {
-        Some(PipeEntry(vec![
+        Some(self.entry(vec![
             ("ACTION", "push".to_owned()),
             ("SOURCE", source),
             ("TARGET", self.short(target)?),
@@ -269,7 +282,9 @@ impl<'a> Script<'a> {
 
     /// The name as the pipe takes it, for an image of the registry: without host, and without the workspace that is meant anyway.
     fn short(&self, image: &str) -> Option<String> {
-        (!image.starts_with('/')).then_some(())?;
+        // In the pipe's lists these mean more than one name.
+        let is_list = |c: char| c.is_whitespace() || "=,*?!".contains(c);
+        (!image.starts_with('/') && !image.contains(is_list)).then_some(())?;
         let path = meant::path(image, self.registry)?.strip_prefix('/')?;
         let (workspace, package) = path.split_once('/')?;
         let own = is_own_workspace(workspace) || self.workspace == Some(workspace);
@@ -302,51 +317,9 @@ impl Instead {
 }
 
 impl PipeEntry {
-    fn login() -> Self {
-        Self(vec![("ACTION", "login".to_owned())])
-    }
-
     /// Names and values.
     pub(crate) fn variables(&self) -> &[(&'static str, String)] {
         &self.0
-    }
-
-    /// Whether the pipe takes each value, as far as that is known before a shell fills it in. A command with others is one that
-    /// its own tool refuses.
-    fn is_taken(&self, registry: &Host) -> bool {
-        let namespace = Namespace {
-            registry: registry.clone(),
-            workspace: Some("workspace".to_owned()),
-        };
-        let is_push = self.0.iter().any(|(_, value)| value == "push");
-        let has_tags = self.0.iter().any(|(name, _)| *name == "TAGS");
-        self.0.iter().all(|(name, value)| {
-            let is_elsewhere = ["dir:", "containers-storage:"]
-                .iter()
-                .any(|form| value.starts_with(form));
-            if value.contains(char::is_control) || value.contains("://") || is_elsewhere {
-                return false;
-            }
-            let is_known = !value.contains('$');
-            let value = &with_something_filled_in(value);
-            if value.contains(['$', '`', '{']) {
-                return true;
-            }
-            let archive = ["oci:", "oci-archive:", "docker-archive:"]
-                .iter()
-                .find_map(|form| value.strip_prefix(form));
-            match (*name, archive) {
-                ("SOURCE", _) if !is_push && (archive.is_some() || value.starts_with("docker-daemon:")) => false,
-                ("SOURCE" | "TO", Some(place)) => place.split_once(':').is_none_or(|(_, name)| is_name(name)),
-                ("SOURCE", None) if is_push => is_name(value.strip_prefix("docker-daemon:").unwrap_or(value)),
-                ("IMAGES" | "SOURCE", _) => Reference::parse(value, &namespace).is_ok(),
-                ("TARGET", _) => Reference::parse(value, &namespace)
-                    .is_ok_and(|target| target.digest.is_none() && !(has_tags && target.tag.is_some())),
-                ("TAGS", _) => value.split(' ').all(|tag| Tag::parse(tag).is_ok()),
-                ("PLATFORM", _) => !is_known || Platform::parse(value).is_ok(),
-                _ => true,
-            }
-        })
     }
 
     /// On one line, to be pasted into a `script`.
@@ -366,49 +339,6 @@ fn is_own_workspace(text: &str) -> bool {
         text,
         "$BITBUCKET_WORKSPACE" | "${BITBUCKET_WORKSPACE}" | "$BITBUCKET_REPO_OWNER" | "${BITBUCKET_REPO_OWNER}"
     )
-}
-
-/// A text in the place of a variable.
-const SOMETHING: &str = "x";
-
-/// A text with its plain variables filled in, so that what is around them can be judged.
-fn with_something_filled_in(text: &str) -> String {
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        filled.push_str(before);
-        let inner = after.strip_prefix('{').unwrap_or(after);
-        let end = inner.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
-        let (name, after_name) = inner.split_at(end.unwrap_or(inner.len()));
-        let after_name = match (inner.len() == after.len(), after_name.strip_prefix('}')) {
-            (true, _) => Some(after_name),
-            (false, closed) => closed,
-        };
-        match after_name.filter(|_| !name.is_empty()) {
-            // A digest is of digits alone.
-            Some(after_name) if !filled.contains('@') => {
-                filled.push_str(SOMETHING);
-                rest = after_name;
-            }
-            _ => {
-                filled.push('$');
-                rest = after;
-            }
-        }
-    }
-    filled + rest
-}
-
-/// Whether a daemon or an archive may have an image by this name.
-fn is_name(name: &str) -> bool {
-    split(name).is_ok_and(|(name, tag, digest)| {
-        let (host, path) = split_host(name);
-        let is_host = host.is_none_or(|host| Host::parse(host).is_ok());
-        is_host
-            && Repository::new(Host::bitbucket(), path).is_ok()
-            && digest.is_none()
-            && tag.is_none_or(|tag| Tag::parse(tag).is_ok())
-    })
 }
 
 /// A text in YAML's single quotes, in which nothing but the quote means anything.

@@ -1,7 +1,7 @@
 //! Lines with skopeo and crane, and what the pipe has in their place.
 
 use super::words::{after_options, has, positional, value_of, with_tag};
-use super::{Instead, PipeEntry, Script};
+use super::{Instead, Script};
 
 /// Options of `skopeo copy` that take a value (`skopeo-copy(1)`).
 const OF_SKOPEO_COPY: [&str; 24] = [
@@ -65,7 +65,7 @@ impl Script<'_> {
                 let valued = ["-u", "--username", "-p", "--password", "--authfile", "--cert-dir"];
                 let host = positional(rest, &valued);
                 self.is_registry(host.first()?)
-                    .then(|| ("skopeo login", Self::sign_in()))
+                    .then(|| ("skopeo login", self.sign_in()))
             }
             "copy" => {
                 let [source, target] = positional(rest, &OF_SKOPEO_COPY)[..] else {
@@ -92,7 +92,7 @@ impl Script<'_> {
         let (name, rest) = after_options(words, |option| option == "--platform").split_first()?;
         let platform = value_of(words, "--platform").filter(|platform| platform != "all");
         match (name.as_str(), positional(rest, &OF_CRANE).as_slice()) {
-            ("auth", ["login", host, ..]) if self.is_registry(host) => Some(("crane auth login", Self::sign_in())),
+            ("auth", ["login", host, ..]) if self.is_registry(host) => Some(("crane auth login", self.sign_in())),
             ("copy" | "cp", [source, target]) => {
                 let instead = if has(rest, &["-a", "--all-tags"]) {
                     self.only_signs_in(&[source, target])
@@ -153,7 +153,7 @@ impl Script<'_> {
             entry.push(("TO", to.to_owned()));
         }
         entry.extend(platform.map(|platform| ("PLATFORM", platform)));
-        Some(Instead::Pipe(PipeEntry(entry)))
+        Some(Instead::Pipe(self.entry(entry)))
     }
 }
 

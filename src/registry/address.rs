@@ -67,8 +67,10 @@ pub(super) fn without_secrets(url: &Url, registry: &Host) -> Quoted {
     for (number, parameter) in url.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
         shown.push(if number == 0 { '?' } else { '&' });
         match parameter.split_once('=') {
-            Some((name, _)) if PLAIN_PARAMETERS.contains(&name) => shown.push_str(parameter),
-            Some((name, _)) if NAMED_PARAMETERS.contains(&name) => {
+            Some((name, value)) if PLAIN_PARAMETERS.contains(&name) && value.bytes().all(is_of_a_name) => {
+                shown.push_str(parameter);
+            }
+            Some((name, _)) if PLAIN_PARAMETERS.contains(&name) || NAMED_PARAMETERS.contains(&name) => {
                 shown.push_str(name);
                 shown.push('=');
                 shown.push_str(LEFT_OUT);
@@ -77,6 +79,11 @@ pub(super) fn without_secrets(url: &Url, registry: &Host) -> Quoted {
         }
     }
     Quoted::new(&shown)
+}
+
+/// Whether repositories, tags, digests, media types and scopes have such a byte in a query.
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._-:/,+*%".contains(&byte)
 }
 
 /// The server of a URL, as it is named in a sentence: host, and port where it is not the scheme's own.
@@ -110,7 +117,19 @@ mod tests {
                 "https://crg.apkg.io/token?service=x&scope=repository:a/b:pull&account=...",
             ),
             ("https://crg.apkg.io/a?SECRET", "https://crg.apkg.io/a?..."),
-            // Also what passes for a name.
+            (
+                "https://crg.apkg.io/a?artifactType=application/vnd.x%2Bjson&last=a_b-1.0&digest=sha256%3A1",
+                "https://crg.apkg.io/a?artifactType=application/vnd.x%2Bjson&last=a_b-1.0&digest=sha256%3A1",
+            ),
+            // Also what passes for a name, and what is the value of no name.
+            (
+                "https://crg.apkg.io/a?digest=ada@SECRET&n=2",
+                "https://crg.apkg.io/a?digest=...&n=2",
+            ),
+            (
+                "https://crg.apkg.io/a?last=sig=SECRET",
+                "https://crg.apkg.io/a?last=...",
+            ),
             ("https://crg.apkg.io/a?SECRET=1&n=2", "https://crg.apkg.io/a?...&n=2"),
             ("https://crg.apkg.io/a?_sta@e=1", "https://crg.apkg.io/a?..."),
             ("https://crg.apkg.io/a?_state@=1", "https://crg.apkg.io/a?..."),

@@ -31,7 +31,12 @@ fn an_index_that_is_there_for_another_platform_is_pulled_for_this_one(engine: &E
         _ => image.children()[0].digest(),
     };
     assert!(digests.contains(&known), "{digests}");
-    own().run().succeeds().says("already in the step's Docker daemon: `");
+    // What is not known to be there is asked for again, and nothing moves.
+    own().run().succeeds().says(if engine.knows_each_by_its_index() {
+        "already in the step's Docker daemon: `"
+    } else {
+        " (0 B moved, "
+    });
 
     // The other way round: what is there for this machine is not there for another.
     let other = own().var("PLATFORM", "linux/arm64").run().succeeds();

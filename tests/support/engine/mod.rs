@@ -124,6 +124,11 @@ impl Engine {
         self.kind != Kind::Containerd || self.major() < 28
     }
 
+    /// Whether images of several platforms are all known by the digest of their index: to podman from 5 on only one of them is.
+    pub fn knows_each_by_its_index(&self) -> bool {
+        self.kind != Kind::Podman || self.major() < 5
+    }
+
     /// Whether it can push one platform of an image for several: from Docker 27 on.
     pub fn pushes_one_platform(&self) -> bool {
         self.kind == Kind::Containerd && self.major() >= 27

@@ -45,7 +45,7 @@ pub(super) async fn root(
 /// Most entries without a platform whose configurations are read.
 const MOST_READ: usize = 16;
 
-/// The manifest of an index for a platform: the first entry that names it, else the first that names none and whose own
+/// The manifest of an index for a platform: the best entry that names it, else the best that names none and whose own
 /// configuration does. The image specification leaves `platform` open, and buildah's and manifest-tool's indexes may have none
 /// (skopeo#901, podman#24685). Gives the platforms that there are where this one is not.
 pub(super) async fn entry(
@@ -57,6 +57,7 @@ pub(super) async fn entry(
         return content_source.manifest(entry).await.map(Ok);
     }
     let mut available = platforms(entries);
+    let mut serving = Vec::new();
     let silent = entries
         .iter()
         .filter(|entry| entry.platform.is_none() && !entry.is_index() && !entry.is_blob());
@@ -67,12 +68,14 @@ pub(super) async fn entry(
             continue;
         };
         match config_platform(&content_source.document(&config).await?) {
-            Some(has) if has.satisfies(wanted) => return Ok(Ok(manifest)),
+            Some(has) if has == *wanted => return Ok(Ok(manifest)),
+            Some(has) if has.satisfies(wanted) => serving.push((has, manifest)),
             Some(has) => available.push(has.to_string()),
             None => {}
         }
     }
-    Ok(Err(available))
+    let best = Platform::choose(wanted, serving, |(has, _)| Some(has));
+    Ok(best.map(|(_, manifest)| manifest).ok_or(available))
 }
 
 /// The failure of an image that is not there for a platform.

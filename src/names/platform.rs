@@ -89,9 +89,34 @@ impl Platform {
     /// any.
     #[must_use]
     pub fn satisfies(&self, wanted: &Self) -> bool {
-        self.os == wanted.os
-            && self.architecture == wanted.architecture
-            && (wanted.variant.is_none() || self.variant == wanted.variant)
+        self.distance(wanted).is_some()
+    }
+
+    /// How far it is from what `wanted` asks for, where it satisfies that. Without a variant Docker means what each machine of
+    /// the architecture runs, which for 32 bits of ARM is `v7`, else `v6`, else `v5` (containerd's package `platforms`, "Only").
+    fn distance(&self, wanted: &Self) -> Option<usize> {
+        let is_same = self.os == wanted.os && self.architecture == wanted.architecture;
+        is_same.then_some(())?;
+        match (wanted.variant(), self.variant()) {
+            (wanted, own) if wanted == own => Some(0),
+            (Some(_), _) => None,
+            (None, Some("v7")) if self.architecture == "arm" => Some(0),
+            (None, Some("v6")) if self.architecture == "arm" => Some(1),
+            (None, Some("v5")) if self.architecture == "arm" => Some(2),
+            (None, _) => Some(3),
+        }
+    }
+
+    /// The item that serves `wanted` best, and of equal ones the first; `None` where none serves it.
+    pub(crate) fn choose<T>(
+        wanted: &Self,
+        items: impl IntoIterator<Item = T>,
+        platform: impl Fn(&T) -> Option<&Self>,
+    ) -> Option<T> {
+        let serving = items
+            .into_iter()
+            .filter_map(|item| Some((platform(&item)?.distance(wanted)?, item)));
+        serving.min_by_key(|(distance, _)| *distance).map(|(_, item)| item)
     }
 }
 
@@ -212,6 +237,40 @@ mod tests {
             let (image, wanted) = (Platform::parse(image).unwrap(), Platform::parse(wanted).unwrap());
             assert_eq!(image.satisfies(&wanted), serves, "{image} for {wanted}");
         }
+    }
+
+    /// Whatever the order of an index: as `docker pull --platform` chooses.
+    #[test]
+    fn of_several_variants_the_one_that_docker_means_is_chosen() {
+        for (wanted, platforms, chosen) in [
+            (
+                "linux/arm",
+                vec!["linux/arm/v5", "linux/arm/v6", "linux/arm/v7"],
+                "linux/arm/v7",
+            ),
+            ("linux/arm", vec!["linux/arm/v5", "linux/arm/v6"], "linux/arm/v6"),
+            ("linux/arm", vec!["linux/arm/v6", "linux/arm"], "linux/arm"),
+            ("linux/arm", vec!["linux/arm/v8"], "linux/arm/v8"),
+            ("linux/arm/v6", vec!["linux/arm/v7", "linux/arm/v6"], "linux/arm/v6"),
+            ("linux/amd64", vec!["linux/amd64/v3", "linux/amd64"], "linux/amd64"),
+            (
+                "linux/amd64",
+                vec!["linux/amd64/v3", "linux/amd64/v2"],
+                "linux/amd64/v3",
+            ),
+            ("linux/arm64", vec!["linux/arm64/v9", "linux/arm64/v8"], "linux/arm64"),
+        ] {
+            let platforms: Vec<Platform> = platforms
+                .into_iter()
+                .map(|text| Platform::parse(text).unwrap())
+                .collect();
+            let wanted = Platform::parse(wanted).unwrap();
+            let found = Platform::choose(&wanted, &platforms, |platform| Some(platform));
+            assert_eq!(found.map(ToString::to_string).as_deref(), Some(chosen), "{wanted}");
+        }
+        let wanted = Platform::parse("linux/arm/v7").unwrap();
+        let others = [Platform::parse("linux/arm/v6").unwrap()];
+        assert_eq!(Platform::choose(&wanted, &others, |platform| Some(platform)), None);
     }
 
     proptest! {

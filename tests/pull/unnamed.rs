@@ -79,7 +79,7 @@ fn variants_that_an_index_does_not_name_are_told_apart(engine: &Engine) {
     ]);
     let rows = [
         (Some("linux/arm/v7"), "linux/arm", &v7),
-        (Some("linux/arm"), "linux/arm", &v6),
+        (Some("linux/arm"), "linux/arm", &v7),
         (Some("linux/arm/v6"), "linux/arm", &v6),
         (None, "linux/amd64", &amd),
         (Some("linux/amd64"), "linux/amd64", &amd),

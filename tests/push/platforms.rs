@@ -233,8 +233,9 @@ fn an_index_that_names_no_platforms_is_pushed_by_its_configurations(engine: &Eng
         .says("nothing was changed");
     for (wanted, image) in [
         ("linux/arm/v7", &v7),
-        ("linux/arm", &v6),
         ("linux/arm/v6", &v6),
+        // What Docker means by it.
+        ("linux/arm", &v7),
         ("linux/amd64", &amd64),
     ] {
         let pipe = || platform(engine, &emulator, source, wanted);

@@ -86,12 +86,12 @@ impl LocalImage {
     #[must_use]
     pub fn published(&self, wanted: Option<&Platform>, daemon: &Platform) -> Option<&LocalManifest> {
         match wanted {
-            Some(wanted) => self.there().find(|manifest| manifest.platform.satisfies(wanted)),
+            Some(wanted) => self.there_for(wanted),
             None if !self.is_partial() => None,
             None => {
-                let own = self.there().find(|manifest| manifest.platform.satisfies(daemon));
                 let mut there = self.there();
-                own.or_else(|| there.next().filter(|_| there.next().is_none()))
+                self.there_for(daemon)
+                    .or_else(|| there.next().filter(|_| there.next().is_none()))
             }
         }
     }
@@ -127,6 +127,10 @@ impl LocalImage {
 
     fn there(&self) -> impl Iterator<Item = &LocalManifest> {
         self.manifests.iter().filter(|manifest| manifest.is_there)
+    }
+
+    fn there_for(&self, wanted: &Platform) -> Option<&LocalManifest> {
+        Platform::choose(wanted, self.there(), |manifest| Some(&manifest.platform))
     }
 }
 

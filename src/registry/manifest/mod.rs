@@ -243,15 +243,10 @@ fn said(error: &impl fmt::Display) -> String {
     Quoted::new(&error.to_string()).to_string()
 }
 
-/// The entry of an index that serves `wanted`: the first whose platform satisfies it.
+/// The entry of an index that serves `wanted` best.
 #[must_use]
 pub(crate) fn entry_for<'a>(entries: &'a [Descriptor], wanted: &Platform) -> Option<&'a Descriptor> {
-    entries.iter().find(|entry| {
-        entry
-            .platform
-            .as_ref()
-            .is_some_and(|platform| platform.satisfies(wanted))
-    })
+    Platform::choose(wanted, entries, |entry| entry.platform.as_ref())
 }
 
 /// The platforms of an index in its order, for a message. Attestations have none.

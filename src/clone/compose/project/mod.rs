@@ -18,6 +18,8 @@ use std::rc::Rc;
 
 /// Deepest chain of services that extend each other, and of files that include each other.
 const DEEPEST: usize = 16;
+/// Most files that `COMPOSE_FILE` has read as one project.
+const MOST_FILES: usize = 16;
 /// Most services that are put together, for all projects of the clone.
 const MOST_SERVICES: usize = if cfg!(test) { 2000 } else { 20_000 };
 /// Most files that are read into projects; one counts each time that another includes it. Fewer in tests, which are not optimized.
@@ -158,8 +160,14 @@ impl Loader<'_, '_> {
         // Paths begin at the folder of the first file, whose `.env` gives what the other leaves open ("`COMPOSE_FILE`").
         let mut start = folder.to_owned();
         let main: Vec<PathBuf> = if let Some(list) = list {
-            let list = list.split(separator.as_deref().unwrap_or(":")).take(DEEPEST);
-            let main: Vec<PathBuf> = list.filter_map(|name| join(folder, name.trim())).collect();
+            let mut list = list.split(separator.as_deref().unwrap_or(":"));
+            let main = list.by_ref().take(MOST_FILES);
+            let main: Vec<PathBuf> = main.filter_map(|name| join(folder, name.trim())).collect();
+            if list.next().is_some() {
+                let problem =
+                    format!("`{COMPOSE_FILE}` names more than {MOST_FILES} files, and no more are read together");
+                self.note(&folder.join(ENVIRONMENT), None, problem);
+            }
             if let Some(parent) = main.first().and_then(|first| first.parent())
                 && parent != folder
             {

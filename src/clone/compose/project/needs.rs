@@ -2,11 +2,13 @@
 
 use super::super::super::{Asked, Mention, Unclear, dockerfile};
 use super::super::service::{ServiceBuild, WrittenValue};
-use super::{DEEPEST, Inline, Loader, Project};
+use super::{Inline, Loader, Project};
 use crate::clone::files::join;
 use std::collections::HashSet;
 use std::rc::Rc;
 
+/// Most ways to build one Dockerfile: for each it is gone through again.
+const MOST_BUILDS: usize = 16;
 /// How the name of an image begins where another context of a build is meant to be one.
 const IMAGE: &str = "docker-image://";
 
@@ -109,9 +111,17 @@ impl Loader<'_, '_> {
             && let Some(folder) = join(&build.folder, context)
             && let Some(path) = join(&folder, file)
         {
-            let builds = self.found.builds.entry(path).or_default();
-            if !builds.contains(&with) && builds.len() < DEEPEST {
+            let builds = self.found.builds.entry(path.clone()).or_default();
+            if builds.contains(&with) {
+                return;
+            }
+            if builds.len() < MOST_BUILDS {
                 builds.push(with);
+            } else if self.files.text(&path).is_ok() {
+                let problem = format!(
+                    "compose files build it with more than {MOST_BUILDS} sets of arguments, and no more are looked at"
+                );
+                self.note(&path, None, problem);
             }
         }
     }

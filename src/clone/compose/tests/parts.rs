@@ -1,6 +1,6 @@
 //! What is put together out of several files, and what is built.
 
-use super::check;
+use super::{check, found};
 
 /// "Extends" of the specification.
 #[test]
@@ -309,4 +309,43 @@ fn stages_that_are_not_built_need_nothing() {
             &["shop/c:1 Dockerfile:3"],
         ),
     ]);
+}
+
+/// What is cut off is told, once, where it may name more.
+#[test]
+fn more_builds_and_files_than_are_read_are_told() {
+    let services = |count: usize| {
+        let all =
+            (1..=count).map(|at| format!("  s{at}: {{build: {{context: api, args: {{BASE: 'H/shop/b:{at}'}}}}}}\n"));
+        format!("services:\n{}", all.collect::<String>())
+    };
+    let dockerfile = ("api/Dockerfile", "ARG BASE\nFROM $BASE\n");
+    let cut =
+        "told: api/Dockerfile: compose files build it with more than 16 sets of arguments, and no more are looked at";
+    for (count, told) in [(16, None), (17, Some(cut)), (40, Some(cut))] {
+        let (compose, most) = (services(count), count.min(16));
+        let lines = found(&[("compose.yml", compose.as_str()), dockerfile]);
+        assert_eq!(lines.len(), most + usize::from(told.is_some()), "{lines:#?}");
+        assert_eq!(lines.get(most).map(String::as_str), told);
+        // One that is not there names nothing.
+        assert_eq!(found(&[("compose.yml", &compose)]), [""; 0], "{count}");
+    }
+    // Where all of them say the same, none is cut off.
+    let same = (0..20).fold("services:\n".to_owned(), |all, at| {
+        format!("{all}  s{at}: {{build: api}}\n")
+    });
+    let same = [("compose.yml", same.as_str()), ("api/Dockerfile", "FROM H/shop/b:1\n")];
+    assert_eq!(found(&same), ["shop/b:1 api/Dockerfile:1"]);
+    for (count, told) in [(16, false), (17, true)] {
+        let names: Vec<String> = (1..=count).map(|at| format!("{at}.yml")).collect();
+        let list = format!("COMPOSE_FILE={}\n", names.join(":"));
+        let mut files: Vec<(&str, &str)> = vec![(".env", &list)];
+        files.extend(
+            names
+                .iter()
+                .map(|name| (name.as_str(), "services: {a: {image: H/shop/a:1}}\n")),
+        );
+        let cut = "told: .env: `COMPOSE_FILE` names more than 16 files, and no more are read together";
+        assert_eq!(found(&files).iter().any(|line| line == cut), told, "{count}");
+    }
 }

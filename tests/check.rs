@@ -249,7 +249,7 @@ fn images_of_steps_that_cannot_be_pulled_are_told_with_their_lines() {
         .run()
         .succeeds()
         .says("skipped: `$BASE`: `ARG BASE` has no default")
-        .says("✔ check: 6 checks, 2 to look at (");
+        .says("✔ check: 4 checks, 2 to look at (");
     check(&emulator)
         .built_in()
         .file("bitbucket-pipelines.yml", "image: [\n")

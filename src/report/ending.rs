@@ -8,7 +8,7 @@ use crate::explain::failure::{Failure, Failures};
 use crate::files::{Output, OutputError, check_writable, write_atomically};
 use crate::input::{Checked, Outputs, Request};
 use crate::names::Host;
-use crate::text::listed_within;
+use crate::text::{count, listed_within};
 use std::fmt;
 use std::time::Instant;
 use time::OffsetDateTime;
@@ -189,13 +189,12 @@ fn days_left(request: &Request) -> Option<i64> {
 impl fmt::Display for Done {
     /// What was done before a run ended badly.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failed = self.table.facts.iter().filter(|fact| fact.outcome == "failed").count();
+        let facts = |outcome| self.table.facts.iter().filter(move |fact| fact.outcome == outcome);
+        let failed = facts("failed").count();
         if failed > 0 {
-            return write!(
-                f,
-                "{failed} of {} checks failed, nothing was changed",
-                self.table.facts.len()
-            );
+            // What is only told is no check.
+            let checks = count(self.table.facts.len() - facts("information").count(), "check");
+            return write!(f, "{failed} of {checks} failed, nothing was changed");
         }
         let done: Vec<_> = self.records.iter().filter(|record| record.changed()).collect();
         let failed = self.records.iter().filter(|record| record.outcome == Outcome::Failed);

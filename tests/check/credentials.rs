@@ -35,7 +35,7 @@ fn an_access_token_fails_its_row_and_the_rest_goes_on() {
         )
         .says("It begins with `ATCT`")
         .says("the built-in credential reaches only packages that are linked to this repository")
-        .says("✖ check: 2 of 7 checks failed, nothing was changed (exit status 3: credential)");
+        .says("✖ check: 2 of 5 checks failed, nothing was changed (exit status 3: credential)");
     let api: Vec<_> = outcome
         .journal()
         .into_iter()

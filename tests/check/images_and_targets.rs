@@ -171,7 +171,7 @@ fn an_upload_that_is_answered_without_sense_is_to_be_looked_at() {
         .says("WARNING: `")
         .says("gave an unexpected answer while beginning an upload to `shop/api`")
         .says("hint: a push will tell")
-        .says("✔ check: 6 checks, 1 to look at (");
+        .says("✔ check: 4 checks, 1 to look at (");
 }
 
 #[test]

@@ -147,10 +147,10 @@ pub(super) fn render(rows: &[CheckRow]) -> String {
     table
 }
 
-/// `9 checks, 1 to look at`.
+/// `9 checks, 1 to look at`. What is only told is no check.
 pub(super) fn summary(rows: &[CheckRow]) -> String {
     let of = |mark| rows.iter().filter(|row| row.mark == mark).count();
-    let checks = crate::text::count(rows.len(), "check");
+    let checks = crate::text::count(rows.len() - of(Mark::Information), "check");
     match (of(Mark::Failed), of(Mark::Warning)) {
         (0, 0) => format!("{checks} passed"),
         (0, warnings) => format!("{checks}, {warnings} to look at"),
@@ -195,7 +195,10 @@ mod tests {
         use Mark::{Failed, Good, Information, Warning};
         for (marks, text) in [
             (vec![Good], "1 check passed"),
-            (vec![Good, Information], "2 checks passed"),
+            (vec![Good, Information], "1 check passed"),
+            (vec![Good, Information, Good, Information], "2 checks passed"),
+            (vec![Good, Information, Warning], "2 checks, 1 to look at"),
+            (vec![Failed, Information, Good], "1 of 2 checks failed"),
             (vec![Good, Warning, Warning], "3 checks, 2 to look at"),
             (vec![Failed, Good], "1 of 2 checks failed"),
             (vec![Failed, Warning, Good], "1 of 3 checks failed, 1 to look at"),

@@ -68,8 +68,9 @@ pub(in crate::action) fn check(engine: &Engine, push: &Push, local: &LocalImage)
     }
 }
 
-/// The platform to name to the daemon: none for an image that is for one platform.
-pub(in crate::action) fn to_name<'a>(engine: &Engine, push: &'a Push, local: &LocalImage) -> Option<&'a Platform> {
-    let wanted = push.platform.as_ref();
-    wanted.filter(|_| !local.manifests.is_empty() && engine.pushes_one_platform())
+/// The platform to name to the daemon, with the variant that was chosen: none for an image that is for one platform.
+pub(in crate::action) fn to_name<'a>(engine: &Engine, push: &Push, local: &'a LocalImage) -> Option<&'a Platform> {
+    let wanted = push.platform.as_ref().filter(|_| engine.pushes_one_platform());
+    let published = local.published(Some(wanted?), engine.platform())?;
+    Some(&published.platform)
 }

@@ -68,11 +68,11 @@ impl LocalImage {
         self.there().map(|manifest| &manifest.platform).collect()
     }
 
-    /// Whether it is an index that has images for other platforms than `wanted`.
+    /// Whether it is an index that has other images than the one for `wanted`.
     #[must_use]
     pub fn has_others(&self, wanted: &Platform) -> bool {
-        let is_other = |manifest: &LocalManifest| !manifest.platform.satisfies(wanted);
-        self.manifests.iter().any(is_other)
+        let chosen = self.there_for(wanted).map(|chosen| &chosen.digest);
+        self.manifests.iter().any(|manifest| Some(&manifest.digest) != chosen)
     }
 
     /// Whether it is an index of which the daemon lacks a platform.

@@ -19,13 +19,14 @@ fn platform(text: &str) -> Platform {
 
 /// An index of Docker 28 with containerd's image store: each platform with whether the daemon has it, and an attestation.
 fn index(parts: &[(&str, bool)]) -> LocalImage {
-    let of = |architecture: &str| digest(architecture).to_string();
-    let images = parts.iter().map(|(architecture, there)| {
+    let of = |text: &str| digest(text).to_string();
+    let images = parts.iter().map(|(text, there)| {
+        let (architecture, variant) = text.split_once('/').unwrap_or((text, ""));
+        let platform = format!(r#"{{"architecture":"{architecture}","os":"linux","variant":"{variant}"}}"#);
         format!(
             r#"{{"ID":"x","Descriptor":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":422,
-            "platform":{{"architecture":"{architecture}","os":"linux"}}}},"Available":{there},"Kind":"image",
-            "ImageData":{{"Platform":{{"architecture":"{architecture}","os":"linux"}}}}}}"#,
-            of(architecture)
+            "platform":{platform}}},"Available":{there},"Kind":"image","ImageData":{{"Platform":{platform}}}}}"#,
+            of(text)
         )
     });
     let attestation = format!(
@@ -167,6 +168,25 @@ fn an_image_serves_the_platforms_that_are_there() {
                 "{wanted} of {platforms}"
             );
         }
+    }
+}
+
+/// What serves a platform and is not chosen for it is another image too.
+#[test]
+fn others_are_all_but_the_one_that_is_chosen() {
+    for (parts, wanted, has_others) in [
+        (vec![("amd64", true)], "linux/amd64", false),
+        (vec![("amd64", true), ("arm64", true)], "linux/amd64", true),
+        (vec![("amd64", true), ("arm64", false)], "linux/amd64", true),
+        (vec![("arm/v6", true), ("arm/v7", true)], "linux/arm", true),
+        (vec![("arm/v7", true)], "linux/arm", false),
+    ] {
+        let image = index(&parts);
+        assert_eq!(
+            image.has_others(&platform(wanted)),
+            has_others,
+            "{parts:?} for {wanted}"
+        );
     }
 }
 

@@ -6,9 +6,10 @@ use super::super::location::Transport;
 use super::super::region::{Region, RegionReader};
 use super::super::source::{BlobSource, Inflated, Store, pass, read_whole};
 use super::header::padded;
-use super::index::{FoundFile, TarIndex};
+use super::index::{FoundFile, TarIndex, twice};
 use super::scan::{CUT, Extent, FIRST, Tape};
 use super::sparse::Sparse;
+use crate::registry::manifest::LARGEST;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use std::collections::HashMap;
@@ -109,7 +110,7 @@ impl TarFile {
                 Ok(begins.magics.get(&extent.offset).copied().unwrap_or(magic))
             }
             (Some(found), _) => {
-                fill(&mut self.source(found).reader(), &mut magic)
+                fill(&mut self.source(name, found)?.reader(), &mut magic)
                     .map_err(|error| ArchiveErrorKind::reading(&self.path, &error).of(&self.path))?;
                 Ok(magic)
             }
@@ -121,11 +122,30 @@ impl TarFile {
         self.index.find(name).map_err(|kind| kind.of(&self.path))
     }
 
-    fn source(&self, found: FoundFile) -> BlobSource {
-        match found {
+    fn source(&self, name: &str, found: FoundFile) -> Result<BlobSource, ArchiveError> {
+        Ok(match found {
             FoundFile::Whole(extent) => self.stored(extent),
             FoundFile::Sparse(map) => BlobSource::Sparse(Sparse::new(self.stored(map.extent()), map)),
+            FoundFile::Copies(extents) => BlobSource::Bytes(self.same(name, &extents)?),
+        })
+    }
+
+    /// What several entries of one name hold, if it is the same, as the configuration that `crane pull` writes for each of its
+    /// images. So are no layers, of which all would be read for it.
+    fn same(&self, name: &str, extents: &[Extent]) -> Result<Bytes, ArchiveError> {
+        let differ = || twice(name).of(&self.path);
+        let mut found: Option<Bytes> = None;
+        for extent in extents {
+            if extent.size > LARGEST as u64 {
+                return Err(differ());
+            }
+            let bytes = read_whole(&self.path, name, &self.stored(*extent), LARGEST)?;
+            if found.as_ref().is_some_and(|found| *found != bytes) {
+                return Err(differ());
+            }
+            found = Some(bytes);
         }
+        found.ok_or_else(differ)
     }
 
     fn stored(&self, extent: Extent) -> BlobSource {
@@ -142,7 +162,7 @@ impl Store for TarFile {
     }
 
     fn find(&self, name: &str) -> Result<Option<BlobSource>, ArchiveError> {
-        Ok(self.found(name)?.map(|found| self.source(found)))
+        self.found(name)?.map(|found| self.source(name, found)).transpose()
     }
 
     fn missing(&self, name: &str) -> ArchiveError {
@@ -168,7 +188,7 @@ impl Store for TarFile {
         {
             return Ok(Some(bytes.clone()));
         }
-        read_whole(&self.path, name, &self.source(found), largest).map(Some)
+        read_whole(&self.path, name, &self.source(name, found)?, largest).map(Some)
     }
 }
 

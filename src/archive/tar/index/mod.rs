@@ -11,6 +11,8 @@ const MOST_ENTRIES: u64 = if cfg!(test) { 2000 } else { 200_000 };
 const MOST_NAMES: usize = 16 << 20;
 /// A link to a link to a link …
 const MOST_HOPS: usize = 16;
+/// So often a file may be there again: each is read for it, and of a compressed tar all before it.
+const MOST_COPIES: usize = 100;
 /// What lies at the top of a file system.
 const AT_TOP: [&str; 8] = ["bin", "dev", "etc", "lib", "proc", "sys", "usr", "var"];
 
@@ -24,8 +26,8 @@ pub(super) struct TarIndex {
 #[derive(Debug, Clone)]
 struct TarEntry {
     what: EntryPlace,
-    /// Whether another entry has the same name.
-    is_twice: bool,
+    /// Entries of the same name that came before.
+    others: Vec<EntryPlace>,
 }
 
 /// Where a used entry is.
@@ -43,6 +45,8 @@ enum EntryPlace {
 pub(super) enum FoundFile {
     Whole(Extent),
     Sparse(Map),
+    /// Several entries of one size, in order: one file to every reader if their bytes are the same.
+    Copies(Vec<Extent>),
 }
 
 impl TarIndex {
@@ -86,9 +90,9 @@ impl TarIndex {
             let Some(entry) = self.entries.get(&name) else {
                 return if hop == 0 { Ok(None) } else { Err(self.missing(&name)) };
             };
-            if entry.is_twice {
-                let why = "is there twice";
-                return Err(ArchiveErrorKind::TwoWays { entry: name, why });
+            if !entry.others.is_empty() {
+                let copies = entry.copies().map(FoundFile::Copies);
+                return copies.ok_or_else(|| twice(&name)).map(Some);
             }
             match &entry.what {
                 EntryPlace::File(found) => return Ok(Some(found.clone())),
@@ -151,10 +155,14 @@ impl TarIndex {
             What::Folder => EntryPlace::Folder,
             What::Other(why) => EntryPlace::Other(why),
         };
-        let before = self.entries.get(&name);
-        let is_twice =
-            before.is_some_and(|before| !matches!((&before.what, &what), (EntryPlace::Folder, EntryPlace::Folder)));
-        self.entries.insert(name, TarEntry { what, is_twice });
+        match self.entries.get_mut(&name) {
+            None => {
+                let others = Vec::new();
+                self.entries.insert(name, TarEntry { what, others });
+            }
+            Some(before) if matches!((&before.what, &what), (EntryPlace::Folder, EntryPlace::Folder)) => {}
+            Some(before) => before.others.push(std::mem::replace(&mut before.what, what)),
+        }
     }
 
     /// That each folder above a name is one to every reader.
@@ -164,13 +172,35 @@ impl TarIndex {
             if self
                 .entries
                 .get(folder)
-                .is_some_and(|entry| entry.is_twice || !matches!(entry.what, EntryPlace::Folder))
+                .is_some_and(|entry| !entry.others.is_empty() || !matches!(entry.what, EntryPlace::Folder))
             {
                 let (entry, why) = (name.to_owned(), "lies below an entry that is not a folder");
                 return Err(ArchiveErrorKind::TwoWays { entry, why });
             }
         }
         Ok(())
+    }
+}
+
+impl TarEntry {
+    /// Where its bytes are, if all entries of its name are files of one size.
+    fn copies(&self) -> Option<Vec<Extent>> {
+        let all = self.others.iter().chain([&self.what]);
+        let extents = all.map(|what| match what {
+            EntryPlace::File(FoundFile::Whole(extent)) => Some(*extent),
+            _ => None,
+        });
+        let extents: Vec<Extent> = extents.collect::<Option<_>>()?;
+        let is_one_size = extents.iter().all(|extent| extent.size == extents[0].size);
+        (is_one_size && extents.len() <= MOST_COPIES).then_some(extents)
+    }
+}
+
+/// That entries of one name are not one file.
+pub(super) fn twice(name: &str) -> ArchiveErrorKind {
+    ArchiveErrorKind::TwoWays {
+        entry: name.to_owned(),
+        why: "is there twice",
     }
 }
 

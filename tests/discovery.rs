@@ -1,5 +1,6 @@
 //! `pull` without `IMAGES`: the images that the clone's own files name.
 
+mod lost;
 mod optional;
 mod peers;
 

@@ -79,3 +79,24 @@ pub(super) fn unless_optional<T>(
         Credential | Refused | Unreachable => Err(error.about(&wanted.image)),
     }
 }
+
+/// What came of an image's transfer; `None` for one that only makes a build faster, and that failed of what it is. The way and
+/// the place that it goes to fail the run.
+pub(super) fn unless_lost<T>(
+    run: &Run,
+    wanted: &WantedImage,
+    moved: Result<T, RunError>,
+) -> Result<Option<T>, RunError> {
+    match moved {
+        Err(error) if !error.is_of_content() => Err(error.about(&wanted.image)),
+        moved => unless_optional(run, wanted, moved),
+    }
+}
+
+/// The last line where each image only makes a build faster, and none can be used.
+pub(super) fn none_left(run: &Run, place: &str) -> String {
+    run.log.end(
+        &format!("nothing to pull: no build fails without the images that the files name, and none of them can be used; {place}"),
+        None,
+    )
+}

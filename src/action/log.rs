@@ -61,6 +61,7 @@ impl Log {
     /// Says what is about to be done for so many images.
     pub(super) fn begin(&self, images: usize, what: &str) {
         self.images.set(images);
+        self.done.set(0);
         let credentials: Vec<&str> = self.credentials().into_iter().map(Source::in_words).collect();
         match credentials.as_slice() {
             [] => tracing::info!("{what}, with no credential"),

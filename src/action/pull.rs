@@ -2,7 +2,7 @@
 
 use super::daemon::{FailedTransfer, SideBySide, Told, auth, connect, retried, with_reason};
 use super::discovery;
-use super::find::{FoundInRegistry, find, unless_optional};
+use super::find::{FoundInRegistry, find, none_left, unless_lost, unless_optional};
 use super::journal::Outcome;
 use super::log::{Goal, during};
 use super::pull_archive;
@@ -111,11 +111,15 @@ pub(super) async fn run(run: &Run, pull: &Pull) -> Result<String, RunErrors> {
             if let (Some(pulling), true) = (pulling, brought.is_ok()) {
                 pulling.done();
             }
-            brought
+            unless_lost(run, &planned.wanted, brought)
         })
         .buffered(run.concurrency)
         .collect::<Vec<_>>();
     let brought = all(during(run, Goal::Daemon, moved).await)?;
+    let brought: Vec<Brought> = brought.into_iter().flatten().collect();
+    if brought.is_empty() {
+        return Ok(none_left(run, "the step's Docker daemon is as it was"));
+    }
     keep_tags(&engine, &brought).await?;
     Ok(summary(run, &brought))
 }
@@ -377,7 +381,7 @@ async fn bring(
                 .image(&format!("pulled `{name}` ({moved}, {seconds:.1} s, {short})"), remote);
         }
     }
-    let (_, id) = result.map_err(|error| error.about(image))?;
+    let (_, id) = result?;
     Ok(Brought {
         image: image.clone(),
         digest: digest.clone(),

@@ -1,13 +1,13 @@
 //! `pull` with `TO`: images into an archive or layout, without a daemon. Every blob has its place before the first one moves.
 
-use super::find::{FoundInRegistry, unless_optional};
+use super::find::{FoundInRegistry, none_left, unless_lost, unless_optional};
 use super::journal::Outcome;
 use super::log::{Goal, during};
 use super::select_platform::root;
 use super::{Run, all};
 use crate::archive::{ArchiveError, Location, OutputImage, Region, Slot, Transport, Writer};
 use crate::explain::{RunError, RunErrors};
-use crate::input::Pull;
+use crate::input::{Pull, WantedImage};
 use crate::names::platform::Platform;
 use crate::names::{Digest, Reference, is_ref_name, split};
 use crate::registry::Remote;
@@ -26,7 +26,7 @@ use std::time::Instant;
 /// An image that was found, and everything below it.
 struct FoundGraph {
     number: usize,
-    image: Reference,
+    wanted: WantedImage,
     remote: Remote,
     graph: Graph,
 }
@@ -43,18 +43,55 @@ pub(super) async fn run(
         unless_optional(run, &wanted, graph(run, pull, to, found).await)
     });
     let found: Vec<Option<FoundGraph>> = all(stream::iter(graphs).buffered(run.concurrency).collect().await)?;
-    let found: Vec<FoundGraph> = found.into_iter().flatten().collect();
-    let written = write(run, to, &found).await;
+    let mut found: Vec<FoundGraph> = found.into_iter().flatten().collect();
+    for one in &found {
+        warn_of_readers(to, &one.output(names(to, &one.wanted.image, &found)), one);
+        one.graph.tell_of_foreign();
+    }
+    let written = loop {
+        if found.is_empty() {
+            return Ok(none_left(run, &format!("`{to}` is as it was")));
+        }
+        let (lost, error) = match write(run, to, &found).await {
+            Ok(written) => break Ok(written),
+            Err(NotWritten { image: None, error }) => break Err(error),
+            Err(NotWritten {
+                image: Some(lost),
+                error,
+            }) => (lost, error),
+        };
+        if let Err(error) = unless_lost::<()>(run, &found[lost].wanted, Err(error)) {
+            break Err(error);
+        }
+        // The place of each blob is planned for all of them, so the others begin again.
+        let lost = found.remove(lost);
+        let page = run.journal.page(lost.number, &lost.remote);
+        let tag = lost.wanted.image.tag.as_ref();
+        page.note(
+            (0, tag),
+            Outcome::Failed,
+            Some(&lost.graph.root.digest),
+            0,
+            start.elapsed(),
+        );
+        run.progress.give_up();
+    };
     for found in &found {
         let bytes = written.as_ref().map_or(0, |written| written.of(&found.graph));
         let outcome = written.as_ref().map_or(Outcome::Failed, |_| Outcome::Pulled);
         let page = run.journal.page(found.number, &found.remote);
         let digest = Some(&found.graph.root.digest);
-        page.note((0, found.image.tag.as_ref()), outcome, digest, bytes, start.elapsed());
+        page.note(
+            (0, found.wanted.image.tag.as_ref()),
+            outcome,
+            digest,
+            bytes,
+            start.elapsed(),
+        );
     }
     let moved = written?.moved;
     let name = match found.as_slice() {
-        [only] => format!(": `{}` ({})", only.image, only.graph.root.digest.short()),
+        [only] => format!(": `{}` ({})", only.wanted.image, only.graph.root.digest.short()),
         _ => String::new(),
     };
     let images = count(found.len(), "image");
@@ -70,11 +107,10 @@ async fn graph(run: &Run, pull: &Pull, to: &Location, found: FoundInRegistry) ->
         manifest,
     } = found;
     let is_asked = pull.platform.is_some() || wanted.platform.is_some();
-    let platform = wanted_platform(pull, wanted.platform, to);
-    let image = wanted.image;
+    let platform = wanted_platform(pull, wanted.platform.as_ref(), to);
     let content_source = ContentSource::Registry(remote.clone());
     let root = root(
-        &image.to_string(),
+        &wanted.image.to_string(),
         &content_source,
         manifest,
         platform.as_ref(),
@@ -84,11 +120,11 @@ async fn graph(run: &Run, pull: &Pull, to: &Location, found: FoundInRegistry) ->
     let graph = Graph::of(&content_source, root, run.concurrency).await?;
     let found = FoundGraph {
         number,
-        image,
+        wanted,
         remote,
         graph,
     };
-    if wanted.is_optional {
+    if found.wanted.is_optional {
         // Before anything is written, so that it can be left out.
         Writer::check(to, &found.output(Vec::new()), &found.blobs())?;
     }
@@ -102,7 +138,7 @@ impl FoundGraph {
             root: self.graph.root.clone(),
             below: self.graph.children.clone(),
             names,
-            repository: Some(self.image.repository.to_string()),
+            repository: Some(self.wanted.image.repository.to_string()),
         }
     }
 
@@ -115,7 +151,8 @@ impl FoundGraph {
 
 /// A `docker-archive:` holds one platform an image: the one that the clone's files take it for, else the machine's own if none
 /// is named. Others hold all, unless `PLATFORM` says that one is enough.
-fn wanted_platform(pull: &Pull, platform: Option<Platform>, to: &Location) -> Option<Platform> {
+fn wanted_platform(pull: &Pull, platform: Option<&Platform>, to: &Location) -> Option<Platform> {
+    let platform = platform.cloned();
     let own = || Platform::new(std::env::consts::OS, std::env::consts::ARCH, None);
     match (to.transport, &pull.platform) {
         (Transport::DockerArchive, _) => Some(platform.unwrap_or_else(own)),
@@ -141,18 +178,31 @@ impl Fetched {
     }
 }
 
-async fn write(run: &Run, to: &Location, found: &[FoundGraph]) -> Result<Fetched, RunError> {
-    let images: Vec<OutputImage> = found.iter().map(|of| of.output(names(to, &of.image, found))).collect();
-    for (image, of) in images.iter().zip(found) {
-        warn_of_readers(to, image, of);
+/// Why nothing was written.
+struct NotWritten {
+    /// The image, by its place, that could not be fetched.
+    image: Option<usize>,
+    error: RunError,
+}
+
+impl From<ArchiveError> for NotWritten {
+    fn from(error: ArchiveError) -> Self {
+        Self {
+            image: None,
+            error: error.into(),
+        }
     }
+}
+
+async fn write(run: &Run, to: &Location, found: &[FoundGraph]) -> Result<Fetched, NotWritten> {
+    let output = |of: &FoundGraph| of.output(names(to, &of.wanted.image, found));
+    let images: Vec<OutputImage> = found.iter().map(output).collect();
     let blobs: Vec<(Digest, u64)> = found.iter().flat_map(FoundGraph::blobs).collect();
     let writer = Writer::create(to, &images, &blobs)?;
     let mut seen = HashSet::new();
     let mut fetched = HashSet::new();
     let mut groups = Vec::new();
     for found in found {
-        found.graph.tell_of_foreign();
         let mut wanted = Vec::new();
         for blob in found.graph.blobs.iter().filter(|blob| seen.insert(blob.digest.clone())) {
             if let Slot::Present(region) = writer.blob(&blob.digest)? {
@@ -194,8 +244,15 @@ async fn write(run: &Run, to: &Location, found: &[FoundGraph]) -> Result<Fetched
         pending.has(digest);
         Ok(())
     };
-    let fetches = groups.iter().filter(|(_, wanted)| !wanted.is_empty());
-    let all_fetched = try_join_all(fetches.map(|(remote, wanted)| mover.fetch(wanted, remote, &seal)));
+    let fetches = groups.iter().enumerate();
+    let fetches = fetches.filter(|(_, (_, wanted))| !wanted.is_empty());
+    let all_fetched = try_join_all(fetches.map(async |(image, (remote, wanted))| {
+        let fetched = mover.fetch(wanted, remote, &seal).await;
+        fetched.map_err(|error| NotWritten {
+            image: Some(image),
+            error: error.into(),
+        })
+    }));
     during(run, Goal::File, all_fetched).await?;
     writer.finish()?;
     Ok(Fetched {
@@ -248,11 +305,9 @@ impl<'a> Pending<'a> {
     fn tell(&self) {
         self.left.borrow_mut().retain(|image| {
             let FoundGraph {
-                image: name,
-                remote,
-                graph,
-                ..
+                wanted, remote, graph, ..
             } = image.found;
+            let name = &wanted.image;
             let is_whole = image.missing.is_empty();
             if is_whole {
                 let (amount, seconds) = (bytes(image.bytes), self.start.elapsed().as_secs_f64());
@@ -267,7 +322,7 @@ impl<'a> Pending<'a> {
 
 /// What is written is whole, but not every program reads it.
 fn warn_of_readers(to: &Location, output: &OutputImage, found: &FoundGraph) {
-    let image = &found.image;
+    let image = &found.wanted.image;
     if to.transport == Transport::DockerArchive {
         // moby#41759, Docker 23.0.
         if found.graph.blobs.iter().any(is_zstd) {
@@ -323,7 +378,7 @@ fn names(to: &Location, image: &Reference, found: &[FoundGraph]) -> Vec<String> 
     let full = format!("{}:{tag}", image.repository);
     let shared = found
         .iter()
-        .filter(|other| other.image.tag.as_ref() == Some(tag))
+        .filter(|other| other.wanted.image.tag.as_ref() == Some(tag))
         .count()
         > 1;
     vec![if to.transport == Transport::DockerArchive || shared {

@@ -121,6 +121,28 @@ impl RunError {
         }
     }
 
+    /// Whether what an image consists of is to blame where its transfer fails, and not the way or the place that it goes to.
+    #[must_use]
+    pub(crate) const fn is_of_content(&self) -> bool {
+        use engine::{Error, Refusal};
+        match self {
+            Self::About { error, .. } => error.is_of_content(),
+            Self::Transfer(error) => matches!(error, TransferError::Part(_) | TransferError::WrongBytes { .. }),
+            Self::Relayed { error, .. } => matches!(
+                error,
+                Error::Registry {
+                    refusal: Refusal::ManifestUnknown | Refusal::PartUnknown,
+                    ..
+                } | Error::Platform { .. }
+                    | Error::Layer { .. }
+                    | Error::Incomplete { .. }
+                    | Error::NotResolved { .. }
+                    | Error::WrongBytes { .. }
+            ),
+            _ => false,
+        }
+    }
+
     /// The image, if it is of one.
     pub(super) fn reference(&self) -> Option<&str> {
         match self {

@@ -70,6 +70,11 @@ impl Progress {
         self.expected.set(self.expected.get().saturating_sub(bytes));
     }
 
+    /// Notes that nothing more of what is expected moves.
+    pub(crate) fn give_up(&self) {
+        self.expected.set(self.moved());
+    }
+
     /// Notes bytes that have moved.
     pub(super) fn count(&self, bytes: u64) {
         self.moved.fetch_add(bytes, Ordering::Relaxed);

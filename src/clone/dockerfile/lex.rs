@@ -274,7 +274,9 @@ impl<'t, 'v> Lexer<'t, 'v> {
 
     /// `${NAME-…}` and the like, after the operator; with `ignores_empty`, an empty value counts as none.
     fn operated(&mut self, name: &str, operator: char, ignores_empty: bool, depth: usize) -> Result<String, Refused> {
-        if !matches!(operator, '-' | '+' | '?' | '#' | '%') {
+        // Where nothing is filled in, Docker looks at no operator after a colon.
+        let is_passed_over = self.value.is_none() && ignores_empty;
+        if !matches!(operator, '-' | '+' | '?' | '#' | '%') && !is_passed_over {
             return Err(Refused::Form);
         }
         let trims = matches!(operator, '#' | '%');

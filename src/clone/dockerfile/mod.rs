@@ -46,6 +46,9 @@ const MOST_LOOKED_AT: usize = 2_000_000;
 /// Most texts with variables that are filled in: each may cost as much as a long one.
 const MOST_FILLED: usize = 2000;
 
+/// The argument that is the name of the stage that is built.
+const STAGE: &str = "TARGETSTAGE";
+
 /// What the file is built with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Build {
@@ -67,10 +70,19 @@ pub(crate) struct Build {
 pub(crate) fn images(text: &str, build: &Build) -> Vec<Mention> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
+    let reading = read(&lines, build, build.stage.as_deref());
+    match (&build.stage, reading.stages.last_name()) {
+        // What is built is the last one then, whose name is known only now.
+        (None, Some(last)) if text.contains(STAGE) => read(&lines, build, Some(last)).finish(),
+        _ => reading.finish(),
+    }
+}
+
+fn read<'a>(lines: &[&str], build: &'a Build, stage: Option<&str>) -> Reading<'a> {
     let mut reading = Reading {
-        escape: directives::escape(&lines),
+        escape: directives::escape(lines),
         build,
-        arguments: platforms(build),
+        arguments: automatic(build, stage),
         declared: HashSet::new(),
         unfilled: HashMap::new(),
         stages: Stages::default(),
@@ -78,23 +90,23 @@ pub(crate) fn images(text: &str, build: &Build) -> Vec<Mention> {
         filled: 0,
         mentions: Vec::new(),
     };
-    if let Some((image, line)) = directives::syntax(&lines) {
+    if let Some((image, line)) = directives::syntax(lines) {
         reading.push(image, image, line, None, None);
     }
     let mut at = 0;
     while at < lines.len() {
         let number = at + 1;
-        let instruction = reading.join(&lines, &mut at);
+        let instruction = reading.join(lines, &mut at);
         if !instruction.is_empty() {
             at += reading.heredocs(&instruction, &lines[at..]);
             reading.instruction(&instruction, number, false);
         }
     }
-    reading.finish()
+    reading
 }
 
 /// The arguments that are there without `ARG` before the first `FROM` ("Automatic platform ARGs in the global scope").
-fn platforms(build: &Build) -> HashMap<String, String> {
+fn automatic(build: &Build, stage: Option<&str>) -> HashMap<String, String> {
     let mut arguments = HashMap::new();
     let target = build.target.as_deref().unwrap_or(&build.builder);
     for (prefix, platform) in [("BUILD", build.builder.as_str()), ("TARGET", target)] {
@@ -105,7 +117,7 @@ fn platforms(build: &Build) -> HashMap<String, String> {
         }
         arguments.insert(format!("{prefix}OSVERSION"), String::new());
     }
-    arguments.insert("TARGETSTAGE".to_owned(), "default".to_owned());
+    arguments.insert(STAGE.to_owned(), stage.unwrap_or("default").to_owned());
     for (name, value) in &mut arguments {
         if let Some(given) = build.arguments.get(name) {
             value.clone_from(given);
@@ -199,17 +211,16 @@ impl Reading<'_> {
             "FROM" if !is_later => self.from(rest, line),
             "COPY" => {
                 if let Some(image) = flags::value(rest, "from") {
-                    self.stages.uses(&image);
                     // A number is a stage's.
-                    if image.parse::<i64>().is_err() {
-                        self.outside(&image, line);
+                    match image.parse() {
+                        Ok(number) => self.stages.uses_number(number),
+                        Err(_) => self.outside(&image, line),
                     }
                 }
             }
             "RUN" => {
                 for mount in flags::values(rest, "mount") {
                     if let Some(image) = flags::field(&mount, "from") {
-                        self.stages.uses(&image);
                         self.outside(&image, line);
                     }
                 }
@@ -305,6 +316,7 @@ impl Reading<'_> {
 
     /// `from` of `COPY` and `RUN`, where Docker fills no variables in.
     fn outside(&mut self, image: &str, line: usize) {
+        self.stages.uses(image);
         if image.contains('$') {
             self.unclear(image, line, Unclear::NoVariables);
         } else if !image.is_empty() && image != "scratch" {

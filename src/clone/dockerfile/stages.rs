@@ -8,6 +8,8 @@ const MOST_USES: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Stages {
     count: usize,
+    /// The name of the one that is read.
+    name: Option<String>,
     /// Names in lower case; of those with the same name the last.
     numbers: HashMap<String, usize>,
     /// What a stage uses: another one by its number, or whatever has a name at the end.
@@ -28,11 +30,18 @@ impl Stages {
 
     pub(super) fn begin(&mut self) {
         self.count += 1;
+        self.name = None;
     }
 
     /// Names the one that is read.
     pub(super) fn name(&mut self, name: String) {
+        self.name = Some(name.clone());
         self.numbers.extend(self.current().map(|number| (name, number)));
+    }
+
+    /// The name of the last one, at the end of the file.
+    pub(super) fn last_name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -48,15 +57,16 @@ impl Stages {
         earlier.is_some()
     }
 
-    /// Notes that the one that is read uses what has a name or number.
+    /// Notes that the one that is read uses what has this name.
     pub(super) fn uses(&mut self, name: &str) {
-        if let Some(current) = self.current() {
-            let used = match name.parse() {
-                Ok(number) => Use::Stage(number),
-                Err(_) => Use::Name(name.to_lowercase()),
-            };
-            self.uses.push((current, used));
-        }
+        let used = Use::Name(name.to_lowercase());
+        self.uses.extend(self.current().map(|current| (current, used)));
+    }
+
+    /// Notes that it uses the one of this number.
+    pub(super) fn uses_number(&mut self, number: i64) {
+        let used = usize::try_from(number).ok().map(Use::Stage);
+        self.uses.extend(self.current().zip(used));
     }
 
     /// The stages that are built for one; `None` where that is not one of them.

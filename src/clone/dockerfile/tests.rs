@@ -196,6 +196,9 @@ fn instructions_end_where_docker_ends_them() {
         ("FROM a\nRUN <<$E\nFROM b\n$E", &["1 a"]),
         ("FROM a\nRUN [\"<<EOF\"]\nFROM b\nEOF", &["1 a", "3 b"]),
         ("FROM a\nRUN it's <<EOF\nFROM b\nEOF", &["1 a", "3 b"]),
+        // A shell's own forms with a colon are no reason to miss one; others are.
+        ("FROM a\nRUN x ${V:0:3} ${F:=/y} ${N:x} <<EOF\nFROM b\nEOF", &["1 a"]),
+        ("FROM a\nRUN x ${V^^} <<EOF\nFROM b\nEOF", &["1 a", "3 b"]),
         (
             "FROM a\nRUN 3<<EOF x\nFROM b\nEOF\nONBUILD RUN <<E\nFROM c\nE\nFROM d",
             &["1 a", "8 d"],
@@ -251,6 +254,43 @@ fn what_the_build_gives_goes_before_defaults() {
     );
     build.arguments.insert("TARGETARCH".to_owned(), "x".to_owned());
     assert_eq!(found_with(text, &build)[3], "7 e:x linux/arm/v7");
+}
+
+#[test]
+fn the_stage_that_is_built_is_a_variable() {
+    for (text, stage, expected) in [
+        ("FROM a:$TARGETSTAGE", None, &["1 a:default"][..]),
+        ("FROM x AS y\nFROM a:$TARGETSTAGE", None, &["1 x", "2 a:default"]),
+        ("FROM a:$TARGETSTAGE AS Dev\nFROM dev AS Prod", None, &["1 a:prod"]),
+        ("FROM a:$TARGETSTAGE AS Dev\nFROM x", Some("Dev"), &["1 a:Dev"]),
+        ("ARG T=$TARGETSTAGE\nFROM a:$T AS dev", None, &["2 a:dev"]),
+        ("ARG TARGETSTAGE=x\nFROM a:$TARGETSTAGE AS dev", None, &["2 a:x"]),
+    ] {
+        let build = Build {
+            stage: stage.map(str::to_owned),
+            ..build()
+        };
+        assert_eq!(found_with(text, &build), expected, "{text}");
+    }
+}
+
+/// `RUN --mount` knows stages by their names alone, where `COPY` takes numbers too.
+#[test]
+fn only_stages_that_are_used_count_for_a_target() {
+    for (instruction, expected) in [
+        ("COPY --from=0 / /", &["1 a", "2 b"][..]),
+        ("COPY --from=X / /", &["1 a", "2 b"]),
+        ("RUN --mount=from=X,target=/x y", &["1 a", "2 b"]),
+        ("RUN --mount=from=0,target=/x y", &["2 b", "3 0"]),
+        ("RUN y", &["2 b"]),
+    ] {
+        let text = format!("FROM a AS x\nFROM b AS t\n{instruction}");
+        let build = Build {
+            stage: Some("t".to_owned()),
+            ..build()
+        };
+        assert_eq!(found_with(&text, &build), expected, "{instruction}");
+    }
 }
 
 #[test]

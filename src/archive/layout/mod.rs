@@ -376,18 +376,21 @@ fn wrong_size(name: &str, found: u64, stated: u64) -> ArchiveErrorKind {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Marker {
     #[serde(rename = "imageLayoutVersion")]
     version: String,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct AnnotatedIndex {
     /// `null` where there are none: umoci's and Docker 25's empty list.
     manifests: Option<Vec<Annotated>>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Annotated {
     annotations: Option<HashMap<String, String>>,
 }

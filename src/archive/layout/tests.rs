@@ -135,7 +135,12 @@ fn wrong_bytes_are_never_taken() {
         (other, listed.clone(), "wrong bytes for sha256:"),
         (vec![b'{'; 3], listed.clone(), "has 3 bytes where"),
         (large.clone(), listed.clone(), "is more than the 4194304"),
-        (vec![], b"[]".to_vec(), "is damaged at `index.json`"),
+        (
+            vec![],
+            b"[]".to_vec(),
+            "`index.json`: invalid length 0, expected an object",
+        ),
+        (vec![], br#"{"manifests":["x"]}"#.to_vec(), "\"x\", expected an object"),
         (vec![], b"{}".to_vec(), "lists no image"),
         (
             vec![],

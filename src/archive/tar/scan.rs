@@ -389,7 +389,7 @@ impl<'a, T: Tape> Scan<'a, T> {
 
     fn too_long(&self) -> ArchiveErrorKind {
         ArchiveErrorKind::TooLarge {
-            entry: format!("the header after `{}`", self.entry),
+            entry: format!("the header after {}", self.entry),
             largest: LARGEST_RECORDS,
         }
     }

@@ -401,6 +401,8 @@ fn claimed_sizes_are_not_believed() {
                 ),
                 "{kind:?}"
             );
+            let said = kind.of("x.tar".as_ref()).to_string();
+            assert!(!said.contains("``"), "{said}");
         }
     }
 }

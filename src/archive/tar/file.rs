@@ -9,7 +9,6 @@ use super::header::padded;
 use super::index::{FoundFile, TarIndex, twice};
 use super::scan::{CUT, Extent, FIRST, Tape};
 use super::sparse::Sparse;
-use crate::registry::manifest::LARGEST;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use std::collections::HashMap;
@@ -40,6 +39,14 @@ struct Begins {
     documents: HashMap<u64, Bytes>,
     kept: usize,
     magics: HashMap<u64, [u8; MAGIC]>,
+}
+
+impl Begins {
+    /// A document that was kept.
+    fn document(&self, extent: Extent) -> Option<Bytes> {
+        let bytes = self.documents.get(&extent.offset);
+        bytes.filter(|bytes| bytes.len() as u64 == extent.size).cloned()
+    }
 }
 
 impl TarFile {
@@ -123,29 +130,31 @@ impl TarFile {
     }
 
     fn source(&self, name: &str, found: FoundFile) -> Result<BlobSource, ArchiveError> {
-        Ok(match found {
-            FoundFile::Whole(extent) => self.stored(extent),
-            FoundFile::Sparse(map) => BlobSource::Sparse(Sparse::new(self.stored(map.extent()), map)),
-            FoundFile::Copies(extents) => BlobSource::Bytes(self.same(name, &extents)?),
-        })
+        match found {
+            FoundFile::Whole(extent) => Ok(self.stored(extent)),
+            FoundFile::Sparse(map) => Ok(BlobSource::Sparse(Sparse::new(self.stored(map.extent()), map))),
+            // What is not read whole is not compared either.
+            FoundFile::Copies(_) => Err(twice(name).of(&self.path)),
+        }
     }
 
     /// What several entries of one name hold, if it is the same, as the configuration that `crane pull` writes for each of its
-    /// images. So are no layers, of which all would be read for it.
+    /// images. Only what is kept of a compressed tar is compared: all else would take a pass for each.
     fn same(&self, name: &str, extents: &[Extent]) -> Result<Bytes, ArchiveError> {
-        let differ = || twice(name).of(&self.path);
         let mut found: Option<Bytes> = None;
         for extent in extents {
-            if extent.size > LARGEST as u64 {
-                return Err(differ());
+            let bytes = match &self.inflated {
+                Some(begins) => begins.document(*extent),
+                None if extent.size > KEPT => None,
+                None => Some(read_whole(&self.path, name, &self.stored(*extent), ALL_KEPT)?),
+            };
+            let bytes = bytes.filter(|bytes| bytes.first().is_some_and(|first| begins_document(*first)));
+            if bytes.is_none() || found.as_ref().is_some_and(|found| Some(found) != bytes.as_ref()) {
+                return Err(twice(name).of(&self.path));
             }
-            let bytes = read_whole(&self.path, name, &self.stored(*extent), LARGEST)?;
-            if found.as_ref().is_some_and(|found| *found != bytes) {
-                return Err(differ());
-            }
-            found = Some(bytes);
+            found = bytes;
         }
-        found.ok_or_else(differ)
+        found.ok_or_else(|| twice(name).of(&self.path))
     }
 
     fn stored(&self, extent: Extent) -> BlobSource {
@@ -182,11 +191,13 @@ impl Store for TarFile {
             return Ok(None);
         };
         if let (FoundFile::Whole(extent), Some(begins)) = (&found, &self.inflated)
-            && let Some(bytes) = begins.documents.get(&extent.offset)
-            && bytes.len() as u64 == extent.size
+            && let Some(bytes) = begins.document(*extent)
             && bytes.len() <= largest
         {
-            return Ok(Some(bytes.clone()));
+            return Ok(Some(bytes));
+        }
+        if let FoundFile::Copies(extents) = &found {
+            return self.same(name, extents).map(Some);
         }
         read_whole(&self.path, name, &self.source(name, found)?, largest).map(Some)
     }
@@ -237,7 +248,7 @@ impl Tape for GzipTape {
         self.begins.magics.insert(offset, magic);
         let left = size - length as u64;
         let room = ALL_KEPT - self.begins.kept;
-        if matches!(magic[0], b'{' | b'[') && size <= KEPT && usize::try_from(size).is_ok_and(|size| size <= room) {
+        if begins_document(magic[0]) && size <= KEPT && usize::try_from(size).is_ok_and(|size| size <= room) {
             let mut bytes = magic[..length].to_vec();
             (&mut self.decoder).take(left).read_to_end(&mut bytes)?;
             if bytes.len() as u64 != size {
@@ -249,6 +260,11 @@ impl Tape for GzipTape {
         }
         pass(&mut self.decoder, left)
     }
+}
+
+/// Whether a file that begins so may be JSON.
+fn begins_document(first: u8) -> bool {
+    matches!(first, b'{' | b'[')
 }
 
 /// Reads until `buffer` is full or the reader ends.

@@ -11,7 +11,7 @@ const MOST_ENTRIES: u64 = if cfg!(test) { 2000 } else { 200_000 };
 const MOST_NAMES: usize = 16 << 20;
 /// A link to a link to a link …
 const MOST_HOPS: usize = 16;
-/// So often a file may be there again: each is read for it, and of a compressed tar all before it.
+/// So often a document may be there: each is read for it.
 const MOST_COPIES: usize = 100;
 /// What lies at the top of a file system.
 const AT_TOP: [&str; 8] = ["bin", "dev", "etc", "lib", "proc", "sys", "usr", "var"];

@@ -3,7 +3,7 @@
 
 use super::super::Unclear;
 use super::super::dockerfile::Filled;
-use super::super::yaml::{self, Node, Value};
+use super::super::yaml::{self, Node};
 use super::environment::Environment;
 use super::interpolate::fill;
 use std::collections::HashSet;
@@ -40,53 +40,14 @@ impl WrittenValue {
 /// A layer of a service.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Service {
-    pub(super) image: Field<WrittenValue>,
-    pub(super) platform: Field<WrittenValue>,
-    pub(super) pull_policy: Field<WrittenValue>,
-    pub(super) build: Field<ServiceBuild>,
+    pub(super) image: Option<WrittenValue>,
+    pub(super) platform: Option<WrittenValue>,
+    pub(super) pull_policy: Option<WrittenValue>,
+    pub(super) build: Option<ServiceBuild>,
     /// By what they are mounted at; with the image, if they are one.
-    pub(super) volumes: Field<Vec<(String, Option<WrittenValue>)>>,
-}
-
-/// What a layer says of one key.
-#[derive(Debug, Clone, Default)]
-pub(super) enum Field<T> {
-    #[default]
-    Absent,
-    /// `!reset`: as if no layer below had it.
-    Reset,
-    /// To be merged with the layer below.
-    Set(T),
-    /// `!override`: in place of the layer below.
-    Override(T),
-}
-
-impl<T> Field<T> {
-    pub(super) fn get(&self) -> Option<&T> {
-        match self {
-            Self::Set(value) | Self::Override(value) => Some(value),
-            Self::Absent | Self::Reset => None,
-        }
-    }
-
-    /// What another service inherits: what is reset or overridden is so for the service that says it.
-    fn inherited(self) -> Self {
-        match self {
-            Self::Reset => Self::Absent,
-            Self::Override(value) => Self::Set(value),
-            other => other,
-        }
-    }
-
-    /// This one over `below`.
-    fn over(self, below: Self, merge: impl FnOnce(T, T) -> T) -> Self {
-        match (self, below) {
-            (Self::Absent, below) => below,
-            (Self::Set(value), Self::Set(below)) => Self::Set(merge(value, below)),
-            (Self::Set(value), Self::Override(below)) => Self::Override(merge(value, below)),
-            (value, _) => value,
-        }
-    }
+    pub(super) volumes: Vec<(String, Option<WrittenValue>)>,
+    /// Where what the layers below say does not count (`!reset`, `!override`): `build.args.NAME`, and nothing for all of it.
+    cleared: HashSet<String>,
 }
 
 /// `build` of a service.
@@ -109,33 +70,66 @@ pub(super) struct ServiceBuild {
 }
 
 impl Service {
-    /// This layer as one that extends it has it.
-    pub(super) fn inherited(self) -> Self {
-        Self {
-            image: self.image.inherited(),
-            platform: self.platform.inherited(),
-            pull_policy: self.pull_policy.inherited(),
-            build: self.build.inherited(),
-            volumes: self.volumes.inherited(),
+    /// This layer as one of a file in `folder` that extends it has it. What is reset or overridden is so for the service that
+    /// says it; a build without a context has that folder for one.
+    pub(super) fn inherited(mut self, folder: &Path) -> Self {
+        self.cleared.clear();
+        if let Some(build) = self.build.as_mut().filter(|build| build.context.is_none()) {
+            folder.clone_into(&mut build.folder);
         }
+        self
     }
 
     /// This layer over `below`.
-    pub(super) fn over(self, below: Self) -> Self {
-        let upper = |upper, _| upper;
+    pub(super) fn over(self, mut below: Self) -> Self {
+        if !self.cleared.is_empty() {
+            below.clear(&self.cleared);
+        }
+        let mut cleared = below.cleared;
+        cleared.extend(self.cleared);
         Self {
-            image: self.image.over(below.image, upper),
-            platform: self.platform.over(below.platform, upper),
-            pull_policy: self.pull_policy.over(below.pull_policy, upper),
-            build: self.build.over(below.build, ServiceBuild::over),
-            volumes: self.volumes.over(below.volumes, by_name),
+            image: self.image.or(below.image),
+            platform: self.platform.or(below.platform),
+            pull_policy: self.pull_policy.or(below.pull_policy),
+            build: match (self.build, below.build) {
+                (Some(build), Some(below)) => Some(build.over(below)),
+                (build, below) => build.or(below),
+            },
+            volumes: by_name(self.volumes, below.volumes),
+            cleared,
+        }
+    }
+
+    fn clear(&mut self, cleared: &HashSet<String>) {
+        let is = |keys: &str| cleared.contains(keys);
+        if is("") {
+            *self = Self::default();
+        }
+        self.image.take_if(|_| is("image"));
+        self.platform.take_if(|_| is("platform"));
+        self.pull_policy.take_if(|_| is("pull_policy"));
+        self.volumes.retain(|_| !is("volumes"));
+        self.build.take_if(|_| is("build"));
+        if let Some(build) = &mut self.build {
+            build.context.take_if(|_| is("build.context"));
+            build.dockerfile.take_if(|_| is("build.dockerfile"));
+            build.inline.take_if(|_| is("build.dockerfile_inline"));
+            build.target.take_if(|_| is("build.target"));
+            let stays = |key: &str, name: &str| !is(key) && !is(&format!("{key}.{name}"));
+            build.arguments.retain(|(name, _)| stays("build.args", name));
+            build
+                .contexts
+                .retain(|(name, _)| stays("build.additional_contexts", name));
+            build.cache_from.retain(|_| !is("build.cache_from"));
+            build.platforms.retain(|_| !is("build.platforms"));
+            build.tags.retain(|_| !is("build.tags"));
         }
     }
 }
 
 impl ServiceBuild {
     fn over(self, below: Self) -> Self {
-        let folder = if self.context.is_some() {
+        let folder = if self.context.is_some() || below.context.is_none() {
             self.folder
         } else {
             below.folder
@@ -184,16 +178,23 @@ pub(super) struct BuildContext<'a> {
 impl BuildContext<'_> {
     /// A service as this file has it, without what it extends.
     pub(super) fn service(&self, node: &Node) -> Service {
+        let mut cleared = HashSet::new();
+        clears(node, "", &mut cleared);
+        if node.is_reset() {
+            return Service {
+                cleared,
+                ..Service::default()
+            };
+        }
+        let text = |key| node.some(key).and_then(|value| self.written(value));
+        let volumes = node.some("volumes").map(|list| list.items()).unwrap_or_default();
         Service {
-            image: field(node, "image", |value| {
-                self.written(value).filter(|image| !image.raw.is_empty())
-            }),
-            platform: field(node, "platform", |value| self.written(value)),
-            pull_policy: field(node, "pull_policy", |value| self.written(value)),
-            build: field(node, "build", |value| self.build(value)),
-            volumes: field(node, "volumes", |value| {
-                Some(value.items().iter().filter_map(|volume| self.volume(volume)).collect())
-            }),
+            image: text("image").filter(|image| !image.raw.is_empty()),
+            platform: text("platform"),
+            pull_policy: text("pull_policy"),
+            build: node.some("build").and_then(|build| self.build(build)),
+            volumes: volumes.iter().filter_map(|volume| self.volume(volume)).collect(),
+            cleared,
         }
     }
 
@@ -261,6 +262,7 @@ impl BuildContext<'_> {
         let mut pairs: Vec<(String, Option<WrittenValue>)> = node
             .entries()
             .iter()
+            .filter(|entry| !entry.value.is_reset())
             .map(|entry| (entry.key.clone(), self.written(&entry.value)))
             .collect();
         for item in node.items() {
@@ -289,16 +291,20 @@ impl BuildContext<'_> {
     }
 }
 
-fn field<T>(service: &Node, key: &str, read: impl FnOnce(&Node) -> Option<T>) -> Field<T> {
-    let Some(node) = service.get(key) else {
-        return Field::Absent;
-    };
-    if node.is_reset() {
-        return Field::Reset;
+/// Adds the keys, from `keys` on, whose values take the place of what the layers below have.
+fn clears(node: &Node, keys: &str, cleared: &mut HashSet<String>) {
+    if node.is_reset() || node.is_tagged("override") {
+        cleared.insert(keys.to_owned());
     }
-    match read(node).filter(|_| node.value != Value::Null) {
-        Some(value) if node.is_tagged("override") => Field::Override(value),
-        Some(value) => Field::Set(value),
-        None => Field::Absent,
+    for entry in node.entries() {
+        match (keys, entry.key.as_str()) {
+            ("", key @ ("image" | "platform" | "pull_policy" | "volumes" | "build")) => {
+                clears(&entry.value, key, cleared);
+            }
+            ("build" | "build.args" | "build.additional_contexts", key) => {
+                clears(&entry.value, &format!("{keys}.{key}"), cleared);
+            }
+            _ => {}
+        }
     }
 }

@@ -302,7 +302,8 @@ impl Capture<'_> {
         let resets = own.iter().enumerate().filter(|(_, entry)| entry.value.is_reset());
         let mut resets: HashMap<String, usize> = resets.map(|(at, entry)| (entry.key.clone(), at)).collect();
         for source in sources {
-            for entry in source.entries() {
+            // What is reset is not there to be merged in.
+            for entry in source.entries().iter().filter(|entry| !entry.value.is_reset()) {
                 if keys.insert(entry.key.clone()) {
                     own.push(entry.clone());
                 } else if let Some(at) = resets.remove(&entry.key) {

@@ -60,9 +60,10 @@ impl Node {
             .map(|entry| &entry.value)
     }
 
-    /// The value of a mapping's key, if there is one and it is not null.
+    /// The value of a mapping's key, if there is one that is not null and not reset.
     pub(super) fn some(&self, key: &str) -> Option<&Rc<Node>> {
-        self.get(key).filter(|value| value.value != Value::Null)
+        self.get(key)
+            .filter(|value| value.value != Value::Null && !value.is_reset())
     }
 
     /// A mapping's entries; none for all else.

@@ -43,7 +43,7 @@ impl Loader<'_, '_> {
             }
         };
         match below {
-            Some(below) => own.over(below.inherited()),
+            Some(below) => own.over(below.inherited(&context.folder)),
             None => own,
         }
     }

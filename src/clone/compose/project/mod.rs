@@ -319,7 +319,8 @@ impl Loader<'_, '_> {
                     break;
                 }
                 let mut chain = vec![(path.to_owned(), entry.key.clone())];
-                let service = self.service(&context, &documents, &entry.value, &mut chain);
+                let own = std::slice::from_ref(document);
+                let service = self.service(&context, own, &entry.value, &mut chain);
                 layer.push((entry.key.clone(), service));
             }
             services = over(over(layer, included), services);

@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 /// Most ways to build one Dockerfile: for each it is gone through again.
 const MOST_BUILDS: usize = 16;
+/// What is built where nothing else is named.
+const DOCKERFILE: &str = "Dockerfile";
 /// How the name of an image begins where another context of a build is meant to be one.
 const IMAGE: &str = "docker-image://";
 
@@ -19,8 +21,8 @@ impl Loader<'_, '_> {
         // What one service builds, another finds in the daemon: `isServiceImageToBuild` of docker/compose.
         let built: HashSet<String> = all
             .iter()
-            .filter(|(_, service)| service.build.get().is_some())
-            .filter_map(|(_, service)| Some(with_tag(service.image.get()?.text()?)))
+            .filter(|(_, service)| service.build.is_some())
+            .filter_map(|(_, service)| Some(with_tag(service.image.as_ref()?.text()?)))
             .collect();
         let wanted = all
             .iter()
@@ -28,20 +30,20 @@ impl Loader<'_, '_> {
         for (_, service) in wanted {
             let platform = service
                 .platform
-                .get()
+                .as_ref()
                 .and_then(WrittenValue::sure)
                 .filter(|platform| !platform.is_empty())
                 .or(project.platform.as_deref());
-            for (_, image) in service.volumes.get().into_iter().flatten() {
+            for (_, image) in &service.volumes {
                 if let Some(image) = image {
                     self.mention(image, None, platform, false);
                 }
             }
-            let build = service.build.get();
+            let build = service.build.as_ref();
             if let Some(build) = build {
                 self.build(build, platform);
             }
-            let Some(image) = service.image.get() else { continue };
+            let Some(image) = &service.image else { continue };
             if self.asked != Asked::Needed {
                 self.mention(image, None, platform, false);
                 continue;
@@ -50,7 +52,7 @@ impl Loader<'_, '_> {
                 continue;
             }
             let is_built = image.text().is_some_and(|image| built.contains(&with_tag(image)));
-            let policy = service.pull_policy.get().and_then(WrittenValue::text);
+            let policy = service.pull_policy.as_ref().and_then(WrittenValue::text);
             if !is_built && !matches!(policy, Some("never" | "build")) {
                 self.mention(image, None, platform, false);
             }
@@ -105,7 +107,10 @@ impl Loader<'_, '_> {
             return;
         }
         let context = build.context.as_ref().map_or(Some("."), WrittenValue::sure);
-        let file = build.dockerfile.as_ref().map_or(Some("Dockerfile"), WrittenValue::sure);
+        let file = match &build.dockerfile {
+            Some(file) => file.sure().map(|file| if file.is_empty() { DOCKERFILE } else { file }),
+            None => Some(DOCKERFILE),
+        };
         // A context elsewhere is nothing of this clone.
         if let (Some(context), Some(file)) = (context, file)
             && let Some(folder) = join(&build.folder, context)

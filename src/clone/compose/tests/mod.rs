@@ -1,5 +1,6 @@
 //! What compose files need, as tables of whole clones. `H/` stands for the registry's host.
 
+mod layers;
 mod parts;
 
 use super::*;

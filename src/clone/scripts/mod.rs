@@ -75,7 +75,7 @@ impl<'a> Script<'a> {
         let commands = shell::commands(text, &mut self.assigned);
         let found = commands.iter().filter_map(|command| {
             let (name, instead) = self.instead(command)?;
-            // An entry is told and pasted on one line.
+            // An entry is told and pasted on one line, and none is made of what is not known.
             let is_odd = |(_, value): &(_, String)| value.contains(char::is_control);
             (!instead.entry().variables().iter().any(is_odd)).then_some(())?;
             Some(ByHand {

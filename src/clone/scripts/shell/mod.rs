@@ -301,9 +301,6 @@ impl Reader<'_> {
         for name in std::mem::take(&mut self.unsure) {
             self.set(&name, UNKNOWN_VALUE);
         }
-        if self.within.is_empty() {
-            self.unsure.clear();
-        }
     }
 
     /// The same of a list.

@@ -8,6 +8,12 @@ fn words(text: &str) -> Vec<(usize, String)> {
         .collect()
 }
 
+fn finds(text: &str, expected: &[(usize, &str)]) {
+    let found = words(text);
+    let found: Vec<(usize, &str)> = found.iter().map(|(line, words)| (*line, words.as_str())).collect();
+    assert_eq!(found, expected, "{text}");
+}
+
 #[test]
 fn commands_are_found_where_a_shell_finds_them() {
     for (text, found) in [
@@ -59,11 +65,7 @@ fn commands_are_found_where_a_shell_finds_them() {
         ("", vec![]),
         ("'", vec![(0, "")]),
     ] {
-        let found: Vec<(usize, String)> = found
-            .into_iter()
-            .map(|(line, words)| (line, words.to_owned()))
-            .collect();
-        assert_eq!(words(text), found, "{text}");
+        finds(text, &found);
     }
 }
 
@@ -153,11 +155,7 @@ fn substitutions_and_quotes_end_where_a_shell_ends_them() {
         ("\"if\" docker pull a", vec![(0, "if|docker|pull|a")]),
         ("docker\u{a0}pull a", vec![(0, "docker\u{a0}pull|a")]),
     ] {
-        let found: Vec<(usize, String)> = found
-            .into_iter()
-            .map(|(line, words)| (line, words.to_owned()))
-            .collect();
-        assert_eq!(words(text), found, "{text}");
+        finds(text, &found);
     }
 }
 

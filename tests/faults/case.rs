@@ -299,6 +299,11 @@ impl Case {
                 again: 2 * self.expected.again,
                 ..self.expected
             },
+            // The source and the target's tag are asked for at once, and each looks the name up again by itself.
+            _ if action == Action::Mount && self.unknown_for.is_some() => Expected {
+                most: self.expected.most + 1,
+                ..self.expected
+            },
             _ => self.expected,
         }
     }
